@@ -1,0 +1,34 @@
+# syntax=docker/dockerfile:1
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+COPY migrations migrations
+COPY schemas schemas
+COPY examples examples
+# The caches keep the compiled dependencies between builds. cargo tells by the time of a file
+# whether it has changed, and a checkout of an older commit may well be older than the cache.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    find src migrations schemas examples -type f -exec touch {} + && \
+    cargo build --locked --release --bin order-worker && \
+    cp target/release/order-worker /usr/local/bin/
+
+FROM debian:bookworm-slim
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends ca-certificates && \
+    rm -rf /var/lib/apt/lists/* && \
+    useradd --uid 10001 --user-group --no-create-home --home-dir /data order-worker && \
+    install -d -o 10001 -g 10001 /data
+COPY --from=build /usr/local/bin/order-worker /usr/local/bin/
+ENV LOG_FORMAT=json
+# The default database is an SQLite file in the current folder.
+WORKDIR /data
+VOLUME /data
+# A number, so that Kubernetes' runAsNonRoot can tell.
+USER 10001:10001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["order-worker", "healthcheck"]
+ENTRYPOINT ["order-worker"]
+CMD ["run"]

@@ -1,0 +1,34 @@
+.DEFAULT_GOAL := help
+.PHONY: help test lint servers schemas demo clean-servers
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# Built first: a mistake in the code shows before any server is started.
+# `exec`, here and below: a make that is told to end tells with-servers, not a shell in between.
+test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with-servers)
+	cargo test --locked --no-run
+	python=$$(scripts/python-with-pika) && \
+	export ORDER_WORKER_TEST_PYTHON="$$python" && \
+	exec scripts/with-servers cargo test --locked -- --include-ignored
+
+lint: ## Check formatting, lints and documentation
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+servers: ## Start the servers for development, until Ctrl-C
+	@exec scripts/with-servers sh -c '\
+	    echo "export AMQP_URL=\"$$AMQP_URL\""; \
+	    echo "export DATABASE_URL=\"$$DATABASE_URL\""; \
+	    echo "(paste these in another terminal; Ctrl-C ends the servers)" >&2; \
+	    while :; do sleep 3600; done'
+
+schemas: ## Write the JSON schemas in schemas/ anew
+	cargo run --quiet -- schemas --write
+
+demo: ## Run the demonstration
+	cargo run --release -- demo
+
+clean-servers: ## Remove what killed runs of the servers left behind
+	@scripts/server-ctl clean

@@ -1,0 +1,86 @@
+//! A database in memory: for tests, and for trying things out without a server.
+
+mod queries;
+mod relay;
+mod store;
+mod tables;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+pub use queries::InMemoryQueries;
+pub use relay::InMemoryRelayStore;
+pub use store::{InMemoryStore, InMemoryTransaction};
+use tables::Tables;
+
+use crate::domain::OrderId;
+use crate::service_layer::StoreError;
+
+/// Orders in memory; clones share them. One unit of work at a time: an open transaction holds the
+/// tables, and everybody else waits for it, readers too.
+#[derive(Debug, Clone)]
+pub struct InMemoryDatabase {
+    tables: Arc<Mutex<Tables>>,
+    /// Held by the one relay.
+    relay: Arc<Mutex<()>>,
+    available: Arc<AtomicBool>,
+}
+
+impl Default for InMemoryDatabase {
+    fn default() -> Self {
+        Self {
+            tables: Arc::default(),
+            relay: Arc::default(),
+            available: Arc::new(true.into()),
+        }
+    }
+}
+
+impl InMemoryDatabase {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A session for one lane.
+    #[must_use]
+    pub fn store(&self) -> InMemoryStore {
+        InMemoryStore::new(self.clone())
+    }
+
+    #[must_use]
+    pub fn queries(&self) -> InMemoryQueries {
+        InMemoryQueries::new(self.clone())
+    }
+
+    #[must_use]
+    pub fn relay(&self) -> InMemoryRelayStore {
+        InMemoryRelayStore::new(self.clone())
+    }
+
+    /// From now on refuses each commit that changes this order, as a constraint of a database would.
+    pub async fn refuse_order(&self, order_id: OrderId) {
+        self.tables.lock().await.refuse(order_id);
+    }
+
+    /// Whether transactions begin and commit; the orders stay.
+    pub fn set_available(&self, available: bool) {
+        self.available.store(available, Ordering::Relaxed);
+    }
+
+    async fn lock(&self) -> Result<OwnedMutexGuard<Tables>, StoreError> {
+        let tables = Arc::clone(&self.tables).lock_owned().await;
+        self.ensure_available()?;
+        Ok(tables)
+    }
+
+    fn ensure_available(&self) -> Result<(), StoreError> {
+        if self.available.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("switched off".to_owned()))
+        }
+    }
+}

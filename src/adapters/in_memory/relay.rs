@@ -1,0 +1,53 @@
+//! The outbox in memory, for the relay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::InMemoryDatabase;
+use crate::service_layer::{OutboxKey, Outgoing, RelayStore, StoreError};
+
+/// The relay's session with a database in memory.
+#[derive(Debug)]
+pub struct InMemoryRelayStore {
+    database: InMemoryDatabase,
+    /// Held by the one relay.
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl InMemoryRelayStore {
+    pub(super) fn new(database: InMemoryDatabase) -> Self {
+        Self {
+            database,
+            turn: None,
+        }
+    }
+}
+
+impl RelayStore for InMemoryRelayStore {
+    async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
+        if self.turn.is_none() {
+            self.turn = Arc::clone(&self.database.relay).try_lock_owned().ok();
+        }
+        Ok(self.turn.is_some())
+    }
+
+    async fn waiting(
+        &mut self,
+        older_than: Duration,
+        after: Option<&OutboxKey>,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        Ok(self
+            .database
+            .lock()
+            .await?
+            .waiting(older_than, after, limit))
+    }
+
+    async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
+        self.database.lock().await?.remove_published(published);
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! Transactions in memory.
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::InMemoryDatabase;
+use super::tables::Tables;
+use crate::service_layer::{
+    Changes, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError, StoreTransaction,
+};
+
+/// One lane's session with a database in memory.
+#[derive(Debug)]
+pub struct InMemoryStore {
+    database: InMemoryDatabase,
+}
+
+/// An open transaction. It has the tables for itself and changes nothing before its commit, so
+/// dropping it rolls it back.
+#[derive(Debug)]
+pub struct InMemoryTransaction {
+    database: InMemoryDatabase,
+    tables: OwnedMutexGuard<Tables>,
+}
+
+impl InMemoryStore {
+    pub(super) fn new(database: InMemoryDatabase) -> Self {
+        Self { database }
+    }
+}
+
+impl Store for InMemoryStore {
+    type Transaction<'a> = InMemoryTransaction;
+
+    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, InMemoryTransaction), StoreError> {
+        let mut tables = self.database.lock().await?;
+        let loaded = tables.load(needs);
+        Ok((
+            loaded,
+            InMemoryTransaction {
+                database: self.database.clone(),
+                tables,
+            },
+        ))
+    }
+
+    async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
+        self.database.lock().await?.remove_published(published);
+        Ok(())
+    }
+}
+
+impl StoreTransaction for InMemoryTransaction {
+    async fn commit(mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+        self.database.ensure_available()?;
+        self.tables.apply(changes)
+    }
+
+    async fn rollback(self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! The tables, as collections.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::{MessageId, Order, OrderId};
+use crate::service_layer::{
+    Changes, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outgoing, StoreError,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    orders: HashMap<OrderId, Order>,
+    history: HashMap<OrderId, Vec<HistoryRow>>,
+    handled: HashMap<MessageId, HandledMessage>,
+    outbox: BTreeMap<OutboxKey, Waiting>,
+    last_number: u64,
+    refused: HashSet<OrderId>,
+}
+
+/// A message in the outbox.
+#[derive(Debug)]
+struct Waiting {
+    outgoing: Outgoing,
+    since: Instant,
+}
+
+impl Tables {
+    pub(super) fn refuse(&mut self, order_id: OrderId) {
+        self.refused.insert(order_id);
+    }
+
+    pub(super) fn load(&mut self, needs: &Needs) -> Loaded {
+        let handled = needs
+            .message_ids
+            .iter()
+            .filter_map(|message_id| self.handled(message_id));
+        Loaded {
+            handled: handled
+                .map(|handled| (handled.message_id.clone(), handled))
+                .collect(),
+            orders: needs
+                .order_ids
+                .iter()
+                .filter_map(|id| self.orders.get(id).cloned())
+                .collect(),
+            numbers: (0..needs.new_orders)
+                .map(|_| self.unused_number(&needs.order_ids))
+                .collect(),
+        }
+    }
+
+    fn unused_number(&mut self, named: &[OrderId]) -> OrderId {
+        loop {
+            self.last_number += 1;
+            let number = OrderId::from_number(self.last_number);
+            if !self.orders.contains_key(&number) && !named.contains(&number) {
+                return number;
+            }
+        }
+    }
+
+    /// Applies all changes, or none of them; see [`StoreTransaction::commit`].
+    ///
+    /// [`StoreTransaction::commit`]: crate::service_layer::StoreTransaction::commit
+    pub(super) fn apply(&mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+        self.ensure_acceptable(changes)?;
+        self.remove_published(&changes.published);
+        let earlier = changes
+            .updated
+            .iter()
+            .flat_map(|(order, _)| self.waiting_of(order.order_id()));
+        let earlier = earlier.collect();
+        let updated = changes.updated.iter().map(|(order, _)| order);
+        for order in changes.placed.iter().chain(updated) {
+            self.orders.insert(order.order_id().clone(), order.clone());
+        }
+        for row in &changes.history {
+            self.history
+                .entry(row.order_id.clone())
+                .or_default()
+                .push(row.clone());
+        }
+        for handled in &changes.handled {
+            self.handled
+                .insert(handled.message_id.clone(), handled.clone());
+        }
+        let since = Instant::now();
+        for outgoing in &changes.outgoing {
+            let waiting = Waiting {
+                outgoing: outgoing.clone(),
+                since,
+            };
+            self.outbox.insert(outgoing.key.clone(), waiting);
+        }
+        Ok(earlier)
+    }
+
+    fn ensure_acceptable(&self, changes: &Changes) -> Result<(), StoreError> {
+        let written = changes
+            .placed
+            .iter()
+            .chain(changes.updated.iter().map(|(order, _)| order));
+        if written
+            .into_iter()
+            .any(|order| self.refused.contains(order.order_id()))
+        {
+            return Err(StoreError::Refused("the order is one to refuse".to_owned()));
+        }
+        let version = |order: &Order| self.orders.get(order.order_id()).map(Order::version);
+        let moved_on = changes.placed.iter().any(|order| version(order).is_some())
+            || changes
+                .updated
+                .iter()
+                .any(|(order, loaded)| version(order) != Some(*loaded));
+        if moved_on {
+            return Err(StoreError::Conflict("orders".to_owned()));
+        }
+        if changes
+            .handled
+            .iter()
+            .any(|handled| self.handled.contains_key(&handled.message_id))
+        {
+            return Err(StoreError::Conflict("handled_messages".to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_published(&mut self, published: &[OutboxKey]) {
+        for key in published {
+            self.outbox.remove(key);
+        }
+    }
+
+    fn waiting_of(&self, order_id: &OrderId) -> impl Iterator<Item = Outgoing> {
+        let waiting = self.outbox.values().map(|waiting| &waiting.outgoing);
+        waiting
+            .filter(move |outgoing| outgoing.key.order_id == *order_id)
+            .cloned()
+    }
+
+    /// See [`RelayStore::waiting`](crate::service_layer::RelayStore::waiting).
+    pub(super) fn waiting(
+        &self,
+        older_than: Duration,
+        after: Option<&OutboxKey>,
+        limit: usize,
+    ) -> Vec<Outgoing> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let waiting = self
+            .outbox
+            .range((start, Bound::Unbounded))
+            .map(|(_, waiting)| waiting);
+        let old = waiting.filter(|waiting| waiting.since.elapsed() >= older_than);
+        old.take(limit)
+            .map(|waiting| waiting.outgoing.clone())
+            .collect()
+    }
+
+    pub(super) fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders.values()
+    }
+
+    pub(super) fn order(&self, order_id: &OrderId) -> Option<&Order> {
+        self.orders.get(order_id)
+    }
+
+    pub(super) fn history(&self, order_id: &OrderId) -> &[HistoryRow] {
+        self.history.get(order_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The message with the present status of its order.
+    pub(super) fn handled(&self, message_id: &MessageId) -> Option<HandledMessage> {
+        let mut handled = self.handled.get(message_id)?.clone();
+        if let Some(order) = self.orders.get(&handled.order.order_id) {
+            handled.order.status = order.status();
+        }
+        Some(handled)
+    }
+}

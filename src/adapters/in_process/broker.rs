@@ -1,0 +1,216 @@
+//! Queues in memory.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::InProcessPublisher;
+use crate::service_layer::{
+    CommandSource, Delivery, PresentChannel, Properties, Publication, Settlement, Tag,
+};
+
+/// A broker in this process; clones share it.
+#[derive(Debug, Clone)]
+pub struct InProcessBroker {
+    shared: Arc<Shared>,
+    /// The waits before the first, second, … retry.
+    retry_delays: Arc<[Duration]>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled when there is something to hand out, or nothing more to come.
+    commands_changed: Notify,
+    /// Signalled when a command is settled.
+    settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: VecDeque<Submitted>,
+    /// Submitted and not settled: ready, handed out, or waiting for a retry.
+    open: usize,
+    subscribers: Vec<mpsc::UnboundedSender<Publication>>,
+    dead_letters: Vec<Publication>,
+    replies: Vec<Publication>,
+}
+
+/// A command as a publisher gives it to a broker.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    pub routing_key: String,
+    pub properties: Properties,
+    pub body: Vec<u8>,
+}
+
+impl InProcessBroker {
+    #[must_use]
+    pub fn new(retry_delays: Vec<Duration>) -> Self {
+        Self { shared: Arc::default(), retry_delays: retry_delays.into() }
+    }
+
+    /// Puts a command at the end of the queue.
+    pub fn submit(&self, command: Submitted) {
+        let mut state = self.lock();
+        state.open += 1;
+        state.ready.push_back(command);
+        drop(state);
+        self.shared.commands_changed.notify_one();
+    }
+
+    /// Waits until at most `most` commands are open: a publisher that does so cannot fill the
+    /// memory.
+    pub async fn wait_until_open_at_most(&self, most: usize) {
+        loop {
+            let settled = self.shared.settled.notified();
+            if self.lock().open <= most {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    /// Everything that is published to the events exchange from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Publication> {
+        let (events, subscription) = mpsc::unbounded_channel();
+        self.lock().subscribers.push(events);
+        subscription
+    }
+
+    /// What went to the dead letters so far.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<Publication> {
+        self.lock().dead_letters.clone()
+    }
+
+    /// What was sent to single queues so far: replies.
+    #[must_use]
+    pub fn replies(&self) -> Vec<Publication> {
+        self.lock().replies.clone()
+    }
+
+    #[must_use]
+    pub fn publisher(&self) -> InProcessPublisher {
+        InProcessPublisher::new(self.clone())
+    }
+
+    /// Starts to consume, with at most `prefetch` unacknowledged deliveries, until `stop` is
+    /// cancelled.
+    #[must_use]
+    pub fn consume(&self, prefetch: u16, stop: CancellationToken) -> (CommandSource, JoinHandle<()>) {
+        let (deliveries_in, deliveries) = mpsc::channel(prefetch.into());
+        let (settlements, settlements_out) = mpsc::unbounded_channel();
+        let present_channel = PresentChannel::default();
+        let hand_out = self.clone().hand_out(
+            deliveries_in,
+            settlements_out,
+            present_channel.next(),
+            Arc::new(Semaphore::new(prefetch.into())),
+            stop,
+        );
+        (CommandSource { deliveries, settlements, present_channel }, tokio::spawn(hand_out))
+    }
+
+    async fn hand_out(
+        self,
+        deliveries: mpsc::Sender<Delivery>,
+        mut settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
+        channel: u32,
+        prefetch: Arc<Semaphore>,
+        stop: CancellationToken,
+    ) {
+        let mut deliveries = Some(deliveries);
+        let mut number = 0;
+        loop {
+            tokio::select! {
+                settled = settlements.recv() => match settled {
+                    Some(settled) => {
+                        prefetch.add_permits(settled.len());
+                        self.forget(settled.len());
+                    }
+                    None => return,
+                },
+                command = self.next_command(&prefetch), if deliveries.is_some() => {
+                    number += 1;
+                    let delivery = delivery(command, Tag { channel, number });
+                    if let Some(deliveries) = &deliveries {
+                        // The prefetch leaves room, unless the worker has ended.
+                        let _ = deliveries.send(delivery).await;
+                    }
+                }
+                () = stop.cancelled(), if deliveries.is_some() => deliveries = None,
+            }
+        }
+    }
+
+    async fn next_command(&self, prefetch: &Semaphore) -> Submitted {
+        loop {
+            let changed = self.shared.commands_changed.notified();
+            if let Ok(permit) = prefetch.try_acquire()
+                && let Some(command) = self.lock().ready.pop_front()
+            {
+                permit.forget();
+                return command;
+            }
+            if prefetch.available_permits() == 0 {
+                // A settlement ends this future and asks again.
+                std::future::pending::<()>().await;
+            }
+            changed.await;
+        }
+    }
+
+    fn forget(&self, settled: usize) {
+        self.lock().open -= settled;
+        self.shared.settled.notify_waiters();
+    }
+
+    pub(super) fn tell_subscribers(&self, event: &Publication) -> bool {
+        let mut state = self.lock();
+        state.subscribers.retain(|subscriber| subscriber.send(event.clone()).is_ok());
+        !state.subscribers.is_empty()
+    }
+
+    pub(super) fn keep_dead_letter(&self, dead_letter: Publication) {
+        self.lock().dead_letters.push(dead_letter);
+    }
+
+    pub(super) fn keep_reply(&self, reply: Publication) {
+        self.lock().replies.push(reply);
+    }
+
+    /// Puts the command back when the delay before this retry has passed.
+    pub(super) fn submit_later(&self, attempt: u32, command: Submitted) {
+        let place = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        let delay = self.retry_delays.get(place).copied().unwrap_or_default();
+        let broker = self.clone();
+        // Counted as open while it waits: the original is settled as soon as this returns.
+        self.lock().open += 1;
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            broker.lock().ready.push_back(command);
+            broker.shared.commands_changed.notify_one();
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn delivery(command: Submitted, tag: Tag) -> Delivery {
+    Delivery {
+        tag,
+        redelivered: false,
+        exchange: "in-process".to_owned(),
+        routing_key: command.routing_key,
+        properties: command.properties,
+        body: command.body,
+    }
+}

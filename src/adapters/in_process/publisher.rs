@@ -1,0 +1,42 @@
+//! Publishing within the process.
+
+use super::{InProcessBroker, Submitted};
+use crate::service_layer::{Confirmation, Publication, PublishError, Publisher, Target};
+
+/// Publishes to an [`InProcessBroker`].
+#[derive(Debug, Clone)]
+pub struct InProcessPublisher {
+    broker: InProcessBroker,
+}
+
+impl InProcessPublisher {
+    pub(super) fn new(broker: InProcessBroker) -> Self {
+        Self { broker }
+    }
+
+    fn publish_one(&self, publication: &Publication) -> Confirmation {
+        let submitted = |routing_key: &str| Submitted {
+            routing_key: routing_key.to_owned(),
+            properties: publication.properties.clone(),
+            body: publication.body.clone(),
+        };
+        match &publication.target {
+            Target::Commands { routing_key } => self.broker.submit(submitted(routing_key)),
+            Target::Retry { attempt } => self.broker.submit_later(*attempt, submitted("")),
+            Target::DeadLetters { .. } => self.broker.keep_dead_letter(publication.clone()),
+            Target::Queue { .. } => self.broker.keep_reply(publication.clone()),
+            Target::Events { .. } => {
+                if !self.broker.tell_subscribers(publication) {
+                    return Confirmation::Unroutable;
+                }
+            }
+        }
+        Confirmation::Confirmed
+    }
+}
+
+impl Publisher for InProcessPublisher {
+    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+        Ok(window.iter().map(|publication| self.publish_one(publication)).collect())
+    }
+}

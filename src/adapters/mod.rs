@@ -1,0 +1,9 @@
+//! The ports of the service layer, on real things.
+
+pub mod clock;
+pub mod in_memory;
+pub mod in_process;
+pub mod postgres;
+pub mod rabbitmq;
+mod rows;
+pub mod sqlite;

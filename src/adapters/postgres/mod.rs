@@ -1,0 +1,17 @@
+//! The store on PostgreSQL (13 or later).
+//!
+//! A lane holds one connection of its own: a pool would ping it before each use. A transaction
+//! takes four round trips, however many messages its batch has: begin, load, write, commit.
+
+mod connection;
+mod load;
+mod numbers;
+mod queries;
+mod relay;
+mod store;
+mod write;
+
+pub use connection::PgDatabase;
+pub use queries::PgQueries;
+pub use relay::PgRelayStore;
+pub use store::{PgStore, PgTransaction};

@@ -1,0 +1,147 @@
+//! Connections to RabbitMQ.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::types::ReplyCode;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+use tokio::sync::Mutex;
+
+use super::{RabbitPublisher, Topology};
+
+/// Longest wait for a connection, a channel, or the answer to a method.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection without a sign of life for twice this time is broken.
+const HEARTBEAT_SECONDS: u16 = 10;
+
+/// Why RabbitMQ did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RabbitError {
+    /// It may work later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It will not work before somebody changes something.
+    #[error("{what}: {difference}")]
+    Topology { what: String, difference: String },
+    #[error("AMQP_URL is not an AMQP address: {0}")]
+    Address(String),
+}
+
+/// A RabbitMQ broker and the names that are used on it; clones share the publishing connection.
+#[derive(Debug, Clone)]
+pub struct RabbitMq {
+    uri: AMQPUri,
+    pub(super) topology: Arc<Topology>,
+    /// Whether to declare what is missing, or only to look whether it is there.
+    declare: bool,
+    publishing: Arc<Mutex<Option<Arc<Connection>>>>,
+}
+
+impl RabbitMq {
+    /// A broker at `amqp://user:password@host:port/vhost` (or `amqps://`); connects when needed.
+    ///
+    /// # Errors
+    /// [`RabbitError::Address`] when the address is malformed.
+    pub fn new(url: &str, topology: Topology, declare: bool) -> Result<Self, RabbitError> {
+        let mut uri: AMQPUri = url.parse().map_err(RabbitError::Address)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        let topology = Arc::new(topology);
+        Ok(Self { uri, topology, declare, publishing: Arc::default() })
+    }
+
+    /// A publisher with a channel of its own.
+    #[must_use]
+    pub fn publisher(&self) -> RabbitPublisher {
+        RabbitPublisher::new(self.clone())
+    }
+
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Opens a connection whose name tells its purpose to whoever looks at the broker.
+    pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, RabbitError> {
+        let name = format!("order-worker {purpose}");
+        let properties = ConnectionProperties::default().with_connection_name(name.into_bytes().into());
+        within(ANSWER_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties)).await
+    }
+
+    /// A channel on the one connection for publishing, which is opened anew when it is broken.
+    pub(super) async fn publishing_channel(&self) -> Result<(Arc<Connection>, Channel), RabbitError> {
+        let mut publishing = self.publishing.lock().await;
+        let connection = match publishing.take().filter(|connection| connection.status().connected()) {
+            Some(connection) => connection,
+            None => Arc::new(self.connect("publishes").await?),
+        };
+        *publishing = Some(connection.clone());
+        drop(publishing);
+        let channel = open_channel(&connection).await?;
+        Ok((connection, channel))
+    }
+
+    /// Makes sure that exchanges and queues are there: declares them, or only looks for them when
+    /// the worker may not declare.
+    ///
+    /// # Errors
+    /// [`RabbitError::Topology`] when one is missing or is not as it should be.
+    pub(super) async fn ensure_topology(&self, connection: &Connection) -> Result<(), RabbitError> {
+        if self.declare {
+            self.topology.declare(connection).await
+        } else {
+            self.topology.look(connection).await
+        }
+    }
+
+    /// Connects and makes sure that exchanges and queues are there.
+    ///
+    /// # Errors
+    /// See [`RabbitError`].
+    pub async fn prepare(&self) -> Result<(), RabbitError> {
+        let connection = self.connect("prepares").await?;
+        let result = self.ensure_topology(&connection).await;
+        close(&connection).await;
+        result
+    }
+
+    /// Closes the publishing connection in good order.
+    pub async fn close(&self) {
+        if let Some(connection) = self.publishing.lock().await.take() {
+            close(&connection).await;
+        }
+    }
+}
+
+pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, RabbitError> {
+    within(ANSWER_TIMEOUT, connection.create_channel()).await
+}
+
+pub(super) async fn close(connection: &Connection) {
+    const REPLY_SUCCESS: ReplyCode = 200;
+    // A connection that cannot be closed is broken already.
+    let _ = within(ANSWER_TIMEOUT, connection.close(REPLY_SUCCESS, "done".into())).await;
+}
+
+/// Awaits an answer of the broker for at most `limit`.
+pub(super) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, RabbitError> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(RabbitError::Unavailable(describe(&error))),
+        Err(_) => Err(RabbitError::Unavailable(format!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+/// An error in words for people, without the internals of the client.
+pub(super) fn describe(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => format!("{} ({})", error.get_message(), error.get_id()),
+        ErrorKind::IOError(error) => error.to_string(),
+        ErrorKind::MissingHeartbeatError => "no heartbeat from the broker".to_owned(),
+        _ => error.to_string(),
+    }
+}

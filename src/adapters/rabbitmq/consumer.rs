@@ -1,0 +1,250 @@
+//! Consuming the commands queue, for ever.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use lapin::message::Delivery as Incoming;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, Consumer};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::acks::Acks;
+use super::connection::{ANSWER_TIMEOUT, RabbitError, close, describe, open_channel, within};
+use super::{RabbitMq, properties};
+use crate::service_layer::{
+    Backoff, CommandSource, Delivery, Health, PresentChannel, Settlement, Tag,
+};
+
+/// How long a settled delivery behind an open one waits for a common acknowledgement.
+const LONGEST_ACK_DELAY: Duration = Duration::from_millis(100);
+
+impl RabbitMq {
+    /// Starts to consume, with at most `prefetch` unacknowledged deliveries.
+    ///
+    /// Until `stop` is cancelled, whatever breaks is built anew. Then no more deliveries come; when
+    /// all settlement senders are dropped, the rest goes back to the broker and the task ends.
+    #[must_use]
+    pub fn consume(
+        &self,
+        prefetch: u16,
+        health: Health,
+        stop: CancellationToken,
+    ) -> (CommandSource, JoinHandle<()>) {
+        let (deliveries_in, deliveries) = mpsc::channel(prefetch.into());
+        let (settlements, settlements_out) = mpsc::unbounded_channel();
+        let present_channel = PresentChannel::default();
+        let supervisor = Supervisor {
+            broker: self.clone(),
+            prefetch,
+            health,
+            stop,
+            present_channel: present_channel.clone(),
+            deliveries: Some(deliveries_in),
+            settlements: settlements_out,
+        };
+        let task = tokio::spawn(supervisor.run());
+        (CommandSource { deliveries, settlements, present_channel }, task)
+    }
+}
+
+struct Supervisor {
+    broker: RabbitMq,
+    prefetch: u16,
+    health: Health,
+    stop: CancellationToken,
+    present_channel: PresentChannel,
+    /// None once no more deliveries are to come.
+    deliveries: Option<mpsc::Sender<Delivery>>,
+    settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
+}
+
+/// One life of the consuming connection.
+struct Session {
+    connection: Connection,
+    channel: Channel,
+    consumer: Consumer,
+    number: u32,
+    acks: Acks,
+    /// Taken from the consumer, with no room for it yet.
+    next: Option<Delivery>,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        let mut backoff = Backoff::for_broker();
+        while !self.stop.is_cancelled() {
+            let broken = match self.open().await {
+                Ok(mut session) => {
+                    self.health.consumes();
+                    backoff.reset();
+                    match self.serve(&mut session).await {
+                        Ok(()) => return session.hand_back_the_rest().await,
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            self.health.cannot_consume(&broken.to_string());
+            tokio::select! {
+                () = backoff.pause() => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+        // Stopped while there was no connection: the broker has everything that is not settled.
+        self.deliveries = None;
+        while self.settlements.recv().await.is_some() {}
+    }
+
+    async fn open(&self) -> Result<Session, RabbitError> {
+        let connection = self.broker.connect("consumes").await?;
+        self.broker.ensure_topology(&connection).await?;
+        let channel = open_channel(&connection).await?;
+        // Per consumer, not per channel: quorum queues know no other, and 4.3 refuses `global`.
+        let per_consumer = BasicQosOptions { global: false };
+        within(ANSWER_TIMEOUT, channel.basic_qos(self.prefetch, per_consumer)).await?;
+        let queue = self.broker.topology.commands_queue.as_str();
+        let options = BasicConsumeOptions {
+            // Whatever is acknowledged is so by us, after its commit.
+            no_ack: false,
+            // Many workers share the queue.
+            exclusive: false,
+            ..BasicConsumeOptions::default()
+        };
+        let consume = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        let consumer = within(ANSWER_TIMEOUT, consume).await?;
+        let number = self.present_channel.next();
+        Ok(Session { connection, channel, consumer, number, acks: Acks::default(), next: None })
+    }
+
+    /// Passes deliveries on and acknowledges what is settled, until the last settlement came after
+    /// a stop.
+    async fn serve(&mut self, session: &mut Session) -> Result<(), RabbitError> {
+        let mut ack_timer = tokio::time::interval(LONGEST_ACK_DELAY);
+        ack_timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                settlements = self.settlements.recv() => match settlements {
+                    Some(settlements) => self.settle(session, settlements).await?,
+                    None => return session.ack_waiting().await,
+                },
+                delivery = session.consumer.next(), if session.next.is_none() && self.deliveries.is_some() => {
+                    session.receive(delivery)?;
+                }
+                room = reserve(self.deliveries.clone()), if session.next.is_some() => {
+                    session.pass_on(room)?;
+                }
+                _ = ack_timer.tick() => session.ack_waiting().await?,
+                () = self.stop.cancelled(), if self.deliveries.is_some() => {
+                    self.deliveries = None;
+                    session.next = None;
+                    session.cancel().await?;
+                }
+            }
+        }
+    }
+
+    async fn settle(&mut self, session: &mut Session, first: Vec<Settlement>) -> Result<(), RabbitError> {
+        session.settle(first);
+        while let Ok(more) = self.settlements.try_recv() {
+            session.settle(more);
+        }
+        session.ack_run().await?;
+        // Deliveries settled behind a lane that is stuck fill the prefetch: let them go one by one.
+        if session.acks.waiting() > usize::from(self.prefetch) / 4 {
+            session.ack_waiting().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Room for a delivery; never, once no more are to come.
+async fn reserve(deliveries: Option<mpsc::Sender<Delivery>>) -> Option<mpsc::OwnedPermit<Delivery>> {
+    match deliveries {
+        Some(deliveries) => deliveries.reserve_owned().await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+impl Session {
+    /// Takes a delivery from the stream; its end means that the broker cancelled the consumer (the
+    /// queue was deleted, its node went down, an acknowledgement took too long).
+    fn receive(&mut self, delivery: Option<lapin::Result<Incoming>>) -> Result<(), RabbitError> {
+        let delivery = match delivery {
+            Some(Ok(delivery)) => delivery,
+            None => {
+                return Err(RabbitError::Unavailable("the broker cancelled the consumer".to_owned()));
+            }
+            Some(Err(error)) => return Err(RabbitError::Unavailable(describe(&error))),
+        };
+        self.acks.open(delivery.delivery_tag);
+        self.next = Some(Delivery {
+            tag: Tag { channel: self.number, number: delivery.delivery_tag },
+            redelivered: delivery.redelivered,
+            exchange: delivery.exchange.as_str().to_owned(),
+            routing_key: delivery.routing_key.as_str().to_owned(),
+            properties: properties::from_lapin(&delivery.properties),
+            body: delivery.data,
+        });
+        Ok(())
+    }
+
+    /// Passes on the delivery in hand, and those that are already here as long as there is room.
+    fn pass_on(&mut self, room: Option<mpsc::OwnedPermit<Delivery>>) -> Result<(), RabbitError> {
+        let Some(room) = room else {
+            // The worker has ended without a stop: there is nobody to work for.
+            return Err(RabbitError::Unavailable("nobody takes deliveries".to_owned()));
+        };
+        if let Some(delivery) = self.next.take() {
+            room.send(delivery);
+        }
+        match self.consumer.next().now_or_never() {
+            Some(delivery) => self.receive(delivery),
+            None => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, settlements: Vec<Settlement>) {
+        for Settlement::Ack(tag) in settlements {
+            if tag.channel == self.number {
+                self.acks.settle(tag.number);
+            }
+        }
+    }
+
+    /// Acknowledges with one frame all deliveries up to the oldest open one.
+    async fn ack_run(&mut self) -> Result<(), RabbitError> {
+        match self.acks.take_run() {
+            Some(tag) => self.ack(tag, true).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn ack_waiting(&mut self) -> Result<(), RabbitError> {
+        self.ack_run().await?;
+        for tag in self.acks.take_waiting() {
+            self.ack(tag, false).await?;
+        }
+        Ok(())
+    }
+
+    async fn ack(&self, tag: u64, multiple: bool) -> Result<(), RabbitError> {
+        within(ANSWER_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await
+    }
+
+    async fn cancel(&self) -> Result<(), RabbitError> {
+        let cancelled = self.channel.basic_cancel(self.consumer.tag(), Default::default());
+        within(ANSWER_TIMEOUT, cancelled).await
+    }
+
+    /// Nack, not reject: since 4.3 only the latter counts as a failed delivery. Tag 0 stands for
+    /// all that is not acknowledged.
+    async fn hand_back_the_rest(&self) {
+        let all = BasicNackOptions { multiple: true, requeue: true };
+        // If this fails, the broker takes everything back with the connection.
+        let _ = within(ANSWER_TIMEOUT, self.channel.basic_nack(0, all)).await;
+        close(&self.connection).await;
+    }
+}

@@ -1,0 +1,18 @@
+//! The transport on RabbitMQ (3.10 to 4.3) with lapin.
+//!
+//! Two connections: one consumes and acknowledges, one publishes. A broker short of memory blocks
+//! connections that publish, and a blocked connection would hold back acknowledgements as well.
+//! Whatever breaks is dropped and built anew; nothing is recovered in place.
+
+mod acks;
+mod connection;
+mod consumer;
+mod properties;
+mod publisher;
+mod subscriber;
+mod topology;
+
+pub use connection::{RabbitError, RabbitMq};
+pub use publisher::RabbitPublisher;
+pub use subscriber::{Received, Subscription};
+pub use topology::{Finding, Topology, Verdict};

@@ -1,0 +1,216 @@
+//! Between lapin's properties and ours.
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, ShortString};
+
+use crate::service_layer::{HeaderValue, Headers, Properties};
+
+/// Persistent: the broker writes the message to disk.
+const DELIVERY_MODE_PERSISTENT: u8 = 2;
+
+/// Most bytes of headers on a message that goes out. All properties of a message must fit into one
+/// frame, which RabbitMQ negotiates to 128 KiB; a larger one would cost the connection, each time.
+const MOST_HEADER_BYTES: usize = 96 * 1024;
+
+/// Takes the properties of a delivery.
+pub fn from_lapin(properties: &BasicProperties) -> Properties {
+    let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
+    Properties {
+        content_type: text(properties.content_type()),
+        content_encoding: text(properties.content_encoding()),
+        headers: properties.headers().as_ref().map(table_from).unwrap_or_default(),
+        priority: *properties.priority(),
+        correlation_id: text(properties.correlation_id()),
+        reply_to: text(properties.reply_to()),
+        expiration: text(properties.expiration()),
+        message_id: text(properties.message_id()),
+        timestamp: *properties.timestamp(),
+        kind: text(properties.kind()),
+        user_id: text(properties.user_id()),
+        app_id: text(properties.app_id()),
+    }
+}
+
+/// The properties of a message that goes out: always persistent, and never with a priority, an
+/// expiration or a user id, which are between a publisher and its own broker.
+pub fn to_lapin(properties: &Properties) -> BasicProperties {
+    let mut out = BasicProperties::default().with_delivery_mode(DELIVERY_MODE_PERSISTENT);
+    macro_rules! copy {
+        ($($field:ident => $with:ident),*) => {
+            $(if let Some(text) = properties.$field.as_deref().and_then(short) { out = out.$with(text); })*
+        };
+    }
+    copy!(
+        content_type => with_content_type,
+        content_encoding => with_content_encoding,
+        correlation_id => with_correlation_id,
+        reply_to => with_reply_to,
+        message_id => with_message_id,
+        kind => with_type,
+        app_id => with_app_id
+    );
+    if let Some(seconds) = properties.timestamp {
+        out = out.with_timestamp(seconds);
+    }
+    if !properties.headers.is_empty() {
+        out = out.with_headers(table_to(&fitting(&properties.headers)));
+    }
+    out
+}
+
+/// A text as AMQP's short string; none when it has more than 255 bytes.
+fn short(text: &str) -> Option<ShortString> {
+    ShortString::try_new(text).ok()
+}
+
+/// The headers that fit into a frame: the worker's own first, then the smallest; what did not fit
+/// is counted.
+fn fitting(headers: &Headers) -> Headers {
+    let mut sized: Vec<(bool, usize, &String, &HeaderValue)> = headers
+        .iter()
+        .map(|(name, value)| (!name.starts_with("order-worker-"), name.len() + 6 + size_of(value), name, value))
+        .collect();
+    sized.sort_unstable_by_key(|&(foreign, size, ..)| (foreign, size));
+    let mut bytes = 0;
+    let mut kept = Headers::new();
+    for (_, size, name, value) in sized {
+        bytes += size;
+        if bytes > MOST_HEADER_BYTES {
+            let left_out = i64::try_from(headers.len() - kept.len()).unwrap_or(i64::MAX);
+            kept.insert("order-worker-headers-left-out".to_owned(), HeaderValue::Int(left_out));
+            break;
+        }
+        kept.insert(name.clone(), value.clone());
+    }
+    kept
+}
+
+fn size_of(value: &HeaderValue) -> usize {
+    match value {
+        HeaderValue::Void => 0,
+        HeaderValue::Bool(_) => 1,
+        HeaderValue::Float(_) => 4,
+        HeaderValue::Decimal { .. } => 5,
+        HeaderValue::Int(_) | HeaderValue::Double(_) | HeaderValue::Timestamp(_) => 8,
+        HeaderValue::Text(text) => 4 + text.len(),
+        HeaderValue::Binary(bytes) | HeaderValue::ByteArray(bytes) => 4 + bytes.len(),
+        HeaderValue::List(values) => 4 + values.iter().map(|value| 1 + size_of(value)).sum::<usize>(),
+        HeaderValue::Table(table) => {
+            4 + table.iter().map(|(name, value)| name.len() + 2 + size_of(value)).sum::<usize>()
+        }
+    }
+}
+
+fn table_from(table: &FieldTable) -> Headers {
+    table.inner().iter().map(|(name, value)| (name.as_str().to_owned(), value_from(value))).collect()
+}
+
+fn table_to(headers: &Headers) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in headers {
+        if let Some(name) = short(name) {
+            table.insert(name, value_to(value));
+        }
+    }
+    table
+}
+
+fn value_from(value: &AMQPValue) -> HeaderValue {
+    match value {
+        AMQPValue::Boolean(value) => HeaderValue::Bool(*value),
+        AMQPValue::ShortShortInt(value) => HeaderValue::Int((*value).into()),
+        AMQPValue::ShortShortUInt(value) => HeaderValue::Int((*value).into()),
+        AMQPValue::ShortInt(value) => HeaderValue::Int((*value).into()),
+        AMQPValue::ShortUInt(value) => HeaderValue::Int((*value).into()),
+        AMQPValue::LongInt(value) => HeaderValue::Int((*value).into()),
+        AMQPValue::LongUInt(value) => HeaderValue::Int((*value).into()),
+        AMQPValue::LongLongInt(value) => HeaderValue::Int(*value),
+        AMQPValue::Float(value) => HeaderValue::Float(*value),
+        AMQPValue::Double(value) => HeaderValue::Double(*value),
+        AMQPValue::DecimalValue(value) => {
+            HeaderValue::Decimal { scale: value.scale, mantissa: value.value }
+        }
+        AMQPValue::ShortString(text) => HeaderValue::Text(text.as_str().to_owned()),
+        AMQPValue::LongString(bytes) => match std::str::from_utf8(bytes.as_bytes()) {
+            Ok(text) => HeaderValue::Text(text.to_owned()),
+            Err(_) => HeaderValue::Binary(bytes.as_bytes().to_vec()),
+        },
+        AMQPValue::FieldArray(values) => {
+            HeaderValue::List(values.as_slice().iter().map(value_from).collect())
+        }
+        AMQPValue::Timestamp(seconds) => HeaderValue::Timestamp(*seconds),
+        AMQPValue::FieldTable(table) => HeaderValue::Table(table_from(table)),
+        AMQPValue::ByteArray(bytes) => HeaderValue::ByteArray(bytes.as_slice().to_vec()),
+        AMQPValue::Void => HeaderValue::Void,
+    }
+}
+
+fn value_to(value: &HeaderValue) -> AMQPValue {
+    match value {
+        HeaderValue::Void => AMQPValue::Void,
+        HeaderValue::Bool(value) => AMQPValue::Boolean(*value),
+        HeaderValue::Int(value) => AMQPValue::LongLongInt(*value),
+        HeaderValue::Float(value) => AMQPValue::Float(*value),
+        HeaderValue::Double(value) => AMQPValue::Double(*value),
+        HeaderValue::Decimal { scale, mantissa } => {
+            AMQPValue::DecimalValue(DecimalValue { scale: *scale, value: *mantissa })
+        }
+        HeaderValue::Text(text) => AMQPValue::LongString(text.as_bytes().into()),
+        HeaderValue::Binary(bytes) => AMQPValue::LongString(bytes.as_slice().into()),
+        HeaderValue::ByteArray(bytes) => AMQPValue::ByteArray(ByteArray::from(bytes.as_slice())),
+        HeaderValue::Timestamp(seconds) => AMQPValue::Timestamp(*seconds),
+        HeaderValue::List(values) => {
+            AMQPValue::FieldArray(FieldArray::from(values.iter().map(value_to).collect::<Vec<_>>()))
+        }
+        HeaderValue::Table(table) => AMQPValue::FieldTable(table_to(table)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_as_they_went() {
+        let headers: Headers = [
+            ("flag".to_owned(), HeaderValue::Bool(true)),
+            ("number".to_owned(), HeaderValue::Int(-7)),
+            ("none".to_owned(), HeaderValue::Void),
+            ("text".to_owned(), "grüße".into()),
+            ("bytes".to_owned(), HeaderValue::Binary(vec![0xff, 0])),
+            ("list".to_owned(), HeaderValue::List(vec!["a".into(), HeaderValue::Timestamp(1)])),
+            ("table".to_owned(), HeaderValue::Table(Headers::from([("x".to_owned(), 1.into())]))),
+        ]
+        .into();
+        let properties = Properties { headers, ..Properties::default() };
+
+        assert_eq!(from_lapin(&to_lapin(&properties)), properties);
+    }
+
+    #[test]
+    fn headers_that_would_burst_a_frame_are_left_out_but_not_the_workers_own() {
+        let mut headers: Headers =
+            (0..10_000).map(|n| (format!("header-{n}"), "some twenty characters".into())).collect();
+        headers.insert("order-worker-code".to_owned(), "invalid_field".into());
+
+        let kept = fitting(&headers);
+
+        assert!(kept.values().map(size_of).sum::<usize>() < MOST_HEADER_BYTES);
+        assert!(kept.contains_key("order-worker-code"));
+        let left_out = kept["order-worker-headers-left-out"].as_int().unwrap();
+        assert_eq!(kept.len() as i64 - 1 + left_out, headers.len() as i64);
+    }
+
+    #[test]
+    fn what_is_between_a_publisher_and_its_broker_goes_no_further() {
+        let out = to_lapin(&Properties {
+            priority: Some(9),
+            expiration: Some("1".to_owned()),
+            user_id: Some("somebody".to_owned()),
+            ..Properties::default()
+        });
+
+        assert_eq!((out.priority(), out.expiration(), out.user_id()), (&None, &None, &None));
+        assert_eq!(out.delivery_mode(), &Some(2));
+    }
+}

@@ -1,0 +1,39 @@
+//! Reading what a batch names.
+
+use sqlx::SqliteConnection;
+
+use super::rows::{handled_columns, handled_from, order_columns, order_from};
+use super::statement::{json_list, rows_for};
+use crate::domain::{MessageId, OrderId};
+use crate::service_layer::{Loaded, Needs, StoreError};
+
+const LOAD_HANDLED: &str = concat!(
+    "select ",
+    handled_columns!(),
+    " from json_each(?1) as named
+      join handled_messages h on h.message_id = named.value
+      left join orders o on o.order_id = h.order_id"
+);
+
+const LOAD_ORDERS: &str = concat!(
+    "select ",
+    order_columns!(),
+    " from json_each(?1) as named join orders o on o.order_id = named.value"
+);
+
+pub(super) async fn load(
+    connection: &mut SqliteConnection,
+    needs: &Needs,
+) -> Result<Loaded, StoreError> {
+    let message_ids = json_list(needs.message_ids.iter().map(MessageId::as_str));
+    let order_ids = json_list(needs.order_ids.iter().map(OrderId::as_str));
+    let mut loaded = Loaded::default();
+    for row in rows_for(connection, LOAD_HANDLED, message_ids).await? {
+        let handled = handled_from(&row)?;
+        loaded.handled.insert(handled.message_id.clone(), handled);
+    }
+    for row in rows_for(connection, LOAD_ORDERS, order_ids).await? {
+        loaded.orders.push(order_from(&row)?);
+    }
+    Ok(loaded)
+}

@@ -1,0 +1,77 @@
+//! The outbox as the relay reads it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::errors::store_error;
+use super::outbox::{self, outgoing_columns, outgoing_from};
+use super::writer::Writer;
+use crate::service_layer::{OutboxKey, Outgoing, RelayStore, StoreError};
+
+/// Without `after`, its key is null, and the first condition holds.
+const WAITING: &str = concat!(
+    "select ",
+    outgoing_columns!(),
+    " from outbox
+      where (?1 is null or (order_id, version, event_id) > (?1, ?2, ?3))
+        and committed_at <= cast(unixepoch('subsec') * 1000000 as integer) - ?4
+      order by order_id, version, event_id limit ?5"
+);
+
+/// The relay's session with SQLite.
+#[derive(Debug)]
+pub struct SqliteRelayStore {
+    writer: Writer,
+    one_relay: Arc<Mutex<()>>,
+    /// Held while this is the one relay.
+    claim: Option<OwnedMutexGuard<()>>,
+}
+
+impl SqliteRelayStore {
+    pub(super) fn new(writer: Writer, one_relay: Arc<Mutex<()>>) -> Self {
+        Self {
+            writer,
+            one_relay,
+            claim: None,
+        }
+    }
+}
+
+impl RelayStore for SqliteRelayStore {
+    async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
+        if self.claim.is_none() {
+            self.claim = Arc::clone(&self.one_relay).try_lock_owned().ok();
+        }
+        Ok(self.claim.is_some())
+    }
+
+    async fn waiting(
+        &mut self,
+        older_than: Duration,
+        after: Option<&OutboxKey>,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        let mut turn = self.writer.turn().await?;
+        let query = sqlx::query(WAITING)
+            .bind(after.map(|key| key.order_id.as_str()))
+            .bind(after.map(|key| key.version))
+            .bind(after.map(|key| key.event_id.to_string()))
+            .bind(i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = query
+            .fetch_all(&mut turn.connection)
+            .await
+            .map_err(|error| store_error(&error))?;
+        turn.end();
+        rows.iter().map(outgoing_from).collect()
+    }
+
+    async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
+        let mut turn = self.writer.turn().await?;
+        outbox::remove(&mut turn.connection, published).await?;
+        turn.end();
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Transactions over a batch.
+
+use super::writer::{Turn, Writer};
+use super::{load, numbers, outbox, write};
+use crate::service_layer::{
+    Changes, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError, StoreTransaction,
+};
+
+/// One lane's session with SQLite.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+}
+
+/// An open transaction, which has the connection that writes.
+#[derive(Debug)]
+pub struct SqliteTransaction {
+    turn: Turn,
+}
+
+impl SqliteStore {
+    pub(super) fn new(writer: Writer) -> Self {
+        Self { writer }
+    }
+}
+
+impl Store for SqliteStore {
+    type Transaction<'a> = SqliteTransaction;
+
+    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, SqliteTransaction), StoreError> {
+        let mut turn = self.writer.turn().await?;
+        // Locks the file at once: a lock that is taken later can fail.
+        turn.execute("begin immediate").await?;
+        let mut loaded = load::load(&mut turn.connection, needs).await?;
+        loaded.numbers = numbers::unused(&mut turn.connection, needs).await?;
+        Ok((loaded, SqliteTransaction { turn }))
+    }
+
+    async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
+        let mut turn = self.writer.turn().await?;
+        outbox::remove(&mut turn.connection, published).await?;
+        turn.end();
+        Ok(())
+    }
+}
+
+impl StoreTransaction for SqliteTransaction {
+    async fn commit(mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+        match write::write(&mut self.turn.connection, changes).await {
+            Ok(earlier) => {
+                self.end("commit").await?;
+                Ok(earlier)
+            }
+            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error @ (StoreError::Conflict(_) | StoreError::Refused(_))) => {
+                self.end("rollback").await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn rollback(self) -> Result<(), StoreError> {
+        self.end("rollback").await
+    }
+}
+
+impl SqliteTransaction {
+    async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
+        self.turn.execute(statement).await?;
+        self.turn.end();
+        Ok(())
+    }
+}

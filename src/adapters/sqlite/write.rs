@@ -1,0 +1,160 @@
+//! Writing what a batch leaves behind: one statement for each table, whatever the batch's size.
+
+use serde::Serialize;
+use sqlx::SqliteConnection;
+
+use super::outbox;
+use super::statement::{for_rows, json_list};
+use crate::domain::{Item, MessageId, Order, Status};
+use crate::service_layer::{Changes, HandledMessage, HistoryRow, Outgoing, StoreError};
+
+const PLACE: &str = "
+insert into orders (order_id, customer_id, customer_name, customer_email, total, status, created_at,
+                    last_updated, version)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+       value ->> 7, value ->> 8
+from json_each(?1)";
+
+const ADD_ITEMS: &str = "
+insert into order_items (order_id, line, product_id, name, quantity, price_per_unit)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+from json_each(?1)";
+
+const UPDATE: &str = "
+update orders set status = value ->> 2, last_updated = value ->> 3, version = value ->> 4
+from json_each(?1)
+where orders.order_id = value ->> 0 and orders.version = value ->> 1";
+
+const ADD_HISTORY: &str = "
+insert into order_history (order_id, version, previous_status, status, changed_at, command,
+                           caused_by, reason)
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+       value ->> 7
+from json_each(?1)";
+
+const ADD_HANDLED: &str = "
+insert into handled_messages (message_id, body_hash, command, order_id, outcome, code, handled_at)
+select value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+       value ->> 6
+from json_each(?1)";
+
+/// Writes all changes; returns what the outbox held of the updated orders.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    changes: &Changes,
+) -> Result<Vec<Outgoing>, StoreError> {
+    let Changes {
+        placed,
+        updated,
+        history,
+        handled,
+        outgoing,
+        published,
+    } = changes;
+    outbox::remove(connection, published).await?;
+    for_rows(
+        connection,
+        PLACE,
+        json_list(placed.iter().map(order_columns)),
+    )
+    .await?;
+    for_rows(
+        connection,
+        ADD_ITEMS,
+        json_list(placed.iter().flat_map(item_columns)),
+    )
+    .await?;
+    update(connection, updated).await?;
+    for_rows(
+        connection,
+        ADD_HISTORY,
+        json_list(history.iter().map(history_columns)),
+    )
+    .await?;
+    for_rows(
+        connection,
+        ADD_HANDLED,
+        json_list(handled.iter().map(handled_columns)),
+    )
+    .await?;
+    let earlier = outbox::waiting_of(connection, updated.iter().map(|(order, _)| order)).await?;
+    outbox::insert(connection, outgoing).await?;
+    Ok(earlier)
+}
+
+async fn update(
+    connection: &mut SqliteConnection,
+    updated: &[(Order, i32)],
+) -> Result<(), StoreError> {
+    let rows = json_list(updated.iter().map(update_columns));
+    let (found, expected) = (for_rows(connection, UPDATE, rows).await?, updated.len());
+    if usize::try_from(found) == Ok(expected) {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "{found} of {expected} orders still had their version"
+    )))
+}
+
+fn order_columns(order: &Order) -> impl Serialize {
+    let customer = order.customer();
+    (
+        order.order_id().as_str(),
+        customer.customer_id.as_str(),
+        customer.name.as_str(),
+        customer.email.as_str(),
+        order.total().cents(),
+        order.status().code(),
+        order.created_at().timestamp_micros(),
+        order.last_updated().timestamp_micros(),
+        order.version(),
+    )
+}
+
+fn item_columns(order: &Order) -> impl Iterator<Item = impl Serialize> {
+    (1..).zip(order.items()).map(|(line, item): (i16, &Item)| {
+        (
+            order.order_id().as_str(),
+            line,
+            item.product_id.as_str(),
+            item.name.as_str(),
+            item.quantity.get(),
+            item.price_per_unit.cents(),
+        )
+    })
+}
+
+fn update_columns((order, loaded_version): &(Order, i32)) -> impl Serialize {
+    (
+        order.order_id().as_str(),
+        *loaded_version,
+        order.status().code(),
+        order.last_updated().timestamp_micros(),
+        order.version(),
+    )
+}
+
+fn history_columns(row: &HistoryRow) -> impl Serialize {
+    (
+        row.order_id.as_str(),
+        row.change.version,
+        row.change.previous.map(Status::code),
+        row.change.status.code(),
+        row.change.at.timestamp_micros(),
+        row.command.name(),
+        row.caused_by.as_ref().map(MessageId::as_str),
+        row.reason.as_deref(),
+    )
+}
+
+fn handled_columns(message: &HandledMessage) -> impl Serialize {
+    (
+        message.message_id.as_str(),
+        format!("{:032x}", u128::from_be_bytes(message.body_hash)),
+        message.command.name(),
+        message.order.order_id.as_str(),
+        message.outcome.word(),
+        message.outcome.code(),
+        message.handled_at.timestamp_micros(),
+    )
+}

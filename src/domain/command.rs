@@ -1,0 +1,179 @@
+//! What the store and its operators can ask for.
+
+use std::fmt;
+
+use super::{Customer, Items, Money, OrderId, Reason, Status};
+
+/// A request to change one order, already valid in itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    PlaceOrder(PlaceOrder),
+    CancelOrder(CancelOrder),
+    SetStatus(SetStatus),
+    SetNextStatus(SetNextStatus),
+}
+
+/// Place a new order. Without an id the worker assigns the next number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceOrder {
+    pub order_id: Option<OrderId>,
+    pub customer: Customer,
+    pub items: Items,
+    /// What the customer pays; may differ from the sum of the items (discounts, shipping).
+    pub total: Money,
+}
+
+/// Cancel an order that nobody has begun to process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelOrder {
+    pub order_id: OrderId,
+    pub reason: Option<Reason>,
+}
+
+/// An operator's correction: any status, unless the order is final.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetStatus {
+    pub order_id: OrderId,
+    pub status: Status,
+}
+
+/// Move an order one status onwards; with `from`, only out of that status, which makes a repeat
+/// harmless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetNextStatus {
+    pub order_id: OrderId,
+    pub from: Option<Status>,
+}
+
+impl Command {
+    #[must_use]
+    pub fn kind(&self) -> CommandKind {
+        match self {
+            Self::PlaceOrder(_) => CommandKind::PlaceOrder,
+            Self::CancelOrder(_) => CommandKind::CancelOrder,
+            Self::SetStatus(_) => CommandKind::SetStatus,
+            Self::SetNextStatus(_) => CommandKind::SetNextStatus,
+        }
+    }
+
+    /// The order that the command names; none for an order still without a number.
+    #[must_use]
+    pub fn order_id(&self) -> Option<&OrderId> {
+        match self {
+            Self::PlaceOrder(place) => place.order_id.as_ref(),
+            Self::CancelOrder(cancel) => Some(&cancel.order_id),
+            Self::SetStatus(set) => Some(&set.order_id),
+            Self::SetNextStatus(next) => Some(&next.order_id),
+        }
+    }
+
+    /// Why it was asked for, where the command says so.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::CancelOrder(cancel) => cancel.reason.as_ref(),
+            Self::PlaceOrder(_) | Self::SetStatus(_) | Self::SetNextStatus(_) => None,
+        }
+    }
+
+    /// Whether doing it twice has the effect of doing it once, so that it needs no message id.
+    #[must_use]
+    pub fn is_harmless_to_repeat(&self) -> bool {
+        match self {
+            Self::PlaceOrder(place) => place.order_id.is_some(),
+            Self::CancelOrder(_) | Self::SetStatus(_) => true,
+            Self::SetNextStatus(next) => next.from.is_some(),
+        }
+    }
+}
+
+/// The four kinds of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CommandKind {
+    PlaceOrder,
+    CancelOrder,
+    SetStatus,
+    SetNextStatus,
+}
+
+impl CommandKind {
+    pub const ALL: [Self; 4] = [Self::PlaceOrder, Self::CancelOrder, Self::SetStatus, Self::SetNextStatus];
+
+    /// The name in messages: `PlaceOrder`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PlaceOrder => "PlaceOrder",
+            Self::CancelOrder => "CancelOrder",
+            Self::SetStatus => "SetStatus",
+            Self::SetNextStatus => "SetNextStatus",
+        }
+    }
+
+    /// The word in routing keys: `order.place`, `order.rejected.place`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PlaceOrder => "place",
+            Self::CancelOrder => "cancel",
+            Self::SetStatus => "set_status",
+            Self::SetNextStatus => "set_next_status",
+        }
+    }
+
+    /// Reads a name such as `PlaceOrder`, in any case and with any word separator.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| same_letters(name, kind.name()))
+    }
+
+    /// Reads a routing key such as `order.set_next_status`, in any case and with any separator.
+    #[must_use]
+    pub fn from_routing_key(key: &str) -> Option<Self> {
+        let (prefix, word) = key.split_at_checked("order".len())?;
+        if !prefix.eq_ignore_ascii_case("order") {
+            return None;
+        }
+        Self::ALL.into_iter().find(|kind| same_letters(word, kind.word()))
+    }
+}
+
+impl fmt::Display for CommandKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Whether two names have the same letters, whatever their case and separators.
+fn same_letters(left: &str, right: &str) -> bool {
+    fn letters(name: &str) -> impl Iterator<Item = u8> + '_ {
+        name.bytes().filter(|byte| !b" _-.".contains(byte)).map(|byte| byte.to_ascii_lowercase())
+    }
+    letters(left).eq(letters(right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_named_in_any_case_and_with_any_separator() {
+        for name in ["SetNextStatus", "set_next_status", "SET-NEXT-STATUS", "set next status"] {
+            assert_eq!(CommandKind::from_name(name), Some(CommandKind::SetNextStatus), "{name}");
+        }
+        for name in ["", "Order", "PlaceOrders", "РlaceOrder"] {
+            assert_eq!(CommandKind::from_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_routing_key_names_its_command() {
+        for kind in CommandKind::ALL {
+            assert_eq!(CommandKind::from_routing_key(&format!("order.{}", kind.word())), Some(kind));
+        }
+        assert_eq!(CommandKind::from_routing_key("ORDER.Set-Status"), Some(CommandKind::SetStatus));
+        for key in ["", "order", "order.", "orders.place", "shop.place", "ordér.place"] {
+            assert_eq!(CommandKind::from_routing_key(key), None, "{key}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What happened: facts that the worker tells others.
+
+use chrono::{DateTime, Utc};
+
+use super::{Change, CommandKind, Order, OrderId, Refusal, Status};
+
+/// An order changed its status; carries the order as it was right after the change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusChanged {
+    pub order: Order,
+    pub change: Change,
+}
+
+/// A rule of the domain refused a command; nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    pub command: CommandKind,
+    pub order_id: OrderId,
+    pub refusal: Refusal,
+    /// The order's status and version at that time.
+    pub status: Status,
+    pub version: i32,
+    pub at: DateTime<Utc>,
+}

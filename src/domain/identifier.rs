@@ -1,0 +1,123 @@
+//! Names that other systems gave to things. Kept as text, never taken apart.
+
+use std::fmt;
+
+/// Why a text is not an identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidIdentifier {
+    #[error("must not be empty")]
+    Empty,
+    #[error("must have at most {max} characters, has {length}")]
+    TooLong { max: usize, length: usize },
+    #[error("must not contain control characters")]
+    ControlCharacter,
+}
+
+fn checked(text: String, max: usize) -> Result<String, InvalidIdentifier> {
+    if text.is_empty() {
+        return Err(InvalidIdentifier::Empty);
+    }
+    // Bytes bound characters from above: the common short identifier is never counted.
+    if text.len() > max {
+        let length = text.chars().count();
+        if length > max {
+            return Err(InvalidIdentifier::TooLong { max, length });
+        }
+    }
+    if text.chars().any(char::is_control) {
+        return Err(InvalidIdentifier::ControlCharacter);
+    }
+    Ok(text)
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $max:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Longest identifier, in characters.
+            pub const MAX_CHARS: usize = $max;
+
+            /// # Errors
+            /// When the text is empty, longer than [`Self::MAX_CHARS`], or has control characters.
+            pub fn new(text: impl Into<String>) -> Result<Self, InvalidIdentifier> {
+                checked(text.into(), $max).map(Self)
+            }
+
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidIdentifier;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+identifier!(
+    /// The order's name: the store's own, or a number that the worker assigned.
+    OrderId, 64
+);
+identifier!(
+    /// The store's name for a customer.
+    CustomerId, 64
+);
+identifier!(
+    /// The store's name for a product.
+    ProductId, 64
+);
+identifier!(
+    /// The publisher's name for its intent: what makes a repeat recognizable.
+    MessageId, 255
+);
+
+impl OrderId {
+    /// The name of an order that the worker numbered itself.
+    #[must_use]
+    pub fn from_number(number: u64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixty_four_characters_fit_however_many_bytes_they_take() {
+        assert!(OrderId::new("ü".repeat(64)).is_ok());
+        assert_eq!(
+            OrderId::new("ü".repeat(65)),
+            Err(InvalidIdentifier::TooLong { max: 64, length: 65 })
+        );
+    }
+
+    #[test]
+    fn nothing_and_control_characters_are_no_identifier() {
+        assert_eq!(OrderId::new(""), Err(InvalidIdentifier::Empty));
+        for text in ["a\u{0}b", "a\r\nb", "\u{1b}[31m"] {
+            assert_eq!(OrderId::new(text), Err(InvalidIdentifier::ControlCharacter));
+        }
+    }
+
+    #[test]
+    fn the_inside_of_an_identifier_is_not_judged() {
+        for text in ["14", "ORD-2026/11", "'; DROP TABLE orders", "{1,2}", " "] {
+            assert_eq!(OrderId::new(text).unwrap().as_str(), text);
+        }
+    }
+}

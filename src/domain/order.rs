@@ -1,0 +1,198 @@
+//! The order: the aggregate that keeps its own rules.
+
+use chrono::{DateTime, Utc};
+
+use super::{CustomerId, Email, Items, Money, Name, OrderId, PlaceOrder, Status};
+
+/// Who ordered, as the store knew them when the order was placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer {
+    pub customer_id: CustomerId,
+    pub name: Name,
+    pub email: Email,
+}
+
+/// One change of an order's status; the first has no previous status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    pub previous: Option<Status>,
+    pub status: Status,
+    /// The order's version after the change.
+    pub version: i32,
+    pub at: DateTime<Utc>,
+}
+
+/// A rule of the business that forbids a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the order is already cancelled")]
+    AlreadyCancelled,
+    #[error("the order is already completed")]
+    AlreadyCompleted,
+    #[error("an order can be cancelled only while it is Received; it is {status}")]
+    CannotBeCancelled { status: Status },
+    #[error("the order was expected to be {expected}; it is {status}")]
+    MovedOn { expected: Status, status: Status },
+}
+
+impl Refusal {
+    /// The stable name of the rule, for messages, logs and tables.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyCancelled => "OrderAlreadyCancelled",
+            Self::AlreadyCompleted => "OrderAlreadyCompleted",
+            Self::CannotBeCancelled { .. } => "OrderCannotBeCancelled",
+            Self::MovedOn { .. } => "OrderMovedOn",
+        }
+    }
+}
+
+/// An order of the game store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    order_id: OrderId,
+    customer: Customer,
+    items: Items,
+    total: Money,
+    status: Status,
+    created_at: DateTime<Utc>,
+    last_updated: DateTime<Utc>,
+    version: i32,
+}
+
+/// The fields of an order as a store kept them; see [`Order::from_stored`].
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub order_id: OrderId,
+    pub customer: Customer,
+    pub items: Items,
+    pub total: Money,
+    pub status: Status,
+    pub created_at: DateTime<Utc>,
+    pub last_updated: DateTime<Utc>,
+    pub version: i32,
+}
+
+impl Order {
+    /// A new order: Received, version 1.
+    #[must_use]
+    pub fn place(order_id: OrderId, placed: PlaceOrder, at: DateTime<Utc>) -> (Self, Change) {
+        let order = Self {
+            order_id,
+            customer: placed.customer,
+            items: placed.items,
+            total: placed.total,
+            status: Status::Received,
+            created_at: at,
+            last_updated: at,
+            version: 1,
+        };
+        (order, Change { previous: None, status: Status::Received, version: 1, at })
+    }
+
+    /// The door for rows: an order that a store kept, taken as it is.
+    #[must_use]
+    pub fn from_stored(stored: Stored) -> Self {
+        let Stored { order_id, customer, items, total, status, created_at, last_updated, version } = stored;
+        Self { order_id, customer, items, total, status, created_at, last_updated, version }
+    }
+
+    /// Cancels the order.
+    ///
+    /// # Errors
+    /// When it is in any status but Received.
+    pub fn cancel(&mut self, at: DateTime<Utc>) -> Result<Change, Refusal> {
+        match self.status {
+            Status::Received => Ok(self.change_to(Status::Cancelled, at)),
+            Status::Cancelled => Err(Refusal::AlreadyCancelled),
+            status => Err(Refusal::CannotBeCancelled { status }),
+        }
+    }
+
+    /// Puts the order into any status; none is returned when it is in that status already.
+    ///
+    /// # Errors
+    /// When the order is final.
+    pub fn set_status(&mut self, status: Status, at: DateTime<Utc>) -> Result<Option<Change>, Refusal> {
+        self.ensure_open()?;
+        Ok((status != self.status).then(|| self.change_to(status, at)))
+    }
+
+    /// Moves the order to the next status, given that it is in `from` (when that is named).
+    ///
+    /// # Errors
+    /// When the order is final, or in another status than `from`.
+    pub fn advance(&mut self, from: Option<Status>, at: DateTime<Utc>) -> Result<Change, Refusal> {
+        let next = self.ensure_open()?;
+        match from {
+            Some(expected) if expected != self.status => {
+                Err(Refusal::MovedOn { expected, status: self.status })
+            }
+            _ => Ok(self.change_to(next, at)),
+        }
+    }
+
+    /// The status after the present one, or why there is none.
+    fn ensure_open(&self) -> Result<Status, Refusal> {
+        self.status.next().ok_or(match self.status {
+            Status::Cancelled => Refusal::AlreadyCancelled,
+            _ => Refusal::AlreadyCompleted,
+        })
+    }
+
+    fn change_to(&mut self, status: Status, at: DateTime<Utc>) -> Change {
+        let previous = Some(std::mem::replace(&mut self.status, status));
+        self.version += 1;
+        // A clock that jumped back must not make an order's history run backwards.
+        self.last_updated = self.last_updated.max(at);
+        Change { previous, status, version: self.version, at: self.last_updated }
+    }
+
+    /// Whether the order was placed with just this content.
+    #[must_use]
+    pub fn was_placed_as(&self, placed: &PlaceOrder) -> bool {
+        self.customer == placed.customer && self.items == placed.items && self.total == placed.total
+    }
+
+    #[must_use]
+    pub fn order_id(&self) -> &OrderId {
+        &self.order_id
+    }
+
+    #[must_use]
+    pub fn customer(&self) -> &Customer {
+        &self.customer
+    }
+
+    #[must_use]
+    pub fn items(&self) -> &Items {
+        &self.items
+    }
+
+    #[must_use]
+    pub fn total(&self) -> Money {
+        self.total
+    }
+
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    #[must_use]
+    pub fn created_at(&self) -> DateTime<Utc> {
+        self.created_at
+    }
+
+    #[must_use]
+    pub fn last_updated(&self) -> DateTime<Utc> {
+        self.last_updated
+    }
+
+    /// 1 for a new order, one more after each change.
+    #[must_use]
+    pub fn version(&self) -> i32 {
+        self.version
+    }
+}

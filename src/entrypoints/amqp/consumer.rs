@@ -1,0 +1,136 @@
+//! The loop from the source to the lanes.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::lane::Lane;
+use super::outbound::Outbound;
+use super::work::Work;
+use crate::domain::CommandKind;
+use crate::service_layer::{Clock, CommandSource, Health, MessageBus, Outcome, Publisher, Store};
+
+/// Most windows that wait to be published behind a lane.
+const WINDOWS: usize = 4;
+
+/// How the consumer works.
+#[derive(Debug, Clone)]
+pub struct ConsumerSettings {
+    /// Most messages in a batch, at least 1.
+    pub batch_max: usize,
+    /// Attempts at a message that names an order which does not exist, at least 1.
+    pub max_attempts: u32,
+    /// Whether an event without subscribers stays in the outbox.
+    pub keep_unroutable_events: bool,
+}
+
+/// What became of one message, for whoever watches.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// None when the message did not say which command it is.
+    pub kind: Option<CommandKind>,
+    /// The AMQP property.
+    pub message_id: Option<String>,
+    pub outcome: Outcome,
+}
+
+/// What the consumer stands on: one store and one publisher for each lane.
+#[derive(Debug)]
+pub struct Ground<S, P> {
+    pub source: CommandSource,
+    pub lanes: Vec<(S, P)>,
+    pub clock: Arc<dyn Clock>,
+    pub health: Health,
+}
+
+/// Consumes until `stop` is cancelled or the source ends, and everything that was begun is settled
+/// and published. The caller bounds that time by dropping the future, which loses nothing.
+pub async fn run<S, P>(
+    ground: Ground<S, P>,
+    settings: ConsumerSettings,
+    reports: Option<mpsc::UnboundedSender<Report>>,
+    stop: CancellationToken,
+) where
+    S: Store + 'static,
+    P: Publisher + 'static,
+{
+    let Ground { source, lanes, clock, health } = ground;
+    let CommandSource { mut deliveries, settlements, present_channel } = source;
+    let mut tasks = JoinSet::new();
+    let mut queues = Vec::with_capacity(lanes.len());
+    // Together the queues hold what a source can have out.
+    let queue_size = deliveries.max_capacity();
+    for (number, (store, publisher)) in lanes.into_iter().enumerate() {
+        let (queue_in, queue) = mpsc::channel(queue_size);
+        let (windows_in, windows) = mpsc::channel(WINDOWS);
+        let (published_in, published) = mpsc::unbounded_channel();
+        let outbound = Outbound {
+            publisher,
+            health: health.clone(),
+            settlements: settlements.clone(),
+            windows,
+            published: published_in,
+            keep_unroutable_events: settings.keep_unroutable_events,
+        };
+        let lane = Lane {
+            number,
+            bus: MessageBus::new(store, clock.clone(), health.clone()),
+            clock: clock.clone(),
+            settings: settings.clone(),
+            queue,
+            present_channel: present_channel.clone(),
+            settlements: settlements.clone(),
+            windows: windows_in,
+            published,
+            reports: reports.clone(),
+            stop: stop.clone(),
+        };
+        queues.push(queue_in);
+        tasks.spawn(outbound.run());
+        tasks.spawn(lane.run());
+    }
+    drop((settlements, reports));
+    while let Some(delivery) = deliveries.recv().await {
+        let work = Work::on(delivery);
+        let lane = work.lane(queues.len());
+        if queues[lane].send(work).await.is_err() {
+            // The lane has been told to stop.
+            break;
+        }
+    }
+    drop((queues, deliveries));
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "A lane ended by itself, its messages stay with the broker");
+        }
+    }
+}
+
+impl Report {
+    /// One line for what an operator may want to know, none (at the usual level) for what is as it
+    /// should be.
+    pub(super) fn log(&self) {
+        let command = self.kind.map(CommandKind::name);
+        let message_id = self.message_id.as_deref();
+        match &self.outcome {
+            Outcome::Accepted(order) => {
+                tracing::debug!(message_id, command, order_id = %order.order_id, "Command accepted");
+            }
+            Outcome::Duplicate(order) => {
+                let order_id = order.as_ref().map(|order| tracing::field::display(&order.order_id));
+                tracing::debug!(message_id, command, order_id, "Command was a duplicate");
+            }
+            Outcome::Rejected(order, refusal) => {
+                tracing::info!(message_id, command, order_id = %order.order_id, code = refusal.code(), "Command rejected");
+            }
+            Outcome::RetryLater(reason) => {
+                tracing::info!(message_id, command, %reason, "Command is retried later");
+            }
+            Outcome::DeadLetter(reason) => {
+                tracing::warn!(message_id, command, code = reason.code.slug(), detail = reason.detail, "Message goes to the dead letters");
+            }
+        }
+    }
+}

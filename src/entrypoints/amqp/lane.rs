@@ -1,0 +1,163 @@
+//! A lane: handles the commands of its share of the orders, one batch after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::consumer::{ConsumerSettings, Report};
+use super::letters;
+use super::outbound::{Forward, Published, Window};
+use super::settlement::{self, settle};
+use super::work::Work;
+use crate::service_layer::{
+    Clock, Delivery, Message, MessageBus, Outcome, PresentChannel, Publication, Settlement,
+    Settlements, Store,
+};
+
+/// Most messages in a batch with a redelivered one. Whoever held it may have died of it: should it
+/// kill this worker as well, few others have gained a delivery count, and those before are done.
+const REDELIVERED_BATCH_MAX: usize = 16;
+
+/// How long a lane without work waits before it takes confirmed messages out of the outbox in a
+/// transaction of their own.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// Everything that a lane works with.
+#[derive(Debug)]
+pub struct Lane<S> {
+    pub number: usize,
+    pub bus: MessageBus<S>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: ConsumerSettings,
+    pub queue: mpsc::Receiver<Work>,
+    pub present_channel: PresentChannel,
+    pub settlements: Settlements,
+    pub windows: mpsc::Sender<Window>,
+    pub published: mpsc::UnboundedReceiver<Published>,
+    pub reports: Option<mpsc::UnboundedSender<Report>>,
+    pub stop: CancellationToken,
+}
+
+impl<S: Store> Lane<S> {
+    /// Runs until told to stop, or until the queue has ended; then waits until all that it left is
+    /// published. What it has not begun is not settled, and so goes back to the broker.
+    pub async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            let span = tracing::info_span!("batch", lane = self.number, messages = batch.len());
+            self.process(batch).instrument(span).await;
+        }
+        let Self { mut bus, mut published, windows, settlements, .. } = self;
+        drop((windows, settlements));
+        while let Some(published) = published.recv().await {
+            note(&mut bus, published);
+        }
+        bus.remove_published().await;
+    }
+
+    /// Whatever waits, up to the size of a batch; waits for the first message only.
+    async fn next_batch(&mut self) -> Option<Vec<Work>> {
+        let mut batch = vec![self.first_work().await?];
+        while batch.len() < self.batch_limit(&batch) {
+            match self.queue.try_recv() {
+                Ok(work) if self.present_channel.is_stale(work.delivery.tag) => {}
+                Ok(work) => batch.push(work),
+                Err(_) => break,
+            }
+        }
+        Some(batch)
+    }
+
+    fn batch_limit(&self, batch: &[Work]) -> usize {
+        match batch.last() {
+            Some(work) if work.delivery.redelivered => REDELIVERED_BATCH_MAX.min(self.settings.batch_max),
+            _ => self.settings.batch_max,
+        }
+    }
+
+    /// The next message; meanwhile keeps the outbox clean. None when there is nothing more to do.
+    async fn first_work(&mut self) -> Option<Work> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                Some(published) = self.published.recv() => note(&mut self.bus, published),
+                work = self.queue.recv() => match work {
+                    // The broker has it again: handling this copy could only make a duplicate.
+                    Some(work) if self.present_channel.is_stale(work.delivery.tag) => {}
+                    work => return work,
+                },
+                () = tokio::time::sleep(IDLE), if self.bus.has_published() => {
+                    self.bus.remove_published().await;
+                }
+            }
+        }
+    }
+
+    async fn process(&mut self, batch: Vec<Work>) {
+        let (deliveries, looked_at): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|Work { delivery, decoded }| ((delivery, decoded.kind), decoded.result))
+            .unzip();
+        let messages: Vec<Message> = looked_at.iter().flatten().cloned().collect();
+        let handled = self.bus.handle_batch(&messages).await;
+        let mut outcomes = handled.outcomes.into_iter();
+        let mut window = Window { outgoing: handled.outgoing, ..Window::default() };
+        let mut acks = Vec::with_capacity(deliveries.len());
+        for ((delivery, kind), looked_at) in deliveries.into_iter().zip(looked_at) {
+            let outcome = match looked_at {
+                Err(refusal) => Outcome::DeadLetter(refusal),
+                Ok(_) => outcomes.next().expect("the bus answers for each message"),
+            };
+            let report = Report { kind, message_id: delivery.properties.message_id.clone(), outcome };
+            let tag = delivery.tag;
+            match self.apply(delivery, &report) {
+                copies if copies.is_empty() => acks.push(Settlement::Ack(tag)),
+                copies => window.forwards.push(Forward { tag, copies }),
+            }
+            self.tell(report);
+        }
+        // Without a source to take them, the messages come again and are found to be duplicates.
+        let _ = self.settlements.send(acks);
+        // A full outbound is what slows the lane down when the broker takes no messages.
+        let _ = self.windows.send(window).await;
+    }
+
+    /// The copies of a message that must be confirmed before it is acknowledged.
+    fn apply(&self, delivery: Delivery, report: &Report) -> Vec<Publication> {
+        let Report { kind, outcome, .. } = report;
+        let failed = letters::failed_attempts(&delivery.properties);
+        match settle(outcome, failed, self.settings.max_attempts) {
+            settlement::Settlement::Ack => Vec::new(),
+            settlement::Settlement::Retry { attempt } => vec![letters::retry(delivery, *kind, attempt)],
+            settlement::Settlement::DeadLetter { reason, attempts } => {
+                let now = self.clock.now();
+                let properties = &delivery.properties;
+                let correlation = properties.correlation_id.clone().or_else(|| properties.message_id.clone());
+                let queue = properties.reply_to.clone().filter(|queue| !queue.is_empty());
+                let outcome = Outcome::DeadLetter(reason.clone());
+                let reply = queue.and_then(|queue| Publication::reply_to(queue, &outcome, correlation, now));
+                let mut copies = vec![letters::dead_letter(delivery, &reason, attempts, now)];
+                copies.extend(reply);
+                copies
+            }
+        }
+    }
+
+    fn tell(&self, report: Report) {
+        report.log();
+        if let Some(reports) = &self.reports {
+            // Nobody needs to listen.
+            let _ = reports.send(report);
+        }
+    }
+}
+
+fn note<S: Store>(bus: &mut MessageBus<S>, published: Published) {
+    bus.note_published(published.confirmed);
+    for kept in &published.kept {
+        bus.note_unpublished(kept);
+    }
+}

@@ -1,0 +1,80 @@
+//! The way out of a lane: publishes what its batches leave, window by window, in their order.
+
+use tokio::sync::mpsc;
+
+use crate::service_layer::{
+    Health, OutboxKey, Outgoing, Publication, Publisher, Settlement, Settlements, Tag, Verdict,
+    publish_all,
+};
+
+/// What one batch leaves to be published.
+#[derive(Debug, Default)]
+pub struct Window {
+    /// From the outbox, where they stay until they are confirmed.
+    pub outgoing: Vec<Outgoing>,
+    pub forwards: Vec<Forward>,
+}
+
+/// Copies of a message (and answers about it) that must be confirmed before it is acknowledged.
+#[derive(Debug)]
+pub struct Forward {
+    pub tag: Tag,
+    pub copies: Vec<Publication>,
+}
+
+/// What became of outgoing messages.
+#[derive(Debug, Default)]
+pub struct Published {
+    pub confirmed: Vec<OutboxKey>,
+    /// Nobody took them, and they are to be kept.
+    pub kept: Vec<OutboxKey>,
+}
+
+/// Publishes the windows of one lane.
+#[derive(Debug)]
+pub struct Outbound<P> {
+    pub publisher: P,
+    pub health: Health,
+    pub settlements: Settlements,
+    pub windows: mpsc::Receiver<Window>,
+    pub published: mpsc::UnboundedSender<Published>,
+    pub keep_unroutable_events: bool,
+}
+
+impl<P: Publisher> Outbound<P> {
+    /// Runs until the lane has ended and all its windows are published.
+    pub async fn run(mut self) {
+        while let Some(window) = self.windows.recv().await {
+            self.publish(window).await;
+        }
+    }
+
+    async fn publish(&mut self, window: Window) {
+        let Window { outgoing, forwards } = window;
+        let mut publications: Vec<Publication> = outgoing.iter().map(Publication::from).collect();
+        let mut acks = Vec::with_capacity(forwards.len());
+        for Forward { tag, copies } in forwards {
+            publications.extend(copies);
+            acks.push(Settlement::Ack(tag));
+        }
+        let verdicts = publish_all(&mut self.publisher, &self.health, publications).await;
+        if !acks.is_empty() {
+            // Without a source to take it, the message comes again: a copy more, none less.
+            let _ = self.settlements.send(acks);
+        }
+        let _ = self.published.send(self.sorted(outgoing, &verdicts));
+    }
+
+    fn sorted(&self, outgoing: Vec<Outgoing>, verdicts: &[Verdict]) -> Published {
+        let mut published = Published::default();
+        for (outgoing, verdict) in outgoing.into_iter().zip(verdicts) {
+            let unroutable_event = *verdict == Verdict::Unroutable && outgoing.is_event();
+            if unroutable_event && self.keep_unroutable_events {
+                published.kept.push(outgoing.key);
+            } else {
+                published.confirmed.push(outgoing.key);
+            }
+        }
+        published
+    }
+}

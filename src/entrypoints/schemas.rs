@@ -1,0 +1,62 @@
+//! The JSON Schema of every message, in and out, made from the types that the code uses.
+//!
+//! No schema forbids unknown fields. Those of commands do not, because the worker ignores what it
+//! does not know; those of events and answers do not, so that a reader which checks them goes on
+//! working on the day when a field is added.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
+use serde_json::Value;
+
+use super::amqp::edge::{CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody};
+use crate::service_layer::wire::{
+    CommandOutcomeBody, OrderCommandRejectedBody, OrderStatusChangedBody,
+};
+
+/// A schema and the name of its file in `schemas/`.
+#[derive(Debug, Clone)]
+pub struct MessageSchema {
+    pub file_name: String,
+    pub schema: Schema,
+}
+
+/// The schemas of all messages: first those of the commands, then those of what goes out.
+#[must_use]
+pub fn all() -> Vec<MessageSchema> {
+    vec![
+        of::<PlaceOrderBody>(),
+        of::<CancelOrderBody>(),
+        of::<SetStatusBody>(),
+        of::<SetNextStatusBody>(),
+        of::<OrderStatusChangedBody<'_>>(),
+        of::<OrderCommandRejectedBody<'_>>(),
+        of::<CommandOutcomeBody<'_>>(),
+    ]
+}
+
+fn of<T: JsonSchema>() -> MessageSchema {
+    let file_name = format!("{}.json", T::schema_name());
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let generator = settings
+        .with_transform(RecursiveTransform(join_lines))
+        .into_generator();
+    let mut schema = generator.into_root_schema_for::<T>();
+    schema.insert("$id".to_owned(), file_name.clone().into());
+    MessageSchema { file_name, schema }
+}
+
+/// Descriptions come from comments, whose lines are no longer than the code's.
+fn join_lines(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
+    }
+}
+
+impl MessageSchema {
+    /// The content of the file: indented, with a newline at its end.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{:#}\n", self.schema.as_value())
+    }
+}

@@ -1,0 +1,17 @@
+//! `order-worker` consumes order commands from RabbitMQ, applies them in batches, and publishes
+//! what became of the orders.
+//!
+//! The layers, as in *Architecture Patterns with Python* (Percival, Gregory):
+//!
+//! - [`domain`]: orders and their rules; pure.
+//! - [`service_layer`]: the message bus, handlers, the unit of work, and the ports they need.
+//! - [`adapters`]: the ports on PostgreSQL, SQLite, memory, RabbitMQ and in-process channels.
+//! - [`entrypoints`]: the consumer of commands and the command line.
+//! - [`config`]: every setting; [`bootstrap`]: puts the parts together.
+//!
+//! Imports point one way: `entrypoints → service_layer → domain` and `adapters → service_layer`.
+
+pub mod adapters;
+pub mod domain;
+pub mod entrypoints;
+pub mod service_layer;

@@ -1,0 +1,143 @@
+//! The port through which messages come in and are settled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::mpsc;
+
+/// A message as a broker handed it over, to be settled exactly once.
+#[derive(Debug)]
+pub struct Delivery {
+    pub tag: Tag,
+    /// The broker handed it out before: whoever held it may have died of it.
+    pub redelivered: bool,
+    pub exchange: String,
+    pub routing_key: String,
+    pub properties: Properties,
+    pub body: Vec<u8>,
+}
+
+/// Names a delivery on the channel that it came by. Delivery tags restart on a new channel, so a
+/// tag without its channel could settle another message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tag {
+    /// Counts the channels of one source; a tag of an earlier one is stale, and its message is
+    /// already with the broker again.
+    pub channel: u32,
+    pub number: u64,
+}
+
+/// What a worker tells a source about a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// Done with: the broker forgets it.
+    Ack(Tag),
+}
+
+/// Where settlements go.
+///
+/// A source MUST take a settlement with a stale tag without effect, and MUST hand back to the
+/// broker whatever is not settled when the last clone of this sender is dropped.
+pub type Settlements = mpsc::UnboundedSender<Vec<Settlement>>;
+
+/// A broker's queue as the consumer sees it: what comes in, and where to settle it.
+///
+/// `deliveries` ends when the source was told to stop or its input is used up; a broken connection
+/// MUST NOT end it. Memory is bounded by the source: it never has more unsettled deliveries out
+/// than its prefetch, the stale ones not counted.
+#[derive(Debug)]
+pub struct CommandSource {
+    pub deliveries: mpsc::Receiver<Delivery>,
+    pub settlements: Settlements,
+    pub present_channel: PresentChannel,
+}
+
+/// The number of the channel whose tags are good.
+#[derive(Debug, Clone, Default)]
+pub struct PresentChannel(Arc<AtomicU32>);
+
+impl PresentChannel {
+    /// Makes all tags given so far stale; answers the number of the new channel.
+    #[must_use]
+    pub fn next(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Whether the delivery is with the broker again, which will hand it out once more.
+    #[must_use]
+    pub fn is_stale(&self, tag: Tag) -> bool {
+        tag.channel != self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The properties of a message, as AMQP 0-9-1 names them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Properties {
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
+    pub headers: Headers,
+    pub priority: Option<u8>,
+    pub correlation_id: Option<String>,
+    pub reply_to: Option<String>,
+    pub expiration: Option<String>,
+    pub message_id: Option<String>,
+    /// In whole seconds since 1970; whatever the publisher wrote.
+    pub timestamp: Option<u64>,
+    pub kind: Option<String>,
+    pub user_id: Option<String>,
+    pub app_id: Option<String>,
+}
+
+/// The header table of a message.
+pub type Headers = BTreeMap<String, HeaderValue>;
+
+/// A value in a header table. Integers of every width widen to 64 bits.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeaderValue {
+    Void,
+    Bool(bool),
+    Int(i64),
+    Float(f32),
+    Double(f64),
+    /// The value is `mantissa / 10^scale`.
+    Decimal { scale: u8, mantissa: u32 },
+    Text(String),
+    /// A long string that is not UTF-8.
+    Binary(Vec<u8>),
+    ByteArray(Vec<u8>),
+    /// In whole seconds since 1970.
+    Timestamp(u64),
+    List(Vec<HeaderValue>),
+    Table(Headers),
+}
+
+impl HeaderValue {
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for HeaderValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<i64> for HeaderValue {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}

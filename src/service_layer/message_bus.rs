@@ -1,0 +1,306 @@
+//! Batch in, outcomes out.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::handlers::{self, Effect, Obstacle};
+use super::unit_of_work::Committed;
+use super::{
+    Backoff, Clock, DeadLetter, DeadLetterCode, HandledMessage, HandledOutcome, Health, HistoryRow,
+    Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, RetryReason, Store,
+    StoreError, StoreTransaction, UnitOfWork,
+};
+use crate::domain::{Change, OrderId, Refusal, Rejected, StatusChanged};
+
+/// How often a batch is tried again at once because another transaction was faster, before its
+/// messages are judged one by one.
+const MOST_CONFLICTS: u32 = 10;
+
+/// Dispatches messages to their handlers, a batch in one unit of work.
+#[derive(Debug)]
+pub struct MessageBus<S> {
+    store: S,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    /// Confirmed by the broker; the next transaction takes them out of the outbox.
+    published: Vec<OutboxKey>,
+    /// Given out to be published, and still in the outbox.
+    in_flight: HashSet<Uuid>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Handled {
+    /// One for each message, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// What the commits left to be published, in this order; may begin with messages of earlier
+    /// commits that the outbox still held.
+    pub outgoing: Vec<Outgoing>,
+}
+
+/// Why a batch had no effect.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a handler panicked")]
+    Panic,
+}
+
+impl<S: Store> MessageBus<S> {
+    #[must_use]
+    pub fn new(store: S, clock: Arc<dyn Clock>, health: Health) -> Self {
+        Self { store, clock, health, published: Vec::new(), in_flight: HashSet::new() }
+    }
+
+    /// Handles the messages in their order and commits their effects.
+    ///
+    /// A batch that one message breaks is cut in halves until that message stands alone and becomes
+    /// a dead letter; the others commit. While the database is in trouble, this waits and tries
+    /// again, without end: the caller stops it by dropping the future, which loses nothing.
+    pub async fn handle_batch(&mut self, messages: &[Message]) -> Handled {
+        let mut handled = Handled::default();
+        let mut parts = vec![0..messages.len()];
+        let mut backoff = Backoff::for_database();
+        let mut conflicts = 0;
+        while let Some(part) = parts.pop() {
+            match self.attempt(&messages[part.clone()]).await {
+                Ok((outcomes, committed)) => {
+                    self.health.database_answers();
+                    backoff.reset();
+                    conflicts = 0;
+                    handled.outcomes.extend(outcomes);
+                    handled.outgoing.extend(self.to_publish(committed));
+                }
+                Err(Trouble::Store(StoreError::Unavailable(reason))) => {
+                    self.health.database_in_trouble(&reason);
+                    backoff.pause().await;
+                    parts.push(part);
+                }
+                Err(Trouble::Store(StoreError::Conflict(_))) if conflicts < MOST_CONFLICTS => {
+                    conflicts += 1;
+                    backoff.pause_after_conflict().await;
+                    parts.push(part);
+                }
+                Err(trouble) => match halves(&part) {
+                    Some((first, second)) => parts.extend([second, first]),
+                    None => handled.outcomes.push(internal_error(&messages[part.start], &trouble)),
+                },
+            }
+        }
+        handled
+    }
+
+    /// Handles the messages in a unit of work that is rolled back: what would become of them?
+    ///
+    /// # Errors
+    /// When the database is in trouble or does not take one of the messages.
+    pub async fn rehearse(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
+        let mut uow = UnitOfWork::begin(&mut self.store, &Needs::of(messages)).await?;
+        let now = self.clock.now();
+        let outcomes = messages.iter().map(|message| process(message, &mut uow, now)).collect();
+        uow.rollback().await?;
+        Ok(outcomes)
+    }
+
+    /// Remembers messages that the broker confirmed, to be taken out of the outbox.
+    pub fn note_published(&mut self, published: impl IntoIterator<Item = OutboxKey>) {
+        self.published.extend(published);
+    }
+
+    /// Leaves a message that nobody took in the outbox, to the relay.
+    pub fn note_unpublished(&mut self, unpublished: &OutboxKey) {
+        self.in_flight.remove(&unpublished.event_id);
+    }
+
+    /// Takes confirmed messages out of the outbox now, for a bus with no next transaction in sight.
+    /// Trouble is left to the next transaction.
+    pub async fn remove_published(&mut self) {
+        if !self.published.is_empty() && self.store.remove_published(&self.published).await.is_ok() {
+            self.forget_published();
+        }
+    }
+
+    fn forget_published(&mut self) {
+        for key in self.published.drain(..) {
+            self.in_flight.remove(&key.event_id);
+        }
+    }
+
+    /// What a commit leaves to be published, without what is on its way already.
+    fn to_publish(&mut self, committed: Committed) -> Vec<Outgoing> {
+        let Committed { mut earlier, outgoing } = committed;
+        earlier.retain(|message| !self.in_flight.contains(&message.key.event_id));
+        // Only now: what this commit took out of the outbox was still in the statement's view of it.
+        self.forget_published();
+        earlier.extend(outgoing);
+        self.in_flight.extend(earlier.iter().map(|message| message.key.event_id));
+        earlier
+    }
+
+    /// Whether confirmed messages are still in the outbox.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        !self.published.is_empty()
+    }
+
+    async fn attempt(&mut self, messages: &[Message]) -> Result<(Vec<Outcome>, Committed), Trouble> {
+        let mut uow = UnitOfWork::begin(&mut self.store, &Needs::of(messages)).await?;
+        let now = self.clock.now();
+        let processed = catch_unwind(AssertUnwindSafe(|| {
+            messages.iter().map(|message| process(message, &mut uow, now)).collect::<Vec<_>>()
+        }));
+        let Ok(outcomes) = processed else {
+            uow.rollback().await?;
+            return Err(Trouble::Panic);
+        };
+        let committed = uow.commit(self.published.clone()).await?;
+        Ok((outcomes, committed))
+    }
+}
+
+/// Handles one message and records in the unit of work what it leaves behind.
+fn process<T: StoreTransaction>(
+    message: &Message,
+    uow: &mut UnitOfWork<T>,
+    now: DateTime<Utc>,
+) -> Outcome {
+    let outcome = match message.intent.as_ref().and_then(|intent| seen_before(intent, uow)) {
+        Some(outcome) => outcome,
+        None => match handlers::handle(message.command.clone(), &mut uow.orders, now) {
+            Ok(Effect::Changed(order_id, change)) => changed(&order_id, change, message, uow),
+            Ok(Effect::Unchanged(order_id)) => Outcome::Accepted(state_of(&order_id, uow)),
+            Ok(Effect::AlreadyPlaced(order_id)) => Outcome::Duplicate(Some(state_of(&order_id, uow))),
+            Err(Obstacle::Refused(order_id, refusal)) => {
+                refused(&order_id, refusal, message, uow, now)
+            }
+            Err(Obstacle::OrderNotFound(order_id)) => {
+                Outcome::RetryLater(RetryReason::OrderNotFound { order_id })
+            }
+            Err(Obstacle::OrderIdReused(order_id)) => order_id_reused(&order_id),
+        },
+    };
+    remember(&outcome, message, uow, now);
+    answer(&outcome, message, uow, now);
+    outcome
+}
+
+fn seen_before<T>(intent: &Intent, uow: &UnitOfWork<T>) -> Option<Outcome> {
+    let handled = uow.inbox.get(&intent.message_id)?;
+    if handled.body_hash != intent.body_hash {
+        return Some(Outcome::DeadLetter(DeadLetter::new(
+            DeadLetterCode::MessageIdReused,
+            format!("message id {} was used before with another body", intent.message_id),
+        )));
+    }
+    let present = uow.orders.get(&handled.order.order_id).map(|order| order.status());
+    let status = present.unwrap_or(handled.order.status);
+    Some(Outcome::Duplicate(Some(OrderState { order_id: handled.order.order_id.clone(), status })))
+}
+
+fn changed<T>(
+    order_id: &OrderId,
+    change: Change,
+    message: &Message,
+    uow: &mut UnitOfWork<T>,
+) -> Outcome {
+    let order = uow.orders.get(order_id).expect("a changed order is in the unit of work").clone();
+    let event = StatusChanged { order, change };
+    uow.outbox.push(Outgoing::status_changed(&event, message));
+    uow.history.push(HistoryRow {
+        order_id: order_id.clone(),
+        change,
+        command: message.command.kind(),
+        caused_by: message.message_id().cloned(),
+        reason: message.command.reason().map(ToString::to_string),
+    });
+    Outcome::Accepted(OrderState { order_id: order_id.clone(), status: change.status })
+}
+
+fn refused<T>(
+    order_id: &OrderId,
+    refusal: Refusal,
+    message: &Message,
+    uow: &mut UnitOfWork<T>,
+    now: DateTime<Utc>,
+) -> Outcome {
+    let order = uow.orders.get(order_id).expect("a refusal names an order of the unit of work");
+    let event = Rejected {
+        command: message.command.kind(),
+        order_id: order_id.clone(),
+        refusal,
+        status: order.status(),
+        version: order.version(),
+        at: now,
+    };
+    uow.outbox.push(Outgoing::rejected(&event, message));
+    Outcome::Rejected(OrderState { order_id: order_id.clone(), status: event.status }, refusal)
+}
+
+fn order_id_reused(order_id: &OrderId) -> Outcome {
+    Outcome::DeadLetter(DeadLetter::new(
+        DeadLetterCode::OrderIdReused,
+        format!("order {order_id} was placed before with other content"),
+    ))
+}
+
+fn state_of<T>(order_id: &OrderId, uow: &UnitOfWork<T>) -> OrderState {
+    let order = uow.orders.get(order_id).expect("a handled order is in the unit of work");
+    OrderState { order_id: order_id.clone(), status: order.status() }
+}
+
+/// Puts a message that is done with into the inbox, unless it is there already.
+fn remember<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now: DateTime<Utc>) {
+    let Some(intent) = &message.intent else { return };
+    let (order, outcome) = match outcome {
+        Outcome::Accepted(order) => (order, HandledOutcome::Accepted),
+        Outcome::Duplicate(Some(order)) => (order, HandledOutcome::Duplicate),
+        Outcome::Rejected(order, refusal) => (order, HandledOutcome::Rejected(refusal.code().into())),
+        Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => return,
+    };
+    if uow.inbox.contains_key(&intent.message_id) {
+        return;
+    }
+    let handled = HandledMessage {
+        message_id: intent.message_id.clone(),
+        body_hash: intent.body_hash,
+        command: message.command.kind(),
+        order: order.clone(),
+        outcome,
+        handled_at: now,
+    };
+    uow.inbox.insert(intent.message_id.clone(), handled.clone());
+    uow.handled.push(handled);
+}
+
+fn answer<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now: DateTime<Utc>) {
+    let order_id = match outcome {
+        Outcome::Accepted(order) | Outcome::Rejected(order, _) | Outcome::Duplicate(Some(order)) => {
+            &order.order_id
+        }
+        Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => return,
+    };
+    let version = uow.orders.get(order_id).map_or(0, |order| order.version());
+    uow.outbox.extend(Outgoing::reply(outcome, version, message, now));
+}
+
+fn halves(part: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+    let middle = part.start + part.len() / 2;
+    (part.len() > 1).then(|| (part.start..middle, middle..part.end))
+}
+
+fn internal_error(message: &Message, trouble: &Trouble) -> Outcome {
+    tracing::error!(
+        message_id = message.message_id().map(tracing::field::display),
+        order_id = message.command.order_id().map(tracing::field::display),
+        command = message.command.kind().name(),
+        %trouble,
+        "Message broke its batch and goes to the dead letters"
+    );
+    Outcome::DeadLetter(DeadLetter::new(DeadLetterCode::InternalError, trouble.to_string()))
+}

@@ -1,0 +1,39 @@
+//! What the worker does with commands, free of any broker and database.
+//!
+//! [`MessageBus::handle_batch`] is the heart: a batch of messages in, one outcome for each out, all
+//! effects in one unit of work. The ports that it and the entrypoints need live here, beside their
+//! users: [`Store`], [`Publisher`], [`Delivery`] and [`CommandSource`], [`OrderQueries`], [`Clock`].
+
+mod backoff;
+mod clock;
+mod delivery;
+mod handlers;
+mod health;
+mod message;
+mod message_bus;
+mod outbox;
+mod outcome;
+mod publisher;
+mod queries;
+mod relay;
+mod store;
+mod unit_of_work;
+pub mod wire;
+
+pub use backoff::Backoff;
+pub use clock::Clock;
+pub use delivery::{
+    CommandSource, Delivery, HeaderValue, Headers, PresentChannel, Properties, Settlement, Settlements, Tag,
+};
+pub use health::{Health, Troubles};
+pub use message::{BodyHash, Intent, Message};
+pub use message_bus::{Handled, MessageBus};
+pub use outbox::{OutboxKey, Outgoing, OutgoingKind};
+pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
+pub use publisher::{Confirmation, Publication, PublishError, Publisher, Target, Verdict, publish_all};
+pub use queries::{
+    Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery,
+};
+pub use relay::{Relay, RelayStore};
+pub use store::{Changes, HandledMessage, HandledOutcome, HistoryRow, Loaded, Needs, Store, StoreError, StoreTransaction};
+pub use unit_of_work::{Orders, UnitOfWork};

@@ -1,0 +1,197 @@
+//! What a unit of work has to say, kept with its changes until a broker has confirmed it.
+
+use serde::Serialize;
+use uuid::{NoContext, Timestamp, Uuid};
+
+use chrono::{DateTime, Utc};
+
+use super::wire::{CommandOutcomeBody, OrderCommandRejectedBody, OrderStatusChangedBody};
+use super::{Message, Outcome, Properties, Publication, Target};
+use crate::domain::{OrderId, Rejected, StatusChanged};
+
+/// A message that waits in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    pub key: OutboxKey,
+    pub kind: OutgoingKind,
+    /// For a reply: the name of the queue.
+    pub routing_key: String,
+    pub correlation_id: Option<String>,
+    pub traceparent: Option<String>,
+    /// JSON.
+    pub body: String,
+}
+
+/// Names a row of the outbox, and sorts the rows of an order as they must be published.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutboxKey {
+    pub order_id: OrderId,
+    pub version: i32,
+    pub event_id: Uuid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutgoingKind {
+    StatusChanged,
+    Rejected,
+    Reply,
+}
+
+impl OutgoingKind {
+    pub const ALL: [Self; 3] = [Self::StatusChanged, Self::Rejected, Self::Reply];
+
+    /// The number in tables.
+    #[must_use]
+    pub fn code(self) -> i16 {
+        self as i16 + 1
+    }
+
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| i64::from(kind.code()) == code)
+    }
+
+    fn type_name(self) -> &'static str {
+        match self {
+            Self::StatusChanged => OrderStatusChangedBody::TYPE,
+            Self::Rejected => OrderCommandRejectedBody::TYPE,
+            Self::Reply => CommandOutcomeBody::TYPE,
+        }
+    }
+}
+
+impl Outgoing {
+    /// The event of a change.
+    #[must_use]
+    pub fn status_changed(event: &StatusChanged, cause: &Message) -> Self {
+        let event_id = event_id_at(event.change.at);
+        let key = OutboxKey {
+            order_id: event.order.order_id().clone(),
+            version: event.change.version,
+            event_id,
+        };
+        let routing_key = format!("order.status.{}", event.change.status.word());
+        let body = to_json(&OrderStatusChangedBody::new(event_id, event, cause));
+        Self::caused_by(cause, key, OutgoingKind::StatusChanged, routing_key, body)
+    }
+
+    /// The event of a refused command.
+    #[must_use]
+    pub fn rejected(event: &Rejected, cause: &Message) -> Self {
+        let event_id = event_id_at(event.at);
+        let key = OutboxKey { order_id: event.order_id.clone(), version: event.version, event_id };
+        let routing_key = format!("order.rejected.{}", event.command.word());
+        let body = to_json(&OrderCommandRejectedBody::new(event_id, event, cause));
+        Self::caused_by(cause, key, OutgoingKind::Rejected, routing_key, body)
+    }
+
+    /// The answer to whoever asked; none when nobody asked, when the outcome is still open, or when
+    /// there is no order to keep it with.
+    #[must_use]
+    pub fn reply(outcome: &Outcome, version: i32, to: &Message, at: DateTime<Utc>) -> Option<Self> {
+        let queue = to.reply_to.clone()?;
+        let body = CommandOutcomeBody::new(outcome)?;
+        let order_id = OrderId::new(body.order_id?).ok()?;
+        let key = OutboxKey { order_id, version, event_id: event_id_at(at) };
+        Some(Self::caused_by(to, key, OutgoingKind::Reply, queue, to_json(&body)))
+    }
+
+    /// Whether it tells the public; a reply is for one reader.
+    #[must_use]
+    pub fn is_event(&self) -> bool {
+        match self.kind {
+            OutgoingKind::StatusChanged | OutgoingKind::Rejected => true,
+            OutgoingKind::Reply => false,
+        }
+    }
+
+    fn caused_by(
+        cause: &Message,
+        key: OutboxKey,
+        kind: OutgoingKind,
+        routing_key: String,
+        body: String,
+    ) -> Self {
+        Self {
+            key,
+            kind,
+            routing_key,
+            correlation_id: cause.correlation().map(str::to_owned),
+            traceparent: cause.traceparent.clone(),
+            body,
+        }
+    }
+}
+
+impl From<&Outgoing> for Publication {
+    fn from(outgoing: &Outgoing) -> Self {
+        let routing_key = outgoing.routing_key.clone();
+        let target = match outgoing.kind {
+            OutgoingKind::StatusChanged | OutgoingKind::Rejected => Target::Events { routing_key },
+            OutgoingKind::Reply => Target::Queue { name: routing_key },
+        };
+        let traceparent = outgoing.traceparent.as_deref();
+        Self {
+            target,
+            properties: Properties {
+                kind: Some(outgoing.kind.type_name().to_owned()),
+                message_id: Some(outgoing.key.event_id.to_string()),
+                correlation_id: outgoing.correlation_id.clone(),
+                timestamp: seconds_of(outgoing.key.event_id),
+                headers: traceparent.map(|value| ("traceparent".to_owned(), value.into())).into_iter().collect(),
+                ..Properties::of_this_worker()
+            },
+            body: outgoing.body.clone().into_bytes(),
+        }
+    }
+}
+
+impl Publication {
+    /// The answer to a command that became a dead letter. It has no row in the outbox: it is
+    /// published together with the dead letter, before the command is acknowledged.
+    #[must_use]
+    pub fn reply_to(
+        queue: String,
+        outcome: &Outcome,
+        correlation_id: Option<String>,
+        at: DateTime<Utc>,
+    ) -> Option<Self> {
+        let body = CommandOutcomeBody::new(outcome)?;
+        let reply_id = event_id_at(at);
+        Some(Self {
+            target: Target::Queue { name: queue },
+            properties: Properties {
+                kind: Some(CommandOutcomeBody::TYPE.to_owned()),
+                message_id: Some(reply_id.to_string()),
+                correlation_id,
+                timestamp: seconds_of(reply_id),
+                ..Properties::of_this_worker()
+            },
+            body: to_json(&body).into_bytes(),
+        })
+    }
+}
+
+impl Properties {
+    fn of_this_worker() -> Self {
+        Self {
+            content_type: Some("application/json".to_owned()),
+            app_id: Some("order-worker".to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+fn event_id_at(at: DateTime<Utc>) -> Uuid {
+    let seconds = u64::try_from(at.timestamp()).unwrap_or(0);
+    Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, at.timestamp_subsec_nanos()))
+}
+
+/// A UUID v7 carries the moment of its making; in seconds since 1970.
+fn seconds_of(event_id: Uuid) -> Option<u64> {
+    event_id.get_timestamp().map(|timestamp| timestamp.to_unix().0)
+}
+
+fn to_json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("text, numbers and lists are always JSON")
+}

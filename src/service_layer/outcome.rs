@@ -1,0 +1,130 @@
+//! What can become of a message: a closed set, matched without a catch-all wherever it matters.
+
+use crate::domain::{OrderId, Refusal, Status};
+
+/// What became of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its effect is committed (which may be none: an order set to the status that it has).
+    Accepted(OrderState),
+    /// It had its effect before.
+    Duplicate(Option<OrderState>),
+    /// A rule of the domain refused it.
+    Rejected(OrderState, Refusal),
+    /// It cannot be judged yet.
+    RetryLater(RetryReason),
+    /// It can never be processed as it is.
+    DeadLetter(DeadLetter),
+}
+
+/// An order as it stood after a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderState {
+    pub order_id: OrderId,
+    pub status: Status,
+}
+
+/// Why a message is to be tried again later.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RetryReason {
+    /// The command may have overtaken the one that places its order.
+    #[error("order {order_id} does not exist (yet)")]
+    OrderNotFound { order_id: OrderId },
+}
+
+/// Why a message went to the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", code.slug())]
+pub struct DeadLetter {
+    pub code: DeadLetterCode,
+    /// For people; names the field where one is at fault. Never holds the value itself.
+    pub detail: String,
+}
+
+/// The stable reasons for a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeadLetterCode {
+    EmptyBody,
+    TooLarge,
+    NotUtf8,
+    MalformedJson,
+    DuplicateKey,
+    MissingField,
+    InvalidField,
+    UnknownCommand,
+    MessageIdMissing,
+    MessageIdReused,
+    OrderIdReused,
+    OrderNotFound,
+    InternalError,
+}
+
+impl DeadLetterCode {
+    pub const ALL: [Self; 13] = [
+        Self::EmptyBody,
+        Self::TooLarge,
+        Self::NotUtf8,
+        Self::MalformedJson,
+        Self::DuplicateKey,
+        Self::MissingField,
+        Self::InvalidField,
+        Self::UnknownCommand,
+        Self::MessageIdMissing,
+        Self::MessageIdReused,
+        Self::OrderIdReused,
+        Self::OrderNotFound,
+        Self::InternalError,
+    ];
+
+    /// The name in headers, replies, logs and metrics.
+    #[must_use]
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::EmptyBody => "empty_body",
+            Self::TooLarge => "too_large",
+            Self::NotUtf8 => "not_utf8",
+            Self::MalformedJson => "malformed_json",
+            Self::DuplicateKey => "duplicate_key",
+            Self::MissingField => "missing_field",
+            Self::InvalidField => "invalid_field",
+            Self::UnknownCommand => "unknown_command",
+            Self::MessageIdMissing => "message_id_missing",
+            Self::MessageIdReused => "message_id_reused",
+            Self::OrderIdReused => "order_id_reused",
+            Self::OrderNotFound => "order_not_found",
+            Self::InternalError => "internal_error",
+        }
+    }
+}
+
+impl DeadLetter {
+    #[must_use]
+    pub fn new(code: DeadLetterCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl From<RetryReason> for DeadLetter {
+    /// What a message becomes whose last retry has passed.
+    fn from(reason: RetryReason) -> Self {
+        match &reason {
+            RetryReason::OrderNotFound { .. } => {
+                Self::new(DeadLetterCode::OrderNotFound, reason.to_string())
+            }
+        }
+    }
+}
+
+impl Outcome {
+    /// The word for replies and logs.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted(_) => "accepted",
+            Self::Duplicate(_) => "duplicate",
+            Self::Rejected(..) => "rejected",
+            Self::RetryLater(_) => "retry_later",
+            Self::DeadLetter(_) => "dead_lettered",
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Publishes what a crash left in the outbox.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::{
+    Health, OutboxKey, Outgoing, Publication, Publisher, StoreError, Verdict, publish_all,
+};
+
+/// Most messages that the relay takes at a time.
+pub const RELAY_WINDOW: usize = 500;
+
+/// The outbox as the relay sees it.
+pub trait RelayStore: Send {
+    /// Becomes the one relay of this database, or says that there is another. It MUST stay so until
+    /// this value is dropped or its connection breaks.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn try_become_relay(&mut self) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The next messages in the outbox that were committed at least `older_than` ago, after the key
+    /// `after`, sorted by their keys.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn waiting(
+        &mut self,
+        older_than: Duration,
+        after: Option<&OutboxKey>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Outgoing>, StoreError>> + Send;
+
+    /// Takes published messages out of the outbox.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn remove(
+        &mut self,
+        published: &[OutboxKey],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Publishes left-over messages at start and on a slow timer, in the order of versions per order.
+#[derive(Debug)]
+pub struct Relay<S, P> {
+    store: S,
+    publisher: P,
+    health: Health,
+    keep_unroutable: bool,
+}
+
+impl<S: RelayStore, P: Publisher> Relay<S, P> {
+    #[must_use]
+    pub fn new(store: S, publisher: P, health: Health, keep_unroutable: bool) -> Self {
+        Self { store, publisher, health, keep_unroutable }
+    }
+
+    /// Runs until dropped: at once for everything that is there, then every `interval` for what has
+    /// been there for `interval` at least (the lanes publish what is younger).
+    pub async fn run(mut self, interval: Duration) {
+        let mut older_than = Duration::ZERO;
+        loop {
+            match self.publish_waiting(older_than).await {
+                Ok(0) => {}
+                Ok(published) => tracing::info!(published, "Relay published what the outbox still held"),
+                Err(error) => tracing::warn!(%error, "Relay could not read the outbox, trying again later"),
+            }
+            tokio::time::sleep(interval).await;
+            older_than = interval;
+        }
+    }
+
+    /// One pass over the outbox; answers how many messages left it.
+    ///
+    /// # Errors
+    /// When the database is in trouble.
+    pub async fn publish_waiting(&mut self, older_than: Duration) -> Result<usize, StoreError> {
+        if !self.store.try_become_relay().await? {
+            return Ok(0);
+        }
+        let mut published = 0;
+        let mut after = None;
+        loop {
+            let waiting = self.store.waiting(older_than, after.as_ref(), RELAY_WINDOW).await?;
+            let Some(last) = waiting.last() else { return Ok(published) };
+            after = Some(last.key.clone());
+            let done = self.publish(waiting).await;
+            self.store.remove(&done).await?;
+            published += done.len();
+        }
+    }
+
+    async fn publish(&mut self, waiting: Vec<Outgoing>) -> Vec<OutboxKey> {
+        let window = waiting.iter().map(Publication::from).collect();
+        let verdicts = publish_all(&mut self.publisher, &self.health, window).await;
+        let done = waiting.into_iter().zip(verdicts).filter(|(outgoing, verdict)| match verdict {
+            Verdict::Confirmed => true,
+            Verdict::Unroutable => !(self.keep_unroutable && outgoing.is_event()),
+        });
+        done.map(|(outgoing, _)| outgoing.key).collect()
+    }
+}

@@ -1,0 +1,181 @@
+//! The port behind the unit of work: what a database must do for a batch.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::future::Future;
+
+use chrono::{DateTime, Utc};
+
+use super::{BodyHash, Message, OrderState, OutboxKey, Outgoing};
+use crate::domain::{Change, CommandKind, MessageId, Order, OrderId};
+
+/// What a batch of messages names, told to the store in one go.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub message_ids: Vec<MessageId>,
+    /// Sorted, so that two units of work lock in the same order.
+    pub order_ids: Vec<OrderId>,
+    /// How many orders still have no number.
+    pub new_orders: usize,
+}
+
+impl Needs {
+    #[must_use]
+    pub fn of<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
+        let mut needs = Self::default();
+        for message in messages {
+            needs.message_ids.extend(message.message_id().cloned());
+            match message.command.order_id() {
+                Some(order_id) => needs.order_ids.push(order_id.clone()),
+                None => needs.new_orders += 1,
+            }
+        }
+        needs.message_ids.sort_unstable();
+        needs.message_ids.dedup();
+        needs.order_ids.sort_unstable();
+        needs.order_ids.dedup();
+        needs
+    }
+}
+
+/// What the store knew of what a batch named.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub handled: HashMap<MessageId, HandledMessage>,
+    pub orders: Vec<Order>,
+    /// As many unused order numbers as were needed.
+    pub numbers: Vec<OrderId>,
+}
+
+/// A message that is done with. A dead letter never becomes one: its replay must count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandledMessage {
+    pub message_id: MessageId,
+    pub body_hash: BodyHash,
+    pub command: CommandKind,
+    /// The order and its present status, as far as the message had to do with one.
+    pub order: OrderState,
+    pub outcome: HandledOutcome,
+    pub handled_at: DateTime<Utc>,
+}
+
+/// The outcomes that end a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandledOutcome {
+    Accepted,
+    Duplicate,
+    /// With the code of the rule.
+    Rejected(Cow<'static, str>),
+}
+
+impl HandledOutcome {
+    /// The word in tables.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+
+    /// The rule that rejected.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Accepted | Self::Duplicate => None,
+            Self::Rejected(code) => Some(code),
+        }
+    }
+}
+
+/// One line of an order's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryRow {
+    pub order_id: OrderId,
+    pub change: Change,
+    pub command: CommandKind,
+    pub caused_by: Option<MessageId>,
+    /// Why, where the command said so.
+    pub reason: Option<String>,
+}
+
+/// All that a batch leaves behind.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub placed: Vec<Order>,
+    /// Each with the version that was loaded.
+    pub updated: Vec<(Order, i32)>,
+    pub history: Vec<HistoryRow>,
+    pub handled: Vec<HandledMessage>,
+    pub outgoing: Vec<Outgoing>,
+    /// Messages that the broker confirmed since: they leave the outbox with this transaction.
+    pub published: Vec<OutboxKey>,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The database is in trouble: try the same again later, as often as it takes. Whether a commit
+    /// took effect may be unknown; the inbox tells on the next attempt.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// Another unit of work was faster: try the same again at once.
+    #[error("another transaction was faster: {0}")]
+    Conflict(String),
+    /// The database does not take what one of the messages wants.
+    #[error("the database refused a message: {0}")]
+    Refused(String),
+}
+
+/// A session with a database: one lane's own.
+pub trait Store: Send {
+    type Transaction<'a>: StoreTransaction
+    where
+        Self: 'a;
+
+    /// Begins a transaction and loads what a batch names. MUST lock the orders that exist until the
+    /// transaction ends, so that no other unit of work changes them, and MUST return only numbers
+    /// that no order has and no other transaction gets.
+    ///
+    /// Cancel safety: dropping the future, or the transaction, at any point MUST leave the next
+    /// transaction clean.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing is changed then.
+    fn begin(
+        &mut self,
+        needs: &Needs,
+    ) -> impl Future<Output = Result<(Loaded, Self::Transaction<'_>), StoreError>> + Send;
+
+    /// Takes published messages out of the outbox; those that are gone already are no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn remove_published(
+        &mut self,
+        published: &[OutboxKey],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// An open transaction. Dropping it rolls it back.
+pub trait StoreTransaction: Send {
+    /// Writes all changes and commits. All or none of them MUST become visible to others. Returns
+    /// the messages of the updated orders that were in the outbox already: they must be published
+    /// before the new ones.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when an order or a message id came into being meanwhile,
+    /// [`StoreError::Refused`] when a row is not acceptable; nothing is changed then. After
+    /// [`StoreError::Unavailable`] the changes may be committed or not.
+    fn commit(
+        self,
+        changes: &Changes,
+    ) -> impl Future<Output = Result<Vec<Outgoing>, StoreError>> + Send;
+
+    /// Gives up all changes and keeps the session usable.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; the changes are given up all the same.
+    fn rollback(self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}

@@ -1,0 +1,133 @@
+//! A batch's view of the orders, and all that it leaves behind, committed at once or not at all.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{
+    Changes, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError,
+    StoreTransaction,
+};
+use crate::domain::{MessageId, Order, OrderId};
+
+/// The orders that a batch names, as if all orders were a collection in memory.
+#[derive(Debug, Default)]
+pub struct Orders {
+    entries: HashMap<OrderId, Entry>,
+    numbers: VecDeque<OrderId>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    order: Order,
+    /// None for an order that this batch places.
+    loaded_version: Option<i32>,
+}
+
+impl Orders {
+    #[must_use]
+    pub fn get(&self, order_id: &OrderId) -> Option<&Order> {
+        self.entries.get(order_id).map(|entry| &entry.order)
+    }
+
+    pub fn get_mut(&mut self, order_id: &OrderId) -> Option<&mut Order> {
+        self.entries.get_mut(order_id).map(|entry| &mut entry.order)
+    }
+
+    /// Adds an order that this batch places.
+    pub fn add(&mut self, order: Order) {
+        self.entries.insert(order.order_id().clone(), Entry { order, loaded_version: None });
+    }
+
+    /// The next unused order number; none when more are asked for than the batch needed.
+    pub fn next_number(&mut self) -> Option<OrderId> {
+        self.numbers.pop_front()
+    }
+
+    fn into_changed(self) -> (Vec<Order>, Vec<(Order, i32)>) {
+        let mut placed = Vec::new();
+        let mut updated = Vec::new();
+        for Entry { order, loaded_version } in self.entries.into_values() {
+            match loaded_version {
+                None => placed.push(order),
+                Some(version) if version != order.version() => updated.push((order, version)),
+                Some(_) => {}
+            }
+        }
+        (placed, updated)
+    }
+}
+
+impl From<(Vec<Order>, Vec<OrderId>)> for Orders {
+    fn from((orders, numbers): (Vec<Order>, Vec<OrderId>)) -> Self {
+        let entry = |order: Order| {
+            (order.order_id().clone(), Entry { loaded_version: Some(order.version()), order })
+        };
+        Self { entries: orders.into_iter().map(entry).collect(), numbers: numbers.into() }
+    }
+}
+
+/// One transaction over a batch. `commit` consumes it; dropping it rolls everything back.
+#[derive(Debug)]
+pub struct UnitOfWork<T> {
+    transaction: T,
+    pub orders: Orders,
+    /// The messages that are done with: before this batch, or in it.
+    pub inbox: HashMap<MessageId, HandledMessage>,
+    pub history: Vec<HistoryRow>,
+    pub handled: Vec<HandledMessage>,
+    pub outbox: Vec<Outgoing>,
+}
+
+/// What a commit leaves to be published, in this order.
+#[derive(Debug)]
+pub struct Committed {
+    /// What the outbox still held of the same orders, perhaps published already.
+    pub earlier: Vec<Outgoing>,
+    pub outgoing: Vec<Outgoing>,
+}
+
+impl<'a, T: StoreTransaction> UnitOfWork<T> {
+    /// Begins a unit of work over what the batch needs.
+    ///
+    /// # Errors
+    /// See [`Store::begin`].
+    pub async fn begin<S>(store: &'a mut S, needs: &Needs) -> Result<Self, StoreError>
+    where
+        S: Store<Transaction<'a> = T> + 'a,
+    {
+        let (Loaded { handled, orders, numbers }, transaction) = store.begin(needs).await?;
+        Ok(Self {
+            transaction,
+            orders: (orders, numbers).into(),
+            inbox: handled,
+            history: Vec::new(),
+            handled: Vec::new(),
+            outbox: Vec::new(),
+        })
+    }
+
+    /// Writes everything and commits; `published` leaves the outbox with it.
+    ///
+    /// # Errors
+    /// See [`StoreTransaction::commit`].
+    pub async fn commit(self, published: Vec<OutboxKey>) -> Result<Committed, StoreError> {
+        let (placed, updated) = self.orders.into_changed();
+        let changes = Changes {
+            placed,
+            updated,
+            history: self.history,
+            handled: self.handled,
+            outgoing: self.outbox,
+            published,
+        };
+        let earlier = self.transaction.commit(&changes).await?;
+        Ok(Committed { earlier, outgoing: changes.outgoing })
+    }
+
+    /// Gives everything up and keeps the session.
+    ///
+    /// # Errors
+    /// See [`StoreTransaction::rollback`].
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        self.transaction.rollback().await
+    }
+}

@@ -1,0 +1,10 @@
+//! The stores, on real databases and in memory: one contract for all of them.
+
+mod builders;
+mod in_memory;
+// PENDING: switch on with the PostgreSQL adapter.
+mod postgres;
+mod sqlite;
+mod store_contract;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,70 @@
+//! The contract on PostgreSQL, in a schema of its own for each test.
+
+use order_worker::adapters::postgres::{PgDatabase, PgQueries, PgRelayStore, PgStore};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::store_contract::{TestDatabase, store_contract};
+
+struct Postgres {
+    database: PgDatabase,
+    schema: String,
+}
+
+impl TestDatabase for Postgres {
+    type Store = PgStore;
+    type Queries = PgQueries;
+    type Relay = PgRelayStore;
+
+    async fn start() -> Self {
+        let schema = format!("test_{}", Uuid::now_v7().simple());
+        execute(format!("create schema {schema}")).await;
+        let separator = if server().contains('?') { '&' } else { '?' };
+        let url = format!("{}{separator}options[search_path]={schema}", server());
+        let database = PgDatabase::connect(&url).await.unwrap();
+        assert!(!database.is_migrated().await.unwrap());
+        database.migrate().await.unwrap();
+        assert!(database.is_migrated().await.unwrap());
+        Self { database, schema }
+    }
+
+    fn store(&self) -> PgStore {
+        self.database.store()
+    }
+
+    fn queries(&self) -> PgQueries {
+        self.database.queries()
+    }
+
+    fn relay(&self) -> PgRelayStore {
+        self.database.relay()
+    }
+
+    async fn poison(&self, order_id: &str) {
+        let schema = &self.schema;
+        execute(format!(
+            "create function {schema}.refuse() returns trigger language plpgsql as
+             $$ begin raise exception 'poisoned' using errcode = '23514'; end $$;
+             create trigger poison before insert on {schema}.orders for each row
+             when (new.order_id = '{order_id}') execute function {schema}.refuse()"
+        ))
+        .await;
+    }
+
+    async fn finish(self) {
+        execute(format!("drop schema {} cascade", self.schema)).await;
+    }
+}
+
+async fn execute(statements: String) {
+    let mut connection = PgConnection::connect(&server()).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "which server the tests may use is no setting")]
+fn server() -> String {
+    std::env::var("DATABASE_URL").expect("DATABASE_URL names no PostgreSQL: run `make test`")
+}
+
+store_contract!(Postgres, #[ignore = "needs PostgreSQL: make test"]);

@@ -1,0 +1,150 @@
+//! What every store must do, whatever it is made of.
+
+pub mod idempotency;
+pub mod numbers;
+pub mod outbox;
+pub mod queries;
+pub mod round_trips;
+pub mod transactions;
+
+use std::sync::Arc;
+
+use order_worker::domain::Order;
+use order_worker::service_layer::{
+    Clock, Handled, Health, Message, MessageBus, OrderHistory, OrderQueries, Outcome, RelayStore,
+    Store,
+};
+
+use crate::support::clock::TickingClock;
+use crate::support::messages::id;
+
+/// A database that one test has for itself.
+pub trait TestDatabase {
+    type Store: Store;
+    type Queries: OrderQueries;
+    type Relay: RelayStore;
+
+    async fn start() -> Self;
+    fn store(&self) -> Self::Store;
+    fn queries(&self) -> Self::Queries;
+    fn relay(&self) -> Self::Relay;
+
+    /// From now on refuses to place this order.
+    async fn poison(&self, order_id: &str);
+
+    async fn finish(self);
+}
+
+pub fn bus_on<D: TestDatabase>(database: &D) -> MessageBus<D::Store> {
+    bus_with_clock(database, Arc::new(TickingClock::default()))
+}
+
+pub fn bus_with_clock<D: TestDatabase>(
+    database: &D,
+    clock: Arc<dyn Clock>,
+) -> MessageBus<D::Store> {
+    MessageBus::new(database.store(), clock, Health::default())
+}
+
+/// Handles the messages in one batch, on a lane of its own.
+pub async fn handle<D: TestDatabase>(database: &D, messages: &[Message]) -> Handled {
+    bus_on(database).handle_batch(messages).await
+}
+
+/// As above, for the outcomes alone.
+pub async fn outcomes<D: TestDatabase>(database: &D, messages: &[Message]) -> Vec<Outcome> {
+    handle(database, messages).await.outcomes
+}
+
+pub async fn find<D: TestDatabase>(database: &D, order_id: &str) -> Option<OrderHistory> {
+    database.queries().order(&id(order_id)).await.unwrap()
+}
+
+/// An order that must be there.
+pub async fn order<D: TestDatabase>(database: &D, order_id: &str) -> Order {
+    find(database, order_id)
+        .await
+        .expect("the order exists")
+        .order
+}
+
+pub fn words(outcomes: &[Outcome]) -> Vec<&'static str> {
+    outcomes.iter().map(Outcome::word).collect()
+}
+
+/// The slug of a dead letter.
+pub fn dead_letter_code(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::DeadLetter(dead) => dead.code.slug(),
+        other => panic!("{other:?} is no dead letter"),
+    }
+}
+
+/// Makes a test of each claim, for one kind of database.
+macro_rules! store_contract {
+    ($database:ty $(, #[$attribute:meta])*) => {
+        $crate::store_contract::claims! { $database, [$(#[$attribute])*],
+            transactions::a_commit_is_visible_to_others,
+            transactions::a_dropped_unit_of_work_leaves_nothing,
+            transactions::a_dropped_begin_leaves_the_next_transaction_clean,
+            transactions::a_batch_dropped_midway_takes_effect_once,
+            transactions::a_rehearsal_changes_nothing,
+            transactions::two_units_of_work_on_one_order_both_take_effect,
+            transactions::one_poison_among_many_is_the_only_one_that_fails,
+            transactions::a_large_batch_commits_whole,
+            idempotency::the_same_message_id_twice_is_a_duplicate,
+            idempotency::five_copies_in_one_batch_have_one_effect,
+            idempotency::the_same_id_with_another_body_is_a_reuse,
+            idempotency::two_units_of_work_with_the_same_message_have_one_effect,
+            idempotency::a_dead_letter_may_come_again,
+            idempotency::placing_the_same_order_again_is_a_duplicate,
+            idempotency::placing_another_order_under_a_known_id_is_a_reuse,
+            idempotency::a_refused_message_keeps_its_code,
+            numbers::assigned_numbers_never_collide_with_given_ones,
+            numbers::a_long_run_of_taken_numbers_is_passed,
+            numbers::concurrent_assignments_get_different_numbers,
+            outbox::the_outbox_holds_just_what_the_commit_left,
+            outbox::removing_what_was_published_empties_the_outbox,
+            outbox::what_was_published_leaves_with_the_next_commit,
+            outbox::a_commit_returns_earlier_messages_of_its_orders,
+            outbox::the_relay_reads_in_the_order_of_keys,
+            outbox::the_relay_leaves_young_messages_alone,
+            outbox::there_is_one_relay_at_a_time,
+            round_trips::text_round_trips_exactly,
+            round_trips::money_round_trips_exactly,
+            round_trips::moments_round_trip_exactly,
+            round_trips::five_hundred_items_keep_their_order,
+            round_trips::the_history_tells_what_caused_each_change,
+            round_trips::a_message_can_be_looked_up,
+            queries::orders_of_a_customer_come_by_status_then_newest_first,
+            queries::incomplete_orders_leave_out_the_completed,
+            queries::completed_orders_are_just_the_completed,
+            queries::orders_in_a_status_come_newest_first,
+            queries::a_period_includes_both_its_ends,
+            queries::a_period_without_orders_is_empty,
+            queries::a_limit_keeps_the_newest,
+            queries::orders_of_one_moment_come_by_order_id,
+            queries::what_is_not_there_is_not_found,
+        }
+    };
+}
+
+macro_rules! claims {
+    ($database:ty, $attributes:tt, $($topic:ident::$claim:ident,)*) => {
+        $($crate::store_contract::claim! { $database, $attributes, $topic::$claim })*
+    };
+}
+
+macro_rules! claim {
+    ($database:ty, [$(#[$attribute:meta])*], $topic:ident::$claim:ident) => {
+        #[tokio::test]
+        $(#[$attribute])*
+        async fn $claim() {
+            let database = <$database as $crate::store_contract::TestDatabase>::start().await;
+            $crate::store_contract::$topic::$claim(&database).await;
+            $crate::store_contract::TestDatabase::finish(database).await;
+        }
+    };
+}
+
+pub(crate) use {claim, claims, store_contract};

@@ -1,0 +1,63 @@
+//! Numbers for orders that come without a name.
+
+use std::collections::HashSet;
+
+use order_worker::service_layer::{Message, Outcome};
+
+use super::{TestDatabase, bus_on, outcomes, words};
+use crate::support::messages::{place, place_without_id};
+
+pub async fn assigned_numbers_never_collide_with_given_ones<D: TestDatabase>(database: &D) {
+    outcomes(database, &[place("1"), place("3")]).await;
+    let batch = [
+        place_without_id(),
+        place("2"),
+        place_without_id(),
+        place("5"),
+        place("Ω"),
+    ];
+
+    let outcomes = outcomes(database, &batch).await;
+
+    assert_eq!(words(&outcomes), ["accepted"; 5]);
+    let names = names(&outcomes);
+    assert!(
+        ["1", "3"].iter().all(|taken| !names.contains(*taken)),
+        "{names:?}"
+    );
+    assert_eq!(names.len(), 5, "{names:?}");
+}
+
+pub async fn a_long_run_of_taken_numbers_is_passed<D: TestDatabase>(database: &D) {
+    let taken: Vec<Message> = (1..=200).map(|number| place(&number.to_string())).collect();
+    outcomes(database, &taken).await;
+
+    let outcomes = outcomes(database, &vec![place_without_id(); 5]).await;
+
+    let numbers: Vec<u64> = names(&outcomes)
+        .iter()
+        .map(|name| name.parse().unwrap())
+        .collect();
+    assert!(
+        numbers.len() == 5 && numbers.iter().all(|number| *number > 200),
+        "{numbers:?}"
+    );
+}
+
+pub async fn concurrent_assignments_get_different_numbers<D: TestDatabase>(database: &D) {
+    let (mut one_bus, mut other_bus) = (bus_on(database), bus_on(database));
+
+    let batch = vec![place_without_id(); 5];
+    let (one, other) = tokio::join!(one_bus.handle_batch(&batch), other_bus.handle_batch(&batch));
+
+    assert_eq!(names(&[one.outcomes, other.outcomes].concat()).len(), 10);
+}
+
+/// The different names of the accepted orders.
+fn names(outcomes: &[Outcome]) -> HashSet<String> {
+    let names = outcomes.iter().map(|outcome| match outcome {
+        Outcome::Accepted(state) => state.order_id.to_string(),
+        other => panic!("{other:?} is not accepted"),
+    });
+    names.collect()
+}

@@ -1,0 +1,30 @@
+//! A clock that the tests can foresee.
+
+use std::sync::Mutex;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use order_worker::service_layer::Clock;
+
+/// Each look at it is one second after the last; microseconds are there to be kept.
+#[derive(Debug)]
+pub struct TickingClock(Mutex<DateTime<Utc>>);
+
+impl Default for TickingClock {
+    fn default() -> Self {
+        Self(Mutex::new(moment("2026-11-20T09:30:00.123456Z")))
+    }
+}
+
+impl Clock for TickingClock {
+    fn now(&self) -> DateTime<Utc> {
+        let mut next = self.0.lock().unwrap();
+        let now = *next;
+        *next += TimeDelta::seconds(1);
+        now
+    }
+}
+
+/// Reads a moment such as `2026-11-20T09:30:00Z`.
+pub fn moment(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}

@@ -1,0 +1,4 @@
+//! What the tests of more than one kind need.
+
+pub mod clock;
+pub mod messages;

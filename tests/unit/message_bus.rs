@@ -1,0 +1,219 @@
+//! What the message bus says and answers.
+
+use std::sync::Arc;
+
+use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore};
+use order_worker::domain::Status;
+use order_worker::service_layer::{
+    Health, Message, MessageBus, Outcome, Outgoing, OutgoingKind, RetryReason,
+};
+use serde_json::{Value, json};
+
+use crate::support::clock::TickingClock;
+use crate::support::messages::{
+    With, cancel, id, next_status, place, place_without_id, set_status,
+};
+
+#[tokio::test]
+async fn a_placed_order_is_announced_with_all_its_fields() {
+    let outgoing = outgoing(&[place("14").with_id("m")]).await;
+
+    let [event] = &outgoing[..] else {
+        panic!("{outgoing:?}")
+    };
+    assert_eq!(
+        (event.kind, &*event.routing_key),
+        (OutgoingKind::StatusChanged, "order.status.received")
+    );
+    let expected = json!({
+        "event_id": event.key.event_id.to_string(), "type": "OrderStatusChanged",
+        "order_id": "14", "previous_status": null, "status": "Received", "version": 1,
+        "changed_at": "2026-11-20T09:30:00.123456Z",
+        "order_customer": { "customer_id": "2", "name": "Ada", "email": "ada@example.com" },
+        "items": [{
+            "product_id": "1", "name": "Bayonetta 3", "quantity": 2, "price_per_unit": "95.00"
+        }],
+        "total": "190.00", "caused_by": "m",
+    });
+    assert_eq!(body(event), expected);
+}
+
+#[tokio::test]
+async fn each_change_has_its_event_with_the_status_before_and_after() {
+    let shipping = set_status("14", Status::Shipping);
+    let outgoing = outgoing(&[place("14"), next_status("14"), shipping]).await;
+
+    let changes = outgoing.iter().map(|event| {
+        let body = body(event);
+        json!([
+            event.routing_key,
+            body["previous_status"],
+            body["status"],
+            body["version"]
+        ])
+    });
+    let expected = [
+        json!(["order.status.received", null, "Received", 1]),
+        json!(["order.status.processing", "Received", "Processing", 2]),
+        json!(["order.status.shipping", "Processing", "Shipping", 3]),
+    ];
+    assert_eq!(changes.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn an_event_carries_its_message_id_and_trace_on() {
+    let message = Message {
+        correlation_id: Some("c".to_owned()),
+        traceparent: Some("00-trace-01".to_owned()),
+        ..place("14").with_id("m")
+    };
+
+    let traced = outgoing(&[message]).await.remove(0);
+    let untraced = outgoing(&[place("14").with_id("m")]).await.remove(0);
+
+    assert_eq!(traced.correlation_id.as_deref(), Some("c"));
+    assert_eq!(traced.traceparent.as_deref(), Some("00-trace-01"));
+    assert_eq!(
+        (untraced.correlation_id.as_deref(), untraced.traceparent),
+        (Some("m"), None)
+    );
+}
+
+#[tokio::test]
+async fn a_status_that_stays_is_accepted_without_an_event() {
+    let same = set_status("14", Status::Received);
+
+    let handled = bus().handle_batch(&[place("14"), same]).await;
+
+    assert!(
+        handled
+            .outcomes
+            .iter()
+            .all(|outcome| outcome.word() == "accepted")
+    );
+    assert_eq!(handled.outgoing.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_command_is_announced_with_the_rule() {
+    let messages = [
+        place("14"),
+        set_status("14", Status::Completed),
+        cancel("14").with_id("m"),
+    ];
+
+    let handled = bus().handle_batch(&messages).await;
+
+    assert_eq!(handled.outcomes[2].word(), "rejected");
+    let event = &handled.outgoing[2];
+    assert_eq!(
+        (event.kind, &*event.routing_key),
+        (OutgoingKind::Rejected, "order.rejected.cancel")
+    );
+    let expected = json!({
+        "event_id": event.key.event_id.to_string(), "type": "OrderCommandRejected",
+        "command": "CancelOrder", "order_id": "14", "code": "OrderCannotBeCancelled",
+        "detail": "an order can be cancelled only while it is Received; it is Completed",
+        "status": "Completed", "rejected_at": "2026-11-20T09:30:00.123456Z", "caused_by": "m",
+    });
+    assert_eq!(body(event), expected);
+}
+
+#[tokio::test]
+async fn an_accepted_command_is_answered_with_the_assigned_number() {
+    let answers = answers(&[place_without_id().answered_to("answers")]).await;
+
+    let expected = json!({
+        "outcome": "accepted", "order_id": "1", "status": "Received", "code": null, "detail": null,
+    });
+    assert_eq!(answers, [("answers".to_owned(), expected)]);
+}
+
+#[tokio::test]
+async fn a_duplicate_is_answered_with_the_present_status() {
+    let first = place("14").with_id("m");
+
+    let answers = answers(&[
+        first.clone(),
+        next_status("14"),
+        first.answered_to("answers"),
+    ])
+    .await;
+
+    let expected = json!({
+        "outcome": "duplicate", "order_id": "14", "status": "Processing", "code": null,
+        "detail": null,
+    });
+    assert_eq!(answers, [("answers".to_owned(), expected)]);
+}
+
+#[tokio::test]
+async fn a_refused_command_is_answered_with_the_rule() {
+    let answers = answers(&[
+        place("14"),
+        cancel("14"),
+        cancel("14").answered_to("answers"),
+    ])
+    .await;
+
+    let expected = json!({
+        "outcome": "rejected", "order_id": "14", "status": "Cancelled",
+        "code": "OrderAlreadyCancelled", "detail": "the order is already cancelled",
+    });
+    assert_eq!(answers, [("answers".to_owned(), expected)]);
+}
+
+#[tokio::test]
+async fn a_command_for_an_order_that_is_not_there_waits_unanswered() {
+    let handled = bus()
+        .handle_batch(&[cancel("14").with_id("m").answered_to("answers")])
+        .await;
+
+    let order_id = id("14");
+    let expected = Outcome::RetryLater(RetryReason::OrderNotFound { order_id });
+    assert_eq!(
+        (handled.outcomes, handled.outgoing),
+        (vec![expected], vec![])
+    );
+}
+
+#[tokio::test]
+async fn a_batch_sees_what_its_earlier_messages_did() {
+    let handled = bus()
+        .handle_batch(&[cancel("14"), place("14"), cancel("14")])
+        .await;
+
+    let words: Vec<&str> = handled.outcomes.iter().map(Outcome::word).collect();
+    assert_eq!(words, ["retry_later", "accepted", "accepted"]);
+}
+
+#[tokio::test]
+async fn an_empty_batch_is_no_trouble() {
+    let handled = bus().handle_batch(&[]).await;
+
+    assert_eq!((handled.outcomes, handled.outgoing), (vec![], vec![]));
+}
+
+fn bus() -> MessageBus<InMemoryStore> {
+    let store = InMemoryDatabase::new().store();
+    MessageBus::new(store, Arc::new(TickingClock::default()), Health::default())
+}
+
+async fn outgoing(messages: &[Message]) -> Vec<Outgoing> {
+    bus().handle_batch(messages).await.outgoing
+}
+
+/// The replies: the queue and the body of each.
+async fn answers(messages: &[Message]) -> Vec<(String, Value)> {
+    let outgoing = outgoing(messages).await;
+    let replies = outgoing
+        .iter()
+        .filter(|message| message.kind == OutgoingKind::Reply);
+    replies
+        .map(|reply| (reply.routing_key.clone(), body(reply)))
+        .collect()
+}
+
+fn body(outgoing: &Outgoing) -> Value {
+    serde_json::from_str(&outgoing.body).unwrap()
+}

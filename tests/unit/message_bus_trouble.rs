@@ -1,0 +1,135 @@
+//! What the message bus does when things go wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore};
+use order_worker::service_layer::{Health, MessageBus, OrderQueries, OrderQuery, Outcome};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::support::clock::TickingClock;
+use crate::support::messages::{With, id, next_status, place};
+
+#[tokio::test(start_paused = true)]
+async fn the_bus_waits_for_the_database_and_then_finishes() {
+    let database = InMemoryDatabase::new();
+    database.set_available(false);
+    let started = Instant::now();
+
+    let comes_back = async {
+        sleep(Duration::from_mins(10)).await;
+        database.set_available(true);
+    };
+    let mut bus = bus_on(&database, Health::default());
+    let batch = [place("14")];
+    let (handled, ()) = tokio::join!(bus.handle_batch(&batch), comes_back);
+
+    assert_eq!(handled.outcomes[0].word(), "accepted");
+    let waited = started.elapsed();
+    assert!(
+        waited <= Duration::from_mins(10) + Duration::from_secs(5),
+        "{waited:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_database_shows_in_the_health() {
+    let database = InMemoryDatabase::new();
+    database.set_available(false);
+    let health = Health::default();
+    let mut bus = bus_on(&database, health.clone());
+
+    let gave_up = timeout(Duration::from_mins(1), bus.handle_batch(&[place("14")])).await;
+    assert!(gave_up.is_err());
+    assert!(health.troubles().database.is_some());
+
+    database.set_available(true);
+    bus.handle_batch(&[place("14")]).await;
+    assert!(health.troubles().none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_given_up_loses_nothing() {
+    let database = InMemoryDatabase::new();
+    let mut bus = bus_on(&database, Health::default());
+    let first = bus.handle_batch(&[place("14")]).await;
+    bus.note_published(first.outgoing.into_iter().map(|outgoing| outgoing.key));
+    database.set_available(false);
+    let message = [next_status("14").with_id("m")];
+    assert!(
+        timeout(Duration::from_mins(1), bus.handle_batch(&message))
+            .await
+            .is_err()
+    );
+
+    database.set_available(true);
+    let handled = bus.handle_batch(&message).await;
+
+    assert_eq!(handled.outcomes[0].word(), "accepted");
+    assert_eq!(
+        handled.outgoing.len(),
+        1,
+        "the published one was still remembered"
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_the_database_refuses_stands_alone() {
+    let database = InMemoryDatabase::new();
+    database.refuse_order(id("3")).await;
+    let batch = ["1", "2", "3", "4", "5"].map(place);
+
+    let handled = bus_on(&database, Health::default())
+        .handle_batch(&batch)
+        .await;
+
+    let words: Vec<&str> = handled.outcomes.iter().map(Outcome::word).collect();
+    assert_eq!(
+        words,
+        [
+            "accepted",
+            "accepted",
+            "dead_lettered",
+            "accepted",
+            "accepted"
+        ]
+    );
+    assert_eq!(handled.outgoing.len(), 4);
+    let orders = database
+        .queries()
+        .orders(&OrderQuery::All, 10)
+        .await
+        .unwrap();
+    assert_eq!(orders.len(), 4);
+}
+
+#[tokio::test]
+async fn published_messages_leave_the_outbox_without_a_batch_too() {
+    let database = InMemoryDatabase::new();
+    let mut bus = bus_on(&database, Health::default());
+    let outgoing = bus.handle_batch(&[place("14")]).await.outgoing;
+    bus.note_published(outgoing.into_iter().map(|outgoing| outgoing.key));
+
+    bus.remove_published().await;
+
+    assert!(!bus.has_published());
+    let outgoing = bus.handle_batch(&[next_status("14")]).await.outgoing;
+    assert_eq!(outgoing.len(), 1, "nothing earlier is left");
+}
+
+#[tokio::test]
+async fn published_messages_stay_noted_while_the_database_is_away() {
+    let database = InMemoryDatabase::new();
+    let mut bus = bus_on(&database, Health::default());
+    let outgoing = bus.handle_batch(&[place("14")]).await.outgoing;
+    bus.note_published(outgoing.into_iter().map(|outgoing| outgoing.key));
+    database.set_available(false);
+
+    bus.remove_published().await;
+
+    assert!(bus.has_published());
+}
+
+fn bus_on(database: &InMemoryDatabase, health: Health) -> MessageBus<InMemoryStore> {
+    MessageBus::new(database.store(), Arc::new(TickingClock::default()), health)
+}
