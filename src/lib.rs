@@ -12,6 +12,8 @@
 //! Imports point one way: `entrypoints → service_layer → domain` and `adapters → service_layer`.
 
 pub mod adapters;
+pub mod bootstrap;
+pub mod config;
 pub mod domain;
 pub mod entrypoints;
 pub mod service_layer;

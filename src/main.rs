@@ -1,1 +1,41 @@
-fn main() {}
+//! The program `order-worker`: parse, bootstrap, run.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use order_worker::config::{LogFormat, Settings};
+use order_worker::entrypoints::cli;
+use tracing_subscriber::EnvFilter;
+
+/// Gives memory back to the system after a peak, where the allocator of the C library keeps it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let program = cli::Program::parse();
+    if let Err(error) = log_to_standard_error(&program.settings) {
+        eprintln!("order-worker: RUST_LOG: {error}");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("order-worker: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(cli::main(program));
+    // Not dropped: that would wait for a read of standard input that nobody needs any more.
+    runtime.shutdown_background();
+    code
+}
+
+fn log_to_standard_error(settings: &Settings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // lapin logs returned messages with their bodies, which may hold personal data.
+    let filter = EnvFilter::try_new(format!("{},lapin::returned_messages=off", settings.rust_log))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    }
+}

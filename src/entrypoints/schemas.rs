@@ -24,24 +24,25 @@ pub struct MessageSchema {
 /// The schemas of all messages: first those of the commands, then those of what goes out.
 #[must_use]
 pub fn all() -> Vec<MessageSchema> {
+    let read = SchemaSettings::draft2020_12().for_deserialize();
+    let written = SchemaSettings::draft2020_12().for_serialize();
     vec![
-        of::<PlaceOrderBody>(),
-        of::<CancelOrderBody>(),
-        of::<SetStatusBody>(),
-        of::<SetNextStatusBody>(),
-        of::<OrderStatusChangedBody<'_>>(),
-        of::<OrderCommandRejectedBody<'_>>(),
-        of::<CommandOutcomeBody<'_>>(),
+        of::<PlaceOrderBody>(&read),
+        of::<CancelOrderBody>(&read),
+        of::<SetStatusBody>(&read),
+        of::<SetNextStatusBody>(&read),
+        of::<OrderStatusChangedBody<'_>>(&written),
+        of::<OrderCommandRejectedBody<'_>>(&written),
+        of::<CommandOutcomeBody<'_>>(&written),
     ]
 }
 
-fn of<T: JsonSchema>() -> MessageSchema {
+fn of<T: JsonSchema>(settings: &SchemaSettings) -> MessageSchema {
+    let settings = settings
+        .clone()
+        .with_transform(RecursiveTransform(join_lines));
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
     let file_name = format!("{}.json", T::schema_name());
-    let settings = SchemaSettings::draft2020_12().for_serialize();
-    let generator = settings
-        .with_transform(RecursiveTransform(join_lines))
-        .into_generator();
-    let mut schema = generator.into_root_schema_for::<T>();
     schema.insert("$id".to_owned(), file_name.clone().into());
     MessageSchema { file_name, schema }
 }

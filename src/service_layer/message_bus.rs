@@ -153,7 +153,7 @@ impl<S: Store> MessageBus<S> {
         let mut uow = UnitOfWork::begin(&mut self.store, &Needs::of(messages)).await?;
         let now = self.clock.now();
         let processed = catch_unwind(AssertUnwindSafe(|| {
-            messages.iter().map(|message| process(message, &mut uow, now)).collect::<Vec<_>>()
+            messages.iter().map(|message| process_in_span(message, &mut uow, now)).collect::<Vec<_>>()
         }));
         let Ok(outcomes) = processed else {
             uow.rollback().await?;
@@ -162,6 +162,20 @@ impl<S: Store> MessageBus<S> {
         let committed = uow.commit(self.published.clone()).await?;
         Ok((outcomes, committed))
     }
+}
+
+fn process_in_span<T: StoreTransaction>(
+    message: &Message,
+    uow: &mut UnitOfWork<T>,
+    now: DateTime<Utc>,
+) -> Outcome {
+    let span = tracing::debug_span!(
+        "message",
+        command = message.command.kind().name(),
+        message_id = message.message_id().map(tracing::field::display),
+        order_id = message.command.order_id().map(tracing::field::display),
+    );
+    span.in_scope(|| process(message, uow, now))
 }
 
 /// Handles one message and records in the unit of work what it leaves behind.

@@ -3,10 +3,14 @@
 use order_worker::adapters::sqlite::{
     SqliteDatabase, SqliteQueries, SqliteRelayStore, SqliteStore,
 };
+use order_worker::domain::CustomerId;
+use order_worker::service_layer::{Needs, OrderQueries, OrderQuery, Outcome, Store, StoreError};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::store_contract::{TestDatabase, store_contract};
+use crate::builders::WithContent;
+use crate::store_contract::{TestDatabase, order, outcomes, store_contract};
+use crate::support::messages::{cancel, id, place};
 
 struct Sqlite {
     database: SqliteDatabase,
@@ -47,19 +51,111 @@ impl TestDatabase for Sqlite {
     }
 
     async fn poison(&self, order_id: &str) {
-        let trigger = format!(
+        self.execute(format!(
             "create trigger poison before insert on orders when new.order_id = '{order_id}'
              begin select raise(abort, 'poisoned'); end"
-        );
-        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(trigger))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
+        ))
+        .await;
     }
 
     async fn finish(self) {}
 }
 
+impl Sqlite {
+    /// Executes statements as somebody else would, on a connection of their own.
+    async fn execute(&self, statements: String) {
+        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    }
+}
+
 store_contract!(Sqlite);
+
+#[tokio::test]
+async fn orders_are_there_after_opening_the_file_again() {
+    let mut database = Sqlite::start().await;
+    outcomes(&database, &[place("14")]).await;
+
+    database.database = SqliteDatabase::open(&database.url).await.unwrap();
+
+    assert!(database.database.is_migrated().await.unwrap());
+    database
+        .database
+        .migrate()
+        .await
+        .expect("nothing is left to migrate");
+    assert_eq!(order(&database, "14").await.version(), 1);
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_order_is_an_error_that_names_it() {
+    let database = Sqlite::start().await;
+    outcomes(&database, &[place("14"), place("15")]).await;
+    database
+        .execute("delete from order_items where order_id = '14'".to_owned())
+        .await;
+
+    let listed = database
+        .queries()
+        .orders(&OrderQuery::All, 10)
+        .await
+        .unwrap_err();
+    let loaded = database
+        .store()
+        .begin(&Needs::of(&[place("14")]))
+        .await
+        .map(drop)
+        .unwrap_err();
+
+    for error in [listed, loaded] {
+        assert!(
+            matches!(&error, StoreError::Refused(text) if text.contains("14")),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_error_names_the_constraint_and_no_value() {
+    let database = Sqlite::start().await;
+    outcomes(&database, &[place("14")]).await;
+    let taken = "insert into order_history values ('14', 2, 1, 6, 0, 'CancelOrder', null, null)";
+    database.execute(taken.to_owned()).await;
+
+    let outcome = outcomes(&database, &[cancel("14").because("secret")])
+        .await
+        .remove(0);
+
+    let Outcome::DeadLetter(letter) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(letter.detail.contains("order_history.version"), "{letter}");
+    assert!(!letter.detail.contains("secret"), "{letter}");
+}
+
+#[tokio::test]
+async fn without_its_tables_a_file_is_unavailable() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("empty.db").display());
+    let database = SqliteDatabase::open(&url).await.unwrap();
+    let (customer_id, order_id) = (CustomerId::new("2").unwrap(), id("14"));
+
+    let listed = database
+        .queries()
+        .orders(&OrderQuery::OfCustomer(customer_id), 10)
+        .await;
+    let found = database.queries().order(&order_id).await;
+
+    assert!(
+        matches!(listed, Err(StoreError::Unavailable(_))),
+        "{listed:?}"
+    );
+    assert!(
+        matches!(found, Err(StoreError::Unavailable(_))),
+        "{found:?}"
+    );
+}

@@ -1,7 +1,6 @@
 //! The rules of the business and the message bus, without a server.
 
 mod message_bus;
-mod message_bus_trouble;
 mod order_queries;
 mod order_rules;
 #[path = "../support/mod.rs"]

@@ -1,4 +1,7 @@
-//! What the message bus says and answers.
+//! What the message bus makes of a batch, and what it announces.
+
+mod answers;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -10,9 +13,7 @@ use order_worker::service_layer::{
 use serde_json::{Value, json};
 
 use crate::support::clock::TickingClock;
-use crate::support::messages::{
-    With, cancel, id, next_status, place, place_without_id, set_status,
-};
+use crate::support::messages::{With, cancel, id, next_status, place, set_status};
 
 #[tokio::test]
 async fn a_placed_order_is_announced_with_all_its_fields() {
@@ -120,50 +121,6 @@ async fn a_refused_command_is_announced_with_the_rule() {
 }
 
 #[tokio::test]
-async fn an_accepted_command_is_answered_with_the_assigned_number() {
-    let answers = answers(&[place_without_id().answered_to("answers")]).await;
-
-    let expected = json!({
-        "outcome": "accepted", "order_id": "1", "status": "Received", "code": null, "detail": null,
-    });
-    assert_eq!(answers, [("answers".to_owned(), expected)]);
-}
-
-#[tokio::test]
-async fn a_duplicate_is_answered_with_the_present_status() {
-    let first = place("14").with_id("m");
-
-    let answers = answers(&[
-        first.clone(),
-        next_status("14"),
-        first.answered_to("answers"),
-    ])
-    .await;
-
-    let expected = json!({
-        "outcome": "duplicate", "order_id": "14", "status": "Processing", "code": null,
-        "detail": null,
-    });
-    assert_eq!(answers, [("answers".to_owned(), expected)]);
-}
-
-#[tokio::test]
-async fn a_refused_command_is_answered_with_the_rule() {
-    let answers = answers(&[
-        place("14"),
-        cancel("14"),
-        cancel("14").answered_to("answers"),
-    ])
-    .await;
-
-    let expected = json!({
-        "outcome": "rejected", "order_id": "14", "status": "Cancelled",
-        "code": "OrderAlreadyCancelled", "detail": "the order is already cancelled",
-    });
-    assert_eq!(answers, [("answers".to_owned(), expected)]);
-}
-
-#[tokio::test]
 async fn a_command_for_an_order_that_is_not_there_waits_unanswered() {
     let handled = bus()
         .handle_batch(&[cancel("14").with_id("m").answered_to("answers")])
@@ -201,17 +158,6 @@ fn bus() -> MessageBus<InMemoryStore> {
 
 async fn outgoing(messages: &[Message]) -> Vec<Outgoing> {
     bus().handle_batch(messages).await.outgoing
-}
-
-/// The replies: the queue and the body of each.
-async fn answers(messages: &[Message]) -> Vec<(String, Value)> {
-    let outgoing = outgoing(messages).await;
-    let replies = outgoing
-        .iter()
-        .filter(|message| message.kind == OutgoingKind::Reply);
-    replies
-        .map(|reply| (reply.routing_key.clone(), body(reply)))
-        .collect()
 }
 
 fn body(outgoing: &Outgoing) -> Value {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Connection, ExchangeKind};
+use lapin::{Connection, ExchangeKind, Queue};
 
 use super::connection::{ANSWER_TIMEOUT, RabbitError, open_channel, within};
 
@@ -169,6 +169,32 @@ impl super::RabbitMq {
         let findings = self.topology.check(&connection).await;
         super::connection::close(&connection).await;
         findings
+    }
+
+    /// How many workers consume the commands queue, by the broker's own count.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or has no such queue.
+    pub async fn consumers(&self) -> Result<u32, RabbitError> {
+        Ok(self.look_at(&self.topology.commands_queue).await?.consumer_count())
+    }
+
+    /// How many messages are in the dead letter queue.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or has no such queue.
+    pub async fn dead_letters_waiting(&self) -> Result<u32, RabbitError> {
+        Ok(self.look_at(&self.topology.dead_letter_queue).await?.message_count())
+    }
+
+    async fn look_at(&self, queue: &str) -> Result<Queue, RabbitError> {
+        let connection = self.connect("checks").await?;
+        let channel = open_channel(&connection).await?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let seen = channel.queue_declare(queue.into(), options, FieldTable::default());
+        let seen = within(ANSWER_TIMEOUT, seen).await;
+        super::connection::close(&connection).await;
+        seen
     }
 
     /// Deletes everything that the topology names, with all messages.

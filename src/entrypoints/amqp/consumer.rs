@@ -31,10 +31,15 @@ pub struct ConsumerSettings {
 pub struct Report {
     /// None when the message did not say which command it is.
     pub kind: Option<CommandKind>,
-    /// The AMQP property.
+    /// The AMQP property, or what the body says.
     pub message_id: Option<String>,
     pub outcome: Outcome,
 }
+
+/// A lane ended although nobody told it to; it has a bug.
+#[derive(Debug, thiserror::Error)]
+#[error("a lane died, its messages stay with the broker: {0}")]
+pub struct LaneDied(String);
 
 /// What the consumer stands on: one store and one publisher for each lane.
 #[derive(Debug)]
@@ -47,12 +52,16 @@ pub struct Ground<S, P> {
 
 /// Consumes until `stop` is cancelled or the source ends, and everything that was begun is settled
 /// and published. The caller bounds that time by dropping the future, which loses nothing.
+///
+/// # Errors
+/// When a lane died.
 pub async fn run<S, P>(
     ground: Ground<S, P>,
     settings: ConsumerSettings,
     reports: Option<mpsc::UnboundedSender<Report>>,
     stop: CancellationToken,
-) where
+) -> Result<(), LaneDied>
+where
     S: Store + 'static,
     P: Publisher + 'static,
 {
@@ -102,10 +111,9 @@ pub async fn run<S, P>(
     }
     drop((queues, deliveries));
     while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "A lane ended by itself, its messages stay with the broker");
-        }
+        ended.map_err(|error| LaneDied(error.to_string()))?;
     }
+    Ok(())
 }
 
 impl Report {

@@ -107,11 +107,15 @@ impl<S: Store> Lane<S> {
         let mut window = Window { outgoing: handled.outgoing, ..Window::default() };
         let mut acks = Vec::with_capacity(deliveries.len());
         for ((delivery, kind), looked_at) in deliveries.into_iter().zip(looked_at) {
-            let outcome = match looked_at {
-                Err(refusal) => Outcome::DeadLetter(refusal),
-                Ok(_) => outcomes.next().expect("the bus answers for each message"),
+            let property = delivery.properties.message_id.clone();
+            let (message_id, outcome) = match looked_at {
+                Err(refusal) => (property, Outcome::DeadLetter(refusal)),
+                Ok(message) => {
+                    let outcome = outcomes.next().expect("the bus answers for each message");
+                    (message.message_id().map(ToString::to_string), outcome)
+                }
             };
-            let report = Report { kind, message_id: delivery.properties.message_id.clone(), outcome };
+            let report = Report { kind, message_id, outcome };
             let tag = delivery.tag;
             match self.apply(delivery, &report) {
                 copies if copies.is_empty() => acks.push(Settlement::Ack(tag)),

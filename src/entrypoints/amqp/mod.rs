@@ -13,4 +13,4 @@ mod outbound;
 pub mod settlement;
 mod work;
 
-pub use consumer::{ConsumerSettings, Ground, Report, run};
+pub use consumer::{ConsumerSettings, Ground, LaneDied, Report, run};

@@ -108,7 +108,7 @@ pub async fn the_history_tells_what_caused_each_change<D: TestDatabase>(database
     assert_eq!(causes.collect::<Vec<_>>(), [placed, cancelled]);
     let statuses = history
         .iter()
-        .map(|entry| (entry.previous.map(Status::word), entry.statuStatus::word));
+        .map(|entry| (entry.previous.map(Status::word), entry.status.word()));
     assert!(statuses.eq([(None, "received"), (Some("received"), "cancelled")]));
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 
 use super::envelope::may_name_itself;
 use super::fields::{Fault, Fields, ReadFields};
-use super::leaf::{schema, schema_or_null};
+use super::leaf::{schema_of, schema_or_null};
 use super::place_order::PlaceOrderBody;
 use crate::domain::{
     CancelOrder, Command, CommandKind, OrderId, Reason, SetNextStatus, SetStatus, Status,
@@ -16,7 +16,7 @@ use crate::domain::{
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "CancelOrder", transform = may_name_itself)]
 pub(crate) struct CancelOrderBody {
-    #[schemars(schema_with = "schema::<OrderId>")]
+    #[schemars(schema_with = "schema_of::<OrderId>")]
     order_id: OrderId,
     #[schemars(default, schema_with = "schema_or_null::<Reason>")]
     reason: Option<Reason>,
@@ -26,9 +26,9 @@ pub(crate) struct CancelOrderBody {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "SetStatus", transform = may_name_itself)]
 pub(crate) struct SetStatusBody {
-    #[schemars(schema_with = "schema::<OrderId>")]
+    #[schemars(schema_with = "schema_of::<OrderId>")]
     order_id: OrderId,
-    #[schemars(schema_with = "schema::<Status>")]
+    #[schemars(schema_with = "schema_of::<Status>")]
     status: Status,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct SetStatusBody {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "SetNextStatus", transform = may_name_itself)]
 pub(crate) struct SetNextStatusBody {
-    #[schemars(schema_with = "schema::<OrderId>")]
+    #[schemars(schema_with = "schema_of::<OrderId>")]
     order_id: OrderId,
     /// The status that the order must be in, which makes a repeat harmless. Absent: the message
     /// needs a message id.

@@ -89,7 +89,6 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
     pub(super) fn invalid(rule: impl Display) -> Self {
         Self {
             code: DeadLetterCode::InvalidField,

@@ -18,7 +18,7 @@ pub(super) trait Leaf: Read {
 }
 
 /// The schema of a field.
-pub(super) fn schema<T: Leaf>(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn schema_of<T: Leaf>(_: &mut SchemaGenerator) -> Schema {
     T::schema()
 }
 

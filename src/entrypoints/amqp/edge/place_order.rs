@@ -6,7 +6,7 @@ use super::Notes;
 use super::envelope::may_name_itself;
 use super::fields::{Fault, Fields, Read, ReadFields};
 use super::json::Node;
-use super::leaf::{Ignored, schema, schema_or_null};
+use super::leaf::{Ignored, schema_of, schema_or_null};
 use crate::domain::{
     Customer, CustomerId, Email, InvalidItems, Item, Items, MAX_ITEMS, Money, Name, OrderId,
     PlaceOrder, ProductId, Quantity,
@@ -26,7 +26,7 @@ pub(crate) struct PlaceOrderBody {
     #[schemars(default, schema_with = "schema_or_null::<Money>")]
     total: Option<Money>,
     /// Not read: a new order is always Received.
-    #[schemars(default, schema_with = "schema::<Ignored>")]
+    #[schemars(default, schema_with = "schema_of::<Ignored>")]
     #[expect(dead_code, reason = "says that the field is known")]
     status: Option<Ignored>,
 }
@@ -34,26 +34,26 @@ pub(crate) struct PlaceOrderBody {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Customer")]
 struct CustomerBody {
-    #[schemars(schema_with = "schema::<CustomerId>")]
+    #[schemars(schema_with = "schema_of::<CustomerId>")]
     customer_id: CustomerId,
     /// May be empty.
-    #[schemars(schema_with = "schema::<Name>")]
+    #[schemars(schema_with = "schema_of::<Name>")]
     name: Name,
-    #[schemars(schema_with = "schema::<Email>")]
+    #[schemars(schema_with = "schema_of::<Email>")]
     email: Email,
 }
 
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Item")]
 struct ItemBody {
-    #[schemars(schema_with = "schema::<ProductId>")]
+    #[schemars(schema_with = "schema_of::<ProductId>")]
     product_id: ProductId,
     /// May be empty.
-    #[schemars(schema_with = "schema::<Name>")]
+    #[schemars(schema_with = "schema_of::<Name>")]
     name: Name,
-    #[schemars(schema_with = "schema::<Quantity>")]
+    #[schemars(schema_with = "schema_of::<Quantity>")]
     quantity: Quantity,
-    #[schemars(schema_with = "schema::<Money>")]
+    #[schemars(schema_with = "schema_of::<Money>")]
     price_per_unit: Money,
 }
 

@@ -1,0 +1,269 @@
+//! Puts the parts together: the only place that names both the service layer and the adapters.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::in_process::InProcessBroker;
+use crate::adapters::postgres::PgDatabase;
+use crate::adapters::rabbitmq::{RabbitError, RabbitMq};
+use crate::adapters::sqlite::SqliteDatabase;
+use crate::config::{DatabaseUrl, InvalidSetting, Settings};
+use crate::domain::{MessageId, Order, OrderId};
+use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied, Report};
+use crate::service_layer::{
+    Backoff, Clock, CommandSource, HandledMessage, Health, OrderHistory, OrderQueries, OrderQuery,
+    Publisher, Relay, RelayStore, Store, StoreError,
+};
+
+/// Where the orders are.
+#[derive(Debug, Clone)]
+pub enum Database {
+    Postgres(PgDatabase),
+    Sqlite(SqliteDatabase),
+}
+
+/// Where commands come from and events go.
+#[derive(Debug, Clone)]
+pub enum Broker {
+    RabbitMq(RabbitMq),
+    InProcess(InProcessBroker),
+}
+
+/// Why the worker cannot begin, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    #[error(transparent)]
+    Database(#[from] StoreError),
+    #[error("RabbitMQ: {0}")]
+    Broker(#[from] RabbitError),
+    #[error("the database has not the tables of this program: run `order-worker migrate`")]
+    NotMigrated,
+    #[error(transparent)]
+    LaneDied(#[from] LaneDied),
+}
+
+impl Database {
+    /// Opens the database that the settings name.
+    ///
+    /// # Errors
+    /// When the settings are wrong or the database does not answer.
+    pub async fn open(settings: &Settings) -> Result<Self, Failure> {
+        Ok(match settings.database()? {
+            DatabaseUrl::Postgres(url) => Self::Postgres(PgDatabase::connect(url.expose()).await?),
+            DatabaseUrl::Sqlite(url) => Self::Sqlite(SqliteDatabase::open(url.expose()).await?),
+        })
+    }
+
+    /// Opens the database and brings its tables up to date, or makes sure that they are; waits for
+    /// the database as long as it takes.
+    ///
+    /// # Errors
+    /// When the settings are wrong, or the tables are not those of this program.
+    pub async fn ready(settings: &Settings, health: &Health) -> Result<Self, Failure> {
+        let mut backoff = Backoff::for_database();
+        loop {
+            match Self::try_ready(settings).await {
+                Err(Failure::Database(StoreError::Unavailable(reason))) => {
+                    health.database_in_trouble(&reason);
+                    backoff.pause().await;
+                }
+                ready => {
+                    health.database_answers();
+                    return ready;
+                }
+            }
+        }
+    }
+
+    async fn try_ready(settings: &Settings) -> Result<Self, Failure> {
+        let database = Self::open(settings).await?;
+        if settings.no_migrate {
+            database.ensure_migrated().await?;
+        } else {
+            database.migrate().await?;
+        }
+        Ok(database)
+    }
+
+    /// # Errors
+    /// When the database is in trouble.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(database) => database.migrate().await,
+            Self::Sqlite(database) => database.migrate().await,
+        }
+    }
+
+    /// # Errors
+    /// [`Failure::NotMigrated`] when the tables are not those of this program.
+    pub async fn ensure_migrated(&self) -> Result<(), Failure> {
+        let migrated = match self {
+            Self::Postgres(database) => database.is_migrated().await?,
+            Self::Sqlite(database) => database.is_migrated().await?,
+        };
+        migrated.then_some(()).ok_or(Failure::NotMigrated)
+    }
+}
+
+impl OrderQueries for Database {
+    async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, StoreError> {
+        match self {
+            Self::Postgres(database) => database.queries().orders(query, limit).await,
+            Self::Sqlite(database) => database.queries().orders(query, limit).await,
+        }
+    }
+
+    async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
+        match self {
+            Self::Postgres(database) => database.queries().order(order_id).await,
+            Self::Sqlite(database) => database.queries().order(order_id).await,
+        }
+    }
+
+    async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
+        match self {
+            Self::Postgres(database) => database.queries().message(message_id).await,
+            Self::Sqlite(database) => database.queries().message(message_id).await,
+        }
+    }
+}
+
+impl Broker {
+    /// The broker that the settings name, or one in this process.
+    ///
+    /// # Errors
+    /// When the settings are wrong.
+    pub fn of(settings: &Settings) -> Result<Self, Failure> {
+        Ok(match settings.broker_url()? {
+            Some(url) => {
+                let declare = !settings.no_declare;
+                Self::RabbitMq(RabbitMq::new(url.expose(), settings.topology(), declare)?)
+            }
+            None => Self::InProcess(InProcessBroker::new(settings.retry_delays())),
+        })
+    }
+
+    /// Makes sure that exchanges and queues are there; waits for the broker as long as it takes.
+    ///
+    /// # Errors
+    /// When one of them is missing or is not as it should be.
+    async fn ready(&self, health: &Health) -> Result<(), Failure> {
+        let Self::RabbitMq(rabbitmq) = self else { return Ok(()) };
+        let mut backoff = Backoff::for_broker();
+        loop {
+            match rabbitmq.prepare().await {
+                Err(RabbitError::Unavailable(reason)) => {
+                    health.cannot_consume(&reason);
+                    backoff.pause().await;
+                }
+                ready => return Ok(ready?),
+            }
+        }
+    }
+}
+
+/// A worker, put together and ready to run.
+#[derive(Debug)]
+pub struct Worker {
+    pub settings: Settings,
+    pub database: Database,
+    pub broker: Broker,
+    pub health: Health,
+}
+
+impl Worker {
+    /// Works until `stop` is cancelled and everything that was begun is settled and published. What
+    /// becomes of each message is told to `reports`.
+    ///
+    /// # Errors
+    /// When the broker has other exchanges or queues than it should, or a lane died.
+    pub async fn run(
+        &self,
+        reports: Option<mpsc::UnboundedSender<Report>>,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
+        self.broker.ready(&self.health).await?;
+        let prefetch = self.settings.prefetch;
+        match &self.broker {
+            Broker::RabbitMq(rabbitmq) => {
+                let source = rabbitmq.consume(prefetch, self.health.clone(), stop.clone());
+                let result = self.consume(source, || rabbitmq.publisher(), reports, stop).await;
+                rabbitmq.close().await;
+                result
+            }
+            Broker::InProcess(broker) => {
+                let source = broker.consume(prefetch, stop.clone());
+                self.consume(source, || broker.publisher(), reports, stop).await
+            }
+        }
+    }
+
+    async fn consume<P: Publisher + 'static>(
+        &self,
+        source: (CommandSource, JoinHandle<()>),
+        publisher: impl Fn() -> P,
+        reports: Option<mpsc::UnboundedSender<Report>>,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
+        match &self.database {
+            Database::Postgres(database) => {
+                let relay = self.relay(database.relay(), publisher());
+                let lanes = self.lanes(|| database.store(), publisher);
+                self.work(source, lanes, relay, reports, stop).await
+            }
+            Database::Sqlite(database) => {
+                let relay = self.relay(database.relay(), publisher());
+                let lanes = self.lanes(|| database.store(), publisher);
+                self.work(source, lanes, relay, reports, stop).await
+            }
+        }
+    }
+
+    fn lanes<S: Store, P: Publisher>(
+        &self,
+        store: impl Fn() -> S,
+        publisher: impl Fn() -> P,
+    ) -> Vec<(S, P)> {
+        (0..self.settings.lanes).map(|_| (store(), publisher())).collect()
+    }
+
+    fn relay<S, P>(&self, store: S, publisher: P) -> impl Future<Output = ()> + Send + 'static
+    where
+        S: RelayStore + 'static,
+        P: Publisher + 'static,
+    {
+        let keep_unroutable = self.settings.keep_unroutable_events;
+        Relay::new(store, publisher, self.health.clone(), keep_unroutable).run(self.settings.relay_interval())
+    }
+
+    async fn work<S: Store + 'static, P: Publisher + 'static>(
+        &self,
+        (source, source_task): (CommandSource, JoinHandle<()>),
+        lanes: Vec<(S, P)>,
+        relay: impl Future<Output = ()> + Send + 'static,
+        reports: Option<mpsc::UnboundedSender<Report>>,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ground = Ground { source, lanes, clock, health: self.health.clone() };
+        let settings = ConsumerSettings {
+            batch_max: self.settings.batch_max.into(),
+            max_attempts: self.settings.max_attempts,
+            keep_unroutable_events: self.settings.keep_unroutable_events,
+        };
+        let relay = tokio::spawn(relay);
+        let result = amqp::run(ground, settings, reports, stop.clone()).await;
+        relay.abort();
+        // The lanes are gone: whatever the reason, the source hands back what they left.
+        stop.cancel();
+        // The source only ends; it has no failure to tell.
+        let _ = source_task.await;
+        Ok(result?)
+    }
+}

@@ -1,0 +1,404 @@
+//! Every setting, its default and its variable; the only reader of the environment.
+//!
+//! Each setting is a variable of the environment and an option of the same name on the command
+//! line. The option wins. A variable that is set to nothing counts as not set.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::adapters::rabbitmq::Topology;
+
+/// Factor between one retry delay and the next.
+const RETRY_GROWTH: u32 = 5;
+
+/// All settings, as given.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// The RabbitMQ server, such as amqp://user:password@host:5672/vhost (amqps:// for TLS). Not
+    /// set: a broker within the process, which keeps nothing when it ends.
+    #[arg(long, env, value_name = "AMQP_URL", hide_env_values = true, global = true)]
+    pub amqp_url: Option<SecretUrl>,
+
+    /// A file that holds the AMQP_URL.
+    #[arg(long, env, value_name = "AMQP_URL_FILE", global = true)]
+    pub amqp_url_file: Option<PathBuf>,
+
+    /// The database: postgres://user:password@host:5432/database, or sqlite://FILE.
+    #[arg(long, env, value_name = "DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(hide_default_value = true)]
+    pub database_url: Option<SecretUrl>,
+
+    /// A file that holds the DATABASE_URL.
+    #[arg(long, env, value_name = "DATABASE_URL_FILE", global = true)]
+    pub database_url_file: Option<PathBuf>,
+
+    /// Most messages that the broker hands out before the first of them is acknowledged. Bounds the
+    /// memory of the worker.
+    #[arg(long, env, value_name = "PREFETCH", default_value_t = 2000, global = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub prefetch: u16,
+
+    /// How many batches are worked on at the same time, each on a database connection of its own.
+    /// All commands of an order go through the same lane.
+    #[arg(long, env, value_name = "LANES", default_value_t = 2, global = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub lanes: u16,
+
+    /// Most messages in one transaction.
+    #[arg(long, env, value_name = "BATCH_MAX", default_value_t = 500, global = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=5000))]
+    pub batch_max: u16,
+
+    /// Attempts at a command for an order that does not exist (yet), before it is a dead letter.
+    #[arg(long, env, value_name = "MAX_ATTEMPTS", default_value_t = 4, global = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub max_attempts: u32,
+
+    /// Milliseconds before the first of these retries; each further one waits five times longer.
+    /// Part of the declaration of the retry queues: delete them before you change it.
+    #[arg(long, env, value_name = "RETRY_DELAY_MS", default_value_t = 1000, global = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub retry_delay_ms: u32,
+
+    /// Seconds that work already begun may take after the signal to stop.
+    #[arg(long, env, value_name = "SHUTDOWN_GRACE_SECONDS", default_value_t = 30, global = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub shutdown_grace_seconds: u64,
+
+    /// Seconds between two looks at the outbox for events that a crash left there, and the age from
+    /// which an event counts as left.
+    #[arg(long, env, value_name = "RELAY_INTERVAL_SECONDS", default_value_t = 30, global = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub relay_interval_seconds: u64,
+
+    /// Keep an event for which there is no subscriber in the outbox, and try again, instead of
+    /// letting it go.
+    #[arg(long, env, value_name = "KEEP_UNROUTABLE_EVENTS", default_value_t = false, global = true)]
+    pub keep_unroutable_events: bool,
+
+    /// Do not declare exchanges and queues, only check that they exist: for a user without the right
+    /// to configure.
+    #[arg(long, env, value_name = "NO_DECLARE", default_value_t = false, global = true)]
+    pub no_declare: bool,
+
+    /// Do not bring the tables up to date at start: for a user without the right to create.
+    #[arg(long, env, value_name = "NO_MIGRATE", default_value_t = false, global = true)]
+    pub no_migrate: bool,
+
+    /// The topic exchange to which commands are published.
+    #[arg(long, env, value_name = "COMMANDS_EXCHANGE", default_value = "orders.commands", global = true)]
+    pub commands_exchange: BrokerName,
+
+    /// The quorum queue of commands; the retry queues have its name with .retry.1, .retry.2, …
+    #[arg(long, env, value_name = "COMMANDS_QUEUE", default_value = "orders.commands", global = true)]
+    pub commands_queue: BrokerName,
+
+    /// The topic exchange to which events are published.
+    #[arg(long, env, value_name = "EVENTS_EXCHANGE", default_value = "orders.events", global = true)]
+    pub events_exchange: BrokerName,
+
+    /// The topic exchange of dead letters.
+    #[arg(long, env, value_name = "DEAD_LETTER_EXCHANGE", default_value = "orders.dead-letter", global = true)]
+    pub dead_letter_exchange: BrokerName,
+
+    /// The quorum queue of dead letters.
+    #[arg(long, env, value_name = "DEAD_LETTER_QUEUE", default_value = "orders.dead-letter", global = true)]
+    pub dead_letter_queue: BrokerName,
+
+    /// How often the broker hands out a command, each time to a worker that dies of it, before the
+    /// broker itself makes it a dead letter. Part of the declaration of the commands queue.
+    #[arg(long, env, value_name = "DELIVERY_LIMIT", default_value_t = 100, global = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub delivery_limit: u32,
+
+    /// How log lines look.
+    #[arg(long, env, value_name = "LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+
+    /// Which log lines are written, such as warn or order_worker=debug.
+    #[arg(long = "log", env = "RUST_LOG", value_name = "RUST_LOG", default_value = "info", global = true)]
+    pub rust_log: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// An address with a password in it, which is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(String);
+
+/// The name of an exchange or a queue: 1 to 200 bytes, which leaves room for the suffix of the retry
+/// queues within AMQP's 255.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerName(String);
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable}: {problem}")]
+pub struct InvalidSetting {
+    pub variable: &'static str,
+    pub problem: String,
+}
+
+/// Where the orders are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Postgres(SecretUrl),
+    Sqlite(SecretUrl),
+}
+
+/// The database that is used when none is named.
+pub const DEFAULT_DATABASE_URL: &str = "sqlite://order-worker.db";
+
+impl Settings {
+    /// The RabbitMQ server, if one is named.
+    ///
+    /// # Errors
+    /// When it is no AMQP address, or its file cannot be read.
+    pub fn broker_url(&self) -> Result<Option<SecretUrl>, InvalidSetting> {
+        let Some(url) = given(self.amqp_url.as_ref(), self.amqp_url_file.as_ref(), "AMQP_URL_FILE")? else {
+            return Ok(None);
+        };
+        if url.has_scheme(&["amqp", "amqps"]) {
+            return Ok(Some(url));
+        }
+        let problem = "must begin with amqp:// or amqps://".to_owned();
+        Err(InvalidSetting { variable: "AMQP_URL", problem })
+    }
+
+    /// The database, [`DEFAULT_DATABASE_URL`] if none is named.
+    ///
+    /// # Errors
+    /// When it is no address of a known database, or its file cannot be read.
+    pub fn database(&self) -> Result<DatabaseUrl, InvalidSetting> {
+        let url = given(self.database_url.as_ref(), self.database_url_file.as_ref(), "DATABASE_URL_FILE")?
+            .unwrap_or_else(|| SecretUrl(DEFAULT_DATABASE_URL.to_owned()));
+        if url.has_scheme(&["postgres", "postgresql"]) {
+            return Ok(DatabaseUrl::Postgres(url));
+        }
+        if url.has_scheme(&["sqlite"]) {
+            return Ok(DatabaseUrl::Sqlite(url));
+        }
+        let problem = "must begin with postgres:// or sqlite://".to_owned();
+        Err(InvalidSetting { variable: "DATABASE_URL", problem })
+    }
+
+    /// The waits before the retries: 1 s, 5 s, 25 s by default.
+    #[must_use]
+    pub fn retry_delays(&self) -> Vec<Duration> {
+        let first = Duration::from_millis(self.retry_delay_ms.into());
+        (0..self.max_attempts - 1).map(|retry| first.saturating_mul(RETRY_GROWTH.saturating_pow(retry))).collect()
+    }
+
+    #[must_use]
+    pub fn topology(&self) -> Topology {
+        Topology {
+            commands_exchange: self.commands_exchange.0.clone(),
+            commands_queue: self.commands_queue.0.clone(),
+            events_exchange: self.events_exchange.0.clone(),
+            dead_letter_exchange: self.dead_letter_exchange.0.clone(),
+            dead_letter_queue: self.dead_letter_queue.0.clone(),
+            retry_delays: self.retry_delays(),
+            delivery_limit: self.delivery_limit,
+        }
+    }
+
+    #[must_use]
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds)
+    }
+
+    #[must_use]
+    pub fn relay_interval(&self) -> Duration {
+        Duration::from_secs(self.relay_interval_seconds)
+    }
+}
+
+/// An address that is given itself or in a file.
+fn given(
+    url: Option<&SecretUrl>,
+    file: Option<&PathBuf>,
+    file_variable: &'static str,
+) -> Result<Option<SecretUrl>, InvalidSetting> {
+    if let Some(url) = url.filter(|url| !url.0.is_empty()) {
+        return Ok(Some(url.clone()));
+    }
+    let Some(path) = file.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(SecretUrl(text.trim().to_owned()))),
+        Err(error) => {
+            let problem = format!("{} cannot be read: {error}", path.display());
+            Err(InvalidSetting { variable: file_variable, problem })
+        }
+    }
+}
+
+impl SecretUrl {
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    /// The address with everything that is in it. For connecting only.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn has_scheme(&self, schemes: &[&str]) -> bool {
+        self.0.split_once("://").is_some_and(|(scheme, _)| schemes.contains(&scheme))
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    /// Without user, password and parameters, all of which can be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.0.split(['?', '#']).next().unwrap_or_default();
+        match address.split_once("://") {
+            Some((scheme, rest)) => {
+                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+                write!(f, "{scheme}://{place}")
+            }
+            None => f.write_str("(not an address)"),
+        }
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretUrl({self})")
+    }
+}
+
+impl FromStr for SecretUrl {
+    type Err = std::convert::Infallible;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        Ok(Self(url.to_owned()))
+    }
+}
+
+impl BrokerName {
+    /// The same name in a space of its own.
+    #[must_use]
+    pub fn prefixed(&self, prefix: &str) -> Self {
+        Self(format!("{prefix}{}", self.0))
+    }
+}
+
+impl fmt::Display for BrokerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for BrokerName {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name.len() {
+            1..=200 => Ok(Self(name.to_owned())),
+            _ => Err("must have 1 to 200 bytes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
+        let arguments = ["order-worker"].iter().chain(arguments);
+        Program::try_parse_from(arguments).map(|program| program.settings)
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url = SecretUrl::new("postgres://shop:pass@word@db:5432/orders?password=x#y");
+
+        for shown in [url.to_string(), format!("{url:?}")] {
+            assert!(shown.contains("db:5432/orders"), "{shown}");
+            assert!(!shown.contains("pass") && !shown.contains("shop"), "{shown}");
+        }
+        assert_eq!(SecretUrl::new("secret").to_string(), "(not an address)");
+    }
+
+    #[test]
+    fn a_wrong_value_is_an_error_that_names_the_variable() {
+        for (argument, variable) in [
+            ("--prefetch=0", "PREFETCH"),
+            ("--lanes=many", "LANES"),
+            ("--batch-max=5001", "BATCH_MAX"),
+            ("--max-attempts=0", "MAX_ATTEMPTS"),
+            ("--log-format=xml", "LOG_FORMAT"),
+            ("--commands-queue=", "COMMANDS_QUEUE"),
+        ] {
+            let error = settings(&[argument]).unwrap_err().to_string();
+            assert!(error.contains(variable), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_an_unknown_kind_names_its_variable() {
+        let given = settings(&["--amqp-url=http://secret@host", "--database-url=mysql://secret@host"]).unwrap();
+
+        let errors = [given.broker_url().unwrap_err().to_string(), given.database().unwrap_err().to_string()];
+
+        assert!(errors[0].starts_with("AMQP_URL: "), "{}", errors[0]);
+        assert!(errors[1].starts_with("DATABASE_URL: "), "{}", errors[1]);
+        assert!(!errors.concat().contains("secret"));
+    }
+
+    #[test]
+    fn a_secret_can_be_read_from_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "amqp://user:secret@broker/\n").unwrap();
+
+        let url = settings(&[&format!("--amqp-url-file={}", file.path().display())]).unwrap().broker_url();
+
+        assert_eq!(url.unwrap().unwrap().expose(), "amqp://user:secret@broker/");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_names_its_variable() {
+        let given = settings(&["--database-url-file=/no/such/file"]).unwrap();
+
+        let error = given.database().unwrap_err().to_string();
+
+        assert!(error.starts_with("DATABASE_URL_FILE: /no/such/file"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_as_good_as_not_set() {
+        let given = settings(&["--amqp-url=", "--database-url="]).unwrap();
+
+        assert_eq!(given.broker_url().unwrap(), None);
+        assert!(matches!(given.database().unwrap(), DatabaseUrl::Sqlite(_)));
+    }
+
+    #[test]
+    fn there_are_three_retries_after_one_five_and_twenty_five_seconds() {
+        let delays = settings(&[]).unwrap().retry_delays();
+
+        assert_eq!(delays.iter().map(Duration::as_secs).collect::<Vec<_>>(), [1, 5, 25]);
+    }
+}

@@ -1,0 +1,297 @@
+//! The whole main job in one go, on data of its own.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::CommandFailed;
+use super::input::parse_line;
+use super::show::{print_line, printable, table};
+use super::watch;
+use crate::adapters::in_process::Submitted;
+use crate::adapters::rabbitmq::Subscription;
+use crate::bootstrap::{Broker, Database, Worker};
+use crate::config::{DatabaseUrl, SecretUrl, Settings};
+use crate::domain::CommandKind;
+use crate::entrypoints::amqp::Report;
+use crate::service_layer::{
+    Confirmation, Health, OrderQueries, OrderQuery, Outcome, Publication, Publisher, Target,
+};
+
+/// The story that the demo tells.
+const COMMANDS: &str = include_str!("../../../examples/commands.ndjson");
+
+/// Where its orders are when no DATABASE_URL is set, and in which schema otherwise.
+const FILE: &str = "order-worker-demo.db";
+const SCHEMA: &str = "order_worker_demo";
+
+/// Longest wait for the next thing to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Print everything as lines of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What happened, counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    fed: usize,
+    accepted: usize,
+    duplicates: usize,
+    rejected: usize,
+    dead_letters: usize,
+    status_changes: usize,
+    rejections: usize,
+}
+
+/// A demo under way.
+struct Show {
+    json: bool,
+    broker: Broker,
+    events: Events,
+    reports: mpsc::UnboundedReceiver<Report>,
+    counts: Counts,
+}
+
+/// The events, as a subscriber gets them.
+enum Events {
+    InProcess(mpsc::UnboundedReceiver<Publication>),
+    RabbitMq(Box<Subscription>),
+}
+
+impl Demo {
+    pub async fn run(self, mut settings: Settings) -> Result<(), CommandFailed> {
+        give_it_names_of_its_own(&mut settings);
+        let database = fresh_database(&mut settings).await?;
+        let broker = Broker::of(&settings)?;
+        let events = Events::of(&broker).await?;
+        let (reports_in, reports) = mpsc::unbounded_channel();
+        let stop = CancellationToken::new();
+        let worker = Worker { settings, database, broker, health: Health::default() };
+        let (database, broker) = (worker.database.clone(), worker.broker.clone());
+        self.introduce(&worker)?;
+        let stopped = stop.clone();
+        let working = tokio::spawn(async move { worker.run(Some(reports_in), stopped).await });
+        let mut show = Show { json: self.json, broker, events, reports, counts: Counts::default() };
+        let told = show.tell(&database).await;
+        stop.cancel();
+        working.await.map_err(std::io::Error::other)??;
+        if let Broker::RabbitMq(rabbitmq) = &show.broker {
+            rabbitmq.delete_topology().await?;
+        }
+        told
+    }
+
+    fn introduce(&self, worker: &Worker) -> Result<(), CommandFailed> {
+        if self.json {
+            return Ok(());
+        }
+        let broker = match &worker.broker {
+            Broker::RabbitMq(_) => "RabbitMQ, in exchanges and queues of its own",
+            Broker::InProcess(_) => "the in-process broker",
+        };
+        let database = match &worker.database {
+            Database::Postgres(_) => format!("PostgreSQL, in the schema {SCHEMA} made anew"),
+            Database::Sqlite(_) => format!("SQLite, in the file {FILE} made anew"),
+        };
+        print_line(&format!("The demo runs on {broker} and {database}.\n"))
+    }
+}
+
+/// Nothing that others use is touched.
+fn give_it_names_of_its_own(settings: &mut Settings) {
+    let prefix = format!("demo-{:08x}.", fastrand::u32(..));
+    for name in [
+        &mut settings.commands_exchange,
+        &mut settings.commands_queue,
+        &mut settings.events_exchange,
+        &mut settings.dead_letter_exchange,
+        &mut settings.dead_letter_queue,
+    ] {
+        *name = name.prefixed(&prefix);
+    }
+}
+
+async fn fresh_database(settings: &mut Settings) -> Result<Database, CommandFailed> {
+    if let DatabaseUrl::Sqlite(_) = settings.database()? {
+        for suffix in ["", "-wal", "-shm"] {
+            match std::fs::remove_file(format!("{FILE}{suffix}")) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        settings.database_url = Some(SecretUrl::new(format!("sqlite://{FILE}")));
+    }
+    let database = match Database::open(settings).await? {
+        Database::Postgres(database) => Database::Postgres(database.in_fresh_schema(SCHEMA).await?),
+        sqlite @ Database::Sqlite(_) => sqlite,
+    };
+    database.migrate().await?;
+    Ok(database)
+}
+
+impl Show {
+    /// Feeds the commands one after the other, so that each outcome stands behind its command.
+    async fn tell(&mut self, database: &Database) -> Result<(), CommandFailed> {
+        for line in COMMANDS.lines() {
+            let command = parse_line(line).map_err(|error| CommandFailed::Told(format!("the line {error}")))?;
+            self.counts.fed += 1;
+            submit(&self.broker, command).await?;
+            self.show_until_outcome().await?;
+        }
+        let orders = database.orders(&OrderQuery::All, u32::MAX).await?;
+        let changes: i32 = orders.iter().map(crate::domain::Order::version).sum();
+        let changes = usize::try_from(changes).unwrap_or_default();
+        while (self.counts.status_changes, self.counts.rejections) != (changes, self.counts.rejected) {
+            let event = self.events.next().await?;
+            self.show_event(&event)?;
+        }
+        let dead_letters = match &self.broker {
+            Broker::RabbitMq(rabbitmq) => rabbitmq.dead_letters_waiting().await? as usize,
+            Broker::InProcess(broker) => broker.dead_letters().len(),
+        };
+        self.sum_up(orders.len(), changes, dead_letters)
+    }
+
+    async fn show_until_outcome(&mut self) -> Result<(), CommandFailed> {
+        loop {
+            tokio::select! {
+                biased;
+                report = self.reports.recv() => {
+                    let report = report.ok_or_else(|| CommandFailed::Told("the worker ended".to_owned()))?;
+                    return self.show_outcome(&report);
+                }
+                event = self.events.next() => {
+                    let event = event?;
+                    self.show_event(&event)?;
+                }
+            }
+        }
+    }
+
+    fn show_outcome(&mut self, report: &Report) -> Result<(), CommandFailed> {
+        let (count, why) = match &report.outcome {
+            Outcome::Accepted(_) => (&mut self.counts.accepted, String::new()),
+            Outcome::Duplicate(_) => (&mut self.counts.duplicates, String::new()),
+            Outcome::Rejected(_, refusal) => (&mut self.counts.rejected, format!("{}: {refusal}", refusal.code())),
+            Outcome::DeadLetter(dead) => (&mut self.counts.dead_letters, dead.to_string()),
+            Outcome::RetryLater(reason) => return Err(CommandFailed::Told(reason.to_string())),
+        };
+        *count += 1;
+        let order_id = match &report.outcome {
+            Outcome::Accepted(order) | Outcome::Rejected(order, _) | Outcome::Duplicate(Some(order)) => {
+                Some(order.order_id.as_str())
+            }
+            Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => None,
+        };
+        let command = report.kind.map(CommandKind::name);
+        let outcome = report.outcome.word();
+        if self.json {
+            let line = json!({
+                "command": command, "message_id": report.message_id, "order_id": order_id,
+                "outcome": outcome, "why": why,
+            });
+            return print_line(&line.to_string());
+        }
+        let (command, order) = (command.unwrap_or("(unknown)"), order_id.unwrap_or("-"));
+        print_line(&format!("→ {command:<14} order {:<6} {outcome:<14} {}", printable(order), printable(&why)))
+    }
+
+    fn show_event(&mut self, body: &[u8]) -> Result<(), CommandFailed> {
+        let event: Value = serde_json::from_slice(body).map_err(std::io::Error::other)?;
+        match event["type"].as_str() {
+            Some("OrderStatusChanged") => self.counts.status_changes += 1,
+            _ => self.counts.rejections += 1,
+        }
+        if self.json {
+            return print_line(&event.to_string());
+        }
+        print_line(&format!("   event  {}", watch::as_text(body)))
+    }
+
+    /// The counts, and whether each agrees with what it must be equal to.
+    fn sum_up(&self, orders: usize, changes: usize, in_dead_letters: usize) -> Result<(), CommandFailed> {
+        let counts = &self.counts;
+        let outcomes = counts.accepted + counts.duplicates + counts.rejected + counts.dead_letters;
+        let sums = [
+            ("commands fed", counts.fed, "accepted + duplicates + rejected + dead letters", outcomes),
+            ("events OrderStatusChanged", counts.status_changes, "changes in the database", changes),
+            ("events OrderCommandRejected", counts.rejections, "rejected", counts.rejected),
+            ("messages in the dead letters", in_dead_letters, "dead letters", counts.dead_letters),
+        ];
+        if self.json {
+            print_line(&json!({
+                "fed": counts.fed, "accepted": counts.accepted, "duplicates": counts.duplicates,
+                "rejected": counts.rejected, "dead_letters": counts.dead_letters, "orders": orders,
+                "status_changes": counts.status_changes, "rejections": counts.rejections,
+            }).to_string())?;
+        } else {
+            print_line(&format!(
+                "\n{} fed = {} accepted + {} duplicates + {} rejected + {} dead letters; {orders} orders\n",
+                counts.fed, counts.accepted, counts.duplicates, counts.rejected, counts.dead_letters,
+            ))?;
+            let mut table = table(["what", "number", "must be equal to", "number"]);
+            for (what, number, other, other_number) in sums {
+                table.add_row([what, &number.to_string(), other, &other_number.to_string()]);
+            }
+            print_line(&table.to_string())?;
+        }
+        match sums.iter().filter(|(_, number, _, other)| number != other).count() {
+            0 => Ok(()),
+            wrong => Err(CommandFailed::Told(format!("{wrong} sums do not add up"))),
+        }
+    }
+}
+
+async fn submit(broker: &Broker, command: Submitted) -> Result<(), CommandFailed> {
+    match broker {
+        Broker::InProcess(broker) => broker.submit(command),
+        Broker::RabbitMq(rabbitmq) => {
+            let Submitted { routing_key, properties, body } = command;
+            let publication = Publication { target: Target::Commands { routing_key }, properties, body };
+            let published = rabbitmq.publisher().publish(&[publication]).await;
+            let confirmations = published.map_err(|error| CommandFailed::Told(error.to_string()))?;
+            if confirmations != [Confirmation::Confirmed] {
+                return Err(CommandFailed::Told("the broker did not take a command".to_owned()));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Events {
+    async fn of(broker: &Broker) -> Result<Self, CommandFailed> {
+        Ok(match broker {
+            Broker::InProcess(broker) => Self::InProcess(broker.subscribe()),
+            Broker::RabbitMq(rabbitmq) => {
+                rabbitmq.prepare().await?;
+                Self::RabbitMq(Box::new(rabbitmq.subscribe(&["order.#".to_owned()]).await?))
+            }
+        })
+    }
+
+    /// The body of the next event.
+    async fn next(&mut self) -> Result<Vec<u8>, CommandFailed> {
+        let next = async {
+            match self {
+                Self::InProcess(events) => match events.recv().await {
+                    Some(event) => Ok(event.body),
+                    None => Err(CommandFailed::Told("the broker ended".to_owned())),
+                },
+                Self::RabbitMq(subscription) => Ok(subscription.next().await?.body),
+            }
+        };
+        let out_of_patience = |_| {
+            let seconds = PATIENCE.as_secs();
+            CommandFailed::Told(format!("nothing happened for {seconds} s; some events are missing"))
+        };
+        timeout(PATIENCE, next).await.map_err(out_of_patience)?
+    }
+}

@@ -1,0 +1,120 @@
+//! The command line.
+
+mod demo;
+mod feed;
+mod healthcheck;
+mod input;
+mod migrate;
+mod orders;
+mod publish;
+mod run;
+mod schemas;
+mod show;
+mod signals;
+mod topology;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::bootstrap::Failure;
+use crate::config::{InvalidSetting, Settings};
+use crate::service_layer::InvalidQuery;
+
+/// Consumes order commands from RabbitMQ, applies them in transactional batches, and publishes what
+/// became of the orders.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Program {
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Run the worker (also the default). Without AMQP_URL it reads commands from standard input
+    /// and prints events.
+    Run,
+    /// Show the whole main job in one go, on data of its own.
+    Demo(demo::Demo),
+    /// Publish commands from a file or standard input.
+    Publish(publish::Publish),
+    /// Print events as they come.
+    Watch(watch::Watch),
+    /// Look at orders.
+    Orders {
+        #[command(subcommand)]
+        question: orders::Question,
+    },
+    /// The exchanges and queues on the broker.
+    Topology {
+        #[command(subcommand)]
+        action: topology::TopologyAction,
+    },
+    /// Bring the tables up to date.
+    Migrate,
+    /// Print the JSON Schemas of all messages, or write them to files.
+    Schemas(schemas::Schemas),
+    /// Check that database and broker answer and that a worker consumes; for containers.
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+/// Why a subcommand did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandFailed {
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error(transparent)]
+    Query(#[from] InvalidQuery),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// Reported in full already.
+    #[error("{0}")]
+    Told(String),
+}
+
+impl From<InvalidSetting> for CommandFailed {
+    fn from(invalid: InvalidSetting) -> Self {
+        Self::Failure(invalid.into())
+    }
+}
+
+impl From<crate::service_layer::StoreError> for CommandFailed {
+    fn from(error: crate::service_layer::StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<crate::adapters::rabbitmq::RabbitError> for CommandFailed {
+    fn from(error: crate::adapters::rabbitmq::RabbitError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// Does what the command line says; the exit code is 0 when all went well, 1 when not.
+pub async fn main(program: Program) -> ExitCode {
+    let Program { action, settings } = program;
+    let done = match action.unwrap_or(Action::Run) {
+        Action::Run => run::run(settings).await,
+        Action::Demo(demo) => demo.run(settings).await,
+        Action::Publish(publish) => publish.run(&settings).await,
+        Action::Watch(watch) => watch.run(&settings).await,
+        Action::Orders { question } => question.run(&settings).await,
+        Action::Topology { action } => action.run(&settings).await,
+        Action::Migrate => migrate::run(&settings).await,
+        Action::Schemas(schemas) => schemas.run(),
+        Action::Healthcheck(healthcheck) => healthcheck.run(&settings).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough.
+        Err(CommandFailed::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("order-worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Lists of orders, and one order with its history.
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::CommandFailed;
+use super::show::{print_json, print_line, printable, table};
+use crate::bootstrap::Database;
+use crate::config::Settings;
+use crate::domain::{Money, Order, OrderId, Status};
+use crate::service_layer::wire::{CustomerBody, ItemBody, format_moment, microseconds, two_decimals};
+use crate::service_layer::{HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery};
+
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// List orders, newest first; those of a customer by status first.
+    List(List),
+    /// Show one order with the history of its changes.
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only the orders of this customer (the store's customer_id).
+    #[arg(long, value_name = "CUSTOMER_ID", conflicts_with_all = ["status", "start", "end"])]
+    customer: Option<String>,
+    /// Of the customer, only orders that are not Completed.
+    #[arg(long, requires = "customer", conflicts_with = "completed")]
+    incomplete: bool,
+    /// Of the customer, only Completed orders.
+    #[arg(long, requires = "customer")]
+    completed: bool,
+    /// Only orders in this status, by name or code.
+    #[arg(long, conflicts_with_all = ["start", "end"])]
+    status: Option<String>,
+    /// Only orders created from this day or moment on (2026-11-20 or 2026-11-20T09:30:00Z).
+    #[arg(long, requires = "end")]
+    start: Option<String>,
+    /// Only orders created up to this day or moment, it included.
+    #[arg(long, requires = "start")]
+    end: Option<String>,
+    /// Most orders that are listed.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    limit: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    order_id: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An order as the command line prints it for programs.
+#[derive(Debug, Serialize)]
+struct OrderBody<'a> {
+    order_id: &'a str,
+    status: &'static str,
+    version: i32,
+    order_customer: CustomerBody<'a>,
+    items: Vec<ItemBody<'a>>,
+    #[serde(serialize_with = "two_decimals")]
+    total: Money,
+    #[serde(serialize_with = "microseconds")]
+    created_at: DateTime<Utc>,
+    #[serde(serialize_with = "microseconds")]
+    last_updated: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<ChangeBody<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChangeBody<'a> {
+    version: i32,
+    previous_status: Option<&'static str>,
+    status: &'static str,
+    #[serde(serialize_with = "microseconds")]
+    changed_at: DateTime<Utc>,
+    command: &'a str,
+    caused_by: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl Question {
+    pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        match self {
+            Self::List(list) => list.run(settings).await,
+            Self::Show(show) => show.run(settings).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        let query = self.query()?;
+        let database = ready(settings).await?;
+        let orders = database.orders(&query, self.limit).await?;
+        if self.json {
+            return print_json(&orders.iter().map(OrderBody::from).collect::<Vec<_>>());
+        }
+        let mut table = table(["order", "status", "customer", "name", "items", "total", "created", "version"]);
+        for order in &orders {
+            table.add_row([
+                printable(order.order_id().as_str()),
+                order.status().to_string(),
+                printable(order.customer().customer_id.as_str()),
+                printable(order.customer().name.as_str()),
+                order.items().iter().len().to_string(),
+                order.total().to_string(),
+                order.created_at().format("%Y-%m-%d %H:%M:%S").to_string(),
+                order.version().to_string(),
+            ]);
+        }
+        print_line(&table.to_string())?;
+        let more = if orders.len() == self.limit as usize { " (there may be more: --limit)" } else { "" };
+        print_line(&format!("{} orders{more}", orders.len()))
+    }
+
+    fn query(&self) -> Result<OrderQuery, InvalidQuery> {
+        if let Some(customer) = &self.customer {
+            let customer_id = OrderQuery::customer(customer)?;
+            return Ok(match (self.incomplete, self.completed) {
+                (true, _) => OrderQuery::IncompleteOf(customer_id),
+                (_, true) => OrderQuery::CompletedOf(customer_id),
+                _ => OrderQuery::OfCustomer(customer_id),
+            });
+        }
+        match (&self.status, &self.start, &self.end) {
+            (Some(status), ..) => OrderQuery::in_status(status),
+            (None, Some(start), Some(end)) => OrderQuery::created_between(start, end),
+            _ => Ok(OrderQuery::All),
+        }
+    }
+}
+
+impl Show {
+    async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        let order_id = OrderId::new(self.order_id.as_str())
+            .map_err(|error| InvalidQuery { argument: "order_id", problem: error.to_string() })?;
+        let found = ready(settings).await?.order(&order_id).await?;
+        let Some(OrderHistory { order, history }) = found else {
+            return Err(CommandFailed::Told(format!("there is no order {}", printable(&self.order_id))));
+        };
+        if self.json {
+            let history = Some(history.iter().map(ChangeBody::from).collect());
+            return print_json(&OrderBody { history, ..OrderBody::from(&order) });
+        }
+        print_order(&order)?;
+        print_history(&history)
+    }
+}
+
+async fn ready(settings: &Settings) -> Result<Database, CommandFailed> {
+    let database = Database::open(settings).await?;
+    database.ensure_migrated().await?;
+    Ok(database)
+}
+
+fn print_order(order: &Order) -> Result<(), CommandFailed> {
+    let customer = order.customer();
+    print_line(&format!(
+        "Order {}: {}, version {}, created {}, total {}\nCustomer {}: {} <{}>",
+        printable(order.order_id().as_str()),
+        order.status(),
+        order.version(),
+        format_moment(order.created_at()),
+        order.total(),
+        printable(customer.customer_id.as_str()),
+        printable(customer.name.as_str()),
+        printable(customer.email.as_str()),
+    ))?;
+    let mut items = table(["product", "name", "quantity", "price per unit"]);
+    for item in order.items() {
+        items.add_row([
+            printable(item.product_id.as_str()),
+            printable(item.name.as_str()),
+            item.quantity.get().to_string(),
+            item.price_per_unit.to_string(),
+        ]);
+    }
+    print_line(&items.to_string())
+}
+
+fn print_history(history: &[HistoryEntry]) -> Result<(), CommandFailed> {
+    let mut changes = table(["version", "changed", "status", "command", "caused by", "reason"]);
+    for entry in history {
+        let status = match entry.previous {
+            Some(previous) => format!("{previous} → {}", entry.status),
+            None => entry.status.to_string(),
+        };
+        changes.add_row([
+            entry.version.to_string(),
+            format_moment(entry.at),
+            status,
+            printable(&entry.cause.command),
+            printable(entry.cause.message_id.as_deref().unwrap_or("")),
+            printable(entry.cause.reason.as_deref().unwrap_or("")),
+        ]);
+    }
+    print_line(&changes.to_string())
+}
+
+impl<'a> From<&'a Order> for OrderBody<'a> {
+    fn from(order: &'a Order) -> Self {
+        Self {
+            order_id: order.order_id().as_str(),
+            status: order.status().name(),
+            version: order.version(),
+            order_customer: order.customer().into(),
+            items: order.items().iter().map(ItemBody::from).collect(),
+            total: order.total(),
+            created_at: order.created_at(),
+            last_updated: order.last_updated(),
+            history: None,
+        }
+    }
+}
+
+impl<'a> From<&'a HistoryEntry> for ChangeBody<'a> {
+    fn from(entry: &'a HistoryEntry) -> Self {
+        Self {
+            version: entry.version,
+            previous_status: entry.previous.map(Status::name),
+            status: entry.status.name(),
+            changed_at: entry.at,
+            command: &entry.cause.command,
+            caused_by: entry.cause.message_id.as_deref(),
+            reason: entry.cause.reason.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The worker itself.
+
+use std::io::{IsTerminal, Write};
+
+use tokio::io::BufReader;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::CommandFailed;
+use super::feed::feed;
+use super::signals::stop_on_signal;
+use crate::adapters::in_process::InProcessBroker;
+use crate::bootstrap::{Broker, Database, Worker};
+use crate::config::{DEFAULT_DATABASE_URL, Settings};
+use crate::service_layer::{Health, Publication};
+
+/// What standard input has for a worker with an in-process broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Commands; the worker ends with them.
+    File,
+    /// Commands that somebody types; the worker ends with them.
+    Terminal,
+    /// None: the worker waits to be told to stop.
+    Nothing,
+}
+
+pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
+    let stop = stop_on_signal()?;
+    let health = Health::default();
+    let broker = Broker::of(&settings)?;
+    let database = tokio::select! {
+        database = Database::ready(&settings, &health) => database?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    tell_what_is_used(&settings)?;
+    let worker = Worker { settings, database, broker, health };
+    match &worker.broker {
+        Broker::RabbitMq(_) => work(&worker, &stop).await,
+        Broker::InProcess(broker) => {
+            let printing = tokio::spawn(print_events(broker.subscribe()));
+            let feeding = feed_from_standard_input(broker, stop.clone());
+            let (worked, fed) = tokio::join!(work(&worker, &stop), feeding);
+            drop(worker);
+            // Ends with the last event, as the broker that sends them is gone.
+            printing.await.map_err(std::io::Error::other)??;
+            worked.and(fed)
+        }
+    }
+}
+
+/// Works until told to stop, then for as long as the grace period allows.
+async fn work(worker: &Worker, stop: &CancellationToken) -> Result<(), CommandFailed> {
+    let grace = worker.settings.shutdown_grace();
+    let out_of_time = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        worked = worker.run(None, stop.clone()) => {
+            tracing::info!("Stopped");
+            Ok(worked?)
+        }
+        () = out_of_time => {
+            let seconds = grace.as_secs();
+            Err(CommandFailed::Told(format!(
+                "not everything was finished within {seconds} s; the rest stays with the broker and in the outbox"
+            )))
+        }
+    }
+}
+
+fn tell_what_is_used(settings: &Settings) -> Result<(), CommandFailed> {
+    let broker = settings.broker_url()?;
+    let database = match settings.database()? {
+        crate::config::DatabaseUrl::Postgres(url) | crate::config::DatabaseUrl::Sqlite(url) => url,
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        broker = broker.as_ref().map_or("in-process".to_owned(), ToString::to_string),
+        %database,
+        lanes = settings.lanes,
+        batch_max = settings.batch_max,
+        prefetch = settings.prefetch,
+        "Worker starts"
+    );
+    if broker.is_some() {
+        return Ok(());
+    }
+    let hint = match input() {
+        Input::File => "reading commands from standard input, one JSON object a line",
+        Input::Terminal => {
+            "type commands, one JSON object a line, and end with Ctrl-D; for example\n  \
+             {\"type\": \"PlaceOrder\", \"order_id\": 7, \"order_customer\": {\"customer_id\": 14, \"name\": \"Ada\", \
+             \"email\": \"ada@example.com\"}, \"items\": [{\"product_id\": 1, \"name\": \"Chess\", \"quantity\": 1, \
+             \"price_per_unit\": \"12.50\"}]}\nor see it all at work: order-worker demo"
+        }
+        Input::Nothing => "there is nothing to read: pipe commands in, one JSON object a line, or set AMQP_URL",
+    };
+    let orders = if database.expose() == DEFAULT_DATABASE_URL { "order-worker.db" } else { "the database" };
+    eprintln!(
+        "No AMQP_URL is set: commands and events stay within this process, orders go to {orders}.\n{hint}"
+    );
+    Ok(())
+}
+
+async fn feed_from_standard_input(
+    broker: &InProcessBroker,
+    stop: CancellationToken,
+) -> Result<(), CommandFailed> {
+    if input() == Input::Nothing {
+        return Ok(());
+    }
+    let feeding = feed(BufReader::new(tokio::io::stdin()), broker);
+    let fed = tokio::select! {
+        fed = feeding => fed,
+        () = stop.cancelled() => return Ok(()),
+    };
+    stop.cancel();
+    match fed?.invalid {
+        0 => Ok(()),
+        invalid => Err(CommandFailed::Told(format!("{invalid} lines were no commands"))),
+    }
+}
+
+/// Tells a file or a pipe from a terminal and from what a service manager leaves open.
+fn input() -> Input {
+    use std::os::unix::fs::FileTypeExt;
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Input::Terminal;
+    }
+    match std::fs::metadata("/dev/stdin").map(|metadata| metadata.file_type()) {
+        Ok(kind) if kind.is_file() || kind.is_fifo() || kind.is_socket() => Input::File,
+        _ => Input::Nothing,
+    }
+}
+
+/// Prints each event as a line of JSON.
+async fn print_events(mut events: mpsc::UnboundedReceiver<Publication>) -> std::io::Result<()> {
+    while let Some(event) = events.recv().await {
+        let mut out = std::io::stdout().lock();
+        out.write_all(&event.body)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+    }
+    Ok(())
+}

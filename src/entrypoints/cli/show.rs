@@ -1,0 +1,49 @@
+//! Tables for people, JSON for programs.
+
+use std::io::Write;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+use super::CommandFailed;
+
+/// A table with these column heads.
+pub fn table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(heads);
+    table
+}
+
+/// A text that cannot move a terminal's cursor or change its colours: control characters are shown
+/// as escapes.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect()
+}
+
+/// Prints a value as indented JSON.
+pub fn print_json(value: &impl Serialize) -> Result<(), CommandFailed> {
+    let text = serde_json::to_string_pretty(value).map_err(std::io::Error::other)?;
+    print_line(&text)
+}
+
+/// Prints a line; unlike `println!`, a reader that has gone away is an error and no panic.
+pub fn print_line(line: &str) -> Result<(), CommandFailed> {
+    writeln!(std::io::stdout().lock(), "{line}")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(printable("a\u{1b}[31mb\r\nü"), "a\\u{1b}[31mb\\r\\nü");
+    }
+}

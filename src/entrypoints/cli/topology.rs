@@ -1,0 +1,76 @@
+//! Exchanges and queues.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::CommandFailed;
+use super::show::{print_json, print_line, table};
+use crate::adapters::rabbitmq::{Finding, RabbitMq, Verdict};
+use crate::config::Settings;
+
+#[derive(Debug, Subcommand)]
+pub enum TopologyAction {
+    /// Declare what is missing.
+    Apply,
+    /// Compare what exists with what should; changes nothing.
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl TopologyAction {
+    pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        let rabbitmq = rabbitmq(settings, true)?;
+        match self {
+            Self::Apply => {
+                rabbitmq.prepare().await?;
+                print_line("Exchanges and queues are as they should be.")
+            }
+            Self::Check { json } => report(&rabbitmq.check_topology().await?, json),
+        }
+    }
+}
+
+/// The RabbitMQ server that the settings name.
+///
+/// # Errors
+/// When they name none.
+pub fn rabbitmq(settings: &Settings, declare: bool) -> Result<RabbitMq, CommandFailed> {
+    let url = settings.broker_url()?.ok_or_else(|| {
+        CommandFailed::Told(
+            "AMQP_URL: must be set, as the in-process broker lives only inside a worker".to_owned(),
+        )
+    })?;
+    Ok(RabbitMq::new(url.expose(), settings.topology(), declare)?)
+}
+
+fn report(findings: &[Finding], json: bool) -> Result<(), CommandFailed> {
+    let verdict = |finding: &Finding| match &finding.verdict {
+        Verdict::Good => ("good", None),
+        Verdict::Missing => ("missing", None),
+        Verdict::Different(difference) => ("different", Some(difference.clone())),
+    };
+    if json {
+        let findings: Vec<_> = findings
+            .iter()
+            .map(|finding| {
+                let (verdict, difference) = verdict(finding);
+                json!({"what": finding.what, "verdict": verdict, "difference": difference})
+            })
+            .collect();
+        print_json(&findings)?;
+    } else {
+        let mut table = table(["what", "verdict", "difference"]);
+        for finding in findings {
+            let (verdict, difference) = verdict(finding);
+            table.add_row([finding.what.as_str(), verdict, difference.as_deref().unwrap_or("")]);
+        }
+        print_line(&table.to_string())?;
+    }
+    match findings.iter().filter(|finding| finding.verdict != Verdict::Good).count() {
+        0 => Ok(()),
+        wrong => Err(CommandFailed::Told(format!("{wrong} of {} are not as they should be", findings.len()))),
+    }
+}

@@ -1,0 +1,62 @@
+//! What the message bus answers to those who ask.
+
+use order_worker::service_layer::{Message, OutgoingKind};
+use serde_json::{Value, json};
+
+use super::{body, outgoing};
+use crate::support::messages::{With, cancel, next_status, place, place_without_id};
+
+#[tokio::test]
+async fn an_accepted_command_is_answered_with_the_assigned_number() {
+    let answers = answers(&[place_without_id().answered_to("answers")]).await;
+
+    let expected = json!({
+        "outcome": "accepted", "order_id": "1", "status": "Received", "code": null, "detail": null,
+    });
+    assert_eq!(answers, [("answers".to_owned(), expected)]);
+}
+
+#[tokio::test]
+async fn a_duplicate_is_answered_with_the_present_status() {
+    let first = place("14").with_id("m");
+
+    let answers = answers(&[
+        first.clone(),
+        next_status("14"),
+        first.answered_to("answers"),
+    ])
+    .await;
+
+    let expected = json!({
+        "outcome": "duplicate", "order_id": "14", "status": "Processing", "code": null,
+        "detail": null,
+    });
+    assert_eq!(answers, [("answers".to_owned(), expected)]);
+}
+
+#[tokio::test]
+async fn a_refused_command_is_answered_with_the_rule() {
+    let answers = answers(&[
+        place("14"),
+        cancel("14"),
+        cancel("14").answered_to("answers"),
+    ])
+    .await;
+
+    let expected = json!({
+        "outcome": "rejected", "order_id": "14", "status": "Cancelled",
+        "code": "OrderAlreadyCancelled", "detail": "the order is already cancelled",
+    });
+    assert_eq!(answers, [("answers".to_owned(), expected)]);
+}
+
+/// The replies: the queue and the body of each.
+async fn answers(messages: &[Message]) -> Vec<(String, Value)> {
+    let outgoing = outgoing(messages).await;
+    let replies = outgoing
+        .iter()
+        .filter(|message| message.kind == OutgoingKind::Reply);
+    replies
+        .map(|reply| (reply.routing_key.clone(), body(reply)))
+        .collect()
+}
