@@ -1,5 +1,6 @@
 //! The program `order-worker`: parse, bootstrap, run.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,9 +32,14 @@ fn main() -> ExitCode {
 }
 
 fn log_to_standard_error(settings: &Settings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // lapin logs returned messages with their bodies, which may hold personal data.
-    let filter = EnvFilter::try_new(format!("{},lapin::returned_messages=off", settings.rust_log))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // lapin's own lines repeat ours in its terms; those on returned messages hold their bodies,
+    // which may be personal data.
+    let lapin = if settings.rust_log.contains("lapin") { "" } else { "lapin=off," };
+    let directives = format!("{lapin}{},lapin::returned_messages=off", settings.rust_log);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(directives)?)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

@@ -30,7 +30,7 @@ const SESSION: [(&str, &str); 9] = [
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "60s"),
-    ("default_transaction_isolation", "read\\ committed"),
+    ("default_transaction_isolation", "read committed"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
@@ -122,7 +122,10 @@ impl PgDatabase {
 }
 
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    within(CONNECT_TIMEOUT, options.connect()).await
+    // Whatever keeps a session from beginning, no message has part in it.
+    within(CONNECT_TIMEOUT, options.connect())
+        .await
+        .map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
 /// Awaits an answer of the database for at most `limit`.

@@ -1,5 +1,7 @@
 //! Message id, answers, traces: what stands around the body.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 #[test]
@@ -207,4 +209,3 @@ fn a_malformed_traceparent_is_ignored() {
     assert_eq!(traceparent(HeaderValue::Int(1)), None);
     assert_eq!(traceparent(HeaderValue::ByteArray(vec![0xff])), None);
 }
-

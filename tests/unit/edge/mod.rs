@@ -1,11 +1,11 @@
 //! The edge: what is taken, what is refused, and with which words.
 
+mod agreement;
 mod envelope;
+mod examples;
 mod refused;
 mod taken;
 mod whatever_comes;
-
-use std::fmt::Write as _;
 
 use order_worker::domain::{
     CancelOrder, Command, CommandKind, Customer, CustomerId, Email, Item, Money, Name, OrderId,
@@ -16,7 +16,7 @@ use order_worker::service_layer::{
     DeadLetterCode, Delivery, HeaderValue, Intent, Message, Properties, Tag,
 };
 
-const THE_STORES_ORDER: &str = r#"
+pub const THE_STORES_ORDER: &str = r#"
 {"items": [{"name": "Prod 001", "price_per_unit": 10, "product_id": 1, "quantity": 2},
            {"name": "Prod 002", "price_per_unit": 12, "product_id": 2, "quantity": 2}],
  "order_customer": {"customer_id": 14, "email": "test@test.com", "name": "Test User"},
@@ -135,4 +135,3 @@ fn order_of_items(items: &str) -> String {
             "items": [{items}]}}"#
     )
 }
-

@@ -443,4 +443,3 @@ fn no_detail_holds_what_the_message_holds() {
         );
     }
 }
-

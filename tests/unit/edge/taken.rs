@@ -327,4 +327,3 @@ fn content_type_and_content_encoding_are_not_judged() {
 
     assert!(with_properties(properties, &an_order()).result.is_ok());
 }
-

@@ -28,12 +28,12 @@ pub(super) fn schema_or_null<T: Leaf>(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(super) fn or_null(mut schema: Schema) -> Schema {
-    let null = json!({ "type": "null" });
+    let nothing = json!({ "type": "null" });
     if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
-        choices.push(null);
+        choices.push(nothing);
         return schema;
     }
-    json_schema!({ "anyOf": [schema, null] })
+    json_schema!({ "anyOf": [schema, nothing] })
 }
 
 /// A decimal number in a text: digits, a point with digits on both sides, an exponent.
