@@ -239,7 +239,8 @@ impl Worker {
         P: Publisher + 'static,
     {
         let keep_unroutable = self.settings.keep_unroutable_events;
-        Relay::new(store, publisher, self.health.clone(), keep_unroutable).run(self.settings.relay_interval())
+        Relay::new(store, publisher, self.health.clone(), keep_unroutable)
+            .run(self.settings.relay_interval())
     }
 
     async fn work<S: Store + 'static, P: Publisher + 'static>(

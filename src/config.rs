@@ -78,7 +78,13 @@ pub struct Settings {
 
     /// Keep an event for which there is no subscriber in the outbox, and try again, instead of
     /// letting it go.
-    #[arg(long, env, value_name = "KEEP_UNROUTABLE_EVENTS", default_value_t = false, global = true)]
+    #[arg(
+        long,
+        env,
+        value_name = "KEEP_UNROUTABLE_EVENTS",
+        default_value_t = false,
+        global = true
+    )]
     pub keep_unroutable_events: bool,
 
     /// Do not declare exchanges and queues, only check that they exist: for a user without the right
@@ -91,23 +97,53 @@ pub struct Settings {
     pub no_migrate: bool,
 
     /// The topic exchange to which commands are published.
-    #[arg(long, env, value_name = "COMMANDS_EXCHANGE", default_value = "orders.commands", global = true)]
+    #[arg(
+        long,
+        env,
+        value_name = "COMMANDS_EXCHANGE",
+        default_value = "orders.commands",
+        global = true
+    )]
     pub commands_exchange: BrokerName,
 
     /// The quorum queue of commands; the retry queues have its name with .retry.1, .retry.2, …
-    #[arg(long, env, value_name = "COMMANDS_QUEUE", default_value = "orders.commands", global = true)]
+    #[arg(
+        long,
+        env,
+        value_name = "COMMANDS_QUEUE",
+        default_value = "orders.commands",
+        global = true
+    )]
     pub commands_queue: BrokerName,
 
     /// The topic exchange to which events are published.
-    #[arg(long, env, value_name = "EVENTS_EXCHANGE", default_value = "orders.events", global = true)]
+    #[arg(
+        long,
+        env,
+        value_name = "EVENTS_EXCHANGE",
+        default_value = "orders.events",
+        global = true
+    )]
     pub events_exchange: BrokerName,
 
     /// The topic exchange of dead letters.
-    #[arg(long, env, value_name = "DEAD_LETTER_EXCHANGE", default_value = "orders.dead-letter", global = true)]
+    #[arg(
+        long,
+        env,
+        value_name = "DEAD_LETTER_EXCHANGE",
+        default_value = "orders.dead-letter",
+        global = true
+    )]
     pub dead_letter_exchange: BrokerName,
 
     /// The quorum queue of dead letters.
-    #[arg(long, env, value_name = "DEAD_LETTER_QUEUE", default_value = "orders.dead-letter", global = true)]
+    #[arg(
+        long,
+        env,
+        value_name = "DEAD_LETTER_QUEUE",
+        default_value = "orders.dead-letter",
+        global = true
+    )]
     pub dead_letter_queue: BrokerName,
 
     /// How often the broker hands out a command, each time to a worker that dies of it, before the
@@ -121,7 +157,13 @@ pub struct Settings {
     pub log_format: LogFormat,
 
     /// Which log lines are written, such as warn or order_worker=debug.
-    #[arg(long = "log", env = "RUST_LOG", value_name = "RUST_LOG", default_value = "info", global = true)]
+    #[arg(
+        long = "log",
+        env = "RUST_LOG",
+        value_name = "RUST_LOG",
+        default_value = "info",
+        global = true
+    )]
     pub rust_log: String,
 }
 
@@ -167,7 +209,9 @@ impl Settings {
     /// # Errors
     /// When it is no AMQP address, or its file cannot be read.
     pub fn broker_url(&self) -> Result<Option<SecretUrl>, InvalidSetting> {
-        let Some(url) = given(self.amqp_url.as_ref(), self.amqp_url_file.as_ref(), "AMQP_URL_FILE")? else {
+        let Some(url) =
+            given(self.amqp_url.as_ref(), self.amqp_url_file.as_ref(), "AMQP_URL_FILE")?
+        else {
             return Ok(None);
         };
         if url.has_scheme(&["amqp", "amqps"]) {
@@ -182,8 +226,12 @@ impl Settings {
     /// # Errors
     /// When it is no address of a known database, or its file cannot be read.
     pub fn database(&self) -> Result<DatabaseUrl, InvalidSetting> {
-        let url = given(self.database_url.as_ref(), self.database_url_file.as_ref(), "DATABASE_URL_FILE")?
-            .unwrap_or_else(|| SecretUrl(DEFAULT_DATABASE_URL.to_owned()));
+        let url = given(
+            self.database_url.as_ref(),
+            self.database_url_file.as_ref(),
+            "DATABASE_URL_FILE",
+        )?
+        .unwrap_or_else(|| SecretUrl(DEFAULT_DATABASE_URL.to_owned()));
         if url.has_scheme(&["postgres", "postgresql"]) {
             return Ok(DatabaseUrl::Postgres(url));
         }
@@ -198,7 +246,9 @@ impl Settings {
     #[must_use]
     pub fn retry_delays(&self) -> Vec<Duration> {
         let first = Duration::from_millis(self.retry_delay_ms.into());
-        (0..self.max_attempts - 1).map(|retry| first.saturating_mul(RETRY_GROWTH.saturating_pow(retry))).collect()
+        (0..self.max_attempts - 1)
+            .map(|retry| first.saturating_mul(RETRY_GROWTH.saturating_pow(retry)))
+            .collect()
     }
 
     #[must_use]
@@ -359,9 +409,14 @@ mod tests {
 
     #[test]
     fn an_address_of_an_unknown_kind_names_its_variable() {
-        let given = settings(&["--amqp-url=http://secret@host", "--database-url=mysql://secret@host"]).unwrap();
+        let given =
+            settings(&["--amqp-url=http://secret@host", "--database-url=mysql://secret@host"])
+                .unwrap();
 
-        let errors = [given.broker_url().unwrap_err().to_string(), given.database().unwrap_err().to_string()];
+        let errors = [
+            given.broker_url().unwrap_err().to_string(),
+            given.database().unwrap_err().to_string(),
+        ];
 
         assert!(errors[0].starts_with("AMQP_URL: "), "{}", errors[0]);
         assert!(errors[1].starts_with("DATABASE_URL: "), "{}", errors[1]);
@@ -373,7 +428,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "amqp://user:secret@broker/\n").unwrap();
 
-        let url = settings(&[&format!("--amqp-url-file={}", file.path().display())]).unwrap().broker_url();
+        let url = settings(&[&format!("--amqp-url-file={}", file.path().display())])
+            .unwrap()
+            .broker_url();
 
         assert_eq!(url.unwrap().unwrap().expose(), "amqp://user:secret@broker/");
     }

@@ -31,7 +31,9 @@ fn main() -> ExitCode {
     code
 }
 
-fn log_to_standard_error(settings: &Settings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn log_to_standard_error(
+    settings: &Settings,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // lapin's own lines repeat ours in its terms; those on returned messages hold their bodies,
     // which may be personal data.
     let lapin = if settings.rust_log.contains("lapin") { "" } else { "lapin=off," };

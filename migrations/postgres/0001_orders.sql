@@ -1,12 +1,15 @@
 -- Orders, what happened to them, and the two tables that make messages safe: the inbox
 -- (handled_messages) and the outbox.
 --
+-- Identifiers are compared byte by byte (collate "C"): they belong to no language, and every database
+-- sorts them alike.
+--
 -- There are no foreign keys between these tables on purpose: the unit of work writes an order, its
 -- items and its history in one statement, and a key would cost an index look-up for each row.
 
 create table orders (
     -- The store's own name for the order, or a number that the worker assigned.
-    order_id        text        primary key check (char_length(order_id) between 1 and 64),
+    order_id        text collate "C"        primary key check (char_length(order_id) between 1 and 64),
     -- The customer as the store knew them when the order was placed: a snapshot.
     customer_id     text        not null check (char_length(customer_id) between 1 and 64),
     customer_name   text        not null,
@@ -30,7 +33,7 @@ create index orders_by_status on orders (status, created_at desc);
 create index orders_by_creation on orders using brin (created_at) with (pages_per_range = 16, autosummarize = on);
 
 create table order_items (
-    order_id        text        not null,
+    order_id        text collate "C"        not null,
     -- The place of the item in the order, from 1.
     line            smallint    not null,
     product_id      text        not null,
@@ -41,7 +44,7 @@ create table order_items (
 );
 
 create table order_history (
-    order_id        text        not null,
+    order_id        text collate "C"        not null,
     -- The order's version after the change.
     version         integer     not null,
     -- Null at placing.
@@ -59,11 +62,11 @@ create table order_history (
 -- taken for a duplicate.
 create table handled_messages (
     -- The publisher's name for its intent.
-    message_id      text        primary key,
+    message_id      text collate "C" primary key,
     -- The first 16 bytes of the SHA-256 of command name and body: tells a repeat from a reuse.
     body_hash       bytea       not null,
     command         text        not null,
-    order_id        text        not null,
+    order_id        text collate "C"        not null,
     -- accepted, duplicate or rejected; with the rule that rejected.
     outcome         text        not null,
     code            text,
@@ -73,7 +76,7 @@ create table handled_messages (
 -- Messages to be published; a row leaves when the broker has confirmed its message. The key sorts
 -- the messages of an order in the order in which they must be published.
 create table outbox (
-    order_id        text        not null,
+    order_id        text collate "C"        not null,
     version         integer     not null,
     event_id        uuid        not null,
     -- 1 OrderStatusChanged, 2 OrderCommandRejected, 3 reply.
@@ -92,5 +95,6 @@ create table outbox (
     autovacuum_vacuum_threshold = 20000
 );
 
--- Numbers for orders that come without a name.
-create sequence order_numbers as bigint;
+-- Numbers for orders that come without a name. The first is far above what a store that names its
+-- orders itself begins with.
+create sequence order_numbers as bigint start 1000001;

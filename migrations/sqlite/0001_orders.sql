@@ -91,10 +91,11 @@ create table outbox (
     primary key (order_id, version, event_id)
 ) strict;
 
--- The last number that an order without a name got: one row.
+-- The last number that an order without a name got: one row. The first is far above what a store
+-- that names its orders itself begins with.
 create table order_numbers (
     only_row        integer     primary key check (only_row = 1),
     last_number     integer     not null
 ) strict;
 
-insert into order_numbers (only_row, last_number) values (1, 0);
+insert into order_numbers (only_row, last_number) values (1, 1000000);

@@ -89,7 +89,8 @@ impl OrderRow {
         Ok(Order::from_stored(Stored {
             order_id: OrderId::new(self.order_id).map_err(|e| broken("order_id", &e))?,
             customer: Customer {
-                customer_id: CustomerId::new(self.customer_id).map_err(|e| broken("customer_id", &e))?,
+                customer_id: CustomerId::new(self.customer_id)
+                    .map_err(|e| broken("customer_id", &e))?,
                 name: Name::new(self.customer_name).map_err(|e| broken("customer_name", &e))?,
                 email: Email::new(self.customer_email).map_err(|e| broken("customer_email", &e))?,
             },
@@ -111,7 +112,8 @@ impl ItemRow {
             product_id: ProductId::new(self.product_id).map_err(|error| error.to_string())?,
             name: Name::new(self.name).map_err(|error| error.to_string())?,
             quantity: Quantity::try_from(self.quantity).map_err(|error| error.to_string())?,
-            price_per_unit: Money::from_cents(self.price_cents).map_err(|error| error.to_string())?,
+            price_per_unit: Money::from_cents(self.price_cents)
+                .map_err(|error| error.to_string())?,
         })
     }
 }
@@ -129,7 +131,8 @@ impl HandledRow {
         };
         Ok(HandledMessage {
             message_id: MessageId::new(self.message_id).map_err(|e| broken("message_id", &e))?,
-            body_hash: parse_hash(&self.body_hash).ok_or_else(|| broken("body_hash", &"must have 16 bytes"))?,
+            body_hash: parse_hash(&self.body_hash)
+                .ok_or_else(|| broken("body_hash", &"must have 16 bytes"))?,
             command: CommandKind::from_name(&self.command)
                 .ok_or_else(|| broken("command", &"is unknown"))?,
             order: OrderState {

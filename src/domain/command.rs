@@ -97,7 +97,8 @@ pub enum CommandKind {
 }
 
 impl CommandKind {
-    pub const ALL: [Self; 4] = [Self::PlaceOrder, Self::CancelOrder, Self::SetStatus, Self::SetNextStatus];
+    pub const ALL: [Self; 4] =
+        [Self::PlaceOrder, Self::CancelOrder, Self::SetStatus, Self::SetNextStatus];
 
     /// The name in messages: `PlaceOrder`.
     #[must_use]
@@ -169,7 +170,10 @@ mod tests {
     #[test]
     fn a_routing_key_names_its_command() {
         for kind in CommandKind::ALL {
-            assert_eq!(CommandKind::from_routing_key(&format!("order.{}", kind.word())), Some(kind));
+            assert_eq!(
+                CommandKind::from_routing_key(&format!("order.{}", kind.word())),
+                Some(kind)
+            );
         }
         assert_eq!(CommandKind::from_routing_key("ORDER.Set-Status"), Some(CommandKind::SetStatus));
         for key in ["", "order", "order.", "orders.place", "shop.place", "ordér.place"] {

@@ -81,7 +81,9 @@ impl TryFrom<Decimal> for Money {
             return Err(InvalidMoney::TooLarge);
         }
         normal.rescale(2);
-        i64::try_from(normal.mantissa()).map_err(|_| InvalidMoney::TooLarge).and_then(Self::from_cents)
+        i64::try_from(normal.mantissa())
+            .map_err(|_| InvalidMoney::TooLarge)
+            .and_then(Self::from_cents)
     }
 }
 
@@ -92,7 +94,11 @@ impl FromStr for Money {
     /// sides, an optional exponent. No sign, no space, no separator.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with('-') {
-            return Err(if is_number(&text[1..]) { InvalidMoney::Negative } else { InvalidMoney::NotANumber });
+            return Err(if is_number(&text[1..]) {
+                InvalidMoney::Negative
+            } else {
+                InvalidMoney::NotANumber
+            });
         }
         let (whole, fraction, exponent) = split_number(text).ok_or(InvalidMoney::NotANumber)?;
         let digits = || whole.bytes().chain(fraction.bytes());
@@ -126,7 +132,8 @@ fn is_number(text: &str) -> bool {
 
 /// Splits `12.50e3` into whole digits, fraction digits and exponent.
 fn split_number(text: &str) -> Option<(&str, &str, i64)> {
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let all_digits =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
         None => (text, 0),
@@ -149,7 +156,9 @@ fn parse_exponent(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let size = digits.bytes().fold(0, |size: i64, digit| (size * 10 + i64::from(digit - b'0')).min(1_000_000));
+    let size = digits
+        .bytes()
+        .fold(0, |size: i64, digit| (size * 10 + i64::from(digit - b'0')).min(1_000_000));
     Some(if negative { -size } else { size })
 }
 
@@ -213,7 +222,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_plain_number_is_refused() {
-        for text in ["", " ", "1_000.5", "12,50", "NaN", "inf", "+1", ".5", "5.", "1.2.3", "0x10", "1e", "--1", "١", "1 "] {
+        for text in [
+            "", " ", "1_000.5", "12,50", "NaN", "inf", "+1", ".5", "5.", "1.2.3", "0x10", "1e",
+            "--1", "١", "1 ",
+        ] {
             assert_eq!(money(text), Err(InvalidMoney::NotANumber), "{text}");
         }
     }

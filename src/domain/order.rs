@@ -94,7 +94,8 @@ impl Order {
     /// The door for rows: an order that a store kept, taken as it is.
     #[must_use]
     pub fn from_stored(stored: Stored) -> Self {
-        let Stored { order_id, customer, items, total, status, created_at, last_updated, version } = stored;
+        let Stored { order_id, customer, items, total, status, created_at, last_updated, version } =
+            stored;
         Self { order_id, customer, items, total, status, created_at, last_updated, version }
     }
 
@@ -114,7 +115,11 @@ impl Order {
     ///
     /// # Errors
     /// When the order is final.
-    pub fn set_status(&mut self, status: Status, at: DateTime<Utc>) -> Result<Option<Change>, Refusal> {
+    pub fn set_status(
+        &mut self,
+        status: Status,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Change>, Refusal> {
         self.ensure_open()?;
         Ok((status != self.status).then(|| self.change_to(status, at)))
     }

@@ -16,7 +16,9 @@ pub enum Status {
 
 /// A text or a number that names no status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of Received, Processing, Payment complete, Shipping, Completed, Cancelled, or a code from 1 to 6")]
+#[error(
+    "must be one of Received, Processing, Payment complete, Shipping, Completed, Cancelled, or a code from 1 to 6"
+)]
 pub struct UnknownStatus;
 
 impl Status {
@@ -97,7 +99,10 @@ impl FromStr for Status {
             return Self::try_from(code);
         }
         let letters = |name: &str| -> String {
-            name.chars().filter(|c| !matches!(c, ' ' | '_' | '-' | '.')).flat_map(char::to_lowercase).collect()
+            name.chars()
+                .filter(|c| !matches!(c, ' ' | '_' | '-' | '.'))
+                .flat_map(char::to_lowercase)
+                .collect()
         };
         let wanted = letters(text);
         Self::ALL.into_iter().find(|status| letters(status.word()) == wanted).ok_or(UnknownStatus)
@@ -116,7 +121,9 @@ mod tests {
 
     #[test]
     fn a_status_is_read_in_any_spelling_and_by_code() {
-        for text in ["Payment complete", "payment_complete", "PaymentComplete", "PAYMENT-COMPLETE", "3"] {
+        for text in
+            ["Payment complete", "payment_complete", "PaymentComplete", "PAYMENT-COMPLETE", "3"]
+        {
             assert_eq!(text.parse(), Ok(Status::PaymentComplete), "{text}");
         }
     }
@@ -132,12 +139,17 @@ mod tests {
     fn codes_run_from_one_to_six() {
         let codes: Vec<i16> = Status::ALL.into_iter().map(Status::code).collect();
         assert_eq!(codes, [1, 2, 3, 4, 5, 6]);
-        assert!(Status::ALL.into_iter().all(|status| Status::try_from(i64::from(status.code())) == Ok(status)));
+        assert!(
+            Status::ALL
+                .into_iter()
+                .all(|status| Status::try_from(i64::from(status.code())) == Ok(status))
+        );
     }
 
     #[test]
     fn only_completed_and_cancelled_are_final() {
-        let last: Vec<Status> = Status::ALL.into_iter().filter(|status| status.is_final()).collect();
+        let last: Vec<Status> =
+            Status::ALL.into_iter().filter(|status| status.is_final()).collect();
         assert_eq!(last, [Status::Completed, Status::Cancelled]);
     }
 }

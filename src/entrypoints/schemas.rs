@@ -38,9 +38,7 @@ pub fn all() -> Vec<MessageSchema> {
 }
 
 fn of<T: JsonSchema>(settings: &SchemaSettings) -> MessageSchema {
-    let settings = settings
-        .clone()
-        .with_transform(RecursiveTransform(join_lines));
+    let settings = settings.clone().with_transform(RecursiveTransform(join_lines));
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     let file_name = format!("{}.json", T::schema_name());
     schema.insert("$id".to_owned(), file_name.clone().into());

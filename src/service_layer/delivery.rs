@@ -101,7 +101,10 @@ pub enum HeaderValue {
     Float(f32),
     Double(f64),
     /// The value is `mantissa / 10^scale`.
-    Decimal { scale: u8, mantissa: u32 },
+    Decimal {
+        scale: u8,
+        mantissa: u32,
+    },
     Text(String),
     /// A long string that is not UTF-8.
     Binary(Vec<u8>),

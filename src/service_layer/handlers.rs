@@ -77,10 +77,7 @@ fn set_next_status(next: SetNextStatus, orders: &mut Orders, at: DateTime<Utc>) 
     }
 }
 
-fn ensure_found<'a>(
-    order_id: &OrderId,
-    orders: &'a mut Orders,
-) -> Result<&'a mut Order, Obstacle> {
+fn ensure_found<'a>(order_id: &OrderId, orders: &'a mut Orders) -> Result<&'a mut Order, Obstacle> {
     orders.get_mut(order_id).ok_or_else(|| Obstacle::OrderNotFound(order_id.clone()))
 }
 

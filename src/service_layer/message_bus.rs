@@ -121,7 +121,8 @@ impl<S: Store> MessageBus<S> {
     /// Takes confirmed messages out of the outbox now, for a bus with no next transaction in sight.
     /// Trouble is left to the next transaction.
     pub async fn remove_published(&mut self) {
-        if !self.published.is_empty() && self.store.remove_published(&self.published).await.is_ok() {
+        if !self.published.is_empty() && self.store.remove_published(&self.published).await.is_ok()
+        {
             self.forget_published();
         }
     }
@@ -149,11 +150,17 @@ impl<S: Store> MessageBus<S> {
         !self.published.is_empty()
     }
 
-    async fn attempt(&mut self, messages: &[Message]) -> Result<(Vec<Outcome>, Committed), Trouble> {
+    async fn attempt(
+        &mut self,
+        messages: &[Message],
+    ) -> Result<(Vec<Outcome>, Committed), Trouble> {
         let mut uow = UnitOfWork::begin(&mut self.store, &Needs::of(messages)).await?;
         let now = self.clock.now();
         let processed = catch_unwind(AssertUnwindSafe(|| {
-            messages.iter().map(|message| process_in_span(message, &mut uow, now)).collect::<Vec<_>>()
+            messages
+                .iter()
+                .map(|message| process_in_span(message, &mut uow, now))
+                .collect::<Vec<_>>()
         }));
         let Ok(outcomes) = processed else {
             uow.rollback().await?;
@@ -189,7 +196,9 @@ fn process<T: StoreTransaction>(
         None => match handlers::handle(message.command.clone(), &mut uow.orders, now) {
             Ok(Effect::Changed(order_id, change)) => changed(&order_id, change, message, uow),
             Ok(Effect::Unchanged(order_id)) => Outcome::Accepted(state_of(&order_id, uow)),
-            Ok(Effect::AlreadyPlaced(order_id)) => Outcome::Duplicate(Some(state_of(&order_id, uow))),
+            Ok(Effect::AlreadyPlaced(order_id)) => {
+                Outcome::Duplicate(Some(state_of(&order_id, uow)))
+            }
             Err(Obstacle::Refused(order_id, refusal)) => {
                 refused(&order_id, refusal, message, uow, now)
             }
@@ -274,7 +283,9 @@ fn remember<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, no
     let (order, outcome) = match outcome {
         Outcome::Accepted(order) => (order, HandledOutcome::Accepted),
         Outcome::Duplicate(Some(order)) => (order, HandledOutcome::Duplicate),
-        Outcome::Rejected(order, refusal) => (order, HandledOutcome::Rejected(refusal.code().into())),
+        Outcome::Rejected(order, refusal) => {
+            (order, HandledOutcome::Rejected(refusal.code().into()))
+        }
         Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => return,
     };
     if uow.inbox.contains_key(&intent.message_id) {
@@ -294,9 +305,9 @@ fn remember<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, no
 
 fn answer<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now: DateTime<Utc>) {
     let order_id = match outcome {
-        Outcome::Accepted(order) | Outcome::Rejected(order, _) | Outcome::Duplicate(Some(order)) => {
-            &order.order_id
-        }
+        Outcome::Accepted(order)
+        | Outcome::Rejected(order, _)
+        | Outcome::Duplicate(Some(order)) => &order.order_id,
         Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => return,
     };
     let version = uow.orders.get(order_id).map_or(0, |order| order.version());

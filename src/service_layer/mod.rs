@@ -23,17 +23,21 @@ pub mod wire;
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use delivery::{
-    CommandSource, Delivery, HeaderValue, Headers, PresentChannel, Properties, Settlement, Settlements, Tag,
+    CommandSource, Delivery, HeaderValue, Headers, PresentChannel, Properties, Settlement,
+    Settlements, Tag,
 };
 pub use health::{Health, Troubles};
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};
 pub use outbox::{OutboxKey, Outgoing, OutgoingKind};
 pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
-pub use publisher::{Confirmation, Publication, PublishError, Publisher, Target, Verdict, publish_all};
-pub use queries::{
-    Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery,
+pub use publisher::{
+    Confirmation, Publication, PublishError, Publisher, Target, Verdict, publish_all,
 };
+pub use queries::{Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery};
 pub use relay::{Relay, RelayStore};
-pub use store::{Changes, HandledMessage, HandledOutcome, HistoryRow, Loaded, Needs, Store, StoreError, StoreTransaction};
+pub use store::{
+    Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, Needs, Store,
+    StoreError, StoreTransaction,
+};
 pub use unit_of_work::{Orders, UnitOfWork};

@@ -138,7 +138,10 @@ impl From<&Outgoing> for Publication {
                 message_id: Some(outgoing.key.event_id.to_string()),
                 correlation_id: outgoing.correlation_id.clone(),
                 timestamp: seconds_of(outgoing.key.event_id),
-                headers: traceparent.map(|value| ("traceparent".to_owned(), value.into())).into_iter().collect(),
+                headers: traceparent
+                    .map(|value| ("traceparent".to_owned(), value.into()))
+                    .into_iter()
+                    .collect(),
                 ..Properties::of_this_worker()
             },
             body: outgoing.body.clone().into_bytes(),

@@ -97,7 +97,9 @@ pub async fn publish_all<P: Publisher>(
         match publisher.publish(&window).await {
             Ok(confirmations) => {
                 let mut keep = Vec::with_capacity(window.len());
-                for ((publication, place), confirmation) in window.iter().zip(&places).zip(confirmations) {
+                for ((publication, place), confirmation) in
+                    window.iter().zip(&places).zip(confirmations)
+                {
                     keep.push(match confirmation {
                         Confirmation::Confirmed => false,
                         Confirmation::Unroutable if publication.target.must_be_routed() => true,
@@ -113,7 +115,9 @@ pub async fn publish_all<P: Publisher>(
                 let mut kept = keep.iter();
                 places.retain(|_| *kept.next().unwrap_or(&true));
                 match window.first() {
-                    Some(first) => health.cannot_publish(&format!("no queue took {:?}", first.target)),
+                    Some(first) => {
+                        health.cannot_publish(&format!("no queue took {:?}", first.target))
+                    }
                     None => health.publishes(),
                 }
             }

@@ -43,9 +43,9 @@ impl OrderQuery {
     /// # Errors
     /// Naming `status` when that is none.
     pub fn in_status(status: &str) -> Result<Self, InvalidQuery> {
-        let status = status
-            .parse()
-            .map_err(|error: crate::domain::UnknownStatus| InvalidQuery { argument: "status", problem: error.to_string() })?;
+        let status = status.parse().map_err(|error: crate::domain::UnknownStatus| {
+            InvalidQuery { argument: "status", problem: error.to_string() }
+        })?;
         Ok(Self::InStatus(status))
     }
 
@@ -57,22 +57,30 @@ impl OrderQuery {
         let (start, _) = moments("start", start)?;
         let (_, end) = moments("end", end)?;
         if end < start {
-            return Err(InvalidQuery { argument: "end", problem: "must not lie before start".to_owned() });
+            return Err(InvalidQuery {
+                argument: "end",
+                problem: "must not lie before start".to_owned(),
+            });
         }
         Ok(Self::CreatedBetween { start, end })
     }
 }
 
 /// The first and the last moment that a text names: both the same, but for a whole day.
-fn moments(argument: &'static str, text: &str) -> Result<(DateTime<Utc>, DateTime<Utc>), InvalidQuery> {
+fn moments(
+    argument: &'static str,
+    text: &str,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), InvalidQuery> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Ok((moment.to_utc(), moment.to_utc()));
     }
     let day = text.parse::<chrono::NaiveDate>().map_err(|_| InvalidQuery {
         argument,
-        problem: "must be a day such as 2026-11-20 or a moment such as 2026-11-20T09:30:00Z".to_owned(),
+        problem: "must be a day such as 2026-11-20 or a moment such as 2026-11-20T09:30:00Z"
+            .to_owned(),
     })?;
-    let last = day.and_hms_micro_opt(23, 59, 59, 999_999).expect("every day has a last microsecond");
+    let last =
+        day.and_hms_micro_opt(23, 59, 59, 999_999).expect("every day has a last microsecond");
     Ok((day.and_time(chrono::NaiveTime::MIN).and_utc(), last.and_utc()))
 }
 

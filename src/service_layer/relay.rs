@@ -63,8 +63,12 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
         loop {
             match self.publish_waiting(older_than).await {
                 Ok(0) => {}
-                Ok(published) => tracing::info!(published, "Relay published what the outbox still held"),
-                Err(error) => tracing::warn!(%error, "Relay could not read the outbox, trying again later"),
+                Ok(published) => {
+                    tracing::info!(published, "Relay published what the outbox still held")
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "Relay could not read the outbox, trying again later")
+                }
             }
             tokio::time::sleep(interval).await;
             older_than = interval;

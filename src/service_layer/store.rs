@@ -9,6 +9,10 @@ use chrono::{DateTime, Utc};
 use super::{BodyHash, Message, OrderState, OutboxKey, Outgoing};
 use crate::domain::{Change, CommandKind, MessageId, Order, OrderId};
 
+/// The first number that the worker assigns. Far above what a store that names its orders itself
+/// begins with, so that the two rarely meet; a number that is taken all the same is left out.
+pub const FIRST_NUMBER: u32 = 1_000_001;
+
 /// What a batch of messages names, told to the store in one go.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Needs {
@@ -161,8 +165,8 @@ pub trait Store: Send {
 /// An open transaction. Dropping it rolls it back.
 pub trait StoreTransaction: Send {
     /// Writes all changes and commits. All or none of them MUST become visible to others. Returns
-    /// the messages of the updated orders that were in the outbox already: they must be published
-    /// before the new ones.
+    /// the messages of the updated orders that were in the outbox already, but for the `published`
+    /// ones: they must be published before the new ones.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when an order or a message id came into being meanwhile,

@@ -52,6 +52,8 @@ impl Orders {
                 Some(_) => {}
             }
         }
+        // In one order, so that two batches which place the same orders cannot wait for each other.
+        placed.sort_unstable_by(|one, other| one.order_id().cmp(other.order_id()));
         (placed, updated)
     }
 }

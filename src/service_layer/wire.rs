@@ -211,11 +211,17 @@ pub fn format_moment(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-pub(crate) fn microseconds<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn microseconds<S: Serializer>(
+    at: &DateTime<Utc>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format_moment(*at))
 }
 
-pub(crate) fn two_decimals<S: Serializer>(amount: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn two_decimals<S: Serializer>(
+    amount: &Money,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(amount)
 }
 

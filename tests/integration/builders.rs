@@ -17,9 +17,7 @@ pub trait WithContent {
 
 impl WithContent for Message {
     fn because(mut self, reason: &str) -> Self {
-        let Command::CancelOrder(cancel) = &mut self.command else {
-            panic!("takes no reason")
-        };
+        let Command::CancelOrder(cancel) = &mut self.command else { panic!("takes no reason") };
         cancel.reason = Some(Reason::new(reason).unwrap());
         self
     }
@@ -35,20 +33,14 @@ impl WithContent for Message {
     }
 
     fn with_price(mut self, price: &str) -> Self {
-        let item = Item {
-            price_per_unit: money(price),
-            ..first_item(&mut self)
-        };
+        let item = Item { price_per_unit: money(price), ..first_item(&mut self) };
         placed(&mut self).items = vec![item].try_into().unwrap();
         self
     }
 
     /// Puts the text wherever people write.
     fn with_texts(mut self, text: &str) -> Self {
-        let item = Item {
-            name: Name::new(text).unwrap(),
-            ..first_item(&mut self)
-        };
+        let item = Item { name: Name::new(text).unwrap(), ..first_item(&mut self) };
         let place = placed(&mut self);
         place.customer.name = Name::new(text).unwrap();
         place.customer.email = Email::new(text).unwrap();
@@ -59,19 +51,14 @@ impl WithContent for Message {
     /// One item for each quantity.
     fn with_items(mut self, quantities: impl Iterator<Item = i64>) -> Self {
         let item = first_item(&mut self);
-        let of = |quantity: i64| Item {
-            quantity: quantity.try_into().unwrap(),
-            ..item.clone()
-        };
+        let of = |quantity: i64| Item { quantity: quantity.try_into().unwrap(), ..item.clone() };
         placed(&mut self).items = quantities.map(of).collect::<Vec<_>>().try_into().unwrap();
         self
     }
 }
 
 fn placed(message: &mut Message) -> &mut PlaceOrder {
-    let Command::PlaceOrder(place) = &mut message.command else {
-        panic!("places no order")
-    };
+    let Command::PlaceOrder(place) = &mut message.command else { panic!("places no order") };
     place
 }
 

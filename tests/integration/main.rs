@@ -1,5 +1,7 @@
 //! The stores, on real databases and in memory: one contract for all of them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 mod builders;
 mod in_memory;
 // PENDING: switch on with the PostgreSQL adapter.

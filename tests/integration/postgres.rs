@@ -58,17 +58,11 @@ impl TestDatabase for Postgres {
 
 async fn execute(statements: String) {
     let mut connection = PgConnection::connect(&server()).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statements))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "which server the tests may use is no setting"
-)]
+#[expect(clippy::disallowed_methods, reason = "which server the tests may use is no setting")]
 fn server() -> String {
     std::env::var("DATABASE_URL").expect("DATABASE_URL names no PostgreSQL: run `make test`")
 }

@@ -31,11 +31,7 @@ impl TestDatabase for Sqlite {
         assert!(!database.is_migrated().await.unwrap());
         database.migrate().await.unwrap();
         assert!(database.is_migrated().await.unwrap());
-        Self {
-            database,
-            url,
-            _directory: directory,
-        }
+        Self { database, url, _directory: directory }
     }
 
     fn store(&self) -> SqliteStore {
@@ -65,10 +61,7 @@ impl Sqlite {
     /// Executes statements as somebody else would, on a connection of their own.
     async fn execute(&self, statements: String) {
         let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(statements))
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 }
@@ -83,11 +76,7 @@ async fn orders_are_there_after_opening_the_file_again() {
     database.database = SqliteDatabase::open(&database.url).await.unwrap();
 
     assert!(database.database.is_migrated().await.unwrap());
-    database
-        .database
-        .migrate()
-        .await
-        .expect("nothing is left to migrate");
+    database.database.migrate().await.expect("nothing is left to migrate");
     assert_eq!(order(&database, "14").await.version(), 1);
 }
 
@@ -95,27 +84,13 @@ async fn orders_are_there_after_opening_the_file_again() {
 async fn a_row_that_is_no_order_is_an_error_that_names_it() {
     let database = Sqlite::start().await;
     outcomes(&database, &[place("14"), place("15")]).await;
-    database
-        .execute("delete from order_items where order_id = '14'".to_owned())
-        .await;
+    database.execute("delete from order_items where order_id = '14'".to_owned()).await;
 
-    let listed = database
-        .queries()
-        .orders(&OrderQuery::All, 10)
-        .await
-        .unwrap_err();
-    let loaded = database
-        .store()
-        .begin(&Needs::of(&[place("14")]))
-        .await
-        .map(drop)
-        .unwrap_err();
+    let listed = database.queries().orders(&OrderQuery::All, 10).await.unwrap_err();
+    let loaded = database.store().begin(&Needs::of(&[place("14")])).await.map(drop).unwrap_err();
 
     for error in [listed, loaded] {
-        assert!(
-            matches!(&error, StoreError::Refused(text) if text.contains("14")),
-            "{error}"
-        );
+        assert!(matches!(&error, StoreError::Refused(text) if text.contains("14")), "{error}");
     }
 }
 
@@ -126,13 +101,9 @@ async fn an_error_names_the_constraint_and_no_value() {
     let taken = "insert into order_history values ('14', 2, 1, 6, 0, 'CancelOrder', null, null)";
     database.execute(taken.to_owned()).await;
 
-    let outcome = outcomes(&database, &[cancel("14").because("secret")])
-        .await
-        .remove(0);
+    let outcome = outcomes(&database, &[cancel("14").because("secret")]).await.remove(0);
 
-    let Outcome::DeadLetter(letter) = outcome else {
-        panic!("{outcome:?}")
-    };
+    let Outcome::DeadLetter(letter) = outcome else { panic!("{outcome:?}") };
     assert!(letter.detail.contains("order_history.version"), "{letter}");
     assert!(!letter.detail.contains("secret"), "{letter}");
 }
@@ -144,18 +115,9 @@ async fn without_its_tables_a_file_is_unavailable() {
     let database = SqliteDatabase::open(&url).await.unwrap();
     let (customer_id, order_id) = (CustomerId::new("2").unwrap(), id("14"));
 
-    let listed = database
-        .queries()
-        .orders(&OrderQuery::OfCustomer(customer_id), 10)
-        .await;
+    let listed = database.queries().orders(&OrderQuery::OfCustomer(customer_id), 10).await;
     let found = database.queries().order(&order_id).await;
 
-    assert!(
-        matches!(listed, Err(StoreError::Unavailable(_))),
-        "{listed:?}"
-    );
-    assert!(
-        matches!(found, Err(StoreError::Unavailable(_))),
-        "{found:?}"
-    );
+    assert!(matches!(listed, Err(StoreError::Unavailable(_))), "{listed:?}");
+    assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
 }

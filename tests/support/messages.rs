@@ -9,10 +9,7 @@ use order_worker::domain::{
 use order_worker::service_layer::{BodyHash, Intent, Message};
 
 pub fn place(order_id: &str) -> Message {
-    message(Command::PlaceOrder(PlaceOrder {
-        order_id: Some(id(order_id)),
-        ..some_order()
-    }))
+    message(Command::PlaceOrder(PlaceOrder { order_id: Some(id(order_id)), ..some_order() }))
 }
 
 pub fn place_without_id() -> Message {
@@ -20,24 +17,15 @@ pub fn place_without_id() -> Message {
 }
 
 pub fn cancel(order_id: &str) -> Message {
-    message(Command::CancelOrder(CancelOrder {
-        order_id: id(order_id),
-        reason: None,
-    }))
+    message(Command::CancelOrder(CancelOrder { order_id: id(order_id), reason: None }))
 }
 
 pub fn set_status(order_id: &str, status: Status) -> Message {
-    message(Command::SetStatus(SetStatus {
-        order_id: id(order_id),
-        status,
-    }))
+    message(Command::SetStatus(SetStatus { order_id: id(order_id), status }))
 }
 
 pub fn next_status(order_id: &str) -> Message {
-    message(Command::SetNextStatus(SetNextStatus {
-        order_id: id(order_id),
-        from: None,
-    }))
+    message(Command::SetNextStatus(SetNextStatus { order_id: id(order_id), from: None }))
 }
 
 /// Two pieces of one thing for one customer.
@@ -77,10 +65,7 @@ pub trait With {
 impl With for Message {
     fn with_id(mut self, message_id: &str) -> Self {
         let message_id = MessageId::new(message_id).unwrap();
-        self.intent = Some(Intent {
-            message_id,
-            body_hash: hash_of(&self.command),
-        });
+        self.intent = Some(Intent { message_id, body_hash: hash_of(&self.command) });
         self
     }
 
@@ -91,13 +76,7 @@ impl With for Message {
 }
 
 fn message(command: Command) -> Message {
-    Message {
-        command,
-        intent: None,
-        correlation_id: None,
-        reply_to: None,
-        traceparent: None,
-    }
+    Message { command, intent: None, correlation_id: None, reply_to: None, traceparent: None }
 }
 
 /// Equal for equal commands, as a real one is for equal bodies.

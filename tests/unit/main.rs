@@ -1,7 +1,11 @@
 //! The rules of the business and the message bus, without a server.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod edge;
 mod message_bus;
 mod order_queries;
 mod order_rules;
+mod schemas;
 #[path = "../support/mod.rs"]
 mod support;

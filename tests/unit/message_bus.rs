@@ -19,9 +19,7 @@ use crate::support::messages::{With, cancel, id, next_status, place, set_status}
 async fn a_placed_order_is_announced_with_all_its_fields() {
     let outgoing = outgoing(&[place("14").with_id("m")]).await;
 
-    let [event] = &outgoing[..] else {
-        panic!("{outgoing:?}")
-    };
+    let [event] = &outgoing[..] else { panic!("{outgoing:?}") };
     assert_eq!(
         (event.kind, &*event.routing_key),
         (OutgoingKind::StatusChanged, "order.status.received")
@@ -46,12 +44,7 @@ async fn each_change_has_its_event_with_the_status_before_and_after() {
 
     let changes = outgoing.iter().map(|event| {
         let body = body(event);
-        json!([
-            event.routing_key,
-            body["previous_status"],
-            body["status"],
-            body["version"]
-        ])
+        json!([event.routing_key, body["previous_status"], body["status"], body["version"]])
     });
     let expected = [
         json!(["order.status.received", null, "Received", 1]),
@@ -74,10 +67,7 @@ async fn an_event_carries_its_message_id_and_trace_on() {
 
     assert_eq!(traced.correlation_id.as_deref(), Some("c"));
     assert_eq!(traced.traceparent.as_deref(), Some("00-trace-01"));
-    assert_eq!(
-        (untraced.correlation_id.as_deref(), untraced.traceparent),
-        (Some("m"), None)
-    );
+    assert_eq!((untraced.correlation_id.as_deref(), untraced.traceparent), (Some("m"), None));
 }
 
 #[tokio::test]
@@ -86,22 +76,13 @@ async fn a_status_that_stays_is_accepted_without_an_event() {
 
     let handled = bus().handle_batch(&[place("14"), same]).await;
 
-    assert!(
-        handled
-            .outcomes
-            .iter()
-            .all(|outcome| outcome.word() == "accepted")
-    );
+    assert!(handled.outcomes.iter().all(|outcome| outcome.word() == "accepted"));
     assert_eq!(handled.outgoing.len(), 1);
 }
 
 #[tokio::test]
 async fn a_refused_command_is_announced_with_the_rule() {
-    let messages = [
-        place("14"),
-        set_status("14", Status::Completed),
-        cancel("14").with_id("m"),
-    ];
+    let messages = [place("14"), set_status("14", Status::Completed), cancel("14").with_id("m")];
 
     let handled = bus().handle_batch(&messages).await;
 
@@ -122,23 +103,16 @@ async fn a_refused_command_is_announced_with_the_rule() {
 
 #[tokio::test]
 async fn a_command_for_an_order_that_is_not_there_waits_unanswered() {
-    let handled = bus()
-        .handle_batch(&[cancel("14").with_id("m").answered_to("answers")])
-        .await;
+    let handled = bus().handle_batch(&[cancel("14").with_id("m").answered_to("answers")]).await;
 
     let order_id = id("14");
     let expected = Outcome::RetryLater(RetryReason::OrderNotFound { order_id });
-    assert_eq!(
-        (handled.outcomes, handled.outgoing),
-        (vec![expected], vec![])
-    );
+    assert_eq!((handled.outcomes, handled.outgoing), (vec![expected], vec![]));
 }
 
 #[tokio::test]
 async fn a_batch_sees_what_its_earlier_messages_did() {
-    let handled = bus()
-        .handle_batch(&[cancel("14"), place("14"), cancel("14")])
-        .await;
+    let handled = bus().handle_batch(&[cancel("14"), place("14"), cancel("14")]).await;
 
     let words: Vec<&str> = handled.outcomes.iter().map(Outcome::word).collect();
     assert_eq!(words, ["retry_later", "accepted", "accepted"]);

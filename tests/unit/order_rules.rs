@@ -15,25 +15,14 @@ fn a_new_order_is_received_with_version_1() {
     let (order, change) = Order::place(id("14"), some_order(), start());
 
     assert_eq!((order.status(), order.version()), (Status::Received, 1));
-    assert_eq!(
-        (order.created_at(), order.last_updated()),
-        (start(), start())
-    );
-    let placed = Change {
-        previous: None,
-        status: Status::Received,
-        version: 1,
-        at: start(),
-    };
+    assert_eq!((order.created_at(), order.last_updated()), (start(), start()));
+    let placed = Change { previous: None, status: Status::Received, version: 1, at: start() };
     assert_eq!(change, placed);
 }
 
 #[test]
 fn the_total_is_kept_as_given() {
-    let discounted = PlaceOrder {
-        total: money("150.00"),
-        ..some_order()
-    };
+    let discounted = PlaceOrder { total: money("150.00"), ..some_order() };
     assert_eq!(discounted.items.sum().unwrap(), money("190.00"));
 
     let (order, _) = Order::place(id("14"), discounted, start());
@@ -47,10 +36,7 @@ fn the_version_counts_each_change() {
 
     let first = order.advance(None, later()).unwrap();
     order.set_status(Status::Processing, later()).unwrap();
-    let second = order
-        .set_status(Status::Received, later())
-        .unwrap()
-        .unwrap();
+    let second = order.set_status(Status::Received, later()).unwrap().unwrap();
     let third = order.cancel(later()).unwrap();
 
     assert_eq!([first.version, second.version, third.version], [2, 3, 4]);

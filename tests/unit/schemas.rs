@@ -37,14 +37,10 @@ fn the_files_are_what_the_code_says() {
 #[test]
 fn there_is_no_file_of_a_message_that_is_gone() {
     let files = std::fs::read_dir(folder()).unwrap();
-    let files: BTreeSet<String> = files
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let files: BTreeSet<String> =
+        files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
 
-    let known = schemas::all()
-        .into_iter()
-        .map(|schema| schema.file_name)
-        .collect();
+    let known = schemas::all().into_iter().map(|schema| schema.file_name).collect();
 
     assert_eq!(files, known);
 }
@@ -54,10 +50,7 @@ fn every_schema_follows_the_draft_and_forbids_no_new_field() {
     for schema in schemas::all() {
         let value = schema.schema.as_value();
         assert!(jsonschema::meta::is_valid(value), "{}", schema.file_name);
-        assert_eq!(
-            value["$schema"],
-            "https://json-schema.org/draft/2020-12/schema"
-        );
+        assert_eq!(value["$schema"], "https://json-schema.org/draft/2020-12/schema");
         assert_eq!(value["$id"], schema.file_name.as_str());
         assert_eq!(value["title"], schema.file_name.trim_end_matches(".json"));
         assert!(!schema.text().contains("additionalProperties"));
@@ -66,10 +59,7 @@ fn every_schema_follows_the_draft_and_forbids_no_new_field() {
 
 fn validator(name: &str) -> Validator {
     let file_name = format!("{name}.json");
-    let schema = schemas::all()
-        .into_iter()
-        .find(|schema| schema.file_name == file_name)
-        .unwrap();
+    let schema = schemas::all().into_iter().find(|schema| schema.file_name == file_name).unwrap();
     jsonschema::validator_for(schema.schema.as_value()).unwrap()
 }
 
@@ -98,9 +88,7 @@ fn the_stores_message(message_id: Option<&str>) -> (Message, PlaceOrder) {
     let mut delivery = delivery("order.place", THE_STORES_ORDER);
     delivery.properties.message_id = message_id.map(str::to_owned);
     let message = decode(&delivery).result.unwrap();
-    let Command::PlaceOrder(placed) = message.command.clone() else {
-        panic!("{message:?}")
-    };
+    let Command::PlaceOrder(placed) = message.command.clone() else { panic!("{message:?}") };
     (message, placed)
 }
 
@@ -109,17 +97,11 @@ fn events_of_changes_are_valid() {
     for message_id in [None, Some("intent-1")] {
         let (cause, placed) = the_stores_message(message_id);
         let (mut order, change) = Order::place(OrderId::new("1").unwrap(), placed, now());
-        let placing = StatusChanged {
-            order: order.clone(),
-            change,
-        };
+        let placing = StatusChanged { order: order.clone(), change };
         let change = order.advance(None, now()).unwrap();
         let advancing = StatusChanged { order, change };
         for event in [placing, advancing] {
-            assert_valid(
-                "OrderStatusChanged",
-                &Outgoing::status_changed(&event, &cause).body,
-            );
+            assert_valid("OrderStatusChanged", &Outgoing::status_changed(&event, &cause).body);
         }
     }
 }
@@ -129,13 +111,8 @@ fn events_of_refused_commands_are_valid() {
     let refusals = [
         Refusal::AlreadyCancelled,
         Refusal::AlreadyCompleted,
-        Refusal::CannotBeCancelled {
-            status: Status::Shipping,
-        },
-        Refusal::MovedOn {
-            expected: Status::Received,
-            status: Status::PaymentComplete,
-        },
+        Refusal::CannotBeCancelled { status: Status::Shipping },
+        Refusal::MovedOn { expected: Status::Received, status: Status::PaymentComplete },
     ];
     for (refusal, message_id) in refusals.into_iter().zip([None, Some("a"), None, Some("b")]) {
         let (cause, _) = the_stores_message(message_id);
@@ -147,28 +124,19 @@ fn events_of_refused_commands_are_valid() {
             version: 3,
             at: now(),
         };
-        assert_valid(
-            "OrderCommandRejected",
-            &Outgoing::rejected(&event, &cause).body,
-        );
+        assert_valid("OrderCommandRejected", &Outgoing::rejected(&event, &cause).body);
     }
 }
 
 #[test]
 fn answers_are_valid() {
-    let state = || OrderState {
-        order_id: OrderId::new("1").unwrap(),
-        status: Status::Cancelled,
-    };
+    let state = || OrderState { order_id: OrderId::new("1").unwrap(), status: Status::Cancelled };
     for outcome in [
         Outcome::Accepted(state()),
         Outcome::Duplicate(Some(state())),
         Outcome::Duplicate(None),
         Outcome::Rejected(state(), Refusal::AlreadyCancelled),
-        Outcome::DeadLetter(DeadLetter::new(
-            DeadLetterCode::MissingField,
-            "items is missing",
-        )),
+        Outcome::DeadLetter(DeadLetter::new(DeadLetterCode::MissingField, "items is missing")),
     ] {
         let body = CommandOutcomeBody::new(&outcome).unwrap();
         assert_valid("CommandOutcome", &serde_json::to_string(&body).unwrap());

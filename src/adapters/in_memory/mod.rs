@@ -30,11 +30,7 @@ pub struct InMemoryDatabase {
 
 impl Default for InMemoryDatabase {
     fn default() -> Self {
-        Self {
-            tables: Arc::default(),
-            relay: Arc::default(),
-            available: Arc::new(true.into()),
-        }
+        Self { tables: Arc::default(), relay: Arc::default(), available: Arc::new(true.into()) }
     }
 }
 

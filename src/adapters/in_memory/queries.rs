@@ -24,20 +24,11 @@ impl InMemoryQueries {
 impl OrderQueries for InMemoryQueries {
     async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, StoreError> {
         let tables = self.database.lock().await?;
-        let mut found: Vec<&Order> = tables
-            .orders()
-            .filter(|order| asks_for(query, order))
-            .collect();
-        let by_status = matches!(
-            query,
-            OrderQuery::OfCustomer(_) | OrderQuery::IncompleteOf(_)
-        );
+        let mut found: Vec<&Order> =
+            tables.orders().filter(|order| asks_for(query, order)).collect();
+        let by_status = matches!(query, OrderQuery::OfCustomer(_) | OrderQuery::IncompleteOf(_));
         found.sort_by_key(|order| {
-            (
-                by_status.then(|| order.status()),
-                Reverse(order.created_at()),
-                order.order_id(),
-            )
+            (by_status.then(|| order.status()), Reverse(order.created_at()), order.order_id())
         });
         Ok(found.into_iter().take(limit as usize).cloned().collect())
     }

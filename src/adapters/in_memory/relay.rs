@@ -18,10 +18,7 @@ pub struct InMemoryRelayStore {
 
 impl InMemoryRelayStore {
     pub(super) fn new(database: InMemoryDatabase) -> Self {
-        Self {
-            database,
-            turn: None,
-        }
+        Self { database, turn: None }
     }
 }
 
@@ -39,11 +36,7 @@ impl RelayStore for InMemoryRelayStore {
         after: Option<&OutboxKey>,
         limit: usize,
     ) -> Result<Vec<Outgoing>, StoreError> {
-        Ok(self
-            .database
-            .lock()
-            .await?
-            .waiting(older_than, after, limit))
+        Ok(self.database.lock().await?.waiting(older_than, after, limit))
     }
 
     async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {

@@ -34,13 +34,7 @@ impl Store for InMemoryStore {
     async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, InMemoryTransaction), StoreError> {
         let mut tables = self.database.lock().await?;
         let loaded = tables.load(needs);
-        Ok((
-            loaded,
-            InMemoryTransaction {
-                database: self.database.clone(),
-                tables,
-            },
-        ))
+        Ok((loaded, InMemoryTransaction { database: self.database.clone(), tables }))
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
-    Changes, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outgoing, StoreError,
+    Changes, FIRST_NUMBER, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outgoing,
+    StoreError,
 };
 
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub(super) struct Tables {
     history: HashMap<OrderId, Vec<HistoryRow>>,
     handled: HashMap<MessageId, HandledMessage>,
     outbox: BTreeMap<OutboxKey, Waiting>,
-    last_number: u64,
+    numbers_given: u64,
     refused: HashSet<OrderId>,
 }
 
@@ -34,29 +35,18 @@ impl Tables {
     }
 
     pub(super) fn load(&mut self, needs: &Needs) -> Loaded {
-        let handled = needs
-            .message_ids
-            .iter()
-            .filter_map(|message_id| self.handled(message_id));
+        let handled = needs.message_ids.iter().filter_map(|message_id| self.handled(message_id));
         Loaded {
-            handled: handled
-                .map(|handled| (handled.message_id.clone(), handled))
-                .collect(),
-            orders: needs
-                .order_ids
-                .iter()
-                .filter_map(|id| self.orders.get(id).cloned())
-                .collect(),
-            numbers: (0..needs.new_orders)
-                .map(|_| self.unused_number(&needs.order_ids))
-                .collect(),
+            handled: handled.map(|handled| (handled.message_id.clone(), handled)).collect(),
+            orders: needs.order_ids.iter().filter_map(|id| self.orders.get(id).cloned()).collect(),
+            numbers: (0..needs.new_orders).map(|_| self.unused_number(&needs.order_ids)).collect(),
         }
     }
 
     fn unused_number(&mut self, named: &[OrderId]) -> OrderId {
         loop {
-            self.last_number += 1;
-            let number = OrderId::from_number(self.last_number);
+            let number = OrderId::from_number(u64::from(FIRST_NUMBER) + self.numbers_given);
+            self.numbers_given += 1;
             if !self.orders.contains_key(&number) && !named.contains(&number) {
                 return number;
             }
@@ -69,61 +59,39 @@ impl Tables {
     pub(super) fn apply(&mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
         self.ensure_acceptable(changes)?;
         self.remove_published(&changes.published);
-        let earlier = changes
-            .updated
-            .iter()
-            .flat_map(|(order, _)| self.waiting_of(order.order_id()));
+        let earlier =
+            changes.updated.iter().flat_map(|(order, _)| self.waiting_of(order.order_id()));
         let earlier = earlier.collect();
         let updated = changes.updated.iter().map(|(order, _)| order);
         for order in changes.placed.iter().chain(updated) {
             self.orders.insert(order.order_id().clone(), order.clone());
         }
         for row in &changes.history {
-            self.history
-                .entry(row.order_id.clone())
-                .or_default()
-                .push(row.clone());
+            self.history.entry(row.order_id.clone()).or_default().push(row.clone());
         }
         for handled in &changes.handled {
-            self.handled
-                .insert(handled.message_id.clone(), handled.clone());
+            self.handled.insert(handled.message_id.clone(), handled.clone());
         }
         let since = Instant::now();
         for outgoing in &changes.outgoing {
-            let waiting = Waiting {
-                outgoing: outgoing.clone(),
-                since,
-            };
+            let waiting = Waiting { outgoing: outgoing.clone(), since };
             self.outbox.insert(outgoing.key.clone(), waiting);
         }
         Ok(earlier)
     }
 
     fn ensure_acceptable(&self, changes: &Changes) -> Result<(), StoreError> {
-        let written = changes
-            .placed
-            .iter()
-            .chain(changes.updated.iter().map(|(order, _)| order));
-        if written
-            .into_iter()
-            .any(|order| self.refused.contains(order.order_id()))
-        {
+        let written = changes.placed.iter().chain(changes.updated.iter().map(|(order, _)| order));
+        if written.into_iter().any(|order| self.refused.contains(order.order_id())) {
             return Err(StoreError::Refused("the order is one to refuse".to_owned()));
         }
         let version = |order: &Order| self.orders.get(order.order_id()).map(Order::version);
         let moved_on = changes.placed.iter().any(|order| version(order).is_some())
-            || changes
-                .updated
-                .iter()
-                .any(|(order, loaded)| version(order) != Some(*loaded));
+            || changes.updated.iter().any(|(order, loaded)| version(order) != Some(*loaded));
         if moved_on {
             return Err(StoreError::Conflict("orders".to_owned()));
         }
-        if changes
-            .handled
-            .iter()
-            .any(|handled| self.handled.contains_key(&handled.message_id))
-        {
+        if changes.handled.iter().any(|handled| self.handled.contains_key(&handled.message_id)) {
             return Err(StoreError::Conflict("handled_messages".to_owned()));
         }
         Ok(())
@@ -137,9 +105,7 @@ impl Tables {
 
     fn waiting_of(&self, order_id: &OrderId) -> impl Iterator<Item = Outgoing> {
         let waiting = self.outbox.values().map(|waiting| &waiting.outgoing);
-        waiting
-            .filter(move |outgoing| outgoing.key.order_id == *order_id)
-            .cloned()
+        waiting.filter(move |outgoing| outgoing.key.order_id == *order_id).cloned()
     }
 
     /// See [`RelayStore::waiting`](crate::service_layer::RelayStore::waiting).
@@ -150,14 +116,9 @@ impl Tables {
         limit: usize,
     ) -> Vec<Outgoing> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let waiting = self
-            .outbox
-            .range((start, Bound::Unbounded))
-            .map(|(_, waiting)| waiting);
+        let waiting = self.outbox.range((start, Bound::Unbounded)).map(|(_, waiting)| waiting);
         let old = waiting.filter(|waiting| waiting.since.elapsed() >= older_than);
-        old.take(limit)
-            .map(|waiting| waiting.outgoing.clone())
-            .collect()
+        old.take(limit).map(|waiting| waiting.outgoing.clone()).collect()
     }
 
     pub(super) fn orders(&self) -> impl Iterator<Item = &Order> {

@@ -103,7 +103,11 @@ impl InProcessBroker {
     /// Starts to consume, with at most `prefetch` unacknowledged deliveries, until `stop` is
     /// cancelled.
     #[must_use]
-    pub fn consume(&self, prefetch: u16, stop: CancellationToken) -> (CommandSource, JoinHandle<()>) {
+    pub fn consume(
+        &self,
+        prefetch: u16,
+        stop: CancellationToken,
+    ) -> (CommandSource, JoinHandle<()>) {
         let (deliveries_in, deliveries) = mpsc::channel(prefetch.into());
         let (settlements, settlements_out) = mpsc::unbounded_channel();
         let present_channel = PresentChannel::default();

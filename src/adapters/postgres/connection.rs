@@ -69,7 +69,10 @@ impl PgDatabase {
     /// # Errors
     /// When the database is in trouble, or was migrated by a newer program.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        MIGRATIONS.run(&self.readers).await.map_err(|error| StoreError::Unavailable(error.to_string()))
+        MIGRATIONS
+            .run(&self.readers)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// Whether the tables are those of this program.
@@ -79,10 +82,14 @@ impl PgDatabase {
     pub async fn is_migrated(&self) -> Result<bool, StoreError> {
         let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
         let applied: Result<Option<i64>, _> =
-            sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(&self.readers).await;
+            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+                .fetch_one(&self.readers)
+                .await;
         match applied {
             Ok(applied) => Ok(applied == Some(newest)),
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(false),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
+                Ok(false)
+            }
             Err(error) => Err(store_error(&error)),
         }
     }

@@ -55,7 +55,10 @@ pub(super) const HANDLED: &str = concat!("select ", handled_rows!());
 /// The part of a statement behind `with found as (…)`.
 pub(super) const SELECT_FOUND: &str = concat!(" select ", order_rows!());
 
-pub(super) async fn load(connection: &mut PgConnection, needs: &Needs) -> Result<Loaded, StoreError> {
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    needs: &Needs,
+) -> Result<Loaded, StoreError> {
     let message_ids: Vec<&str> = needs.message_ids.iter().map(MessageId::as_str).collect();
     let order_ids: Vec<&str> = needs.order_ids.iter().map(OrderId::as_str).collect();
     let query = sqlx::query(LOAD).bind(message_ids).bind(order_ids);
@@ -77,6 +80,9 @@ pub(super) fn parsed<T: DeserializeOwned>(row: &PgRow, column: &str) -> Result<V
     let rows = json.map_or(Ok(Vec::new()), serde_json::from_str);
     // The place of the fault is enough; its text could hold values.
     rows.map_err(|error| {
-        StoreError::Refused(format!("{column} cannot be read: column {} of the answer", error.column()))
+        StoreError::Refused(format!(
+            "{column} cannot be read: column {} of the answer",
+            error.column()
+        ))
     })
 }

@@ -24,7 +24,8 @@ pub(super) async fn unused(
     let mut ask = i32::try_from(needs.new_orders).unwrap_or(i32::MAX);
     while numbers.len() < needs.new_orders {
         let query = sqlx::query_scalar(UNUSED).bind(ask);
-        let candidates: Vec<String> = within(ANSWER_TIMEOUT, query.fetch_all(&mut *connection)).await?;
+        let candidates: Vec<String> =
+            within(ANSWER_TIMEOUT, query.fetch_all(&mut *connection)).await?;
         let candidates = candidates.into_iter().filter_map(|number| OrderId::new(number).ok());
         let free = candidates.filter(|number| needs.order_ids.binary_search(number).is_err());
         numbers.extend(free.take(needs.new_orders - numbers.len()));

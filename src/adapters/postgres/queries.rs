@@ -8,9 +8,7 @@ use super::connection::{ANSWER_TIMEOUT, within};
 use super::load::{HANDLED, SELECT_FOUND, parsed};
 use crate::adapters::rows::{HandledRow, HistoryRecord, OrderRow};
 use crate::domain::{MessageId, OrderId, Status};
-use crate::service_layer::{
-    HandledMessage, OrderHistory, OrderQueries, OrderQuery, StoreError,
-};
+use crate::service_layer::{HandledMessage, OrderHistory, OrderQueries, OrderQuery, StoreError};
 
 /// Reads orders through a small pool.
 #[derive(Debug, Clone)]
@@ -52,7 +50,11 @@ fn condition(query: &OrderQuery) -> (&'static str, &'static str) {
 }
 
 impl OrderQueries for PgQueries {
-    async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<crate::domain::Order>, StoreError> {
+    async fn orders(
+        &self,
+        query: &OrderQuery,
+        limit: u32,
+    ) -> Result<Vec<crate::domain::Order>, StoreError> {
         let (condition, sorted) = condition(query);
         let statement = format!(
             "with found as (select *, row_number() over (order by {sorted}) as place from orders
@@ -73,15 +75,21 @@ impl OrderQueries for PgQueries {
     }
 
     async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
-        let statement = format!("with found as (select *, 1 as place from orders where order_id = $1) {SELECT_FOUND}");
-        let found = self.order_rows(sqlx::query(AssertSqlSafe(statement)).bind(order_id.as_str())).await?;
+        let statement = format!(
+            "with found as (select *, 1 as place from orders where order_id = $1) {SELECT_FOUND}"
+        );
+        let found =
+            self.order_rows(sqlx::query(AssertSqlSafe(statement)).bind(order_id.as_str())).await?;
         let Some(order) = found.into_iter().next() else { return Ok(None) };
         let history = sqlx::query(HISTORY).bind(order_id.as_str());
         let row = within(ANSWER_TIMEOUT, history.fetch_one(&self.readers)).await?;
         let history = parsed::<HistoryRecord>(&row, "history")?;
         Ok(Some(OrderHistory {
             order: order.into_order()?,
-            history: history.into_iter().map(HistoryRecord::into_entry).collect::<Result<_, _>>()?,
+            history: history
+                .into_iter()
+                .map(HistoryRecord::into_entry)
+                .collect::<Result<_, _>>()?,
         }))
     }
 

@@ -51,7 +51,7 @@ with placed as (
 select b.order_id, b.version, b.event_id, b.kind, b.routing_key, b.correlation_id, b.traceparent,
        b.body, (select count(*) from updated) as updated_count
 from (select 1) as always
-left join outbox b on b.order_id = any($16::text[])
+left join outbox b on b.order_id = any($16::text[]) and b.event_id <> all($46::uuid[])
 order by b.order_id, b.version, b.event_id";
 
 const REMOVE_PUBLISHED: &str = "
@@ -77,7 +77,8 @@ pub(super) async fn write(
     let rows = within(ANSWER_TIMEOUT, query.fetch_all(connection)).await?;
     ensure_all_updated(&rows, changes.updated.len())?;
     // Without earlier messages the join leaves one row of nulls.
-    let earlier = rows.iter().filter(|row| matches!(row.try_get::<Option<&str>, _>("order_id"), Ok(Some(_))));
+    let earlier =
+        rows.iter().filter(|row| matches!(row.try_get::<Option<&str>, _>("order_id"), Ok(Some(_))));
     earlier.map(outgoing_from).collect()
 }
 
@@ -131,7 +132,9 @@ fn column<'a, T, V>(rows: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
 fn bind_placed<'q>(query: PgQuery<'q>, placed: &'q [Order]) -> PgQuery<'q> {
     let lines: Vec<(&OrderId, i16, &Item)> = placed
         .iter()
-        .flat_map(|order| (1..).zip(order.items()).map(|(line, item)| (order.order_id(), line, item)))
+        .flat_map(|order| {
+            (1..).zip(order.items()).map(|(line, item)| (order.order_id(), line, item))
+        })
         .collect();
     query
         .bind(column(placed, |order| order.order_id().as_str()))
@@ -147,7 +150,9 @@ fn bind_placed<'q>(query: PgQuery<'q>, placed: &'q [Order]) -> PgQuery<'q> {
         .bind(lines.iter().map(|&(_, line, _)| line).collect::<Vec<_>>())
         .bind(lines.iter().map(|(_, _, item)| item.product_id.as_str()).collect::<Vec<_>>())
         .bind(lines.iter().map(|(_, _, item)| item.name.as_str()).collect::<Vec<_>>())
-        .bind(lines.iter().map(|(_, _, item)| item.quantity.get().cast_signed()).collect::<Vec<_>>())
+        .bind(
+            lines.iter().map(|(_, _, item)| item.quantity.get().cast_signed()).collect::<Vec<_>>(),
+        )
         .bind(lines.iter().map(|(_, _, item)| item.price_per_unit.as_decimal()).collect::<Vec<_>>())
 }
 

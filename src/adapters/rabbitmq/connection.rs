@@ -65,17 +65,21 @@ impl RabbitMq {
     /// Opens a connection whose name tells its purpose to whoever looks at the broker.
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, RabbitError> {
         let name = format!("order-worker {purpose}");
-        let properties = ConnectionProperties::default().with_connection_name(name.into_bytes().into());
+        let properties =
+            ConnectionProperties::default().with_connection_name(name.into_bytes().into());
         within(ANSWER_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties)).await
     }
 
     /// A channel on the one connection for publishing, which is opened anew when it is broken.
-    pub(super) async fn publishing_channel(&self) -> Result<(Arc<Connection>, Channel), RabbitError> {
+    pub(super) async fn publishing_channel(
+        &self,
+    ) -> Result<(Arc<Connection>, Channel), RabbitError> {
         let mut publishing = self.publishing.lock().await;
-        let connection = match publishing.take().filter(|connection| connection.status().connected()) {
-            Some(connection) => connection,
-            None => Arc::new(self.connect("publishes").await?),
-        };
+        let connection =
+            match publishing.take().filter(|connection| connection.status().connected()) {
+                Some(connection) => connection,
+                None => Arc::new(self.connect("publishes").await?),
+            };
         *publishing = Some(connection.clone());
         drop(publishing);
         let channel = open_channel(&connection).await?;

@@ -113,7 +113,8 @@ impl Supervisor {
             exclusive: false,
             ..BasicConsumeOptions::default()
         };
-        let consume = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        let consume =
+            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let consumer = within(ANSWER_TIMEOUT, consume).await?;
         let number = self.present_channel.next();
         Ok(Session { connection, channel, consumer, number, acks: Acks::default(), next: None })
@@ -146,7 +147,11 @@ impl Supervisor {
         }
     }
 
-    async fn settle(&mut self, session: &mut Session, first: Vec<Settlement>) -> Result<(), RabbitError> {
+    async fn settle(
+        &mut self,
+        session: &mut Session,
+        first: Vec<Settlement>,
+    ) -> Result<(), RabbitError> {
         session.settle(first);
         while let Ok(more) = self.settlements.try_recv() {
             session.settle(more);
@@ -161,7 +166,9 @@ impl Supervisor {
 }
 
 /// Room for a delivery; never, once no more are to come.
-async fn reserve(deliveries: Option<mpsc::Sender<Delivery>>) -> Option<mpsc::OwnedPermit<Delivery>> {
+async fn reserve(
+    deliveries: Option<mpsc::Sender<Delivery>>,
+) -> Option<mpsc::OwnedPermit<Delivery>> {
     match deliveries {
         Some(deliveries) => deliveries.reserve_owned().await.ok(),
         None => std::future::pending().await,
@@ -175,7 +182,9 @@ impl Session {
         let delivery = match delivery {
             Some(Ok(delivery)) => delivery,
             None => {
-                return Err(RabbitError::Unavailable("the broker cancelled the consumer".to_owned()));
+                return Err(RabbitError::Unavailable(
+                    "the broker cancelled the consumer".to_owned(),
+                ));
             }
             Some(Err(error)) => return Err(RabbitError::Unavailable(describe(&error))),
         };

@@ -68,7 +68,9 @@ fn short(text: &str) -> Option<ShortString> {
 fn fitting(headers: &Headers) -> Headers {
     let mut sized: Vec<(bool, usize, &String, &HeaderValue)> = headers
         .iter()
-        .map(|(name, value)| (!name.starts_with("order-worker-"), name.len() + 6 + size_of(value), name, value))
+        .map(|(name, value)| {
+            (!name.starts_with("order-worker-"), name.len() + 6 + size_of(value), name, value)
+        })
         .collect();
     sized.sort_unstable_by_key(|&(foreign, size, ..)| (foreign, size));
     let mut bytes = 0;
@@ -94,7 +96,9 @@ fn size_of(value: &HeaderValue) -> usize {
         HeaderValue::Int(_) | HeaderValue::Double(_) | HeaderValue::Timestamp(_) => 8,
         HeaderValue::Text(text) => 4 + text.len(),
         HeaderValue::Binary(bytes) | HeaderValue::ByteArray(bytes) => 4 + bytes.len(),
-        HeaderValue::List(values) => 4 + values.iter().map(|value| 1 + size_of(value)).sum::<usize>(),
+        HeaderValue::List(values) => {
+            4 + values.iter().map(|value| 1 + size_of(value)).sum::<usize>()
+        }
         HeaderValue::Table(table) => {
             4 + table.iter().map(|(name, value)| name.len() + 2 + size_of(value)).sum::<usize>()
         }
@@ -102,7 +106,11 @@ fn size_of(value: &HeaderValue) -> usize {
 }
 
 fn table_from(table: &FieldTable) -> Headers {
-    table.inner().iter().map(|(name, value)| (name.as_str().to_owned(), value_from(value))).collect()
+    table
+        .inner()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value_from(value)))
+        .collect()
 }
 
 fn table_to(headers: &Headers) -> FieldTable {

@@ -70,7 +70,9 @@ async fn unless_blocked<T>(
     let mut answer = pin!(answer);
     loop {
         match tokio::time::timeout(CONFIRM_TIMEOUT, answer.as_mut()).await {
-            Ok(answer) => return answer.map_err(|error| RabbitError::Unavailable(describe(&error))),
+            Ok(answer) => {
+                return answer.map_err(|error| RabbitError::Unavailable(describe(&error)));
+            }
             Err(_) if connection.status().blocked() => {}
             Err(_) => {
                 let seconds = CONFIRM_TIMEOUT.as_secs();
@@ -86,7 +88,9 @@ async fn publish_window(
     window: &[Publication],
 ) -> lapin::Result<Vec<Confirmation>> {
     // Started together, the publishes share their writes to the socket, in their order.
-    let confirms = try_join_all(window.iter().map(|publication| publish(channel, topology, publication))).await?;
+    let confirms =
+        try_join_all(window.iter().map(|publication| publish(channel, topology, publication)))
+            .await?;
     let confirmations = try_join_all(confirms).await?;
     let acked: Vec<bool> = confirmations.iter().map(lapin::Confirmation::is_ack).collect();
     // A returned message may hang on the confirm of a neighbour, so returns are judged by what they
@@ -117,16 +121,26 @@ async fn publish(
     let options = BasicPublishOptions { mandatory: true, immediate: false };
     let properties = properties::to_lapin(&publication.properties);
     channel
-        .basic_publish(exchange.as_str().into(), routing_key.as_str().into(), options, &publication.body, properties)
+        .basic_publish(
+            exchange.as_str().into(),
+            routing_key.as_str().into(),
+            options,
+            &publication.body,
+            properties,
+        )
         .await
 }
 
 /// Exchange and routing key; the nameless exchange routes by the name of the queue.
 fn address(target: &Target, topology: &Topology) -> (String, String) {
     match target {
-        Target::Commands { routing_key } => (topology.commands_exchange.clone(), routing_key.clone()),
+        Target::Commands { routing_key } => {
+            (topology.commands_exchange.clone(), routing_key.clone())
+        }
         Target::Events { routing_key } => (topology.events_exchange.clone(), routing_key.clone()),
-        Target::DeadLetters { routing_key } => (topology.dead_letter_exchange.clone(), routing_key.clone()),
+        Target::DeadLetters { routing_key } => {
+            (topology.dead_letter_exchange.clone(), routing_key.clone())
+        }
         Target::Queue { name } => (String::new(), name.clone()),
         Target::Retry { attempt } => (String::new(), topology.retry_queue(*attempt)),
     }

@@ -34,7 +34,8 @@ impl RabbitMq {
     pub async fn subscribe(&self, patterns: &[String]) -> Result<Subscription, RabbitError> {
         let connection = self.connect("watches").await?;
         let channel = open_channel(&connection).await?;
-        let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+        let options =
+            QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
         let declared = channel.queue_declare("".into(), options, FieldTable::default());
         let queue = within(ANSWER_TIMEOUT, declared).await?;
         for pattern in patterns {
@@ -49,7 +50,8 @@ impl RabbitMq {
         }
         // Nothing is lost that was not already: the queue is gone with this connection.
         let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
-        let consume = channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default());
+        let consume =
+            channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default());
         let consumer = within(ANSWER_TIMEOUT, consume).await?;
         Ok(Subscription { _connection: connection, consumer })
     }

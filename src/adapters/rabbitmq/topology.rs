@@ -25,8 +25,15 @@ pub struct Topology {
 /// One exchange or queue, as it should be.
 #[derive(Debug)]
 enum Part<'a> {
-    Exchange { name: &'a str },
-    Queue { name: String, arguments: FieldTable, or_else: Option<FieldTable>, bound: Option<Binding<'a>> },
+    Exchange {
+        name: &'a str,
+    },
+    Queue {
+        name: String,
+        arguments: FieldTable,
+        or_else: Option<FieldTable>,
+        bound: Option<Binding<'a>>,
+    },
 }
 
 #[derive(Debug)]
@@ -67,7 +74,9 @@ impl Topology {
             self.dead_letter_queue(),
             self.commands_queue(),
         ];
-        parts.extend((1..).zip(&self.retry_delays).map(|(attempt, &delay)| self.delay(attempt, delay)));
+        parts.extend(
+            (1..).zip(&self.retry_delays).map(|(attempt, &delay)| self.delay(attempt, delay)),
+        );
         parts
     }
 
@@ -133,7 +142,10 @@ impl Topology {
     pub(super) async fn look(&self, connection: &Connection) -> Result<(), RabbitError> {
         for part in self.parts() {
             if part.look(connection).await? == Verdict::Missing {
-                return Err(RabbitError::Topology { what: part.what(), difference: "does not exist".to_owned() });
+                return Err(RabbitError::Topology {
+                    what: part.what(),
+                    difference: "does not exist".to_owned(),
+                });
             }
         }
         Ok(())
@@ -207,10 +219,18 @@ impl super::RabbitMq {
         for part in self.topology.parts() {
             match &part {
                 Part::Exchange { name } => {
-                    within(ANSWER_TIMEOUT, channel.exchange_delete((*name).into(), Default::default())).await?;
+                    within(
+                        ANSWER_TIMEOUT,
+                        channel.exchange_delete((*name).into(), Default::default()),
+                    )
+                    .await?;
                 }
                 Part::Queue { name, .. } => {
-                    within(ANSWER_TIMEOUT, channel.queue_delete(name.as_str().into(), Default::default())).await?;
+                    within(
+                        ANSWER_TIMEOUT,
+                        channel.queue_delete(name.as_str().into(), Default::default()),
+                    )
+                    .await?;
                 }
             }
         }
@@ -232,11 +252,17 @@ impl Part<'_> {
             Self::Exchange { name } => {
                 let channel = open_channel(connection).await?;
                 let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
-                let declared = channel.exchange_declare((*name).into(), ExchangeKind::Topic, options, FieldTable::default());
+                let declared = channel.exchange_declare(
+                    (*name).into(),
+                    ExchangeKind::Topic,
+                    options,
+                    FieldTable::default(),
+                );
                 self.judge(within(ANSWER_TIMEOUT, declared).await)
             }
             Self::Queue { name, arguments, or_else, bound } => {
-                let declared = self.declare_queue(connection, name, arguments, bound.as_ref()).await;
+                let declared =
+                    self.declare_queue(connection, name, arguments, bound.as_ref()).await;
                 match (declared, or_else) {
                     (Err(RabbitError::Topology { .. }), Some(arguments)) => {
                         self.declare_queue(connection, name, arguments, bound.as_ref()).await
@@ -279,18 +305,26 @@ impl Part<'_> {
         let seen = match self {
             Self::Exchange { name } => {
                 let options = ExchangeDeclareOptions { passive: true, ..Default::default() };
-                let seen = channel.exchange_declare((*name).into(), ExchangeKind::Topic, options, FieldTable::default());
+                let seen = channel.exchange_declare(
+                    (*name).into(),
+                    ExchangeKind::Topic,
+                    options,
+                    FieldTable::default(),
+                );
                 within(ANSWER_TIMEOUT, seen).await
             }
             Self::Queue { name, .. } => {
                 let options = QueueDeclareOptions { passive: true, ..Default::default() };
-                let seen = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
+                let seen =
+                    channel.queue_declare(name.as_str().into(), options, FieldTable::default());
                 within(ANSWER_TIMEOUT, seen).await.map(drop)
             }
         };
         match self.judge(seen) {
             Ok(()) => Ok(Verdict::Good),
-            Err(RabbitError::Topology { difference, .. }) if difference.contains("NOT_FOUND") => Ok(Verdict::Missing),
+            Err(RabbitError::Topology { difference, .. }) if difference.contains("NOT_FOUND") => {
+                Ok(Verdict::Missing)
+            }
             Err(error) => Err(error),
         }
     }
@@ -308,7 +342,9 @@ impl Part<'_> {
 
 /// The replies with which a broker closes a channel over a declaration.
 fn is_lasting(text: &str) -> bool {
-    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED"].iter().any(|reply| text.contains(reply))
+    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED"]
+        .iter()
+        .any(|reply| text.contains(reply))
 }
 
 fn text(value: &str) -> AMQPValue {

@@ -51,11 +51,7 @@ impl SqliteDatabase {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let database = Self {
-            writer: Writer::new(options),
-            readers,
-            relay: Arc::default(),
-        };
+        let database = Self { writer: Writer::new(options), readers, relay: Arc::default() };
         database.writer.turn().await?.end();
         Ok(database)
     }
@@ -80,9 +76,7 @@ impl SqliteDatabase {
         const HAS_MIGRATIONS: &str =
             "select count(*) > 0 from sqlite_schema where name = '_sqlx_migrations'";
         const APPLIED: &str = "select max(version) from _sqlx_migrations where success";
-        let has_migrations = sqlx::query_scalar(HAS_MIGRATIONS)
-            .fetch_one(&self.readers)
-            .await;
+        let has_migrations = sqlx::query_scalar(HAS_MIGRATIONS).fetch_one(&self.readers).await;
         if !has_migrations.map_err(|error| store_error(&error))? {
             return Ok(false);
         }

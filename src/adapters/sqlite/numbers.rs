@@ -29,9 +29,7 @@ pub(super) async fn unused(
     if needs.new_orders == 0 {
         return Ok(Vec::new());
     }
-    find_and_remember(connection, needs)
-        .await
-        .map_err(|error| store_error(&error))
+    find_and_remember(connection, needs).await.map_err(|error| store_error(&error))
 }
 
 async fn find_and_remember(
@@ -43,9 +41,7 @@ async fn find_and_remember(
     let mut next = last + 1;
     let mut look_at = i64::try_from(needs.new_orders).unwrap_or(i64::MAX);
     while numbers.len() < needs.new_orders {
-        let query = sqlx::query_scalar(UNUSED)
-            .bind(next)
-            .bind(next + look_at - 1);
+        let query = sqlx::query_scalar(UNUSED).bind(next).bind(next + look_at - 1);
         let candidates: Vec<i64> = query.fetch_all(&mut *connection).await?;
         for number in candidates {
             if numbers.len() == needs.new_orders {

@@ -41,22 +41,14 @@ pub(super) async fn insert(
     connection: &mut SqliteConnection,
     outgoing: &[Outgoing],
 ) -> Result<(), StoreError> {
-    for_rows(connection, INSERT, json_list(outgoing.iter().map(columns)))
-        .await
-        .map(drop)
+    for_rows(connection, INSERT, json_list(outgoing.iter().map(columns))).await.map(drop)
 }
 
 pub(super) async fn remove(
     connection: &mut SqliteConnection,
     published: &[OutboxKey],
 ) -> Result<(), StoreError> {
-    for_rows(
-        connection,
-        REMOVE,
-        json_list(published.iter().map(key_columns)),
-    )
-    .await
-    .map(drop)
+    for_rows(connection, REMOVE, json_list(published.iter().map(key_columns))).await.map(drop)
 }
 
 /// What the outbox holds of these orders.
@@ -65,11 +57,7 @@ pub(super) async fn waiting_of(
     orders: impl Iterator<Item = &Order>,
 ) -> Result<Vec<Outgoing>, StoreError> {
     let order_ids = json_list(orders.map(|order| order.order_id().as_str()));
-    rows_for(connection, OF_ORDERS, order_ids)
-        .await?
-        .iter()
-        .map(outgoing_from)
-        .collect()
+    rows_for(connection, OF_ORDERS, order_ids).await?.iter().map(outgoing_from).collect()
 }
 
 pub(super) fn outgoing_from(row: &SqliteRow) -> Result<Outgoing, StoreError> {
@@ -81,11 +69,7 @@ pub(super) fn outgoing_from(row: &SqliteRow) -> Result<Outgoing, StoreError> {
             return Ok(None);
         };
         Ok(Some(Outgoing {
-            key: OutboxKey {
-                order_id,
-                version: row.try_get("version")?,
-                event_id,
-            },
+            key: OutboxKey { order_id, version: row.try_get("version")?, event_id },
             kind,
             routing_key: row.try_get("routing_key")?,
             correlation_id: row.try_get("correlation_id")?,
@@ -99,25 +83,9 @@ pub(super) fn outgoing_from(row: &SqliteRow) -> Result<Outgoing, StoreError> {
 }
 
 fn columns(outgoing: &Outgoing) -> impl Serialize {
-    let Outgoing {
-        key,
-        kind,
-        routing_key,
-        correlation_id,
-        traceparent,
-        body,
-    } = outgoing;
+    let Outgoing { key, kind, routing_key, correlation_id, traceparent, body } = outgoing;
     let (order_id, version, event_id) = key_columns(key);
-    (
-        order_id,
-        version,
-        event_id,
-        kind.code(),
-        routing_key,
-        correlation_id,
-        traceparent,
-        body,
-    )
+    (order_id, version, event_id, kind.code(), routing_key, correlation_id, traceparent, body)
 }
 
 fn key_columns(key: &OutboxKey) -> (&str, i32, String) {

@@ -17,11 +17,7 @@ pub struct SqliteQueries {
 
 const ORDERS: &str = concat!("select ", order_columns!(), " from orders o where ");
 
-const ORDER: &str = concat!(
-    "select ",
-    order_columns!(),
-    " from orders o where o.order_id = ?1"
-);
+const ORDER: &str = concat!("select ", order_columns!(), " from orders o where o.order_id = ?1");
 
 const HISTORY: &str = "
 select version, previous_status, status, changed_at, command, caused_by, reason
@@ -48,24 +44,15 @@ impl OrderQueries for SqliteQueries {
         let statement = format!("{ORDERS} {condition} order by {sorted} limit ?1");
         let statement = bind(sqlx::query(AssertSqlSafe(statement)).bind(limit), query);
         let rows = statement.fetch_all(&self.readers).await;
-        rows.map_err(|error| store_error(&error))?
-            .iter()
-            .map(order_from)
-            .collect()
+        rows.map_err(|error| store_error(&error))?.iter().map(order_from).collect()
     }
 
     async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
-        let found = sqlx::query(ORDER)
-            .bind(order_id.as_str())
-            .fetch_optional(&self.readers)
-            .await;
+        let found = sqlx::query(ORDER).bind(order_id.as_str()).fetch_optional(&self.readers).await;
         let Some(order) = found.map_err(|error| store_error(&error))? else {
             return Ok(None);
         };
-        let history = sqlx::query(HISTORY)
-            .bind(order_id.as_str())
-            .fetch_all(&self.readers)
-            .await;
+        let history = sqlx::query(HISTORY).bind(order_id.as_str()).fetch_all(&self.readers).await;
         let history = history.map_err(|error| store_error(&error))?;
         Ok(Some(OrderHistory {
             order: order_from(&order)?,
@@ -76,11 +63,7 @@ impl OrderQueries for SqliteQueries {
     async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
         let query = sqlx::query(HANDLED).bind(message_id.as_str());
         let found = query.fetch_optional(&self.readers).await;
-        found
-            .map_err(|error| store_error(&error))?
-            .as_ref()
-            .map(handled_from)
-            .transpose()
+        found.map_err(|error| store_error(&error))?.as_ref().map(handled_from).transpose()
     }
 }
 
@@ -101,13 +84,13 @@ fn condition(query: &OrderQuery) -> (&'static str, &'static str) {
 fn bind<'q>(statement: SqliteQuery<'q>, query: &'q OrderQuery) -> SqliteQuery<'q> {
     match query {
         OrderQuery::OfCustomer(customer_id) => statement.bind(customer_id.as_str()),
-        OrderQuery::IncompleteOf(customer_id) | OrderQuery::CompletedOf(customer_id) => statement
-            .bind(customer_id.as_str())
-            .bind(Status::Completed.code()),
+        OrderQuery::IncompleteOf(customer_id) | OrderQuery::CompletedOf(customer_id) => {
+            statement.bind(customer_id.as_str()).bind(Status::Completed.code())
+        }
         OrderQuery::InStatus(status) => statement.bind(status.code()),
-        OrderQuery::CreatedBetween { start, end } => statement
-            .bind(start.timestamp_micros())
-            .bind(end.timestamp_micros()),
+        OrderQuery::CreatedBetween { start, end } => {
+            statement.bind(start.timestamp_micros()).bind(end.timestamp_micros())
+        }
         OrderQuery::All => statement,
     }
 }

@@ -10,12 +10,12 @@ use super::outbox::{self, outgoing_columns, outgoing_from};
 use super::writer::Writer;
 use crate::service_layer::{OutboxKey, Outgoing, RelayStore, StoreError};
 
-/// Without `after`, its key is null, and the first condition holds.
+/// A key before all others stands for no key: an order id is never empty.
 const WAITING: &str = concat!(
     "select ",
     outgoing_columns!(),
     " from outbox
-      where (?1 is null or (order_id, version, event_id) > (?1, ?2, ?3))
+      where (order_id, version, event_id) > (?1, ?2, ?3)
         and committed_at <= cast(unixepoch('subsec') * 1000000 as integer) - ?4
       order by order_id, version, event_id limit ?5"
 );
@@ -31,11 +31,7 @@ pub struct SqliteRelayStore {
 
 impl SqliteRelayStore {
     pub(super) fn new(writer: Writer, one_relay: Arc<Mutex<()>>) -> Self {
-        Self {
-            writer,
-            one_relay,
-            claim: None,
-        }
+        Self { writer, one_relay, claim: None }
     }
 }
 
@@ -55,15 +51,13 @@ impl RelayStore for SqliteRelayStore {
     ) -> Result<Vec<Outgoing>, StoreError> {
         let mut turn = self.writer.turn().await?;
         let query = sqlx::query(WAITING)
-            .bind(after.map(|key| key.order_id.as_str()))
-            .bind(after.map(|key| key.version))
-            .bind(after.map(|key| key.event_id.to_string()))
+            .bind(after.map_or("", |key| key.order_id.as_str()))
+            .bind(after.map_or(0, |key| key.version))
+            .bind(after.map(|key| key.event_id.to_string()).unwrap_or_default())
             .bind(i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let rows = query
-            .fetch_all(&mut turn.connection)
-            .await
-            .map_err(|error| store_error(&error))?;
+        let rows =
+            query.fetch_all(&mut turn.connection).await.map_err(|error| store_error(&error))?;
         turn.end();
         rows.iter().map(outgoing_from).collect()
     }

@@ -32,21 +32,15 @@ macro_rules! handled_columns {
 pub(super) use {handled_columns, order_columns};
 
 pub(super) fn order_from(row: &SqliteRow) -> Result<Order, StoreError> {
-    order_row(row)
-        .map_err(|error| store_error(&error))?
-        .into_order()
+    order_row(row).map_err(|error| store_error(&error))?.into_order()
 }
 
 pub(super) fn handled_from(row: &SqliteRow) -> Result<HandledMessage, StoreError> {
-    handled_row(row)
-        .map_err(|error| store_error(&error))?
-        .into_handled()
+    handled_row(row).map_err(|error| store_error(&error))?.into_handled()
 }
 
 pub(super) fn entry_from(row: &SqliteRow) -> Result<HistoryEntry, StoreError> {
-    history_record(row)
-        .map_err(|error| store_error(&error))?
-        .into_entry()
+    history_record(row).map_err(|error| store_error(&error))?.into_entry()
 }
 
 fn order_row(row: &SqliteRow) -> Result<OrderRow, sqlx::Error> {
@@ -99,8 +93,5 @@ fn undecodable(
     column: &str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> sqlx::Error {
-    sqlx::Error::ColumnDecode {
-        index: column.to_owned(),
-        source: source.into(),
-    }
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: source.into() }
 }

@@ -26,8 +26,7 @@ pub(super) async fn for_rows(
         return Ok(0);
     }
     let done = sqlx::query(statement).bind(list).execute(connection).await;
-    done.map(|done| done.rows_affected())
-        .map_err(|error| store_error(&error))
+    done.map(|done| done.rows_affected()).map_err(|error| store_error(&error))
 }
 
 /// The rows that a statement finds for a list.
@@ -39,9 +38,6 @@ pub(super) async fn rows_for(
     if list == NOTHING {
         return Ok(Vec::new());
     }
-    let found = sqlx::query(statement)
-        .bind(list)
-        .fetch_all(connection)
-        .await;
+    let found = sqlx::query(statement).bind(list).fetch_all(connection).await;
     found.map_err(|error| store_error(&error))
 }

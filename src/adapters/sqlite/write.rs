@@ -43,40 +43,13 @@ pub(super) async fn write(
     connection: &mut SqliteConnection,
     changes: &Changes,
 ) -> Result<Vec<Outgoing>, StoreError> {
-    let Changes {
-        placed,
-        updated,
-        history,
-        handled,
-        outgoing,
-        published,
-    } = changes;
+    let Changes { placed, updated, history, handled, outgoing, published } = changes;
     outbox::remove(connection, published).await?;
-    for_rows(
-        connection,
-        PLACE,
-        json_list(placed.iter().map(order_columns)),
-    )
-    .await?;
-    for_rows(
-        connection,
-        ADD_ITEMS,
-        json_list(placed.iter().flat_map(item_columns)),
-    )
-    .await?;
+    for_rows(connection, PLACE, json_list(placed.iter().map(order_columns))).await?;
+    for_rows(connection, ADD_ITEMS, json_list(placed.iter().flat_map(item_columns))).await?;
     update(connection, updated).await?;
-    for_rows(
-        connection,
-        ADD_HISTORY,
-        json_list(history.iter().map(history_columns)),
-    )
-    .await?;
-    for_rows(
-        connection,
-        ADD_HANDLED,
-        json_list(handled.iter().map(handled_columns)),
-    )
-    .await?;
+    for_rows(connection, ADD_HISTORY, json_list(history.iter().map(history_columns))).await?;
+    for_rows(connection, ADD_HANDLED, json_list(handled.iter().map(handled_columns))).await?;
     let earlier = outbox::waiting_of(connection, updated.iter().map(|(order, _)| order)).await?;
     outbox::insert(connection, outgoing).await?;
     Ok(earlier)
@@ -91,9 +64,7 @@ async fn update(
     if usize::try_from(found) == Ok(expected) {
         return Ok(());
     }
-    Err(StoreError::Conflict(format!(
-        "{found} of {expected} orders still had their version"
-    )))
+    Err(StoreError::Conflict(format!("{found} of {expected} orders still had their version")))
 }
 
 fn order_columns(order: &Order) -> impl Serialize {

@@ -26,10 +26,7 @@ pub(super) struct Turn {
 
 impl Writer {
     pub(super) fn new(options: SqliteConnectOptions) -> Self {
-        Self {
-            options,
-            place: Arc::default(),
-        }
+        Self { options, place: Arc::default() }
     }
 
     /// Waits for the turn, and connects where the last one took the connection along.
@@ -37,11 +34,7 @@ impl Writer {
         let mut place = Arc::clone(&self.place).lock_owned().await;
         let connection = match place.take() {
             Some(connection) => connection,
-            None => self
-                .options
-                .connect()
-                .await
-                .map_err(|error| store_error(&error))?,
+            None => self.options.connect().await.map_err(|error| store_error(&error))?,
         };
         Ok(Turn { place, connection })
     }

@@ -137,7 +137,13 @@ impl Report {
                 tracing::info!(message_id, command, %reason, "Command is retried later");
             }
             Outcome::DeadLetter(reason) => {
-                tracing::warn!(message_id, command, code = reason.code.slug(), detail = reason.detail, "Message goes to the dead letters");
+                tracing::warn!(
+                    message_id,
+                    command,
+                    code = reason.code.slug(),
+                    detail = reason.detail,
+                    "Message goes to the dead letters"
+                );
             }
         }
     }

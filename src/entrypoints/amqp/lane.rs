@@ -72,7 +72,9 @@ impl<S: Store> Lane<S> {
 
     fn batch_limit(&self, batch: &[Work]) -> usize {
         match batch.last() {
-            Some(work) if work.delivery.redelivered => REDELIVERED_BATCH_MAX.min(self.settings.batch_max),
+            Some(work) if work.delivery.redelivered => {
+                REDELIVERED_BATCH_MAX.min(self.settings.batch_max)
+            }
             _ => self.settings.batch_max,
         }
     }
@@ -135,14 +137,18 @@ impl<S: Store> Lane<S> {
         let failed = letters::failed_attempts(&delivery.properties);
         match settle(outcome, failed, self.settings.max_attempts) {
             settlement::Settlement::Ack => Vec::new(),
-            settlement::Settlement::Retry { attempt } => vec![letters::retry(delivery, *kind, attempt)],
+            settlement::Settlement::Retry { attempt } => {
+                vec![letters::retry(delivery, *kind, attempt)]
+            }
             settlement::Settlement::DeadLetter { reason, attempts } => {
                 let now = self.clock.now();
                 let properties = &delivery.properties;
-                let correlation = properties.correlation_id.clone().or_else(|| properties.message_id.clone());
+                let correlation =
+                    properties.correlation_id.clone().or_else(|| properties.message_id.clone());
                 let queue = properties.reply_to.clone().filter(|queue| !queue.is_empty());
                 let outcome = Outcome::DeadLetter(reason.clone());
-                let reply = queue.and_then(|queue| Publication::reply_to(queue, &outcome, correlation, now));
+                let reply = queue
+                    .and_then(|queue| Publication::reply_to(queue, &outcome, correlation, now));
                 let mut copies = vec![letters::dead_letter(delivery, &reason, attempts, now)];
                 copies.extend(reply);
                 copies

@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::CommandKind;
 use crate::service_layer::wire::format_moment;
-use crate::service_layer::{DeadLetter, Delivery, HeaderValue, Headers, Properties, Publication, Target};
+use crate::service_layer::{
+    DeadLetter, Delivery, HeaderValue, Headers, Properties, Publication, Target,
+};
 
 const ATTEMPTS: &str = "order-worker-attempts";
 const ORIGINAL_EXCHANGE: &str = "x-original-exchange";
@@ -51,7 +53,9 @@ pub fn dead_letter(
         (ATTEMPTS, i64::from(attempts).into()),
         ("x-exception-message", shortened(&format!("{}: {detail}", reason.code.slug())).into()),
     ];
-    properties.headers.extend(headers.map(|(name, value): (_, HeaderValue)| (name.to_owned(), value)));
+    properties
+        .headers
+        .extend(headers.map(|(name, value): (_, HeaderValue)| (name.to_owned(), value)));
     original.note_in(&mut properties.headers);
     let target = Target::DeadLetters { routing_key: original.routing_key };
     Publication { target, properties, body: delivery.body }
@@ -66,7 +70,8 @@ struct Original {
 impl Original {
     fn of(delivery: &Delivery) -> Self {
         let headers = &delivery.properties.headers;
-        let noted = |name: &str| headers.get(name).and_then(HeaderValue::as_text).map(str::to_owned);
+        let noted =
+            |name: &str| headers.get(name).and_then(HeaderValue::as_text).map(str::to_owned);
         // An AMQP routing key has at most 255 bytes; a longer text in the header is a forgery.
         let noted_key = noted(ORIGINAL_ROUTING_KEY).filter(|key| key.len() <= 255);
         match (failed_attempts(&delivery.properties), noted_key) {
@@ -90,7 +95,9 @@ impl Original {
 /// expiration, priority, a user id that is not ours) is only noted, so that nothing is lost.
 fn forwarded(mut properties: Properties) -> Properties {
     let mut noted: Vec<(&str, HeaderValue)> = Vec::new();
-    for (name, noted_as) in [("CC", "order-worker-original-cc"), ("BCC", "order-worker-original-bcc")] {
+    for (name, noted_as) in
+        [("CC", "order-worker-original-cc"), ("BCC", "order-worker-original-bcc")]
+    {
         noted.extend(properties.headers.remove(name).map(|value| (noted_as, value)));
     }
     let user_id = properties.user_id.take().map(HeaderValue::Text);
@@ -128,7 +135,10 @@ mod tests {
             exchange: "orders.commands".to_owned(),
             routing_key: "order.place".to_owned(),
             properties: Properties {
-                headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                headers: headers
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
                 ..Properties::default()
             },
             body: b"{".to_vec(),
@@ -172,7 +182,10 @@ mod tests {
 
         let names: Vec<&str> = properties.headers.keys().map(String::as_str).collect();
         assert!(!names.iter().any(|name| ["CC", "x-death", "x-delivery-count"].contains(name)));
-        assert_eq!((properties.expiration, properties.priority, properties.user_id), (None, None, None));
+        assert_eq!(
+            (properties.expiration, properties.priority, properties.user_id),
+            (None, None, None)
+        );
         assert_eq!(properties.headers["order-worker-original-priority"], 9.into());
         assert_eq!(properties.headers["order-worker-original-expiration"], "60000".into());
         assert_eq!(properties.headers["order-worker-original-user-id"], "shop".into());
@@ -189,7 +202,10 @@ mod tests {
 
         assert_eq!(back.properties.kind.as_deref(), Some("PlaceOrder"));
         assert_eq!(failed_attempts(&back.properties), 1);
-        assert_eq!(dead(back).target, Target::DeadLetters { routing_key: "order.place".to_owned() });
+        assert_eq!(
+            dead(back).target,
+            Target::DeadLetters { routing_key: "order.place".to_owned() }
+        );
     }
 
     #[test]

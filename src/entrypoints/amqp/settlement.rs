@@ -20,7 +20,9 @@ pub fn settle(outcome: &Outcome, failed: u32, max_attempts: u32) -> Settlement {
     let attempts = failed.saturating_add(1);
     match outcome {
         Outcome::Accepted(_) | Outcome::Duplicate(_) | Outcome::Rejected(..) => Settlement::Ack,
-        Outcome::RetryLater(_) if attempts < max_attempts => Settlement::Retry { attempt: attempts },
+        Outcome::RetryLater(_) if attempts < max_attempts => {
+            Settlement::Retry { attempt: attempts }
+        }
         Outcome::RetryLater(reason) => {
             Settlement::DeadLetter { reason: reason.clone().into(), attempts }
         }
@@ -53,7 +55,8 @@ mod tests {
 
     #[test]
     fn a_missing_order_is_retried_three_times_of_four_attempts() {
-        let settlements: Vec<_> = (0..4).map(|failed| settle(&order_not_found(), failed, 4)).collect();
+        let settlements: Vec<_> =
+            (0..4).map(|failed| settle(&order_not_found(), failed, 4)).collect();
 
         assert_eq!(settlements[0], Settlement::Retry { attempt: 1 });
         assert_eq!(settlements[2], Settlement::Retry { attempt: 3 });

@@ -123,7 +123,9 @@ async fn fresh_database(settings: &mut Settings) -> Result<Database, CommandFail
     if let DatabaseUrl::Sqlite(_) = settings.database()? {
         for suffix in ["", "-wal", "-shm"] {
             match std::fs::remove_file(format!("{FILE}{suffix}")) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
                 Ok(()) | Err(_) => {}
             }
         }
@@ -141,7 +143,8 @@ impl Show {
     /// Feeds the commands one after the other, so that each outcome stands behind its command.
     async fn tell(&mut self, database: &Database) -> Result<(), CommandFailed> {
         for line in COMMANDS.lines() {
-            let command = parse_line(line).map_err(|error| CommandFailed::Told(format!("the line {error}")))?;
+            let command = parse_line(line)
+                .map_err(|error| CommandFailed::Told(format!("the line {error}")))?;
             self.counts.fed += 1;
             submit(&self.broker, command).await?;
             self.show_until_outcome().await?;
@@ -149,7 +152,9 @@ impl Show {
         let orders = database.orders(&OrderQuery::All, u32::MAX).await?;
         let changes: i32 = orders.iter().map(crate::domain::Order::version).sum();
         let changes = usize::try_from(changes).unwrap_or_default();
-        while (self.counts.status_changes, self.counts.rejections) != (changes, self.counts.rejected) {
+        while (self.counts.status_changes, self.counts.rejections)
+            != (changes, self.counts.rejected)
+        {
             let event = self.events.next().await?;
             self.show_event(&event)?;
         }
@@ -180,15 +185,17 @@ impl Show {
         let (count, why) = match &report.outcome {
             Outcome::Accepted(_) => (&mut self.counts.accepted, String::new()),
             Outcome::Duplicate(_) => (&mut self.counts.duplicates, String::new()),
-            Outcome::Rejected(_, refusal) => (&mut self.counts.rejected, format!("{}: {refusal}", refusal.code())),
+            Outcome::Rejected(_, refusal) => {
+                (&mut self.counts.rejected, format!("{}: {refusal}", refusal.code()))
+            }
             Outcome::DeadLetter(dead) => (&mut self.counts.dead_letters, dead.to_string()),
             Outcome::RetryLater(reason) => return Err(CommandFailed::Told(reason.to_string())),
         };
         *count += 1;
         let order_id = match &report.outcome {
-            Outcome::Accepted(order) | Outcome::Rejected(order, _) | Outcome::Duplicate(Some(order)) => {
-                Some(order.order_id.as_str())
-            }
+            Outcome::Accepted(order)
+            | Outcome::Rejected(order, _)
+            | Outcome::Duplicate(Some(order)) => Some(order.order_id.as_str()),
             Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => None,
         };
         let command = report.kind.map(CommandKind::name);
@@ -201,7 +208,11 @@ impl Show {
             return print_line(&line.to_string());
         }
         let (command, order) = (command.unwrap_or("(unknown)"), order_id.unwrap_or("-"));
-        print_line(&format!("→ {command:<14} order {:<6} {outcome:<14} {}", printable(order), printable(&why)))
+        print_line(&format!(
+            "→ {command:<14} order {:<6} {outcome:<14} {}",
+            printable(order),
+            printable(&why)
+        ))
     }
 
     fn show_event(&mut self, body: &[u8]) -> Result<(), CommandFailed> {
@@ -217,12 +228,27 @@ impl Show {
     }
 
     /// The counts, and whether each agrees with what it must be equal to.
-    fn sum_up(&self, orders: usize, changes: usize, in_dead_letters: usize) -> Result<(), CommandFailed> {
+    fn sum_up(
+        &self,
+        orders: usize,
+        changes: usize,
+        in_dead_letters: usize,
+    ) -> Result<(), CommandFailed> {
         let counts = &self.counts;
         let outcomes = counts.accepted + counts.duplicates + counts.rejected + counts.dead_letters;
         let sums = [
-            ("commands fed", counts.fed, "accepted + duplicates + rejected + dead letters", outcomes),
-            ("events OrderStatusChanged", counts.status_changes, "changes in the database", changes),
+            (
+                "commands fed",
+                counts.fed,
+                "accepted + duplicates + rejected + dead letters",
+                outcomes,
+            ),
+            (
+                "events OrderStatusChanged",
+                counts.status_changes,
+                "changes in the database",
+                changes,
+            ),
             ("events OrderCommandRejected", counts.rejections, "rejected", counts.rejected),
             ("messages in the dead letters", in_dead_letters, "dead letters", counts.dead_letters),
         ];
@@ -235,7 +261,11 @@ impl Show {
         } else {
             print_line(&format!(
                 "\n{} fed = {} accepted + {} duplicates + {} rejected + {} dead letters; {orders} orders\n",
-                counts.fed, counts.accepted, counts.duplicates, counts.rejected, counts.dead_letters,
+                counts.fed,
+                counts.accepted,
+                counts.duplicates,
+                counts.rejected,
+                counts.dead_letters,
             ))?;
             let mut table = table(["what", "number", "must be equal to", "number"]);
             for (what, number, other, other_number) in sums {
@@ -255,9 +285,11 @@ async fn submit(broker: &Broker, command: Submitted) -> Result<(), CommandFailed
         Broker::InProcess(broker) => broker.submit(command),
         Broker::RabbitMq(rabbitmq) => {
             let Submitted { routing_key, properties, body } = command;
-            let publication = Publication { target: Target::Commands { routing_key }, properties, body };
+            let publication =
+                Publication { target: Target::Commands { routing_key }, properties, body };
             let published = rabbitmq.publisher().publish(&[publication]).await;
-            let confirmations = published.map_err(|error| CommandFailed::Told(error.to_string()))?;
+            let confirmations =
+                published.map_err(|error| CommandFailed::Told(error.to_string()))?;
             if confirmations != [Confirmation::Confirmed] {
                 return Err(CommandFailed::Told("the broker did not take a command".to_owned()));
             }
@@ -290,7 +322,9 @@ impl Events {
         };
         let out_of_patience = |_| {
             let seconds = PATIENCE.as_secs();
-            CommandFailed::Told(format!("nothing happened for {seconds} s; some events are missing"))
+            CommandFailed::Told(format!(
+                "nothing happened for {seconds} s; some events are missing"
+            ))
         };
         timeout(PATIENCE, next).await.map_err(out_of_patience)?
     }

@@ -61,14 +61,16 @@ pub fn parse_line(line: &str) -> Result<Submitted, InvalidLine> {
 
 fn from_envelope(line: &str) -> Result<Submitted, InvalidLine> {
     let not_an_envelope = |error: String| InvalidLine::NotAnEnvelope(error);
-    let envelope: Envelope = serde_json::from_str(line).map_err(|error| not_an_envelope(error.to_string()))?;
+    let envelope: Envelope =
+        serde_json::from_str(line).map_err(|error| not_an_envelope(error.to_string()))?;
     let body = match (envelope.body, envelope.body_text) {
         (Some(body), None) => body.get().as_bytes().to_vec(),
         (None, Some(text)) => text.into_bytes(),
         _ => return Err(not_an_envelope("it has both body and body_text".to_owned())),
     };
     let by_kind = || envelope.kind.as_deref().and_then(routing_key_of);
-    let routing_key = envelope.routing_key.clone().or_else(by_kind).ok_or(InvalidLine::NoCommand)?;
+    let routing_key =
+        envelope.routing_key.clone().or_else(by_kind).ok_or(InvalidLine::NoCommand)?;
     for (name, value) in [
         ("routing_key", Some(&routing_key)),
         ("type", envelope.kind.as_ref()),
@@ -116,7 +118,8 @@ fn header(value: Value) -> HeaderValue {
         Value::String(text) => HeaderValue::Text(text),
         Value::Array(values) => HeaderValue::List(values.into_iter().map(header).collect()),
         Value::Object(fields) => {
-            let table: Headers = fields.into_iter().map(|(name, value)| (name, header(value))).collect();
+            let table: Headers =
+                fields.into_iter().map(|(name, value)| (name, header(value))).collect();
             HeaderValue::Table(table)
         }
     }
@@ -138,7 +141,10 @@ mod tests {
 
     #[test]
     fn the_body_in_an_envelope_is_sent_as_it_stands() {
-        let command = parse_line(r#"{"routing_key": "order.place", "message_id": "m-1", "body": {"a":  1.50}}"#).unwrap();
+        let command = parse_line(
+            r#"{"routing_key": "order.place", "message_id": "m-1", "body": {"a":  1.50}}"#,
+        )
+        .unwrap();
 
         assert_eq!(command.body, br#"{"a":  1.50}"#);
         assert_eq!(command.routing_key, "order.place");
@@ -165,13 +171,19 @@ mod tests {
             ("[1]", "is not a JSON object"),
             (r#"{"order_id": 1}"#, "names no command"),
             (r#"{"body": {}}"#, "names no command"),
-            (r#"{"body": {}, "body_text": "", "type": "SetStatus"}"#, "has both body and body_text"),
+            (
+                r#"{"body": {}, "body_text": "", "type": "SetStatus"}"#,
+                "has both body and body_text",
+            ),
             (r#"{"body": {}, "type": "SetStatus", "colour": 1}"#, "unknown field `colour`"),
         ] {
             let error = parse_line(line).unwrap_err().to_string();
             assert!(error.contains(wanted), "{line}: {error}");
         }
-        let long = format!(r#"{{"body": {{}}, "type": "SetStatus", "message_id": "{}"}}"#, "x".repeat(256));
+        let long = format!(
+            r#"{{"body": {{}}, "type": "SetStatus", "message_id": "{}"}}"#,
+            "x".repeat(256)
+        );
         assert_eq!(parse_line(&long).unwrap_err(), InvalidLine::TooLong("message_id"));
     }
 }

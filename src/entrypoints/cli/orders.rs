@@ -9,7 +9,9 @@ use super::show::{print_json, print_line, printable, table};
 use crate::bootstrap::Database;
 use crate::config::Settings;
 use crate::domain::{Money, Order, OrderId, Status};
-use crate::service_layer::wire::{CustomerBody, ItemBody, format_moment, microseconds, two_decimals};
+use crate::service_layer::wire::{
+    CustomerBody, ItemBody, format_moment, microseconds, two_decimals,
+};
 use crate::service_layer::{HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery};
 
 #[derive(Debug, Subcommand)]
@@ -103,7 +105,8 @@ impl List {
         if self.json {
             return print_json(&orders.iter().map(OrderBody::from).collect::<Vec<_>>());
         }
-        let mut table = table(["order", "status", "customer", "name", "items", "total", "created", "version"]);
+        let mut table =
+            table(["order", "status", "customer", "name", "items", "total", "created", "version"]);
         for order in &orders {
             table.add_row([
                 printable(order.order_id().as_str()),
@@ -117,7 +120,8 @@ impl List {
             ]);
         }
         print_line(&table.to_string())?;
-        let more = if orders.len() == self.limit as usize { " (there may be more: --limit)" } else { "" };
+        let more =
+            if orders.len() == self.limit as usize { " (there may be more: --limit)" } else { "" };
         print_line(&format!("{} orders{more}", orders.len()))
     }
 
@@ -144,7 +148,10 @@ impl Show {
             .map_err(|error| InvalidQuery { argument: "order_id", problem: error.to_string() })?;
         let found = ready(settings).await?.order(&order_id).await?;
         let Some(OrderHistory { order, history }) = found else {
-            return Err(CommandFailed::Told(format!("there is no order {}", printable(&self.order_id))));
+            return Err(CommandFailed::Told(format!(
+                "there is no order {}",
+                printable(&self.order_id)
+            )));
         };
         if self.json {
             let history = Some(history.iter().map(ChangeBody::from).collect());

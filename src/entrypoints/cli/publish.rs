@@ -90,14 +90,24 @@ impl Publish {
 }
 
 fn open(path: &Path) -> Result<(Box<dyn BufRead>, ProgressBar), CommandFailed> {
-    let described = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let described =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let bar = |bytes: u64| {
         let style = "{bar:30} {bytes}/{total_bytes} {msg} {elapsed}, {eta} left";
-        let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
-        if io::stderr().is_terminal() { ProgressBar::new(bytes).with_style(style) } else { ProgressBar::hidden() }
+        let style =
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+        if io::stderr().is_terminal() {
+            ProgressBar::new(bytes).with_style(style)
+        } else {
+            ProgressBar::hidden()
+        }
     };
     if path == Path::new("-") {
-        let spinner = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let spinner = if io::stderr().is_terminal() {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::hidden()
+        };
         return Ok((Box::new(BufReader::new(io::stdin())), spinner));
     }
     let file = File::open(path).map_err(described)?;
@@ -129,7 +139,8 @@ fn read_window(
         match parse_line(&text) {
             Ok(command) => {
                 let target = Target::Commands { routing_key: command.routing_key };
-                let publication = Publication { target, properties: command.properties, body: command.body };
+                let publication =
+                    Publication { target, properties: command.properties, body: command.body };
                 window.publications.push(publication);
                 window.lines.push(*number);
             }
@@ -151,7 +162,8 @@ async fn publish(
         Ok(confirmations) => confirmations,
         Err(error) => {
             counts.unknown += window.lines.len();
-            let (first, last) = (window.lines.first().unwrap_or(&0), window.lines.last().unwrap_or(&0));
+            let (first, last) =
+                (window.lines.first().unwrap_or(&0), window.lines.last().unwrap_or(&0));
             return Err(CommandFailed::Told(format!(
                 "{error}; lines {first} to {last} may have been published or not, later ones were not"
             )));
@@ -162,7 +174,9 @@ async fn publish(
             Confirmation::Confirmed => counts.confirmed += 1,
             Confirmation::Unroutable => {
                 counts.unroutable += 1;
-                eprintln!("line {line} is unroutable: no queue takes commands with this routing key");
+                eprintln!(
+                    "line {line} is unroutable: no queue takes commands with this routing key"
+                );
             }
             Confirmation::Refused => {
                 counts.refused += 1;

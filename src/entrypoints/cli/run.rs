@@ -95,9 +95,12 @@ fn tell_what_is_used(settings: &Settings) -> Result<(), CommandFailed> {
              \"email\": \"ada@example.com\"}, \"items\": [{\"product_id\": 1, \"name\": \"Chess\", \"quantity\": 1, \
              \"price_per_unit\": \"12.50\"}]}\nor see it all at work: order-worker demo"
         }
-        Input::Nothing => "there is nothing to read: pipe commands in, one JSON object a line, or set AMQP_URL",
+        Input::Nothing => {
+            "there is nothing to read: pipe commands in, one JSON object a line, or set AMQP_URL"
+        }
     };
-    let orders = if database.expose() == DEFAULT_DATABASE_URL { "order-worker.db" } else { "the database" };
+    let orders =
+        if database.expose() == DEFAULT_DATABASE_URL { "order-worker.db" } else { "the database" };
     eprintln!(
         "No AMQP_URL is set: commands and events stay within this process, orders go to {orders}.\n{hint}"
     );

@@ -14,7 +14,8 @@ const KILLED: i32 = 128 + 15;
 /// # Errors
 /// When the process may not listen to signals.
 pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(async move {

@@ -71,6 +71,9 @@ fn report(findings: &[Finding], json: bool) -> Result<(), CommandFailed> {
     }
     match findings.iter().filter(|finding| finding.verdict != Verdict::Good).count() {
         0 => Ok(()),
-        wrong => Err(CommandFailed::Told(format!("{wrong} of {} are not as they should be", findings.len()))),
+        wrong => Err(CommandFailed::Told(format!(
+            "{wrong} of {} are not as they should be",
+            findings.len()
+        ))),
     }
 }

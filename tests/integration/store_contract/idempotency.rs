@@ -12,13 +12,8 @@ pub async fn the_same_message_id_twice_is_a_duplicate<D: TestDatabase>(database:
 
     let outcomes = outcomes(database, &[next_status("14").with_id("m")]).await;
 
-    let [Outcome::Duplicate(Some(state))] = &outcomes[..] else {
-        panic!("{outcomes:?}")
-    };
-    assert_eq!(
-        (state.order_id.as_str(), state.status),
-        ("14", Status::Processing)
-    );
+    let [Outcome::Duplicate(Some(state))] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!((state.order_id.as_str(), state.status), ("14", Status::Processing));
     assert_eq!(order(database, "14").await.version(), 2);
 }
 
@@ -28,11 +23,7 @@ pub async fn five_copies_in_one_batch_have_one_effect<D: TestDatabase>(database:
     let outcomes = outcomes(database, &copies).await;
 
     assert_eq!(words(&outcomes)[..2], ["accepted", "duplicate"]);
-    let orders = database
-        .queries()
-        .orders(&OrderQuery::All, 10)
-        .await
-        .unwrap();
+    let orders = database.queries().orders(&OrderQuery::All, 10).await.unwrap();
     assert_eq!((outcomes.len(), orders.len()), (5, 1));
 }
 
@@ -52,10 +43,8 @@ pub async fn two_units_of_work_with_the_same_message_have_one_effect<D: TestData
     let (mut one_bus, mut other_bus) = (bus_on(database), bus_on(database));
 
     let message = [next_status("14").with_id("m")];
-    let (one, other) = tokio::join!(
-        one_bus.handle_batch(&message),
-        other_bus.handle_batch(&message)
-    );
+    let (one, other) =
+        tokio::join!(one_bus.handle_batch(&message), other_bus.handle_batch(&message));
 
     let mut words = words(&[one.outcomes, other.outcomes].concat());
     words.sort_unstable();
@@ -79,9 +68,7 @@ pub async fn placing_the_same_order_again_is_a_duplicate<D: TestDatabase>(databa
 
     let outcomes = outcomes(database, &[place("14")]).await;
 
-    let [Outcome::Duplicate(Some(state))] = &outcomes[..] else {
-        panic!("{outcomes:?}")
-    };
+    let [Outcome::Duplicate(Some(state))] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert_eq!(state.status, Status::Processing);
     assert_eq!(order(database, "14").await.version(), 2);
 }
@@ -97,20 +84,11 @@ pub async fn placing_another_order_under_a_known_id_is_a_reuse<D: TestDatabase>(
 
 pub async fn a_refused_message_keeps_its_code<D: TestDatabase>(database: &D) {
     let completed = set_status("14", Status::Completed);
-    let outcomes = outcomes(
-        database,
-        &[place("14"), completed, cancel("14").with_id("m")],
-    )
-    .await;
+    let outcomes = outcomes(database, &[place("14"), completed, cancel("14").with_id("m")]).await;
     assert_eq!(words(&outcomes), ["accepted", "accepted", "rejected"]);
 
     let message_id = "m".to_owned().try_into().unwrap();
-    let handled = database
-        .queries()
-        .message(&message_id)
-        .await
-        .unwrap()
-        .unwrap();
+    let handled = database.queries().message(&message_id).await.unwrap().unwrap();
 
     assert_eq!(handled.outcome.word(), "rejected");
     assert_eq!(handled.outcome.code(), Some("OrderCannotBeCancelled"));

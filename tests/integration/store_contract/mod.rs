@@ -62,10 +62,7 @@ pub async fn find<D: TestDatabase>(database: &D, order_id: &str) -> Option<Order
 
 /// An order that must be there.
 pub async fn order<D: TestDatabase>(database: &D, order_id: &str) -> Order {
-    find(database, order_id)
-        .await
-        .expect("the order exists")
-        .order
+    find(database, order_id).await.expect("the order exists").order
 }
 
 pub fn words(outcomes: &[Outcome]) -> Vec<&'static str> {

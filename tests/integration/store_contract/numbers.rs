@@ -2,44 +2,34 @@
 
 use std::collections::HashSet;
 
-use order_worker::service_layer::{Message, Outcome};
+use order_worker::service_layer::{FIRST_NUMBER, Message, Outcome};
 
 use super::{TestDatabase, bus_on, outcomes, words};
 use crate::support::messages::{place, place_without_id};
 
 pub async fn assigned_numbers_never_collide_with_given_ones<D: TestDatabase>(database: &D) {
-    outcomes(database, &[place("1"), place("3")]).await;
-    let batch = [
-        place_without_id(),
-        place("2"),
-        place_without_id(),
-        place("5"),
-        place("Ω"),
-    ];
+    let [first, second, third, fifth] = [0, 1, 2, 4].map(|n| (FIRST_NUMBER + n).to_string());
+    outcomes(database, &[place(&first), place(&third)]).await;
+    let batch = [place_without_id(), place(&second), place_without_id(), place(&fifth), place("Ω")];
 
     let outcomes = outcomes(database, &batch).await;
 
     assert_eq!(words(&outcomes), ["accepted"; 5]);
     let names = names(&outcomes);
-    assert!(
-        ["1", "3"].iter().all(|taken| !names.contains(*taken)),
-        "{names:?}"
-    );
+    assert!([first, third].iter().all(|taken| !names.contains(taken)), "{names:?}");
     assert_eq!(names.len(), 5, "{names:?}");
 }
 
 pub async fn a_long_run_of_taken_numbers_is_passed<D: TestDatabase>(database: &D) {
-    let taken: Vec<Message> = (1..=200).map(|number| place(&number.to_string())).collect();
+    let taken: Vec<Message> =
+        (FIRST_NUMBER..FIRST_NUMBER + 200).map(|number| place(&number.to_string())).collect();
     outcomes(database, &taken).await;
 
     let outcomes = outcomes(database, &vec![place_without_id(); 5]).await;
 
-    let numbers: Vec<u64> = names(&outcomes)
-        .iter()
-        .map(|name| name.parse().unwrap())
-        .collect();
+    let numbers: Vec<u64> = names(&outcomes).iter().map(|name| name.parse().unwrap()).collect();
     assert!(
-        numbers.len() == 5 && numbers.iter().all(|number| *number > 200),
+        numbers.len() == 5 && numbers.iter().all(|number| *number >= u64::from(FIRST_NUMBER) + 200),
         "{numbers:?}"
     );
 }

@@ -10,42 +10,26 @@ use crate::support::messages::{With, cancel, next_status, place, set_status};
 
 pub async fn the_outbox_holds_just_what_the_commit_left<D: TestDatabase>(database: &D) {
     let completed = set_status("14", Status::Completed);
-    let messages = [
-        place("14").with_id("m").answered_to("answers"),
-        completed,
-        cancel("14"),
-        cancel("15"),
-    ];
+    let messages =
+        [place("14").with_id("m").answered_to("answers"), completed, cancel("14"), cancel("15")];
 
     let mut outgoing = handle(database, &messages).await.outgoing;
 
-    let routing_keys: Vec<&str> = outgoing
-        .iter()
-        .map(|out| out.routing_key.as_str())
-        .collect();
+    let routing_keys: Vec<&str> = outgoing.iter().map(|out| out.routing_key.as_str()).collect();
     let events = ["order.status.received", "answers", "order.status.completed"];
-    assert_eq!(
-        routing_keys,
-        [&events[..], &["order.rejected.cancel"]].concat()
-    );
+    assert_eq!(routing_keys, [&events[..], &["order.rejected.cancel"]].concat());
     outgoing.sort_by(|one, other| one.key.cmp(&other.key));
     assert_eq!(waiting(database).await, outgoing);
 }
 
 pub async fn removing_what_was_published_empties_the_outbox<D: TestDatabase>(database: &D) {
-    let outgoing = handle(database, &[place("14"), place("15"), next_status("14")])
-        .await
-        .outgoing;
+    let outgoing = handle(database, &[place("14"), place("15"), next_status("14")]).await.outgoing;
     let published = keys(&outgoing);
 
     database.store().remove_published(&published).await.unwrap();
 
     assert_eq!(waiting(database).await, []);
-    database
-        .store()
-        .remove_published(&published)
-        .await
-        .expect("gone already is no error");
+    database.store().remove_published(&published).await.expect("gone already is no error");
 }
 
 pub async fn what_was_published_leaves_with_the_next_commit<D: TestDatabase>(database: &D) {
@@ -55,54 +39,28 @@ pub async fn what_was_published_leaves_with_the_next_commit<D: TestDatabase>(dat
 
     let second = bus.handle_batch(&[next_status("14")]).await.outgoing;
 
-    assert_eq!(
-        versions(&second),
-        [2],
-        "what was published is not to be published again"
-    );
+    assert_eq!(versions(&second), [2], "what was published is not to be published again");
     assert_eq!(waiting(database).await, second);
 }
 
 pub async fn a_commit_returns_earlier_messages_of_its_orders<D: TestDatabase>(database: &D) {
-    let earlier = handle(database, &[place("14"), next_status("14"), place("15")])
-        .await
-        .outgoing;
+    let earlier = handle(database, &[place("14"), next_status("14"), place("15")]).await.outgoing;
 
     let outgoing = handle(database, &[next_status("14")]).await.outgoing;
 
     assert_eq!(versions(&outgoing), [1, 2, 3]);
     assert_eq!(outgoing[..2], earlier[..2]);
-    assert!(
-        outgoing
-            .iter()
-            .all(|message| message.key.order_id.as_str() == "14")
-    );
+    assert!(outgoing.iter().all(|message| message.key.order_id.as_str() == "14"));
 }
 
 pub async fn the_relay_reads_in_the_order_of_keys<D: TestDatabase>(database: &D) {
-    handle(
-        database,
-        &[
-            place("b"),
-            place("ä"),
-            place("A"),
-            place("a"),
-            next_status("a"),
-        ],
-    )
-    .await;
+    handle(database, &[place("b"), place("ä"), place("A"), place("a"), next_status("a")]).await;
     let mut relay = relay_on(database).await;
 
     let all = relay.waiting(Duration::ZERO, None, 10).await.unwrap();
-    let page = relay
-        .waiting(Duration::ZERO, Some(&all[1].key), 2)
-        .await
-        .unwrap();
+    let page = relay.waiting(Duration::ZERO, Some(&all[1].key), 2).await.unwrap();
 
-    let ids: Vec<&str> = all
-        .iter()
-        .map(|outgoing| outgoing.key.order_id.as_str())
-        .collect();
+    let ids: Vec<&str> = all.iter().map(|outgoing| outgoing.key.order_id.as_str()).collect();
     assert_eq!(ids, ["A", "a", "a", "b", "ä"]);
     assert_eq!(versions(&all), [1, 1, 2, 1, 1]);
     assert_eq!(page, all[2..4]);
@@ -112,16 +70,10 @@ pub async fn the_relay_leaves_young_messages_alone<D: TestDatabase>(database: &D
     handle(database, &[place("14")]).await;
     let mut relay = relay_on(database).await;
 
-    let old = relay
-        .waiting(Duration::from_hours(1), None, 10)
-        .await
-        .unwrap();
+    let old = relay.waiting(Duration::from_hours(1), None, 10).await.unwrap();
 
     assert_eq!(old, []);
-    assert_eq!(
-        relay.waiting(Duration::ZERO, None, 10).await.unwrap().len(),
-        1
-    );
+    assert_eq!(relay.waiting(Duration::ZERO, None, 10).await.unwrap().len(), 1);
 }
 
 pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
@@ -136,11 +88,7 @@ pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
 }
 
 async fn waiting<D: TestDatabase>(database: &D) -> Vec<Outgoing> {
-    relay_on(database)
-        .await
-        .waiting(Duration::ZERO, None, 1_000)
-        .await
-        .unwrap()
+    relay_on(database).await.waiting(Duration::ZERO, None, 1_000).await.unwrap()
 }
 
 /// The one relay. A server may need a moment to see that the last one has gone.

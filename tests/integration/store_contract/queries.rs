@@ -69,40 +69,24 @@ pub async fn a_period_without_orders_is_empty<D: TestDatabase>(database: &D) {
 pub async fn a_limit_keeps_the_newest<D: TestDatabase>(database: &D) {
     stock(database).await;
 
-    let newest = database
-        .queries()
-        .orders(&OrderQuery::All, 2)
-        .await
-        .unwrap();
+    let newest = database.queries().orders(&OrderQuery::All, 2).await.unwrap();
 
-    let ids: Vec<&str> = newest
-        .iter()
-        .map(|order| order.order_id().as_str())
-        .collect();
+    let ids: Vec<&str> = newest.iter().map(|order| order.order_id().as_str()).collect();
     assert_eq!(ids, ["6", "5"]);
 }
 
 pub async fn orders_of_one_moment_come_by_order_id<D: TestDatabase>(database: &D) {
-    handle_each(
-        database,
-        [&[place("b"), place("B"), place("10"), place("9"), place("a")][..]],
-    )
-    .await;
+    handle_each(database, [&[place("b"), place("B"), place("10"), place("9"), place("a")][..]])
+        .await;
 
-    assert_eq!(
-        ids(database, &OrderQuery::All).await,
-        ["10", "9", "B", "a", "b"]
-    );
+    assert_eq!(ids(database, &OrderQuery::All).await, ["10", "9", "B", "a", "b"]);
 }
 
 pub async fn what_is_not_there_is_not_found<D: TestDatabase>(database: &D) {
     stock(database).await;
 
     let nobody = OrderQuery::OfCustomer(OrderQuery::customer("' or 1=1 --").unwrap());
-    let message = database
-        .queries()
-        .message(&MessageId::new("unknown").unwrap())
-        .await;
+    let message = database.queries().message(&MessageId::new("unknown").unwrap()).await;
 
     assert_eq!(ids(database, &nobody).await, [""; 0]);
     assert_eq!(find(database, "unknown").await, None);
@@ -112,11 +96,8 @@ pub async fn what_is_not_there_is_not_found<D: TestDatabase>(database: &D) {
 /// Places orders 1 to 5 for Ada and 6 for Bob, one second apart, and moves some of them on.
 async fn stock<D: TestDatabase>(database: &D) {
     let placed = ["1", "2", "3", "4", "5"].map(|order_id| place(order_id).of_customer("Ada"));
-    let moved = [
-        set_status("2", Status::Shipping),
-        set_status("3", Status::Completed),
-        cancel("4"),
-    ];
+    let moved =
+        [set_status("2", Status::Shipping), set_status("3", Status::Completed), cancel("4")];
     let bobs = [place("6").of_customer("Bob")];
     let messages = [&placed[..], &bobs, &moved].concat();
     handle_each(database, messages.chunks(1)).await;
@@ -135,8 +116,5 @@ async fn handle_each<'a, D: TestDatabase>(
 
 async fn ids<D: TestDatabase>(database: &D, query: &OrderQuery) -> Vec<String> {
     let orders = database.queries().orders(query, 100).await.unwrap();
-    orders
-        .iter()
-        .map(|order| order.order_id().to_string())
-        .collect()
+    orders.iter().map(|order| order.order_id().to_string()).collect()
 }

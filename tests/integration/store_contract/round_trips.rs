@@ -31,37 +31,19 @@ pub async fn text_round_trips_exactly<D: TestDatabase>(database: &D) {
 
         outcomes(database, std::slice::from_ref(&placed)).await;
 
-        assert!(
-            is_as_placed(&order(database, &order_id).await, &placed),
-            "{text:?}"
-        );
+        assert!(is_as_placed(&order(database, &order_id).await, &placed), "{text:?}");
         // The store finds it equal too.
-        assert_eq!(
-            words(&outcomes(database, &[placed]).await),
-            ["duplicate"],
-            "{text:?}"
-        );
+        assert_eq!(words(&outcomes(database, &[placed]).await), ["duplicate"], "{text:?}");
     }
 }
 
 pub async fn money_round_trips_exactly<D: TestDatabase>(database: &D) {
-    for amount in [
-        "0",
-        "0.01",
-        "0.1",
-        "0.29",
-        "1.15",
-        "4503599627.37",
-        "9999999999.99",
-    ] {
+    for amount in ["0", "0.01", "0.1", "0.29", "1.15", "4503599627.37", "9999999999.99"] {
         let placed = place(amount).with_total(amount).with_price(amount);
 
         outcomes(database, std::slice::from_ref(&placed)).await;
 
-        assert!(
-            is_as_placed(&order(database, amount).await, &placed),
-            "{amount}"
-        );
+        assert!(is_as_placed(&order(database, amount).await, &placed), "{amount}");
     }
 }
 
@@ -71,10 +53,7 @@ pub async fn moments_round_trip_exactly<D: TestDatabase>(database: &D) {
 
     let found = find(database, "14").await.unwrap();
 
-    assert_eq!(
-        found.order.created_at(),
-        moment("2026-11-20T09:30:00.123456Z")
-    );
+    assert_eq!(found.order.created_at(), moment("2026-11-20T09:30:00.123456Z"));
     assert_eq!(found.history[1].at, found.order.last_updated());
 }
 
@@ -88,27 +67,20 @@ pub async fn five_hundred_items_keep_their_order<D: TestDatabase>(database: &D) 
 }
 
 pub async fn the_history_tells_what_caused_each_change<D: TestDatabase>(database: &D) {
-    let cancelled = cancel("14")
-        .because("changed my mind; 'really'")
-        .with_id("m2");
+    let cancelled = cancel("14").because("changed my mind; 'really'").with_id("m2");
     outcomes(database, &[place("14").with_id("m1"), cancelled]).await;
 
     let history = find(database, "14").await.unwrap().history;
 
     let causes = history.iter().map(|entry| {
         let cause = &entry.cause;
-        (
-            cause.command.as_str(),
-            cause.message_id.as_deref(),
-            cause.reason.as_deref(),
-        )
+        (cause.command.as_str(), cause.message_id.as_deref(), cause.reason.as_deref())
     });
     let placed = ("PlaceOrder", Some("m1"), None);
     let cancelled = ("CancelOrder", Some("m2"), Some("changed my mind; 'really'"));
     assert_eq!(causes.collect::<Vec<_>>(), [placed, cancelled]);
-    let statuses = history
-        .iter()
-        .map(|entry| (entry.previous.map(Status::word), entry.status.word()));
+    let statuses =
+        history.iter().map(|entry| (entry.previous.map(Status::word), entry.status.word()));
     assert!(statuses.eq([(None, "received"), (Some("received"), "cancelled")]));
 }
 
@@ -117,25 +89,13 @@ pub async fn a_message_can_be_looked_up<D: TestDatabase>(database: &D) {
     outcomes(database, &[message.clone(), next_status("14")]).await;
 
     let message_id = MessageId::new("'; --").unwrap();
-    let handled = database
-        .queries()
-        .message(&message_id)
-        .await
-        .unwrap()
-        .unwrap();
+    let handled = database.queries().message(&message_id).await.unwrap().unwrap();
 
     let intent = message.intent.unwrap();
-    assert_eq!(
-        (handled.message_id, handled.body_hash),
-        (intent.message_id, intent.body_hash)
-    );
+    assert_eq!((handled.message_id, handled.body_hash), (intent.message_id, intent.body_hash));
     assert_eq!(handled.command, message.command.kind());
     assert_eq!(handled.outcome, HandledOutcome::Accepted);
-    assert_eq!(
-        handled.order.status.name(),
-        "Processing",
-        "the present status"
-    );
+    assert_eq!(handled.order.status.name(), "Processing", "the present status");
     assert_eq!(handled.handled_at, moment("2026-11-20T09:30:00.123456Z"));
 }
 

@@ -26,8 +26,7 @@ pub async fn a_dropped_unit_of_work_leaves_nothing<D: TestDatabase>(database: &D
     let mut store = database.store();
     let needs = Needs::of(&[place("14")]);
     let mut uow = UnitOfWork::begin(&mut store, &needs).await.unwrap();
-    uow.orders
-        .add(Order::place(id("14"), some_order(), moment("2026-11-20T09:30:00Z")).0);
+    uow.orders.add(Order::place(id("14"), some_order(), moment("2026-11-20T09:30:00Z")).0);
 
     drop(uow);
 
@@ -74,17 +73,11 @@ pub async fn a_batch_dropped_midway_takes_effect_once<D: TestDatabase>(database:
 pub async fn a_rehearsal_changes_nothing<D: TestDatabase>(database: &D) {
     let mut bus = bus_on(database);
 
-    let outcomes = bus
-        .rehearse(&[place("14").with_id("m"), next_status("14")])
-        .await
-        .unwrap();
+    let outcomes = bus.rehearse(&[place("14").with_id("m"), next_status("14")]).await.unwrap();
 
     assert_eq!(words(&outcomes), ["accepted", "accepted"]);
     assert_eq!(find(database, "14").await, None);
-    assert_eq!(
-        words(&bus.handle_batch(&[place("14").with_id("m")]).await.outcomes),
-        ["accepted"]
-    );
+    assert_eq!(words(&bus.handle_batch(&[place("14").with_id("m")]).await.outcomes), ["accepted"]);
 }
 
 pub async fn two_units_of_work_on_one_order_both_take_effect<D: TestDatabase>(database: &D) {
@@ -93,10 +86,7 @@ pub async fn two_units_of_work_on_one_order_both_take_effect<D: TestDatabase>(da
     let mut one_bus = bus_with_clock(database, clock.clone());
     let mut other_bus = bus_with_clock(database, clock);
 
-    let (one, other) = (
-        [next_status("14").with_id("m1")],
-        [next_status("14").with_id("m2")],
-    );
+    let (one, other) = ([next_status("14").with_id("m1")], [next_status("14").with_id("m2")]);
     tokio::join!(one_bus.handle_batch(&one), other_bus.handle_batch(&other));
 
     let found = find(database, "14").await.unwrap();
@@ -107,9 +97,7 @@ pub async fn two_units_of_work_on_one_order_both_take_effect<D: TestDatabase>(da
 
 pub async fn one_poison_among_many_is_the_only_one_that_fails<D: TestDatabase>(database: &D) {
     database.poison("order 113").await;
-    let messages: Vec<Message> = (0..200)
-        .map(|number| place(&format!("order {number}")))
-        .collect();
+    let messages: Vec<Message> = (0..200).map(|number| place(&format!("order {number}"))).collect();
 
     let outcomes = outcomes(database, &messages).await;
 
@@ -119,11 +107,7 @@ pub async fn one_poison_among_many_is_the_only_one_that_fails<D: TestDatabase>(d
             other => assert_eq!((number, dead_letter_code(other)), (113, "internal_error")),
         }
     }
-    let orders = database
-        .queries()
-        .orders(&OrderQuery::All, 1_000)
-        .await
-        .unwrap();
+    let orders = database.queries().orders(&OrderQuery::All, 1_000).await.unwrap();
     assert_eq!((outcomes.len(), orders.len()), (200, 199));
 }
 
@@ -135,15 +119,7 @@ pub async fn a_large_batch_commits_whole<D: TestDatabase>(database: &D) {
     outcomes(database, &moved.collect::<Vec<_>>()).await;
 
     let processing = OrderQuery::InStatus(Status::Processing);
-    assert_eq!(
-        database
-            .queries()
-            .orders(&processing, 2_000)
-            .await
-            .unwrap()
-            .len(),
-        1_000
-    );
+    assert_eq!(database.queries().orders(&processing, 2_000).await.unwrap().len(), 1_000);
 }
 
 async fn wait(turns: usize) {

@@ -7,16 +7,8 @@ use super::*;
 #[test]
 fn the_message_id_is_the_property_else_the_field() {
     let cases = [
-        (
-            Some("from-property"),
-            r#""from-field""#,
-            Some("from-property"),
-        ),
-        (
-            Some("from-property"),
-            r#"{"never": "read"}"#,
-            Some("from-property"),
-        ),
+        (Some("from-property"), r#""from-field""#, Some("from-property")),
+        (Some("from-property"), r#"{"never": "read"}"#, Some("from-property")),
         (None, r#""from-field""#, Some("from-field")),
         (Some(""), "42", Some("42")),
         (None, r#""""#, None),
@@ -37,39 +29,23 @@ fn the_message_id_is_the_property_else_the_field() {
 fn a_message_id_that_cannot_be_kept_is_refused() {
     let long = "é".repeat(256);
     for (property, detail) in [
-        (
-            "a\u{0}b",
-            "the property message_id must not contain control characters",
-        ),
-        (
-            &long,
-            "the property message_id must have at most 255 characters, has 256",
-        ),
+        ("a\u{0}b", "the property message_id must not contain control characters"),
+        (&long, "the property message_id must have at most 255 characters, has 256"),
     ] {
-        let properties = Properties {
-            message_id: text(property),
-            ..Properties::default()
-        };
+        let properties = Properties { message_id: text(property), ..Properties::default() };
         let refusal = refusal(with_properties(properties, &an_order()));
         assert_eq!(refusal, (DeadLetterCode::InvalidField, detail.to_owned()));
     }
     let body = r#"{"order_id": 7, "message_id": 1.5}"#;
     let detail = "message_id must be text or an integer".to_owned();
-    assert_eq!(
-        refusal(decoded("order.cancel", body)),
-        (DeadLetterCode::InvalidField, detail)
-    );
+    assert_eq!(refusal(decoded("order.cancel", body)), (DeadLetterCode::InvalidField, detail));
 }
 
 #[test]
 fn only_what_is_harmless_to_repeat_is_taken_without_a_message_id() {
     let place = order_with("order_id", "null");
     for (routing_key, body, detail) in [
-        (
-            "order.place",
-            place.as_str(),
-            "PlaceOrder without order_id needs a message id",
-        ),
+        ("order.place", place.as_str(), "PlaceOrder without order_id needs a message id"),
         (
             "order.set_next_status",
             r#"{"order_id": 7}"#,
@@ -77,10 +53,7 @@ fn only_what_is_harmless_to_repeat_is_taken_without_a_message_id() {
         ),
     ] {
         let refusal = refusal(decoded(routing_key, body));
-        assert_eq!(
-            refusal,
-            (DeadLetterCode::MessageIdMissing, detail.to_owned())
-        );
+        assert_eq!(refusal, (DeadLetterCode::MessageIdMissing, detail.to_owned()));
 
         let mut with_id = delivery(routing_key, body);
         with_id.properties.message_id = text("intent-1");
@@ -157,14 +130,8 @@ fn empty_properties_are_absent_ones() {
 
 #[test]
 fn properties_with_control_characters_are_refused() {
-    let correlation_id = Properties {
-        correlation_id: text("a\nb"),
-        ..Properties::default()
-    };
-    let reply_to = Properties {
-        reply_to: text("\u{7f}"),
-        ..Properties::default()
-    };
+    let correlation_id = Properties { correlation_id: text("a\nb"), ..Properties::default() };
+    let reply_to = Properties { reply_to: text("\u{7f}"), ..Properties::default() };
     for (properties, name) in [(correlation_id, "correlation_id"), (reply_to, "reply_to")] {
         let detail = format!("the property {name} must not contain control characters");
         let refusal = refusal(with_properties(properties, &an_order()));
@@ -174,14 +141,8 @@ fn properties_with_control_characters_are_refused() {
 
 fn traceparent(value: HeaderValue) -> Option<String> {
     let headers = [("traceparent".to_owned(), value)].into_iter().collect();
-    let properties = Properties {
-        headers,
-        ..Properties::default()
-    };
-    with_properties(properties, &an_order())
-        .result
-        .unwrap()
-        .traceparent
+    let properties = Properties { headers, ..Properties::default() };
+    with_properties(properties, &an_order()).result.unwrap().traceparent
 }
 
 #[test]

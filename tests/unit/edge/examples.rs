@@ -33,45 +33,30 @@ fn the_story_begins_with_the_stores_own_order() {
     let unfolded = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
 
     assert_eq!(first.routing_key, "order.place");
-    assert_eq!(
-        String::from_utf8(first.body).unwrap(),
-        unfolded(THE_STORES_ORDER)
-    );
+    assert_eq!(String::from_utf8(first.body).unwrap(), unfolded(THE_STORES_ORDER));
 }
 
 #[test]
 fn the_story_has_a_message_for_each_common_mistake() {
     let results = COMMANDS.lines().map(|line| decode(&delivered(line)).result);
 
-    let refused: Vec<String> = results
-        .filter_map(Result::err)
-        .map(|dead| dead.to_string())
-        .collect();
+    let refused: Vec<String> =
+        results.filter_map(Result::err).map(|dead| dead.to_string()).collect();
 
-    let [malformed, price, email, unknown, no_id] = &refused[..] else {
-        panic!("{refused:?}")
-    };
-    assert!(
-        malformed.starts_with("malformed_json: the body is not JSON: "),
-        "{malformed}"
-    );
+    let [malformed, price, email, unknown, no_id] = &refused[..] else { panic!("{refused:?}") };
+    assert!(malformed.starts_with("malformed_json: the body is not JSON: "), "{malformed}");
     assert_eq!(
         price,
         "invalid_field: items[0].price_per_unit must be a decimal number such as 12.50"
     );
     assert_eq!(email, "missing_field: order_customer.email is missing");
     assert_eq!(unknown, "unknown_command: the field type names no command");
-    assert_eq!(
-        no_id,
-        "message_id_missing: SetNextStatus without from needs a message id"
-    );
+    assert_eq!(no_id, "message_id_missing: SetNextStatus without from needs a message id");
 }
 
 #[test]
 fn the_story_says_one_thing_twice_and_another_under_its_name() {
-    let messages = COMMANDS
-        .lines()
-        .filter_map(|line| decode(&delivered(line)).result.ok());
+    let messages = COMMANDS.lines().filter_map(|line| decode(&delivered(line)).result.ok());
 
     let hashes: Vec<_> = messages
         .filter_map(|message| message.intent)
@@ -79,9 +64,7 @@ fn the_story_says_one_thing_twice_and_another_under_its_name() {
         .map(|intent| intent.body_hash)
         .collect();
 
-    let [first, repeat, mistake] = hashes[..] else {
-        panic!("{} messages", hashes.len())
-    };
+    let [first, repeat, mistake] = hashes[..] else { panic!("{} messages", hashes.len()) };
     assert_eq!(first, repeat);
     assert_ne!(first, mistake);
 }

@@ -67,10 +67,7 @@ fn an_order() -> String {
 
 pub fn delivery(routing_key: &str, body: impl Into<Vec<u8>>) -> Delivery {
     Delivery {
-        tag: Tag {
-            channel: 1,
-            number: 1,
-        },
+        tag: Tag { channel: 1, number: 1 },
         redelivered: false,
         exchange: "orders.commands".to_owned(),
         routing_key: routing_key.to_owned(),
@@ -84,9 +81,7 @@ fn decoded(routing_key: &str, body: impl Into<Vec<u8>>) -> Decoded {
 }
 
 fn message(routing_key: &str, body: &str) -> Message {
-    decoded(routing_key, body)
-        .result
-        .unwrap_or_else(|dead| panic!("{dead}: {body}"))
+    decoded(routing_key, body).result.unwrap_or_else(|dead| panic!("{dead}: {body}"))
 }
 
 fn placed(body: &str) -> PlaceOrder {
@@ -98,14 +93,8 @@ fn placed(body: &str) -> PlaceOrder {
 
 /// The code and the detail of a refusal.
 fn refusal(decoded: Decoded) -> (DeadLetterCode, String) {
-    let dead = decoded
-        .result
-        .expect_err("taken, but should have been refused");
-    assert!(
-        dead.detail.len() <= 1024,
-        "{} bytes of detail",
-        dead.detail.len()
-    );
+    let dead = decoded.result.expect_err("taken, but should have been refused");
+    assert!(dead.detail.len() <= 1024, "{} bytes of detail", dead.detail.len());
     (dead.code, dead.detail)
 }
 
@@ -115,10 +104,7 @@ fn refused(body: impl Into<Vec<u8>>) -> (DeadLetterCode, String) {
 }
 
 fn with_properties(properties: Properties, body: &str) -> Decoded {
-    decode(&Delivery {
-        properties,
-        ..delivery("order.place", body)
-    })
+    decode(&Delivery { properties, ..delivery("order.place", body) })
 }
 
 fn text(text: &str) -> Option<String> {

@@ -20,11 +20,7 @@ fn a_body_of_256_kib_is_taken_and_one_byte_more_is_not() {
 
 #[test]
 fn bytes_that_are_not_utf8_are_refused() {
-    let utf16 = an_order()
-        .encode_utf16()
-        .flat_map(u16::to_be_bytes)
-        .chain([0xd8])
-        .collect();
+    let utf16 = an_order().encode_utf16().flat_map(u16::to_be_bytes).chain([0xd8]).collect();
     let latin1 = b"{\"order_id\": \"\xfc\"}".to_vec();
     let surrogate = b"{\"order_id\": \"\xed\xa0\x80\"}".to_vec();
     for body in [utf16, latin1, surrogate, vec![0xff, 0xfe, b'{', 0, b'}', 0]] {
@@ -73,10 +69,7 @@ fn utf16_without_marks_is_utf8_and_yet_no_json() {
 fn a_position_is_told_of_what_is_not_json() {
     let (_, detail) = refused("{\"order_id\":\n  oops}");
 
-    assert_eq!(
-        detail,
-        "the body is not JSON: expected value at line 2 column 3"
-    );
+    assert_eq!(detail, "the body is not JSON: expected value at line 2 column 3");
 }
 
 #[test]
@@ -88,10 +81,7 @@ fn a_lone_surrogate_is_refused_wherever_it_stands() {
         order_with("total", r#"1, "unknown": ["\ud83d x"]"#),
         order_with("total", r#"1, "\udfff": 1"#),
     ] {
-        assert_eq!(
-            refused(body),
-            (DeadLetterCode::MalformedJson, expected.clone())
-        );
+        assert_eq!(refused(body), (DeadLetterCode::MalformedJson, expected.clone()));
     }
 }
 
@@ -112,17 +102,10 @@ fn a_body_nests_32_levels_deep_at_most() {
 
 #[test]
 fn a_hundred_thousand_levels_do_not_use_up_the_stack() {
-    let bodies = [
-        nested(100_000),
-        "[".repeat(100_000),
-        r#"{"a":"#.repeat(50_000),
-    ];
+    let bodies = [nested(100_000), "[".repeat(100_000), r#"{"a":"#.repeat(50_000)];
     let decode_all = move || bodies.map(|body| refused(body).0);
 
-    let thread = std::thread::Builder::new()
-        .stack_size(256 * 1024)
-        .spawn(decode_all)
-        .unwrap();
+    let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(decode_all).unwrap();
 
     assert_eq!(thread.join().unwrap(), [DeadLetterCode::MalformedJson; 3]);
 }
@@ -130,26 +113,11 @@ fn a_hundred_thousand_levels_do_not_use_up_the_stack() {
 #[test]
 fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
     for (body, detail) in [
-        (
-            r#"{"order_id": 7, "order_id": 7}"#,
-            "order_id stands twice in one object",
-        ),
-        (
-            r#"{"order_id": 7, "\u006frder_id": 8}"#,
-            "order_id stands twice in one object",
-        ),
-        (
-            r#"{"order_id": 7, "x": [{"a": 1, "b": 2, "a": 3}]}"#,
-            "a stands twice in one object",
-        ),
-        (
-            r#"{"order_id": 7, "": 1, "": 1}"#,
-            "a key stands twice in one object",
-        ),
-        (
-            r#"{"a@b.org": 1, "c": 1, "a@b.org": 1}"#,
-            "a key stands twice in one object",
-        ),
+        (r#"{"order_id": 7, "order_id": 7}"#, "order_id stands twice in one object"),
+        (r#"{"order_id": 7, "\u006frder_id": 8}"#, "order_id stands twice in one object"),
+        (r#"{"order_id": 7, "x": [{"a": 1, "b": 2, "a": 3}]}"#, "a stands twice in one object"),
+        (r#"{"order_id": 7, "": 1, "": 1}"#, "a key stands twice in one object"),
+        (r#"{"a@b.org": 1, "c": 1, "a@b.org": 1}"#, "a key stands twice in one object"),
     ] {
         let refusal = refusal(decoded("order.cancel", body));
         assert_eq!(refusal, (DeadLetterCode::DuplicateKey, detail.to_owned()));
@@ -163,17 +131,12 @@ fn keys_that_only_look_alike_are_different() {
     let decoded = decoded("order.cancel", body);
 
     assert_eq!(decoded.notes.unknown_fields, 3);
-    assert_eq!(
-        decoded.result.unwrap().command.order_id().unwrap().as_str(),
-        "7"
-    );
+    assert_eq!(decoded.result.unwrap().command.order_id().unwrap().as_str(), "7");
 }
 
 #[test]
 fn an_object_of_many_keys_is_read_without_comparing_each_with_each() {
-    let keys = (0..20_000)
-        .map(|key| format!(r#""{key}":0,"#))
-        .collect::<String>();
+    let keys = (0..20_000).map(|key| format!(r#""{key}":0,"#)).collect::<String>();
     let decoded = decoded("order.cancel", format!(r#"{{{keys}"order_id": 7}}"#));
 
     assert_eq!(decoded.notes.unknown_fields, 20_000);
@@ -183,10 +146,7 @@ fn an_object_of_many_keys_is_read_without_comparing_each_with_each() {
 #[test]
 fn a_body_that_is_no_object_is_refused() {
     for body in ["null", "true", "7", r#""order""#, "[]", "[[7, null]]"] {
-        let expected = (
-            DeadLetterCode::InvalidField,
-            "the body must be an object".to_owned(),
-        );
+        let expected = (DeadLetterCode::InvalidField, "the body must be an object".to_owned());
         assert_eq!(refused(body), expected);
     }
 }
@@ -212,15 +172,9 @@ fn a_missing_or_null_field_is_named_with_its_path() {
         assert_eq!(refused(renamed).0, DeadLetterCode::MissingField);
     }
     assert_eq!(refused("{}").1, "order_customer is missing");
-    assert_eq!(
-        refusal(decoded("order.cancel", "{}")).1,
-        "order_id is missing"
-    );
+    assert_eq!(refusal(decoded("order.cancel", "{}")).1, "order_id is missing");
     let body = r#"{"order_id": 7}"#;
-    assert_eq!(
-        refusal(decoded("order.set_status", body)).1,
-        "status is missing"
-    );
+    assert_eq!(refusal(decoded("order.set_status", body)).1, "status is missing");
 }
 
 const WHOLE: &str = "must be a whole number from 1 to 2147483647";
@@ -244,34 +198,14 @@ fn a_wrong_field_is_named_with_its_path_and_its_rule() {
         ("order_id", r#""a\u0000b""#, CONTROL),
         ("order_id", r#""a\r\nb""#, CONTROL),
         ("order_id", r#""\u001b[31m""#, CONTROL),
-        (
-            "order_id",
-            &too_long_id,
-            "must have at most 64 characters, has 300",
-        ),
-        (
-            "order_id",
-            &four_hundred_digits,
-            "must have at most 64 characters, has 400",
-        ),
+        ("order_id", &too_long_id, "must have at most 64 characters, has 300"),
+        ("order_id", &four_hundred_digits, "must have at most 64 characters, has 400"),
         ("order_customer.customer_id", r#""\u0085""#, CONTROL),
         ("items[0].product_id", "false", IDENTIFIER),
         ("order_customer.name", "14", "must be text"),
-        (
-            "order_customer.name",
-            r#""a\u0000""#,
-            "must not contain the NUL character",
-        ),
-        (
-            "order_customer.name",
-            &too_long_name,
-            "must have at most 200 characters, has 201",
-        ),
-        (
-            "order_customer.email",
-            &too_long_email,
-            "must have at most 320 characters, has 321",
-        ),
+        ("order_customer.name", r#""a\u0000""#, "must not contain the NUL character"),
+        ("order_customer.name", &too_long_name, "must have at most 200 characters, has 201"),
+        ("order_customer.email", &too_long_email, "must have at most 320 characters, has 321"),
         ("order_customer.email", r#"{"a": 1}"#, "must be text"),
         ("items[0].name", "[]", "must be text"),
         ("items[0].quantity", "0", WHOLE),
@@ -288,58 +222,18 @@ fn a_wrong_field_is_named_with_its_path_and_its_rule() {
         ("items[0].quantity", r#"" 2""#, WHOLE),
         ("items[0].quantity", r#""٢""#, WHOLE),
         ("items[0].quantity", "true", WHOLE),
-        (
-            "items[0].price_per_unit",
-            "10.005",
-            "must have at most 2 decimals",
-        ),
-        (
-            "items[0].price_per_unit",
-            "1e-400",
-            "must have at most 2 decimals",
-        ),
-        (
-            "items[0].price_per_unit",
-            "1e400",
-            "must be below 10000000000",
-        ),
-        (
-            "items[0].price_per_unit",
-            "10000000000",
-            "must be below 10000000000",
-        ),
-        (
-            "items[0].price_per_unit",
-            &four_hundred_digits,
-            "must be below 10000000000",
-        ),
+        ("items[0].price_per_unit", "10.005", "must have at most 2 decimals"),
+        ("items[0].price_per_unit", "1e-400", "must have at most 2 decimals"),
+        ("items[0].price_per_unit", "1e400", "must be below 10000000000"),
+        ("items[0].price_per_unit", "10000000000", "must be below 10000000000"),
+        ("items[0].price_per_unit", &four_hundred_digits, "must be below 10000000000"),
         ("items[0].price_per_unit", "-1", "must not be negative"),
         ("items[0].price_per_unit", "-0.0", "must not be negative"),
-        (
-            "items[0].price_per_unit",
-            r#""12,50""#,
-            "must be a decimal number such as 12.50",
-        ),
-        (
-            "items[0].price_per_unit",
-            r#""1_000.5""#,
-            "must be a decimal number such as 12.50",
-        ),
-        (
-            "items[0].price_per_unit",
-            r#""NaN""#,
-            "must be a decimal number such as 12.50",
-        ),
-        (
-            "items[0].price_per_unit",
-            "{}",
-            "must be a number, or a number in a text",
-        ),
-        (
-            "total",
-            r#""€ 5""#,
-            "must be a decimal number such as 12.50",
-        ),
+        ("items[0].price_per_unit", r#""12,50""#, "must be a decimal number such as 12.50"),
+        ("items[0].price_per_unit", r#""1_000.5""#, "must be a decimal number such as 12.50"),
+        ("items[0].price_per_unit", r#""NaN""#, "must be a decimal number such as 12.50"),
+        ("items[0].price_per_unit", "{}", "must be a number, or a number in a text"),
+        ("total", r#""€ 5""#, "must be a decimal number such as 12.50"),
         ("total", "false", "must be a number, or a number in a text"),
     ] {
         let expected = (DeadLetterCode::InvalidField, format!("{field} {rule}"));
@@ -349,25 +243,13 @@ fn a_wrong_field_is_named_with_its_path_and_its_rule() {
 
 #[test]
 fn a_status_that_is_none_is_refused() {
-    for raw in [
-        "0",
-        "7",
-        "-1",
-        "3.5",
-        r#""""#,
-        r#""Paid""#,
-        "true",
-        "[3]",
-        "1e400",
-        r#""Рeceived""#,
-    ] {
+    for raw in
+        ["0", "7", "-1", "3.5", r#""""#, r#""Paid""#, "true", "[3]", "1e400", r#""Рeceived""#]
+    {
         let body = format!(r#"{{"order_id": 7, "status": {raw}}}"#);
         let (code, detail) = refusal(decoded("order.set_status", body));
         assert_eq!(code, DeadLetterCode::InvalidField, "{raw}");
-        assert!(
-            detail.starts_with("status must be one of Received, "),
-            "{detail}"
-        );
+        assert!(detail.starts_with("status must be one of Received, "), "{detail}");
     }
 }
 
@@ -378,10 +260,7 @@ fn the_item_at_fault_is_named_by_its_place() {
     let body = order_of_items(&[good, good, good, &bad].join(","));
 
     assert_eq!(refused(body).1, format!("items[3].quantity {WHOLE}"));
-    assert_eq!(
-        refused(order_of_items(&format!("{good},7"))).1,
-        "items[1] must be an object"
-    );
+    assert_eq!(refused(order_of_items(&format!("{good},7"))).1, "items[1] must be an object");
 }
 
 #[test]
@@ -408,21 +287,14 @@ fn no_detail_holds_what_the_message_holds() {
     let secret = "5ECRET";
     for (field, _) in FIELDS {
         let long = format!(r#""{}""#, secret.repeat(80));
-        for raw in [
-            r#""5ECRET\u0000""#,
-            r#"{"5ECRET": "5ECRET"}"#,
-            r#"["5ECRET"]"#,
-            "5ECRET",
-            &long,
-        ] {
+        for raw in
+            [r#""5ECRET\u0000""#, r#"{"5ECRET": "5ECRET"}"#, r#"["5ECRET"]"#, "5ECRET", &long]
+        {
             let (_, detail) = refused(order_with(field, raw));
             assert!(!detail.contains(secret), "{detail}");
         }
     }
-    let twice = order_with(
-        "total",
-        r#"1, "5ECRET@example.org": 1, "5ECRET@example.org": 1"#,
-    );
+    let twice = order_with("total", r#"1, "5ECRET@example.org": 1, "5ECRET@example.org": 1"#);
     let unknown = r#"{"type": "5ECRET"}"#.to_owned();
     for body in [twice, unknown] {
         assert!(!refused(body).1.contains(secret));
@@ -436,10 +308,6 @@ fn no_detail_holds_what_the_message_holds() {
             _ => &mut properties.kind,
         };
         *field = text("5ECRET\u{0}");
-        assert!(
-            !refusal(with_properties(properties, &an_order()))
-                .1
-                .contains(secret)
-        );
+        assert!(!refusal(with_properties(properties, &an_order())).1.contains(secret));
     }
 }

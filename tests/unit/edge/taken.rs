@@ -20,23 +20,12 @@ fn the_stores_own_order_is_taken_as_it_is() {
             name: Name::new("Test User").unwrap(),
             email: Email::new("test@test.com").unwrap(),
         },
-        items: vec![item("1", "Prod 001", "10"), item("2", "Prod 002", "12")]
-            .try_into()
-            .unwrap(),
+        items: vec![item("1", "Prod 001", "10"), item("2", "Prod 002", "12")].try_into().unwrap(),
         total: money("190"),
     };
-    assert_eq!(
-        decoded.result.unwrap().command,
-        Command::PlaceOrder(expected)
-    );
+    assert_eq!(decoded.result.unwrap().command, Command::PlaceOrder(expected));
     assert_eq!(decoded.kind, Some(CommandKind::PlaceOrder));
-    assert_eq!(
-        decoded.notes,
-        Notes {
-            total_differs: true,
-            ..Notes::default()
-        }
-    );
+    assert_eq!(decoded.notes, Notes { total_differs: true, ..Notes::default() });
 }
 
 #[test]
@@ -54,10 +43,7 @@ fn the_other_commands_are_read() {
         (
             "order.set_status",
             r#"{"order_id": "7", "status": "Shipping"}"#,
-            Command::SetStatus(SetStatus {
-                order_id: order_id(),
-                status: Status::Shipping,
-            }),
+            Command::SetStatus(SetStatus { order_id: order_id(), status: Status::Shipping }),
         ),
         (
             "order.set_next_status",
@@ -76,11 +62,7 @@ fn the_other_commands_are_read() {
 #[test]
 fn the_property_names_the_command_then_the_body_then_the_routing_key() {
     let cases = [
-        (
-            Some("CancelOrder"),
-            r#""type": "PlaceOrder", "#,
-            "order.set_status",
-        ),
+        (Some("CancelOrder"), r#""type": "PlaceOrder", "#, "order.set_status"),
         (Some("cancel_order"), r#""type": 5, "#, "nonsense"),
         (None, r#""type": "CANCEL-ORDER", "#, "order.place"),
         (Some(""), r#""type": "cancel order", "#, "order.place"),
@@ -95,57 +77,30 @@ fn the_property_names_the_command_then_the_body_then_the_routing_key() {
         let decoded = decode(&delivery);
 
         assert_eq!(decoded.kind, Some(CommandKind::CancelOrder), "{delivery:?}");
-        assert_eq!(
-            decoded.result.unwrap().command.kind(),
-            CommandKind::CancelOrder
-        );
+        assert_eq!(decoded.result.unwrap().command.kind(), CommandKind::CancelOrder);
         assert_eq!(decoded.notes, Notes::default());
     }
 }
 
 #[test]
 fn a_name_that_is_no_command_is_refused_even_where_the_routing_key_is_one() {
-    let property = Properties {
-        kind: text("PlaceOrders"),
-        ..Properties::default()
-    };
+    let property = Properties { kind: text("PlaceOrders"), ..Properties::default() };
     let cases = [
-        (
-            with_properties(property, &an_order()),
-            "the property type names no command",
-        ),
-        (
-            decoded("order.place", r#"{"type": "Explode"}"#),
-            "the field type names no command",
-        ),
-        (
-            decoded("order.explode", "{}"),
-            "there is no type, and the routing key names no command",
-        ),
+        (with_properties(property, &an_order()), "the property type names no command"),
+        (decoded("order.place", r#"{"type": "Explode"}"#), "the field type names no command"),
+        (decoded("order.explode", "{}"), "there is no type, and the routing key names no command"),
     ];
     for (decoded, detail) in cases {
         assert_eq!(decoded.kind, None);
-        assert_eq!(
-            refusal(decoded),
-            (DeadLetterCode::UnknownCommand, detail.to_owned())
-        );
+        assert_eq!(refusal(decoded), (DeadLetterCode::UnknownCommand, detail.to_owned()));
     }
 }
 
 #[test]
 fn the_kind_of_an_unreadable_body_is_what_its_envelope_says() {
-    let properties = Properties {
-        kind: text("set_status"),
-        ..Properties::default()
-    };
-    assert_eq!(
-        with_properties(properties, "{").kind,
-        Some(CommandKind::SetStatus)
-    );
-    assert_eq!(
-        decoded("order.cancel", "").kind,
-        Some(CommandKind::CancelOrder)
-    );
+    let properties = Properties { kind: text("set_status"), ..Properties::default() };
+    assert_eq!(with_properties(properties, "{").kind, Some(CommandKind::SetStatus));
+    assert_eq!(decoded("order.cancel", "").kind, Some(CommandKind::CancelOrder));
     assert_eq!(decoded("elsewhere", "").kind, None);
 }
 
@@ -161,22 +116,10 @@ fn an_identifier_is_text_or_the_exact_digits_of_an_integer() {
         (r#""'; DROP TABLE orders; --""#, "'; DROP TABLE orders; --"),
         (r#""\u00fc\ud83d\ude00""#, "ü😀"),
     ] {
-        assert_eq!(
-            placed(&order_with("order_id", raw))
-                .order_id
-                .unwrap()
-                .as_str(),
-            id
-        );
+        assert_eq!(placed(&order_with("order_id", raw)).order_id.unwrap().as_str(), id);
     }
     let longest = "9".repeat(64);
-    assert_eq!(
-        placed(&order_with("order_id", &longest))
-            .order_id
-            .unwrap()
-            .as_str(),
-        longest
-    );
+    assert_eq!(placed(&order_with("order_id", &longest)).order_id.unwrap().as_str(), longest);
 }
 
 #[test]
@@ -223,9 +166,7 @@ fn a_status_is_taken_by_name_in_any_spelling_and_by_code() {
         "3.0",
     ] {
         let body = format!(r#"{{"order_id": 7, "status": {raw}}}"#);
-        let Command::SetStatus(set) = message("order.set_status", &body).command else {
-            panic!()
-        };
+        let Command::SetStatus(set) = message("order.set_status", &body).command else { panic!() };
         assert_eq!(set.status, Status::PaymentComplete, "{raw}");
     }
 }
@@ -244,13 +185,7 @@ fn texts_are_kept_as_they_are() {
     ] {
         let raw = serde_json::to_string(name).unwrap();
         assert_eq!(
-            placed(&order_with("items[0].name", &raw))
-                .items
-                .iter()
-                .next()
-                .unwrap()
-                .name
-                .as_str(),
+            placed(&order_with("items[0].name", &raw)).items.iter().next().unwrap().name.as_str(),
             name
         );
     }
@@ -260,9 +195,7 @@ fn texts_are_kept_as_they_are() {
 fn the_sum_of_the_items_is_the_total_where_none_is_given() {
     let decoded = decoded("order.place", order_with("total", "null"));
 
-    let Command::PlaceOrder(order) = decoded.result.unwrap().command else {
-        panic!()
-    };
+    let Command::PlaceOrder(order) = decoded.result.unwrap().command else { panic!() };
     assert_eq!(order.total, money("25"));
     assert!(!decoded.notes.total_differs);
 }
@@ -271,9 +204,7 @@ fn the_sum_of_the_items_is_the_total_where_none_is_given() {
 fn a_total_that_is_not_the_sum_is_kept_and_noted() {
     let decoded = decoded("order.place", order_with("total", "19.99"));
 
-    let Command::PlaceOrder(order) = decoded.result.unwrap().command else {
-        panic!()
-    };
+    let Command::PlaceOrder(order) = decoded.result.unwrap().command else { panic!() };
     assert_eq!(order.total, money("19.99"));
     assert!(decoded.notes.total_differs);
 }

@@ -6,13 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 
-const ROUTING_KEYS: [&str; 5] = [
-    "order.place",
-    "order.cancel",
-    "order.set_status",
-    "order.set_next_status",
-    "elsewhere",
-];
+const ROUTING_KEYS: [&str; 5] =
+    ["order.place", "order.cancel", "order.set_status", "order.set_next_status", "elsewhere"];
 
 /// Decodes as each kind of command; what must hold of every answer holds.
 fn decode_in_every_way(body: &[u8]) {
@@ -45,9 +40,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn any_key() -> impl Strategy<Value = String> {
-    let names: Vec<String> = ["order_id", "items", "type", "from", "status", "message_id"]
-        .map(str::to_owned)
-        .to_vec();
+    let names: Vec<String> =
+        ["order_id", "items", "type", "from", "status", "message_id"].map(str::to_owned).to_vec();
     prop_oneof![prop::sample::select(names), any::<String>()]
 }
 
@@ -58,10 +52,7 @@ fn any_patch() -> impl Strategy<Value = Vec<u8>> {
         "null", "true", "1e999", "\u{feff}", "items",
     ];
     let telling = telling.map(|text| text.as_bytes().to_vec()).to_vec();
-    prop_oneof![
-        prop::sample::select(telling),
-        prop::collection::vec(any::<u8>(), 0..4)
-    ]
+    prop_oneof![prop::sample::select(telling), prop::collection::vec(any::<u8>(), 0..4)]
 }
 
 proptest! {

@@ -20,12 +20,7 @@ async fn an_accepted_command_is_answered_with_the_assigned_number() {
 async fn a_duplicate_is_answered_with_the_present_status() {
     let first = place("14").with_id("m");
 
-    let answers = answers(&[
-        first.clone(),
-        next_status("14"),
-        first.answered_to("answers"),
-    ])
-    .await;
+    let answers = answers(&[first.clone(), next_status("14"), first.answered_to("answers")]).await;
 
     let expected = json!({
         "outcome": "duplicate", "order_id": "14", "status": "Processing", "code": null,
@@ -36,12 +31,7 @@ async fn a_duplicate_is_answered_with_the_present_status() {
 
 #[tokio::test]
 async fn a_refused_command_is_answered_with_the_rule() {
-    let answers = answers(&[
-        place("14"),
-        cancel("14"),
-        cancel("14").answered_to("answers"),
-    ])
-    .await;
+    let answers = answers(&[place("14"), cancel("14"), cancel("14").answered_to("answers")]).await;
 
     let expected = json!({
         "outcome": "rejected", "order_id": "14", "status": "Cancelled",
@@ -53,10 +43,6 @@ async fn a_refused_command_is_answered_with_the_rule() {
 /// The replies: the queue and the body of each.
 async fn answers(messages: &[Message]) -> Vec<(String, Value)> {
     let outgoing = outgoing(messages).await;
-    let replies = outgoing
-        .iter()
-        .filter(|message| message.kind == OutgoingKind::Reply);
-    replies
-        .map(|reply| (reply.routing_key.clone(), body(reply)))
-        .collect()
+    let replies = outgoing.iter().filter(|message| message.kind == OutgoingKind::Reply);
+    replies.map(|reply| (reply.routing_key.clone(), body(reply))).collect()
 }

@@ -26,10 +26,7 @@ async fn the_bus_waits_for_the_database_and_then_finishes() {
 
     assert_eq!(handled.outcomes[0].word(), "accepted");
     let waited = started.elapsed();
-    assert!(
-        waited <= Duration::from_mins(10) + Duration::from_secs(5),
-        "{waited:?}"
-    );
+    assert!(waited <= Duration::from_mins(10) + Duration::from_secs(5), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,21 +53,13 @@ async fn a_wait_that_is_given_up_loses_nothing() {
     bus.note_published(first.outgoing.into_iter().map(|outgoing| outgoing.key));
     database.set_available(false);
     let message = [next_status("14").with_id("m")];
-    assert!(
-        timeout(Duration::from_mins(1), bus.handle_batch(&message))
-            .await
-            .is_err()
-    );
+    assert!(timeout(Duration::from_mins(1), bus.handle_batch(&message)).await.is_err());
 
     database.set_available(true);
     let handled = bus.handle_batch(&message).await;
 
     assert_eq!(handled.outcomes[0].word(), "accepted");
-    assert_eq!(
-        handled.outgoing.len(),
-        1,
-        "the published one was still remembered"
-    );
+    assert_eq!(handled.outgoing.len(), 1, "the published one was still remembered");
 }
 
 #[tokio::test]
@@ -79,27 +68,12 @@ async fn a_message_that_the_database_refuses_stands_alone() {
     database.refuse_order(id("3")).await;
     let batch = ["1", "2", "3", "4", "5"].map(place);
 
-    let handled = bus_on(&database, Health::default())
-        .handle_batch(&batch)
-        .await;
+    let handled = bus_on(&database, Health::default()).handle_batch(&batch).await;
 
     let words: Vec<&str> = handled.outcomes.iter().map(Outcome::word).collect();
-    assert_eq!(
-        words,
-        [
-            "accepted",
-            "accepted",
-            "dead_lettered",
-            "accepted",
-            "accepted"
-        ]
-    );
+    assert_eq!(words, ["accepted", "accepted", "dead_lettered", "accepted", "accepted"]);
     assert_eq!(handled.outgoing.len(), 4);
-    let orders = database
-        .queries()
-        .orders(&OrderQuery::All, 10)
-        .await
-        .unwrap();
+    let orders = database.queries().orders(&OrderQuery::All, 10).await.unwrap();
     assert_eq!(orders.len(), 4);
 }
 

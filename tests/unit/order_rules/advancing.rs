@@ -10,14 +10,8 @@ fn the_next_status_after_received_is_processing() {
 
     let change = order.advance(None, later()).unwrap();
 
-    assert_eq!(
-        (change.previous, change.status),
-        (Some(Status::Received), Status::Processing)
-    );
-    assert_eq!(
-        (order.status(), order.last_updated()),
-        (Status::Processing, later())
-    );
+    assert_eq!((change.previous, change.status), (Some(Status::Received), Status::Processing));
+    assert_eq!((order.status(), order.last_updated()), (Status::Processing, later()));
 }
 
 #[test]
@@ -32,18 +26,14 @@ fn four_steps_lead_from_received_to_completed() {
 
 #[test]
 fn there_is_no_next_status_after_completed() {
-    let refusal = order_in(Status::Completed)
-        .advance(None, later())
-        .unwrap_err();
+    let refusal = order_in(Status::Completed).advance(None, later()).unwrap_err();
 
     assert_eq!(refusal.code(), "OrderAlreadyCompleted");
 }
 
 #[test]
 fn there_is_no_next_status_after_cancelled() {
-    let refusal = order_in(Status::Cancelled)
-        .advance(None, later())
-        .unwrap_err();
+    let refusal = order_in(Status::Cancelled).advance(None, later()).unwrap_err();
 
     assert_eq!(refusal.code(), "OrderAlreadyCancelled");
 }

@@ -10,23 +10,13 @@ fn a_received_order_can_be_cancelled() {
 
     let change = order.cancel(later()).unwrap();
 
-    assert_eq!(
-        (order.status(), order.version()),
-        (Status::Cancelled, change.version)
-    );
-    assert_eq!(
-        (change.previous, change.at),
-        (Some(Status::Received), later())
-    );
+    assert_eq!((order.status(), order.version()), (Status::Cancelled, change.version));
+    assert_eq!((change.previous, change.at), (Some(Status::Received), later()));
 }
 
 #[test]
 fn an_order_in_progress_cannot_be_cancelled() {
-    for status in [
-        Status::Processing,
-        Status::PaymentComplete,
-        Status::Shipping,
-    ] {
+    for status in [Status::Processing, Status::PaymentComplete, Status::Shipping] {
         let refusal = order_in(status).cancel(later()).unwrap_err();
 
         assert_eq!(refusal, Refusal::CannotBeCancelled { status });

@@ -11,10 +11,7 @@ fn an_open_order_can_be_set_to_any_other_status() {
 
         let change = order.set_status(to, later()).unwrap().unwrap();
 
-        assert_eq!(
-            (change.previous, change.status, order.status()),
-            (Some(from), to, to)
-        );
+        assert_eq!((change.previous, change.status, order.status()), (Some(from), to, to));
     }
 }
 
@@ -31,9 +28,7 @@ fn the_same_status_again_changes_nothing_and_makes_no_event() {
 #[test]
 fn the_status_of_a_completed_order_cannot_be_set() {
     for status in Status::ALL {
-        let refusal = order_in(Status::Completed)
-            .set_status(status, later())
-            .unwrap_err();
+        let refusal = order_in(Status::Completed).set_status(status, later()).unwrap_err();
 
         assert_eq!(refusal, Refusal::AlreadyCompleted);
     }
@@ -42,9 +37,7 @@ fn the_status_of_a_completed_order_cannot_be_set() {
 #[test]
 fn the_status_of_a_cancelled_order_cannot_be_set() {
     for status in Status::ALL {
-        let refusal = order_in(Status::Cancelled)
-            .set_status(status, later())
-            .unwrap_err();
+        let refusal = order_in(Status::Cancelled).set_status(status, later()).unwrap_err();
 
         assert_eq!(refusal, Refusal::AlreadyCancelled);
     }
@@ -54,14 +47,9 @@ fn the_status_of_a_cancelled_order_cannot_be_set() {
 fn an_unknown_status_is_refused() {
     let problem = "Teleported".parse::<Status>().unwrap_err();
 
-    assert!(
-        problem.to_string().contains("Payment complete"),
-        "it says what there is: {problem}"
-    );
+    assert!(problem.to_string().contains("Payment complete"), "it says what there is: {problem}");
 }
 
 fn pairs() -> impl Iterator<Item = (Status, Status)> {
-    Status::ALL
-        .into_iter()
-        .flat_map(|from| Status::ALL.map(|to| (from, to)))
+    Status::ALL.into_iter().flat_map(|from| Status::ALL.map(|to| (from, to)))
 }

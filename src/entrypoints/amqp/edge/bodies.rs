@@ -71,27 +71,18 @@ pub(super) fn read_command(
 
 impl ReadFields for CancelOrderBody {
     fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
-        Ok(Self {
-            order_id: fields.required("order_id")?,
-            reason: fields.optional("reason")?,
-        })
+        Ok(Self { order_id: fields.required("order_id")?, reason: fields.optional("reason")? })
     }
 }
 
 impl ReadFields for SetStatusBody {
     fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
-        Ok(Self {
-            order_id: fields.required("order_id")?,
-            status: fields.required("status")?,
-        })
+        Ok(Self { order_id: fields.required("order_id")?, status: fields.required("status")? })
     }
 }
 
 impl ReadFields for SetNextStatusBody {
     fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
-        Ok(Self {
-            order_id: fields.required("order_id")?,
-            from: fields.optional("from")?,
-        })
+        Ok(Self { order_id: fields.required("order_id")?, from: fields.optional("from")? })
     }
 }

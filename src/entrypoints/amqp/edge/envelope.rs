@@ -24,10 +24,7 @@ pub(super) fn may_name_itself(schema: &mut Schema) {
     let mut message_id = or_null(MessageId::schema());
     let description = "The publisher's name for its intent; read where the property is absent.";
     message_id.insert("description".to_owned(), description.into());
-    let properties = schema
-        .ensure_object()
-        .entry("properties")
-        .or_insert_with(|| json!({}));
+    let properties = schema.ensure_object().entry("properties").or_insert_with(|| json!({}));
     properties[MESSAGE_ID] = message_id.into();
     properties[TYPE] = json!({
         "description": "The command's name; read where the property is absent.",
@@ -65,10 +62,7 @@ pub(super) fn kind(
 }
 
 fn unknown(place: &str) -> DeadLetter {
-    DeadLetter::new(
-        DeadLetterCode::UnknownCommand,
-        format!("{place} no command"),
-    )
+    DeadLetter::new(DeadLetterCode::UnknownCommand, format!("{place} no command"))
 }
 
 /// The publisher's name for its intent: by its property, else by its body.
@@ -78,9 +72,7 @@ pub(super) fn message_id(
 ) -> Result<Option<MessageId>, DeadLetter> {
     let in_body = body.get(MESSAGE_ID);
     if let Some(text) = given(properties.message_id.as_deref()) {
-        return MessageId::new(text)
-            .map(Some)
-            .map_err(|error| in_property(MESSAGE_ID, error));
+        return MessageId::new(text).map(Some).map_err(|error| in_property(MESSAGE_ID, error));
     }
     match in_body {
         None => Ok(None),
@@ -107,10 +99,7 @@ fn given(property: Option<&str>) -> Option<&str> {
 }
 
 fn in_property(name: &str, rule: impl Display) -> DeadLetter {
-    DeadLetter::new(
-        DeadLetterCode::InvalidField,
-        format!("the property {name} {rule}"),
-    )
+    DeadLetter::new(DeadLetterCode::InvalidField, format!("the property {name} {rule}"))
 }
 
 /// The trace that a message belongs to; a malformed one is no reason to refuse an order.
@@ -127,20 +116,14 @@ pub(super) fn traceparent(headers: &Headers) -> Option<&str> {
 }
 
 fn is_lower_hex(part: &str, length: usize) -> bool {
-    part.len() == length
-        && part
-            .bytes()
-            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    part.len() == length && part.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What ties a message id to the words in which it was said. The command's name is part of them: it
 /// may stand outside the body. The NUL byte, in no name, keeps the two apart.
 pub(super) fn body_hash(kind: CommandKind, body: &[u8]) -> BodyHash {
-    let digest = Sha256::new()
-        .chain_update(kind.name())
-        .chain_update([0])
-        .chain_update(body)
-        .finalize();
+    let digest =
+        Sha256::new().chain_update(kind.name()).chain_update([0]).chain_update(body).finalize();
     let mut hash = BodyHash::default();
     let length = hash.len();
     hash.copy_from_slice(&digest[..length]);

@@ -37,11 +37,7 @@ pub(super) struct Fields<'t, 'n> {
 impl<'t, 'n> Fields<'t, 'n> {
     pub(super) fn of(node: &'t Node<'t>, notes: &'n mut Notes) -> Result<Self, Fault> {
         match node {
-            Node::Object(members) => Ok(Self {
-                members,
-                known: 0,
-                notes,
-            }),
+            Node::Object(members) => Ok(Self { members, known: 0, notes }),
             _ => Err(Fault::invalid("must be an object")),
         }
     }
@@ -55,10 +51,7 @@ impl<'t, 'n> Fields<'t, 'n> {
 
     /// A field, unless it is absent or null. To be called once for each name: it counts.
     pub(super) fn get(&mut self, name: &str) -> Option<&'t Node<'t>> {
-        let found = self
-            .members
-            .binary_search_by(|member| (*member.key).cmp(name))
-            .ok()?;
+        let found = self.members.binary_search_by(|member| (*member.key).cmp(name)).ok()?;
         self.known += 1;
         match &self.members[found].value {
             Node::Null => None,
@@ -68,14 +61,11 @@ impl<'t, 'n> Fields<'t, 'n> {
 
     pub(super) fn optional<T: Read>(&mut self, name: &str) -> Result<Option<T>, Fault> {
         let node = self.get(name);
-        node.map(|node| T::read(node, self.notes))
-            .transpose()
-            .map_err(|fault| fault.inside(name))
+        node.map(|node| T::read(node, self.notes)).transpose().map_err(|fault| fault.inside(name))
     }
 
     pub(super) fn required<T: Read>(&mut self, name: &str) -> Result<T, Fault> {
-        self.optional(name)?
-            .ok_or_else(|| Fault::missing().inside(name))
+        self.optional(name)?.ok_or_else(|| Fault::missing().inside(name))
     }
 }
 
@@ -90,11 +80,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn invalid(rule: impl Display) -> Self {
-        Self {
-            code: DeadLetterCode::InvalidField,
-            path: String::new(),
-            rule: rule.to_string(),
-        }
+        Self { code: DeadLetterCode::InvalidField, path: String::new(), rule: rule.to_string() }
     }
 
     fn missing() -> Self {
@@ -107,11 +93,7 @@ impl Fault {
 
     /// The same fault, seen from the object that has the field.
     pub(super) fn inside(mut self, field: &str) -> Self {
-        let separator = if self.path.is_empty() || self.path.starts_with('[') {
-            ""
-        } else {
-            "."
-        };
+        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{field}{separator}{}", self.path);
         self
     }

@@ -42,11 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, DeadLetter> {
     // What it says of a mistake are fixed words and a position.
     let valid: &RawValue = serde_json::from_str(text)
         .map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
-    Builder {
-        text: valid.get(),
-        at: 0,
-    }
-    .node(1)
+    Builder { text: valid.get(), at: 0 }.node(1)
 }
 
 fn malformed(detail: impl Into<String>) -> DeadLetter {
@@ -64,9 +60,9 @@ impl<'t> Builder<'t> {
     fn node(&mut self, depth: usize) -> Result<Node<'t>, DeadLetter> {
         match self.peek()? {
             // Refused on the way down: the recursion is never deeper than this.
-            b'{' | b'[' if depth > MAX_DEPTH => Err(malformed(format!(
-                "the body nests more than {MAX_DEPTH} levels deep"
-            ))),
+            b'{' | b'[' if depth > MAX_DEPTH => {
+                Err(malformed(format!("the body nests more than {MAX_DEPTH} levels deep")))
+            }
             b'{' => self.object(depth),
             b'[' => self.array(depth),
             b'"' => self.string().map(Node::Text),
@@ -87,10 +83,7 @@ impl<'t> Builder<'t> {
                     let key = self.string()?;
                     self.peek()?;
                     self.at += 1; // the colon
-                    members.push(Member {
-                        key,
-                        value: self.node(depth + 1)?,
-                    });
+                    members.push(Member { key, value: self.node(depth + 1)? });
                 }
             }
         }
@@ -140,9 +133,8 @@ impl<'t> Builder<'t> {
     /// A number or a literal, up to whatever ends it.
     fn bare(&mut self) -> Result<&'t str, DeadLetter> {
         let rest = &self.text[self.at..];
-        let length = rest
-            .find([',', '}', ']', ' ', '\t', '\r', '\n'])
-            .unwrap_or(rest.len());
+        let ends = |byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+        let length = rest.bytes().position(ends).unwrap_or(rest.len());
         // Never in JSON; but not moving on would be an endless loop.
         if length == 0 {
             return Err(malformed("the body lacks a value"));
@@ -181,12 +173,7 @@ fn sort_by_key(members: &mut [Member<'_>]) -> Result<(), DeadLetter> {
 fn duplicate_key(key: &str) -> DeadLetter {
     let is_field_name = key.len() <= MAX_SHOWN_KEY
         && key.starts_with(|first: char| first.is_ascii_alphabetic())
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let name = if is_field_name { key } else { "a key" };
-    DeadLetter::new(
-        DeadLetterCode::DuplicateKey,
-        format!("{name} stands twice in one object"),
-    )
+    DeadLetter::new(DeadLetterCode::DuplicateKey, format!("{name} stands twice in one object"))
 }

@@ -187,11 +187,7 @@ fn whole_number(node: &Node<'_>, notes: &mut Notes) -> Option<i64> {
         Node::Text(text) => (text.as_ref(), false),
         _ => return None,
     };
-    let number = if is_plain {
-        digits.parse().ok()?
-    } else {
-        without_fraction(digits)?
-    };
+    let number = if is_plain { digits.parse().ok()? } else { without_fraction(digits)? };
     notes.coerced_fields += usize::from(!is_plain);
     Some(number)
 }

@@ -52,11 +52,7 @@ pub fn decode(delivery: &Delivery) -> Decoded {
     let mut kind = envelope::outer_kind(&delivery.properties, &delivery.routing_key);
     let mut notes = Notes::default();
     let result = message(delivery, &mut kind, &mut notes);
-    Decoded {
-        result,
-        kind,
-        notes,
-    }
+    Decoded { result, kind, notes }
 }
 
 fn message(
@@ -64,12 +60,7 @@ fn message(
     known: &mut Option<CommandKind>,
     notes: &mut Notes,
 ) -> Result<Message, DeadLetter> {
-    let Delivery {
-        properties,
-        routing_key,
-        body,
-        ..
-    } = delivery;
+    let Delivery { properties, routing_key, body, .. } = delivery;
     let tree = json::parse(text(body)?)?;
     let mut fields = fields::Fields::of(&tree, notes)?;
     let kind = envelope::kind(properties, &mut fields, routing_key);
@@ -80,10 +71,7 @@ fn message(
     if message_id.is_none() {
         ensure_harmless_to_repeat(&command)?;
     }
-    let body_hash = |message_id| Intent {
-        message_id,
-        body_hash: envelope::body_hash(kind, body),
-    };
+    let body_hash = |message_id| Intent { message_id, body_hash: envelope::body_hash(kind, body) };
     Ok(Message {
         command,
         intent: message_id.map(body_hash),
@@ -96,10 +84,7 @@ fn message(
 /// A body as text, provided that it is worth reading.
 fn text(body: &[u8]) -> Result<&str, DeadLetter> {
     match body.len() {
-        0 => Err(DeadLetter::new(
-            DeadLetterCode::EmptyBody,
-            "the body has no bytes",
-        )),
+        0 => Err(DeadLetter::new(DeadLetterCode::EmptyBody, "the body has no bytes")),
         1..=MAX_BODY_BYTES => std::str::from_utf8(body).map_err(|error| {
             DeadLetter::new(DeadLetterCode::NotUtf8, format!("the body: {error}"))
         }),
@@ -115,11 +100,7 @@ fn ensure_harmless_to_repeat(command: &Command) -> Result<(), DeadLetter> {
     if command.is_harmless_to_repeat() {
         return Ok(());
     }
-    let lacking = if command.order_id().is_none() {
-        "order_id"
-    } else {
-        "from"
-    };
+    let lacking = if command.order_id().is_none() { "order_id" } else { "from" };
     let detail = format!("{} without {lacking} needs a message id", command.kind());
     Err(DeadLetter::new(DeadLetterCode::MessageIdMissing, detail))
 }

@@ -134,32 +134,14 @@ impl Read for Vec<ItemBody> {
 
 impl From<CustomerBody> for Customer {
     fn from(body: CustomerBody) -> Self {
-        let CustomerBody {
-            customer_id,
-            name,
-            email,
-        } = body;
-        Self {
-            customer_id,
-            name,
-            email,
-        }
+        let CustomerBody { customer_id, name, email } = body;
+        Self { customer_id, name, email }
     }
 }
 
 impl From<ItemBody> for Item {
     fn from(body: ItemBody) -> Self {
-        let ItemBody {
-            product_id,
-            name,
-            quantity,
-            price_per_unit,
-        } = body;
-        Self {
-            product_id,
-            name,
-            quantity,
-            price_per_unit,
-        }
+        let ItemBody { product_id, name, quantity, price_per_unit } = body;
+        Self { product_id, name, quantity, price_per_unit }
     }
 }

@@ -1,0 +1,35 @@
+//! Any bytes as the body of any command: never a panic, and always a short answer.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use order_worker::entrypoints::amqp::edge::decode;
+use order_worker::service_layer::{Delivery, Properties, Tag};
+
+const ROUTING_KEYS: [&str; 4] = [
+    "order.place",
+    "order.cancel",
+    "order.set_status",
+    "order.set_next_status",
+];
+
+fuzz_target!(|input: &[u8]| {
+    // The first byte chooses the command: a corpus then covers all four.
+    let Some((&choice, body)) = input.split_first() else {
+        return;
+    };
+    let delivery = Delivery {
+        tag: Tag {
+            channel: 1,
+            number: 1,
+        },
+        redelivered: false,
+        exchange: String::new(),
+        routing_key: ROUTING_KEYS[usize::from(choice) % ROUTING_KEYS.len()].to_owned(),
+        properties: Properties::default(),
+        body: body.to_vec(),
+    };
+    if let Err(dead) = decode(&delivery).result {
+        assert!(dead.detail.len() <= 1024, "{dead}");
+    }
+});
