@@ -40,7 +40,7 @@ pub struct OrderStatusChangedBody<'a> {
     #[schemars(schema_with = "amount")]
     pub total: Money,
     /// The message id of the command, where it had one.
-    #[schemars(required)]
+    #[schemars(schema_with = "text_or_null", required)]
     pub caused_by: Option<&'a str>,
 }
 
@@ -94,7 +94,7 @@ pub struct OrderCommandRejectedBody<'a> {
     #[schemars(schema_with = "moment")]
     pub rejected_at: DateTime<Utc>,
     /// The message id of the command, where it had one.
-    #[schemars(required)]
+    #[schemars(schema_with = "text_or_null", required)]
     pub caused_by: Option<&'a str>,
 }
 
@@ -106,15 +106,15 @@ pub struct CommandOutcomeBody<'a> {
     #[schemars(schema_with = "outcome_word")]
     pub outcome: &'static str,
     /// The order, with the number that the worker assigned where the command named none.
-    #[schemars(required)]
+    #[schemars(schema_with = "text_or_null", required)]
     pub order_id: Option<&'a str>,
     /// The order's status afterwards.
     #[schemars(schema_with = "status_name_or_null", required)]
     pub status: Option<&'static str>,
     /// The rule that refused, or the reason of the dead letter.
-    #[schemars(required)]
+    #[schemars(schema_with = "text_or_null", required)]
     pub code: Option<&'static str>,
-    #[schemars(required)]
+    #[schemars(schema_with = "text_or_null", required)]
     pub detail: Option<String>,
 }
 
@@ -241,6 +241,10 @@ fn status_name_or_null(_: &mut SchemaGenerator) -> Schema {
     let names = Status::ALL.map(Status::name).map(Some);
     let choices: Vec<Option<&str>> = names.into_iter().chain([None]).collect();
     json_schema!({ "type": ["string", "null"], "enum": choices })
+}
+
+fn text_or_null(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"] })
 }
 
 fn command_name(_: &mut SchemaGenerator) -> Schema {

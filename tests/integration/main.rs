@@ -4,7 +4,6 @@
 
 mod builders;
 mod in_memory;
-// PENDING: switch on with the PostgreSQL adapter.
 mod postgres;
 mod sqlite;
 mod store_contract;

@@ -11,7 +11,8 @@ async fn an_accepted_command_is_answered_with_the_assigned_number() {
     let answers = answers(&[place_without_id().answered_to("answers")]).await;
 
     let expected = json!({
-        "outcome": "accepted", "order_id": "1", "status": "Received", "code": null, "detail": null,
+        "outcome": "accepted", "order_id": "1000001", "status": "Received", "code": null,
+        "detail": null,
     });
     assert_eq!(answers, [("answers".to_owned(), expected)]);
 }
