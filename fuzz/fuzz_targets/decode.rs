@@ -6,12 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use order_worker::entrypoints::amqp::edge::decode;
 use order_worker::service_layer::{Delivery, Properties, Tag};
 
-const ROUTING_KEYS: [&str; 4] = [
-    "order.place",
-    "order.cancel",
-    "order.set_status",
-    "order.set_next_status",
-];
+const ROUTING_KEYS: [&str; 4] =
+    ["order.place", "order.cancel", "order.set_status", "order.set_next_status"];
 
 fuzz_target!(|input: &[u8]| {
     // The first byte chooses the command: a corpus then covers all four.
@@ -19,10 +15,7 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let delivery = Delivery {
-        tag: Tag {
-            channel: 1,
-            number: 1,
-        },
+        tag: Tag { channel: 1, number: 1 },
         redelivered: false,
         exchange: String::new(),
         routing_key: ROUTING_KEYS[usize::from(choice) % ROUTING_KEYS.len()].to_owned(),

@@ -28,8 +28,11 @@ fn decoded_as(kind: CommandKind, body: &Value) -> Decoded {
     decoded(&format!("order.{}", kind.word()), body.to_string())
 }
 
-/// What the edge refuses although the schema allows it: the rule, and of which values.
-const BEYOND_THE_SCHEMA: [(&str, fn(&Value) -> bool); 9] = [
+/// A rule of the edge, and the values of which no schema can say it.
+type Exception = (&'static str, fn(&Value) -> bool);
+
+/// What the edge refuses although the schema allows it.
+const BEYOND_THE_SCHEMA: [Exception; 9] = [
     // Dividing by 0.01 in binary floats, as validators do, is not exact.
     ("must have at most 2 decimals", |value| value.is_number() || value.is_string()),
     // To a schema, minus zero is not below zero.

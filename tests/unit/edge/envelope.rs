@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use order_worker::domain::MessageId;
+
 use super::*;
 
 #[test]
@@ -21,7 +23,7 @@ fn the_message_id_is_the_property_else_the_field() {
 
         let message = decode(&delivery).result.unwrap();
 
-        assert_eq!(message.message_id().map(|id| id.as_str()), expected);
+        assert_eq!(message.message_id().map(MessageId::as_str), expected);
     }
 }
 

@@ -107,6 +107,7 @@ fn with_properties(properties: Properties, body: &str) -> Decoded {
     decode(&Delivery { properties, ..delivery("order.place", body) })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what properties are made of")]
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

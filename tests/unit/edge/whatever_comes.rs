@@ -14,7 +14,7 @@ fn decode_in_every_way(body: &[u8]) {
     for routing_key in ROUTING_KEYS {
         match decoded(routing_key, body).result {
             Ok(message) => {
-                assert!(message.command.is_harmless_to_repeat() || message.intent.is_some())
+                assert!(message.command.is_harmless_to_repeat() || message.intent.is_some());
             }
             Err(dead) => assert!(dead.detail.len() <= 1024),
         }
@@ -130,5 +130,5 @@ fn escape_beyond_ascii(character: char) -> String {
     }
     let mut units = [0; 2];
     let units = character.encode_utf16(&mut units);
-    units.iter().map(|unit| format!("\\u{unit:04x}")).collect()
+    units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat()
 }

@@ -1,8 +1,8 @@
 //! The tolerant edge: bytes and properties become a command, or a reason why not.
 //!
-//! Four steps, each on what the one before has made sure of: [`text`] (size, UTF-8), [`json`] (a tree
-//! of the whole body), [`envelope`] (which command it is), [`bodies`] (its fields, one by
-//! one, by the rules in [`leaf`]). Nothing behind this module sees a message that is wrong in itself.
+//! Four steps, each on what the one before has made sure of: `text` (size, UTF-8), `json` (a tree of
+//! the whole body), `envelope` (which command it is), `bodies` (its fields, one by one, by the rules
+//! in `leaf`). Nothing behind this module sees a message that is wrong in itself.
 //!
 //! Types derived with serde would be shorter, and wrong: they take an array for a struct, cannot
 //! count the fields that they do not know, and read a price through a binary float.

@@ -1,0 +1,115 @@
+//! Long runs of messages, with and without crashes.
+
+use crate::shop::{self, place};
+use crate::story::{Copies, assert_adds_up, publish, subscribe, subscriber_of};
+use crate::surroundings::{Surroundings, eventually};
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn ten_thousand_messages_of_a_foreign_client_add_up() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    subscribe(&surroundings);
+
+    let expected = publish(&surroundings, "1", 10_000);
+
+    assert_adds_up(&surroundings, &expected, Copies::One).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn five_kills_lose_nothing_and_double_nothing() {
+    let surroundings = Surroundings::new().await;
+    surroundings.start_worker().await.stop().await;
+    subscribe(&surroundings);
+    let expected = publish(&surroundings, "2", 6_000);
+
+    for kill in 1..=5 {
+        let worker = surroundings.spawn_worker();
+        let some_more = surroundings.count("handled_messages").await + 500;
+        eventually("some hundred messages more are handled", || async {
+            surroundings.count("handled_messages").await >= some_more
+        })
+        .await;
+        worker.kill();
+        let handled = surroundings.count("handled_messages").await;
+        assert!(handled < expected.messages, "kill {kill} came too late, after {handled}");
+    }
+
+    let worker = surroundings.start_worker().await;
+    assert_adds_up(&surroundings, &expected, Copies::More).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_worker_that_is_told_to_stop_finishes_what_it_began() {
+    let surroundings = Surroundings::new().await;
+    surroundings.start_worker().await.stop().await;
+    subscribe(&surroundings);
+    let expected = publish(&surroundings, "3", 4_000);
+
+    let worker = surroundings.spawn_worker();
+    eventually("the worker is at work", || async {
+        surroundings.count("handled_messages").await > 0
+    })
+    .await;
+    worker.stop().await;
+
+    // In good order: whatever is committed is published and gone from the outbox.
+    assert_eq!(surroundings.count("outbox").await, 0);
+    assert!(surroundings.count("handled_messages").await < expected.messages);
+    let worker = surroundings.start_worker().await;
+    assert_adds_up(&surroundings, &expected, Copies::One).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn two_workers_on_one_queue_share_the_work_and_double_nothing() {
+    let surroundings = Surroundings::new().await;
+    let workers = [surroundings.start_worker().await, surroundings.spawn_worker()];
+    subscribe(&surroundings);
+
+    // Placing only: moves of one order have no order across workers.
+    let commands: Vec<String> = (0..3_000).map(|n| place(&n.to_string())).collect();
+    shop::publish(&surroundings, &commands).await;
+
+    eventually("all orders are placed", || async { surroundings.count("orders").await == 3_000 })
+        .await;
+    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
+    assert_eq!(surroundings.count("order_history").await, 3_000);
+    for worker in workers {
+        worker.stop().await;
+    }
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn what_a_crash_left_in_the_outbox_is_published_at_start() {
+    let surroundings = Surroundings::new().await;
+    surroundings.start_worker().await.stop().await;
+    subscribe(&surroundings);
+    // As after a crash between commit and publishing.
+    let event_id = uuid::Uuid::now_v7();
+    surroundings
+        .execute(&format!(
+            "insert into outbox (order_id, version, event_id, kind, routing_key, body)
+             values ('7', 1, '{event_id}', 1, 'order.status.received',
+                     '{{\"event_id\": \"{event_id}\", \"type\": \"OrderStatusChanged\"}}')"
+        ))
+        .await;
+
+    let worker = surroundings.start_worker().await;
+
+    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
+    let got = surroundings.foreign_client(&["events", &subscriber_of(&surroundings), "1"]);
+    assert!(got.contains(&event_id.to_string()), "{got}");
+    worker.stop().await;
+    surroundings.remove().await;
+}

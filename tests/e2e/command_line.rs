@@ -1,0 +1,229 @@
+//! The subcommands, their output and their exit codes.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use serde_json::Value;
+
+use crate::shop::place;
+use crate::surroundings::{Surroundings, eventually, printed, program, variable};
+
+/// Exit code, standard output and standard error.
+fn done(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_wrong_setting_is_an_error_that_names_its_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    for (variable, value) in [
+        ("PREFETCH", "0"),
+        ("LANES", "many"),
+        ("DATABASE_URL", "mysql://user:secret@host/db"),
+        ("AMQP_URL", "http://user:secret@host/"),
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "a=b=c"),
+    ] {
+        let (code, _, errors) = done(program(&["run"], folder.path()).env(variable, value));
+
+        assert_ne!(code, Some(0), "{variable}");
+        assert!(errors.contains(variable), "{variable}: {errors}");
+        assert!(!errors.contains("secret"), "{errors}");
+    }
+}
+
+#[test]
+fn help_never_shows_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "postgres://user:secret@host/db";
+
+    let (code, help, _) = done(
+        program(&["run", "--help"], folder.path())
+            .env("DATABASE_URL", url)
+            .env("AMQP_URL", "amqp://u:secret@h"),
+    );
+
+    assert_eq!(code, Some(0));
+    assert!(help.contains("DATABASE_URL") && !help.contains("secret"), "{help}");
+}
+
+#[test]
+fn what_needs_a_broker_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["publish", "-"][..], &["watch"], &["topology", "check"]] {
+        let (code, _, errors) = done(&mut program(arguments, folder.path()));
+
+        assert_eq!(code, Some(1));
+        assert!(errors.contains("AMQP_URL"), "{errors}");
+    }
+}
+
+#[test]
+fn a_query_with_a_wrong_argument_names_the_argument() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, name) in [
+        (&["--status", "Paid"][..], "status: "),
+        (&["--start", "yesterday", "--end", "2026-11-20"], "start: "),
+        (&["--start", "2026-11-20", "--end", "2026-11-19"], "end: "),
+        (&["--customer", ""], "customer_id: "),
+    ] {
+        let (code, _, errors) = done(program(&["orders", "list"], folder.path()).args(arguments));
+
+        assert_eq!(code, Some(1));
+        assert!(errors.contains(name), "{errors}");
+    }
+}
+
+#[test]
+fn orders_that_are_not_there_are_told_from_tables_that_are_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, errors) = done(&mut program(&["orders", "show", "7"], folder.path()));
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("order-worker migrate"), "{errors}");
+
+    printed(&program(&["migrate"], folder.path()).output().unwrap());
+
+    let (code, _, errors) = done(&mut program(&["orders", "show", "7"], folder.path()));
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("there is no order 7"), "{errors}");
+    let (code, list, _) = done(&mut program(&["orders", "list"], folder.path()));
+    assert_eq!(code, Some(0));
+    assert!(list.contains("0 orders"), "{list}");
+}
+
+#[test]
+fn schemas_are_printed_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+
+    printed(&program(&["schemas", "--write", "out"], folder.path()).output().unwrap());
+
+    let written = std::fs::read_dir(folder.path().join("out")).unwrap().count();
+    let shown = printed(&program(&["schemas"], folder.path()).output().unwrap());
+    let documents = serde_json::Deserializer::from_str(&shown).into_iter::<Value>();
+    assert_eq!((written, documents.map(Result::unwrap).count()), (7, 7));
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn publish_tells_what_was_confirmed_unroutable_and_invalid() {
+    let surroundings = Surroundings::new().await;
+    printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
+    let lines = format!(
+        "{{\"type\": \"PlaceOrder\", \"body\": {}}}\n{{oops\n{}\n",
+        place("7"),
+        r#"{"routing_key": "elsewhere", "body": {}}"#
+    );
+
+    let mut publish = surroundings.program(&["publish", "-", "--json"]);
+    let mut process = publish
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    process.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
+
+    let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    let [confirmed, unroutable, invalid] =
+        ["confirmed", "unroutable", "invalid"].map(|name| &counts[name]);
+    assert_eq!((confirmed, unroutable, invalid), (&1.into(), &1.into(), &1.into()), "{counts}");
+    assert!(errors.contains("line 2 is not a JSON object"), "{errors}");
+    assert!(errors.contains("line 3 is unroutable"), "{errors}");
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn watch_prints_events_as_they_come() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let mut watch = surroundings.program(&["watch", "order.status.#", "--count", "1"]);
+    let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let shop = crate::shop::Shop::on(&surroundings).await;
+    let mut number = 0;
+
+    // Events from before its queue was bound it cannot see: so there are further ones, until it ends.
+    let waited = tokio::task::spawn_blocking(move || watch.wait_with_output().unwrap());
+    while !waited.is_finished() {
+        number += 1;
+        shop.send("order.place", place(&number.to_string()).as_bytes(), Default::default()).await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+
+    let event: Value = serde_json::from_str(&printed(&waited.await.unwrap())).unwrap();
+    assert_eq!(event["type"], "OrderStatusChanged");
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_topology_that_differs_is_named() {
+    let surroundings = Surroundings::new().await;
+    let check = || done(&mut surroundings.program(&["topology", "check", "--json"]));
+    assert!(check().1.contains("missing"));
+    printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
+    assert_eq!(check().0, Some(0));
+
+    let connection =
+        Connection::connect(&variable("AMQP_URL"), ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let queue = format!("{}.retry.1", surroundings.name_of("COMMANDS_QUEUE"));
+    channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await.unwrap();
+
+    let (code, findings, _) = check();
+    assert_eq!(code, Some(1));
+    assert!(
+        findings.contains(&format!("queue {queue}")) && findings.contains("x-queue-type"),
+        "{findings}"
+    );
+    let (code, _, errors) = done(&mut surroundings.program(&["run"]));
+    assert_eq!(code, Some(1), "a worker does not start on what is not as it should be");
+    assert!(errors.contains(&queue) && errors.contains("inequivalent arg"), "{errors}");
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_worker_without_the_right_to_declare_only_looks() {
+    let surroundings = Surroundings::new().await;
+
+    let (code, _, errors) = done(&mut surroundings.program(&["run", "--no-declare"]));
+
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("does not exist"), "{errors}");
+    printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
+    let worker = surroundings.start_worker_with(&["--no-declare"]).await;
+    crate::shop::publish(&surroundings, &[place("7")]).await;
+    eventually("it is placed", || async { surroundings.count("orders").await == 1 }).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_healthcheck_fails_when_nobody_consumes() {
+    let surroundings = Surroundings::new().await;
+    printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
+    printed(&surroundings.program(&["migrate"]).output().unwrap());
+
+    let (code, looks, _) = done(&mut surroundings.program(&["healthcheck", "--json"]));
+
+    let looks: Value = serde_json::from_str(&looks).unwrap();
+    assert_eq!(code, Some(1));
+    assert_eq!((&looks[0]["good"], &looks[1]["good"]), (&true.into(), &false.into()), "{looks}");
+    let worker = surroundings.start_worker().await;
+    assert_eq!(done(&mut surroundings.program(&["healthcheck"])).0, Some(0));
+    worker.stop().await;
+    surroundings.remove().await;
+}

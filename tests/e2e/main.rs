@@ -1,0 +1,15 @@
+//! The program as its users meet it: a process, real servers, clients that are not ours.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod backlog;
+mod command_line;
+mod embedded;
+mod messages;
+mod outages;
+mod relay;
+mod schemas;
+mod shop;
+mod story;
+mod surroundings;
+mod transport;

@@ -1,0 +1,191 @@
+//! What becomes of single messages.
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
+use serde_json::json;
+
+use crate::schemas::Validators;
+use crate::shop::{Letter, Shop, place};
+use crate::surroundings::{Surroundings, eventually};
+
+fn with_id(message_id: &str) -> BasicProperties {
+    BasicProperties::default().with_message_id(message_id.into())
+}
+
+async fn next_dead_letter(shop: &Shop, surroundings: &Surroundings) -> Letter {
+    shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_command_for_a_missing_order_is_retried_and_then_a_dead_letter() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+
+    shop.send("order.cancel", br#"{"order_id": "nowhere"}"#, with_id("c-1")).await;
+
+    let letter = next_dead_letter(&shop, &surroundings).await;
+    assert_eq!(letter.header("order-worker-code"), "order_not_found");
+    assert_eq!(letter.header("order-worker-attempts"), "4");
+    assert_eq!(letter.header("x-original-exchange"), surroundings.name_of("COMMANDS_EXCHANGE"));
+    assert_eq!(letter.header("x-original-routingKey"), "order.cancel");
+    assert_eq!(letter.body, br#"{"order_id": "nowhere"}"#);
+    assert_eq!(surroundings.count("handled_messages").await, 0, "its replay must count");
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_command_that_overtook_its_order_is_accepted_later() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+
+    shop.send("order.set_next_status", br#"{"order_id": "7"}"#, with_id("n-1")).await;
+    shop.send("order.place", place("7").as_bytes(), with_id("p-1")).await;
+
+    eventually("both took effect", || async {
+        surroundings.ask("select status::text || version from orders").await == ["22"]
+    })
+    .await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn whoever_asked_is_answered() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+    let replies = shop.queue_for_replies().await;
+    let asking = |id: &str| {
+        with_id(id).with_reply_to(replies.as_str().into()).with_correlation_id("cart-9".into())
+    };
+    let place = place("1").replace(r#""order_id":"1","#, "");
+    let steps = [
+        ("order.place", place.as_str(), "p", "accepted", None),
+        ("order.place", place.as_str(), "p", "duplicate", None),
+        ("order.cancel", r#"{"order_id": 1000001}"#, "c", "accepted", None),
+        (
+            "order.cancel",
+            r#"{"order_id": 1000001}"#,
+            "d",
+            "rejected",
+            Some("OrderAlreadyCancelled"),
+        ),
+        ("order.cancel", r#"{"order_id": []}"#, "e", "dead_lettered", Some("invalid_field")),
+    ];
+
+    for (routing_key, body, id, outcome, code) in steps {
+        shop.send(routing_key, body.as_bytes(), asking(id)).await;
+        let reply = shop.next_of(&replies).await;
+
+        let answer = reply.json();
+        Validators::default().assert_valid_as("CommandOutcome", &answer);
+        assert_eq!((&answer["outcome"], &answer["code"]), (&json!(outcome), &json!(code)));
+        let order_id = (outcome != "dead_lettered").then_some("1000001");
+        assert_eq!(answer["order_id"], json!(order_id), "{answer}");
+        assert_eq!(reply.properties.correlation_id(), &Some("cart-9".into()));
+    }
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_dead_letter_keeps_its_bytes_and_properties() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+    let mut headers = FieldTable::default();
+    headers.insert("shop".into(), AMQPValue::LongString("eu".into()));
+    let copies = FieldArray::from(vec![AMQPValue::LongString("nowhere".into())]);
+    headers.insert("CC".into(), AMQPValue::FieldArray(copies));
+    headers.insert("x-death".into(), AMQPValue::LongString("forged".into()));
+    let properties = with_id("m-1")
+        .with_type("PlaceOrder".into())
+        .with_app_id("shop".into())
+        .with_timestamp(1_700_000_000)
+        .with_content_type("text/xml".into())
+        .with_priority(7)
+        .with_headers(headers);
+
+    shop.send("order.place", b"\xff\xfe<order/>", properties).await;
+
+    let letter = next_dead_letter(&shop, &surroundings).await;
+    assert_eq!(letter.body, b"\xff\xfe<order/>");
+    assert_eq!(letter.routing_key, "order.place");
+    assert_eq!(letter.header("order-worker-code"), "not_utf8");
+    assert_eq!(letter.header("shop"), "eu");
+    assert_eq!(letter.header("order-worker-original-priority"), "7");
+    let kept = &letter.properties;
+    assert_eq!(kept.message_id(), &Some("m-1".into()));
+    assert_eq!(kept.kind(), &Some("PlaceOrder".into()));
+    assert_eq!(kept.app_id(), &Some("shop".into()));
+    assert_eq!(kept.timestamp(), &Some(1_700_000_000));
+    assert_eq!(kept.content_type(), &Some("text/xml".into()));
+    assert_eq!(kept.priority(), &None);
+    let names: Vec<&ShortString> = kept.headers().as_ref().unwrap().inner().keys().collect();
+    assert!(!names.iter().any(|name| ["CC", "x-death"].contains(&name.as_str())), "{names:?}");
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_malformed_message_harms_nobody_beside_it() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+    let huge = vec![b'['; 300 * 1024];
+    let many_headers = (0..2_000).fold(FieldTable::default(), |mut table, n| {
+        table.insert(format!("h{n}").into(), AMQPValue::LongString("twenty characters...".into()));
+        table
+    });
+
+    for n in 0..50 {
+        shop.send("order.place", place(&n.to_string()).as_bytes(), BasicProperties::default())
+            .await;
+    }
+    shop.send("order.place", &huge, BasicProperties::default()).await;
+    shop.send("order.place", b"", BasicProperties::default().with_headers(many_headers)).await;
+    for n in 50..100 {
+        shop.send("order.place", place(&n.to_string()).as_bytes(), BasicProperties::default())
+            .await;
+    }
+
+    eventually("the good ones are placed", || async { surroundings.count("orders").await == 100 })
+        .await;
+    let mut codes = Vec::new();
+    for _ in 0..2 {
+        codes.push(next_dead_letter(&shop, &surroundings).await.header("order-worker-code"));
+    }
+    codes.sort();
+    assert_eq!(codes, ["empty_body", "too_large"]);
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_message_that_comes_a_thousand_times_has_one_effect() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+
+    for _ in 0..1_000 {
+        shop.send("order.place", place("7").as_bytes(), with_id("p-1")).await;
+    }
+    shop.send("order.place", place("8").as_bytes(), with_id("p-2")).await;
+
+    eventually("the last one is placed", || async { surroundings.count("orders").await == 2 })
+        .await;
+    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
+    assert_eq!(surroundings.count("order_history").await, 2);
+    assert_eq!(surroundings.count("handled_messages").await, 2);
+    worker.stop().await;
+    surroundings.remove().await;
+}

@@ -1,0 +1,96 @@
+//! Servers that are gone for a while, under load. Private servers are really stopped; others, which
+//! the tests have no right to stop, are cut off at a relay.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::relay::{Relay, host_of};
+use crate::story::{Copies, assert_adds_up, publish, subscribe};
+use crate::surroundings::{Surroundings, eventually, variable};
+
+const OUTAGE: Duration = Duration::from_secs(10);
+
+/// The two ways to take a server away.
+enum Outage {
+    Stopped { ctl: String, server: &'static str },
+    Cut(Relay),
+}
+
+impl Outage {
+    /// Of the server behind an address; with the address that the worker has to use.
+    async fn of(server: &'static str, url: &str) -> (Self, String) {
+        #[expect(clippy::disallowed_methods, reason = "whose the servers are is no setting")]
+        match std::env::var("ORDER_WORKER_TEST_SERVERS_CTL") {
+            Ok(ctl) if controls(&ctl, server) => (Self::Stopped { ctl, server }, url.to_owned()),
+            _ => {
+                let relay = Relay::to(host_of(url)).await;
+                let url = relay.in_place_of(url);
+                (Self::Cut(relay), url)
+            }
+        }
+    }
+
+    fn begin(&self) {
+        match self {
+            Self::Stopped { ctl, server } => control(ctl, server, "stop"),
+            Self::Cut(relay) => relay.cut(),
+        }
+    }
+
+    fn end(&self) {
+        match self {
+            Self::Stopped { ctl, server } => control(ctl, server, "start"),
+            Self::Cut(relay) => relay.mend(),
+        }
+    }
+}
+
+fn controls(ctl: &str, server: &str) -> bool {
+    Command::new(ctl).args([server, "status"]).output().unwrap().status.success()
+}
+
+fn control(ctl: &str, server: &str, action: &str) {
+    assert!(Command::new(ctl).args([server, action]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
+    let (outage, amqp_url) = Outage::of("rabbitmq", &variable("AMQP_URL")).await;
+    let surroundings = Surroundings::alone_at(&amqp_url, &variable("DATABASE_URL")).await;
+    survives(&surroundings, &outage, "Commands cannot be consumed", "consumed again").await;
+    surroundings.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_database_that_is_gone_for_ten_seconds_costs_nothing() {
+    let (outage, database_url) = Outage::of("postgres", &variable("DATABASE_URL")).await;
+    let surroundings = Surroundings::alone_at(&variable("AMQP_URL"), &database_url).await;
+    survives(&surroundings, &outage, "Database is in trouble", "Database answers again").await;
+    surroundings.remove().await;
+}
+
+/// An outage while a backlog is worked off: no crash, no dead letter too many, and the worker goes
+/// on by itself.
+async fn survives(surroundings: &Surroundings, outage: &Outage, trouble: &str, relief: &str) {
+    let mut worker = surroundings.start_worker().await;
+    subscribe(surroundings);
+    worker.stop().await;
+    let expected = publish(surroundings, "4", 6_000);
+    worker = surroundings.spawn_worker();
+    eventually("the worker is at work", || async {
+        surroundings.count("handled_messages").await > 300
+    })
+    .await;
+
+    outage.begin();
+    tokio::time::sleep(OUTAGE).await;
+    assert!(worker.is_running(), "{}", worker.log());
+    assert!(worker.log().contains(trouble), "{}", worker.log());
+    outage.end();
+
+    eventually("the worker says that it goes on", || async { worker.log().contains(relief) }).await;
+    assert_adds_up(surroundings, &expected, Copies::More).await;
+    worker.stop().await;
+}

@@ -1,0 +1,109 @@
+//! A shop that publishes single commands and reads single queues.
+
+use std::time::Duration;
+
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::surroundings::{Surroundings, variable};
+
+/// A message as it came from a queue.
+#[derive(Debug)]
+pub struct Letter {
+    pub routing_key: String,
+    pub properties: BasicProperties,
+    pub body: Vec<u8>,
+}
+
+impl Letter {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// A header's text or number.
+    pub fn header(&self, name: &str) -> String {
+        let headers = self.properties.headers().as_ref().unwrap();
+        match headers.inner().get(name).unwrap_or_else(|| panic!("no header {name}: {headers:?}")) {
+            lapin::types::AMQPValue::LongString(text) => text.to_string(),
+            lapin::types::AMQPValue::LongLongInt(number) => number.to_string(),
+            other => panic!("header {name} is {other:?}"),
+        }
+    }
+}
+
+/// A connection to the broker, past any relay.
+pub struct Shop {
+    _connection: Connection,
+    channel: Channel,
+    commands_exchange: String,
+}
+
+impl Shop {
+    pub async fn on(surroundings: &Surroundings) -> Self {
+        let properties = ConnectionProperties::default();
+        let connection = Connection::connect(&variable("AMQP_URL"), properties).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        let commands_exchange = surroundings.name_of("COMMANDS_EXCHANGE");
+        Self { _connection: connection, channel, commands_exchange }
+    }
+
+    /// Publishes a command and waits for its confirm.
+    pub async fn send(&self, routing_key: &str, body: &[u8], properties: BasicProperties) {
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let exchange = self.commands_exchange.as_str().into();
+        let sent =
+            self.channel.basic_publish(exchange, routing_key.into(), options, body, properties);
+        let confirmation = sent.await.unwrap().await.unwrap();
+        assert!(confirmation.is_ack() && confirmation.take_message().is_none(), "not routed");
+    }
+
+    /// A queue for answers, that goes with this connection.
+    pub async fn queue_for_replies(&self) -> String {
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        let queue = self.channel.queue_declare("".into(), options, FieldTable::default()).await;
+        queue.unwrap().name().as_str().to_owned()
+    }
+
+    /// The next message of a queue, waited for.
+    pub async fn next_of(&self, queue: &str) -> Letter {
+        let got = async {
+            loop {
+                let got = self.channel.basic_get(queue.into(), BasicGetOptions { no_ack: true });
+                if let Some(message) = got.await.unwrap() {
+                    return message.delivery;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let delivery = timeout(Duration::from_secs(60), got).await.expect("a message within 60 s");
+        Letter {
+            routing_key: delivery.routing_key.as_str().to_owned(),
+            properties: delivery.properties,
+            body: delivery.data,
+        }
+    }
+}
+
+/// The body of a command that places an order.
+pub fn place(order_id: &str) -> String {
+    json!({
+        "order_id": order_id,
+        "order_customer": {"customer_id": 14, "name": "Grace Hopper", "email": "grace@example.com"},
+        "items": [{"product_id": 1, "name": "Chess", "quantity": 2, "price_per_unit": "12.50"}],
+    })
+    .to_string()
+}
+
+/// Publishes orders and waits for all confirms.
+pub async fn publish(surroundings: &Surroundings, orders: &[String]) {
+    let shop = Shop::on(surroundings).await;
+    for body in orders {
+        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+    }
+}

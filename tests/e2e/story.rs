@@ -1,0 +1,135 @@
+//! A long run of orders, moves, repeats and malformed messages from a foreign client, and the check
+//! that everything adds up afterwards.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::schemas;
+use crate::surroundings::{Surroundings, eventually};
+
+/// What must become of the messages, as the client that made them says.
+#[derive(Debug, Deserialize)]
+pub struct Expected {
+    pub messages: usize,
+    pub orders: usize,
+    /// Order id to version.
+    pub versions: BTreeMap<String, i32>,
+    pub status_changes: usize,
+    pub rejected: usize,
+    pub dead_letters: usize,
+    pub duplicates: usize,
+    pub accepted: usize,
+}
+
+/// How strictly the events are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// Nothing went wrong: each event comes once.
+    One,
+    /// Crashes and outages may cost a further copy.
+    More,
+}
+
+const SUBSCRIBER: &str = "notifications";
+
+pub fn subscriber_of(surroundings: &Surroundings) -> String {
+    format!("{}.{SUBSCRIBER}", surroundings.name_of("EVENTS_EXCHANGE"))
+}
+
+/// Binds the subscriber's queue; the exchanges must exist.
+pub fn subscribe(surroundings: &Surroundings) {
+    surroundings.foreign_client(&["subscribe", &subscriber_of(surroundings)]);
+}
+
+/// Publishes `count` messages.
+pub fn publish(surroundings: &Surroundings, seed: &str, count: usize) -> Expected {
+    let printed = surroundings.foreign_client(&["publish", seed, &count.to_string()]);
+    serde_json::from_str(&printed).unwrap()
+}
+
+/// Waits until all is done, then asserts that orders, events, duplicates, rejections and dead
+/// letters add up exactly.
+pub async fn assert_adds_up(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
+    let accounted_for = expected.messages - expected.duplicates - expected.dead_letters;
+    eventually("every intent is handled", || async {
+        surroundings.count("handled_messages").await == accounted_for
+    })
+    .await;
+    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
+    assert_orders(surroundings, expected).await;
+    assert_outcomes(surroundings, expected).await;
+    assert_events(surroundings, expected, copies);
+    assert_dead_letters(surroundings, expected, copies);
+}
+
+async fn assert_orders(surroundings: &Surroundings, expected: &Expected) {
+    let rows = surroundings.ask("select order_id || ' ' || version from orders").await;
+    let versions: BTreeMap<String, i32> = rows
+        .iter()
+        .map(|row| row.rsplit_once(' ').unwrap())
+        .map(|(order_id, version)| (order_id.to_owned(), version.parse().unwrap()))
+        .collect();
+    assert_eq!(versions.len(), expected.orders);
+    assert_eq!(versions, expected.versions);
+    let gaps = "select count(*) from (select order_id, count(*) n, max(version) v, min(version) f
+                from order_history group by order_id) h where n <> v or f <> 1";
+    assert_eq!(surroundings.ask(gaps).await, ["0"], "histories with gaps");
+}
+
+async fn assert_outcomes(surroundings: &Surroundings, expected: &Expected) {
+    let of = |outcome: &str| {
+        format!("select count(*) from handled_messages where outcome = '{outcome}'")
+    };
+    let accepted = surroundings.ask(&of("accepted")).await;
+    let rejected = surroundings.ask(&of("rejected")).await;
+    assert_eq!(accepted, [expected.accepted.to_string()]);
+    assert_eq!(rejected, [expected.rejected.to_string()]);
+}
+
+/// Each event is valid by its schema, comes at least once with one id, and per order the first
+/// copies come in the order of versions.
+fn assert_events(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
+    let wanted = (expected.status_changes + expected.rejected).to_string();
+    let printed = surroundings.foreign_client(&["events", &subscriber_of(surroundings), &wanted]);
+    let schemas = schemas::Validators::default();
+    let mut seen = HashSet::new();
+    let mut versions: HashMap<String, i64> = HashMap::new();
+    let (mut changes, mut rejections) = (0, 0);
+    for line in printed.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let event = &line["event"];
+        schemas.assert_valid(event);
+        if !seen.insert(event["event_id"].to_string()) {
+            assert_eq!(copies, Copies::More, "a second copy of {event}");
+            continue;
+        }
+        if event["type"] == "OrderCommandRejected" {
+            rejections += 1;
+            continue;
+        }
+        changes += 1;
+        let version = versions.entry(event["order_id"].to_string()).or_default();
+        *version += 1;
+        assert_eq!(event["version"], *version, "out of order: {event}");
+    }
+    assert_eq!((changes, rejections), (expected.status_changes, expected.rejected));
+}
+
+fn assert_dead_letters(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
+    let printed = surroundings.foreign_client(&["dead-letters"]);
+    let letters: Vec<Value> =
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    match copies {
+        Copies::One => assert_eq!(letters.len(), expected.dead_letters),
+        // A crash between the confirm of a dead letter and its acknowledgement leaves one more.
+        Copies::More => assert!(letters.len() >= expected.dead_letters, "{}", letters.len()),
+    }
+    let malformed =
+        ["malformed_json", "empty_body", "duplicate_key", "missing_field", "invalid_field"];
+    for letter in letters {
+        let code = letter["code"].as_str().unwrap();
+        assert!(malformed.contains(&code), "{code} is no code of a malformed message");
+    }
+}

@@ -1,0 +1,245 @@
+//! Real servers, with names and tables for one test alone, and the program as a process on them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use uuid::Uuid;
+
+/// Held for reading by tests that use the servers, for writing by those that stop them.
+static SERVERS: RwLock<()> = RwLock::const_new(());
+
+/// Whether other tests may use the servers meanwhile.
+enum Turn {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
+/// Names of exchanges, queues and a schema that nobody else uses.
+pub struct Surroundings {
+    _turn: Turn,
+    name: String,
+    pub amqp_url: String,
+    pub database_url: String,
+    folder: tempfile::TempDir,
+}
+
+/// A running worker; killed when dropped.
+pub struct Worker {
+    process: std::process::Child,
+    log: PathBuf,
+}
+
+#[expect(clippy::disallowed_methods, reason = "which servers the tests may use is no setting")]
+pub fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`"))
+}
+
+impl Surroundings {
+    pub async fn new() -> Self {
+        let turn = Turn::Shared { _guard: SERVERS.read().await };
+        Self::at(turn, &variable("AMQP_URL"), &variable("DATABASE_URL")).await
+    }
+
+    /// On servers at these addresses, for a test that takes them away.
+    pub async fn alone_at(amqp_url: &str, database_url: &str) -> Self {
+        let turn = Turn::Alone { _guard: SERVERS.write().await };
+        Self::at(turn, amqp_url, database_url).await
+    }
+
+    async fn at(turn: Turn, amqp_url: &str, database_url: &str) -> Self {
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        execute(&format!("create schema {name}")).await;
+        let separator = if database_url.contains('?') { '&' } else { '?' };
+        Self {
+            _turn: turn,
+            amqp_url: amqp_url.to_owned(),
+            database_url: format!("{database_url}{separator}options[search_path]={name}"),
+            folder: tempfile::tempdir().unwrap(),
+            name,
+        }
+    }
+
+    /// The settings of the worker, and of clients that are not ours.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let name = |part: &str| format!("{}.{part}", self.name);
+        vec![
+            ("AMQP_URL", self.amqp_url.clone()),
+            ("DATABASE_URL", self.database_url.clone()),
+            ("COMMANDS_EXCHANGE", name("commands")),
+            ("COMMANDS_QUEUE", name("commands")),
+            ("EVENTS_EXCHANGE", name("events")),
+            ("DEAD_LETTER_EXCHANGE", name("dead-letter")),
+            ("DEAD_LETTER_QUEUE", name("dead-letter")),
+            ("RETRY_DELAY_MS", "50".to_owned()),
+            ("RELAY_INTERVAL_SECONDS", "1".to_owned()),
+        ]
+    }
+
+    /// One of the names above.
+    pub fn name_of(&self, variable: &str) -> String {
+        self.environment().into_iter().find(|(name, _)| *name == variable).unwrap().1
+    }
+
+    pub fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = program(arguments, self.folder.path());
+        command.envs(self.environment());
+        command
+    }
+
+    /// Starts a worker and waits until the broker counts it as a consumer.
+    pub async fn start_worker(&self) -> Worker {
+        self.start_worker_with(&[]).await
+    }
+
+    pub async fn start_worker_with(&self, options: &[&str]) -> Worker {
+        let worker = self.spawn_worker_with(options);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.program(&["healthcheck"]).output().unwrap().status.success() {
+            assert!(Instant::now() < deadline, "no consumer after 30 s:\n{}", worker.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        worker
+    }
+
+    pub fn spawn_worker(&self) -> Worker {
+        self.spawn_worker_with(&[])
+    }
+
+    fn spawn_worker_with(&self, options: &[&str]) -> Worker {
+        let log = self.folder.path().join(format!("worker-{}.log", Uuid::now_v7().simple()));
+        let process = self
+            .program(&["run"])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Worker { process, log }
+    }
+
+    /// Runs a script of `tests/e2e/clients` and returns what it printed.
+    pub fn foreign_client(&self, arguments: &[&str]) -> String {
+        let python = variable("ORDER_WORKER_TEST_PYTHON");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clients/store.py");
+        let mut command = Command::new(python);
+        // Past any relay: the client is not what is tested.
+        command.arg(script).args(arguments).envs(self.environment());
+        let output = command.env("AMQP_URL", variable("AMQP_URL")).output().unwrap();
+        printed(&output)
+    }
+
+    /// What a query answers, as text; nulls are empty.
+    pub async fn ask(&self, query: &str) -> Vec<String> {
+        let mut connection = connect().await;
+        let statement = format!("set search_path to {}", self.name);
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        let query = format!("select coalesce(answer::text, '') from ({query}) as q (answer)");
+        sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap()
+    }
+
+    pub async fn count(&self, table: &str) -> usize {
+        self.ask(&format!("select count(*) from {table}")).await[0].parse().unwrap()
+    }
+
+    /// Statements on the tables of the worker.
+    pub async fn execute(&self, statements: &str) {
+        execute(&format!("set search_path to {}; {statements}", self.name)).await;
+    }
+
+    pub async fn remove(self) {
+        execute(&format!("drop schema {} cascade", self.name)).await;
+    }
+}
+
+/// The program, without any of this process's settings.
+pub fn program(arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_order-worker"));
+    command.args(arguments).current_dir(folder);
+    command.env_remove("AMQP_URL").env_remove("DATABASE_URL").env_remove("RUST_LOG");
+    command
+}
+
+/// Standard output of a program that must have succeeded.
+pub fn printed(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{errors}", output.status);
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Waits until something is so.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "after 60 s it is still not so that {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+impl Worker {
+    /// Without a chance to do anything more.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    pub fn tell_to_stop(&self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end of a worker that was told to stop.
+    pub async fn ended(mut self) -> std::process::ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "still running after 60 s:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Tells it to stop, and asserts that it did so in good order and said nothing that it should
+    /// not.
+    pub async fn stop(self) {
+        self.tell_to_stop();
+        let log = self.log.clone();
+        let status = self.ended().await;
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(status.success(), "{status}:\n{log}");
+        for word in ["panicked", "@example.com", "Grace"] {
+            assert!(!log.contains(word), "{word} in the log:\n{log}");
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn connect() -> PgConnection {
+    PgConnection::connect(&variable("DATABASE_URL")).await.unwrap()
+}
+
+async fn execute(statements: &str) {
+    let mut connection = connect().await;
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
