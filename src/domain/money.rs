@@ -93,11 +93,10 @@ impl FromStr for Money {
     /// Reads `12`, `12.5`, `012.50`, `1.25e1`: digits, one optional point with digits on both
     /// sides, an optional exponent. No sign, no space, no separator.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.starts_with('-') {
-            return Err(if is_number(&text[1..]) {
-                InvalidMoney::Negative
-            } else {
-                InvalidMoney::NotANumber
+        if let Some(amount) = text.strip_prefix('-') {
+            return Err(match split_number(amount) {
+                Some(_) => InvalidMoney::Negative,
+                None => InvalidMoney::NotANumber,
             });
         }
         let (whole, fraction, exponent) = split_number(text).ok_or(InvalidMoney::NotANumber)?;
@@ -108,7 +107,8 @@ impl FromStr for Money {
         };
         let last = significant.map(|(at, _)| at).last().unwrap_or(first);
         // The power of ten, counted in cents, that the digit at `place` stands for.
-        let power = |place: usize| whole.len() as i64 - 1 - place as i64 + exponent + 2;
+        let count = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
+        let power = |place: usize| count(whole.len()) - 1 - count(place) + exponent + 2;
         if power(last) < 0 {
             return Err(InvalidMoney::TooPrecise);
         }
@@ -124,10 +124,6 @@ impl FromStr for Money {
         }
         Self::from_cents(cents)
     }
-}
-
-fn is_number(text: &str) -> bool {
-    split_number(text).is_some()
 }
 
 /// Splits `12.50e3` into whole digits, fraction digits and exponent.

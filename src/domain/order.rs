@@ -49,6 +49,7 @@ impl Refusal {
 }
 
 /// An order of the game store.
+#[expect(clippy::struct_field_names, reason = "`order_id` is what every message calls it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     order_id: OrderId,

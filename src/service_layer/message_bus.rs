@@ -15,7 +15,7 @@ use super::{
     Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, RetryReason, Store,
     StoreError, StoreTransaction, UnitOfWork,
 };
-use crate::domain::{Change, OrderId, Refusal, Rejected, StatusChanged};
+use crate::domain::{Change, Order, OrderId, Refusal, Rejected, StatusChanged};
 
 /// How often a batch is tried again at once because another transaction was faster, before its
 /// messages are judged one by one.
@@ -65,7 +65,8 @@ impl<S: Store> MessageBus<S> {
     /// again, without end: the caller stops it by dropping the future, which loses nothing.
     pub async fn handle_batch(&mut self, messages: &[Message]) -> Handled {
         let mut handled = Handled::default();
-        let mut parts = vec![0..messages.len()];
+        let mut parts = Vec::new();
+        parts.push(0..messages.len());
         let mut backoff = Backoff::for_database();
         let mut conflicts = 0;
         while let Some(part) = parts.pop() {
@@ -75,7 +76,7 @@ impl<S: Store> MessageBus<S> {
                     backoff.reset();
                     conflicts = 0;
                     handled.outcomes.extend(outcomes);
-                    handled.outgoing.extend(self.to_publish(committed));
+                    handled.outgoing.extend(self.take_in_flight(committed));
                 }
                 Err(Trouble::Store(StoreError::Unavailable(reason))) => {
                     self.health.database_in_trouble(&reason);
@@ -134,7 +135,7 @@ impl<S: Store> MessageBus<S> {
     }
 
     /// What a commit leaves to be published, without what is on its way already.
-    fn to_publish(&mut self, committed: Committed) -> Vec<Outgoing> {
+    fn take_in_flight(&mut self, committed: Committed) -> Vec<Outgoing> {
         let Committed { mut earlier, outgoing } = committed;
         earlier.retain(|message| !self.in_flight.contains(&message.key.event_id));
         // Only now: what this commit took out of the outbox was still in the statement's view of it.
@@ -221,7 +222,7 @@ fn seen_before<T>(intent: &Intent, uow: &UnitOfWork<T>) -> Option<Outcome> {
             format!("message id {} was used before with another body", intent.message_id),
         )));
     }
-    let present = uow.orders.get(&handled.order.order_id).map(|order| order.status());
+    let present = uow.orders.get(&handled.order.order_id).map(Order::status);
     let status = present.unwrap_or(handled.order.status);
     Some(Outcome::Duplicate(Some(OrderState { order_id: handled.order.order_id.clone(), status })))
 }
@@ -310,13 +311,13 @@ fn answer<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now:
         | Outcome::Duplicate(Some(order)) => &order.order_id,
         Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => return,
     };
-    let version = uow.orders.get(order_id).map_or(0, |order| order.version());
+    let version = uow.orders.get(order_id).map_or(0, Order::version);
     uow.outbox.extend(Outgoing::reply(outcome, version, message, now));
 }
 
 fn halves(part: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
     let middle = part.start + part.len() / 2;
-    (part.len() > 1).then(|| (part.start..middle, middle..part.end))
+    (part.len() > 1).then_some((part.start..middle, middle..part.end))
 }
 
 fn internal_error(message: &Message, trouble: &Trouble) -> Outcome {

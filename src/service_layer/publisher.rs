@@ -28,13 +28,20 @@ pub enum Target {
 }
 
 impl Target {
-    /// Whether a message for this target may not get lost for want of a queue. An event without
-    /// subscribers, and a reply to somebody who has gone, may.
-    #[must_use]
-    pub fn must_be_routed(&self) -> bool {
-        match self {
-            Self::Retry { .. } | Self::DeadLetters { .. } => true,
-            Self::Commands { .. } | Self::Events { .. } | Self::Queue { .. } => false,
+    /// What a confirmation means in the end; none when the message has to be published again. An
+    /// event without subscribers, and a reply to somebody who has gone, may get lost; a copy of a
+    /// command may not.
+    fn verdict(&self, confirmation: Confirmation) -> Option<Verdict> {
+        match (confirmation, self) {
+            (Confirmation::Confirmed, _) => Some(Verdict::Confirmed),
+            (Confirmation::Unroutable, Self::Events { .. } | Self::Queue { .. }) => {
+                Some(Verdict::Unroutable)
+            }
+            (
+                Confirmation::Unroutable,
+                Self::Commands { .. } | Self::Retry { .. } | Self::DeadLetters { .. },
+            )
+            | (Confirmation::Refused, _) => None,
         }
     }
 }
@@ -96,29 +103,22 @@ pub async fn publish_all<P: Publisher>(
     while !window.is_empty() {
         match publisher.publish(&window).await {
             Ok(confirmations) => {
-                let mut keep = Vec::with_capacity(window.len());
-                for ((publication, place), confirmation) in
-                    window.iter().zip(&places).zip(confirmations)
-                {
-                    keep.push(match confirmation {
-                        Confirmation::Confirmed => false,
-                        Confirmation::Unroutable if publication.target.must_be_routed() => true,
-                        Confirmation::Unroutable => {
-                            verdicts[*place] = Verdict::Unroutable;
-                            false
+                let judged = window.into_iter().zip(places).zip(confirmations);
+                (window, places) = (Vec::new(), Vec::new());
+                for ((publication, place), confirmation) in judged {
+                    match publication.target.verdict(confirmation) {
+                        Some(verdict) => verdicts[place] = verdict,
+                        None => {
+                            window.push(publication);
+                            places.push(place);
                         }
-                        Confirmation::Refused => true,
-                    });
-                }
-                let mut kept = keep.iter();
-                window.retain(|_| *kept.next().unwrap_or(&true));
-                let mut kept = keep.iter();
-                places.retain(|_| *kept.next().unwrap_or(&true));
-                match window.first() {
-                    Some(first) => {
-                        health.cannot_publish(&format!("no queue took {:?}", first.target))
                     }
+                }
+                match window.first() {
                     None => health.publishes(),
+                    Some(first) => {
+                        health.cannot_publish(&format!("{:?} takes nothing", first.target))
+                    }
                 }
             }
             Err(error) => health.cannot_publish(&error.to_string()),

@@ -1,7 +1,7 @@
 //! Publishes what a crash left in the outbox.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     Health, OutboxKey, Outgoing, Publication, Publisher, StoreError, Verdict, publish_all,
@@ -48,44 +48,50 @@ pub struct Relay<S, P> {
     publisher: P,
     health: Health,
     keep_unroutable: bool,
+    made_at: Instant,
 }
 
 impl<S: RelayStore, P: Publisher> Relay<S, P> {
     #[must_use]
     pub fn new(store: S, publisher: P, health: Health, keep_unroutable: bool) -> Self {
-        Self { store, publisher, health, keep_unroutable }
+        Self { store, publisher, health, keep_unroutable, made_at: Instant::now() }
     }
 
-    /// Runs until dropped: at once for everything that is there, then every `interval` for what has
-    /// been there for `interval` at least (the lanes publish what is younger).
+    /// Runs until dropped: first for everything that was there when this value was made, then every
+    /// `interval` for what has been there for `interval` at least. The lanes publish what is younger.
     pub async fn run(mut self, interval: Duration) {
-        let mut older_than = Duration::ZERO;
+        let mut committed_before = self.made_at;
         loop {
-            match self.publish_waiting(older_than).await {
+            match self.publish_waiting(committed_before).await {
                 Ok(0) => {}
                 Ok(published) => {
-                    tracing::info!(published, "Relay published what the outbox still held")
+                    tracing::info!(published, "Relay published what the outbox still held");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "Relay could not read the outbox, trying again later")
+                    tracing::warn!(%error, "Relay could not read the outbox, trying again later");
                 }
             }
+            let passed = Instant::now();
             tokio::time::sleep(interval).await;
-            older_than = interval;
+            committed_before = passed;
         }
     }
 
-    /// One pass over the outbox; answers how many messages left it.
+    /// One pass over what was committed before a moment; answers how many messages left the outbox.
     ///
     /// # Errors
     /// When the database is in trouble.
-    pub async fn publish_waiting(&mut self, older_than: Duration) -> Result<usize, StoreError> {
+    pub async fn publish_waiting(
+        &mut self,
+        committed_before: Instant,
+    ) -> Result<usize, StoreError> {
         if !self.store.try_become_relay().await? {
             return Ok(0);
         }
         let mut published = 0;
         let mut after = None;
         loop {
+            let older_than = committed_before.elapsed();
             let waiting = self.store.waiting(older_than, after.as_ref(), RELAY_WINDOW).await?;
             let Some(last) = waiting.last() else { return Ok(published) };
             after = Some(last.key.clone());

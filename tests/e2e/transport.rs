@@ -125,8 +125,10 @@ async fn an_event_without_subscribers_is_unroutable(broker: Broker) {
 
     let confirmations = broker.publish(&window).await;
 
-    use Confirmation::{Confirmed, Unroutable};
-    assert_eq!(confirmations, [Confirmed, Unroutable, Confirmed]);
+    assert_eq!(
+        confirmations,
+        [Confirmation::Confirmed, Confirmation::Unroutable, Confirmation::Confirmed]
+    );
 }
 
 async fn a_source_that_is_told_to_stop_ends(broker: Broker) {

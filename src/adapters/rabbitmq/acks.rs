@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn a_run_ends_before_the_oldest_open_delivery() {
         let mut acks = opened(5);
-        [3, 1, 2, 5].map(|tag| acks.settle(tag));
+        for tag in [3, 1, 2, 5] {
+            acks.settle(tag);
+        }
 
         assert_eq!(acks.take_run(), Some(3));
         assert_eq!(acks.take_run(), None);
@@ -123,7 +125,9 @@ mod tests {
     #[test]
     fn unknown_tags_and_repeats_have_no_effect() {
         let mut acks = opened(2);
-        [0, 9, 1, 1].map(|tag| acks.settle(tag));
+        for tag in [0, 9, 1, 1] {
+            acks.settle(tag);
+        }
 
         assert_eq!(acks.take_run(), Some(1));
         assert_eq!(acks.waiting(), 0);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery as Incoming;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
@@ -244,7 +246,8 @@ impl Session {
     }
 
     async fn cancel(&self) -> Result<(), RabbitError> {
-        let cancelled = self.channel.basic_cancel(self.consumer.tag(), Default::default());
+        let cancelled =
+            self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
         within(ANSWER_TIMEOUT, cancelled).await
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ExchangeKind, Queue};
 
@@ -221,14 +224,14 @@ impl super::RabbitMq {
                 Part::Exchange { name } => {
                     within(
                         ANSWER_TIMEOUT,
-                        channel.exchange_delete((*name).into(), Default::default()),
+                        channel.exchange_delete((*name).into(), ExchangeDeleteOptions::default()),
                     )
                     .await?;
                 }
                 Part::Queue { name, .. } => {
                     within(
                         ANSWER_TIMEOUT,
-                        channel.queue_delete(name.as_str().into(), Default::default()),
+                        channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()),
                     )
                     .await?;
                 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::Lane;
 use super::outbound::Outbound;
+use super::tolerance::Tolerance;
 use super::work::Work;
 use crate::domain::CommandKind;
 use crate::service_layer::{Clock, CommandSource, Health, MessageBus, Outcome, Publisher, Store};
@@ -101,8 +102,10 @@ where
         tasks.spawn(lane.run());
     }
     drop((settlements, reports));
+    let mut tolerance = Tolerance::default();
     while let Some(delivery) = deliveries.recv().await {
         let work = Work::on(delivery);
+        tolerance.count(&work);
         let lane = work.lane(queues.len());
         if queues[lane].send(work).await.is_err() {
             // The lane has been told to stop.
@@ -110,6 +113,7 @@ where
         }
     }
     drop((queues, deliveries));
+    tolerance.sum_up();
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(|error| LaneDied(error.to_string()))?;
     }

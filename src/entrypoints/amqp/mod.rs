@@ -11,6 +11,7 @@ mod lane;
 mod letters;
 mod outbound;
 pub mod settlement;
+mod tolerance;
 mod work;
 
 pub use consumer::{ConsumerSettings, Ground, LaneDied, Report, run};

@@ -1,0 +1,196 @@
+//! The documentation says what the code says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, CommandFactory};
+use order_worker::config::DEFAULT_DATABASE_URL;
+use order_worker::entrypoints::cli::Program;
+
+#[test]
+fn the_settings_in_the_readme_are_those_of_the_program() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("<!-- settings -->\n").unwrap();
+    let (shown, _) = rest.split_once("<!-- /settings -->").unwrap();
+
+    let table = settings_table();
+
+    assert!(shown == table, "put this between the markers of README.md:\n\n{table}");
+}
+
+#[test]
+fn the_layers_import_one_way() {
+    let inner = ["crate::adapters", "crate::entrypoints", "crate::bootstrap", "crate::config"];
+    let outer = ["crate::entrypoints", "crate::bootstrap", "crate::config"];
+    let servers = ["sqlx", "lapin"];
+    let domain = [&inner[..], &servers, &["crate::service_layer", "tokio"]].concat();
+
+    let mut wrong = Vec::new();
+    wrong.extend(uses_in("src/domain", &domain));
+    wrong.extend(uses_in("src/service_layer", &[&inner[..], &servers].concat()));
+    wrong.extend(uses_in("src/adapters", &outer));
+    wrong.extend(uses_in(
+        "src/entrypoints/amqp",
+        &["crate::adapters", "crate::bootstrap", "crate::config"],
+    ));
+
+    assert!(wrong.is_empty(), "imports against the arrows:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let folder = page.parent().unwrap();
+        for link in links(&fs::read_to_string(&page).unwrap()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if !path.is_empty() && !folder.join(path).exists() {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_anchor_leads_to_a_heading() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        for link in links(&fs::read_to_string(&page).unwrap()) {
+            let Some((path, anchor)) = link.split_once('#') else { continue };
+            let target =
+                if path.is_empty() { page.clone() } else { page.with_file_name("").join(path) };
+            if !anchors(&fs::read_to_string(&target).unwrap_or_default()).contains(anchor) {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "broken anchors:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_guarantee_in_the_readme_has_its_tests() {
+    let sources: String =
+        ["tests", "src"].iter().flat_map(|folder| files(folder, "rs")).map(text_of).collect();
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("| Guarantee | Tests |").unwrap();
+    let (table, _) = rest.split_once("\n\n").unwrap();
+
+    for row in table.lines().skip(2) {
+        let tests: Vec<&str> =
+            row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            assert!(sources.contains(&format!("fn {test}")), "there is no test {test}");
+        }
+    }
+}
+
+/// The rows in the order of `--help`.
+fn settings_table() -> String {
+    let program = Program::command();
+    let rows =
+        program.get_arguments().filter(|argument| argument.get_env().is_some()).map(|setting| {
+            let variable = setting.get_env().unwrap().to_string_lossy();
+            let option = setting.get_long().unwrap();
+            let help = setting.get_help().unwrap();
+            format!(
+                "| `{variable}` | `--{option}` | {} | {help}. |\n",
+                default_of(setting, &variable)
+            )
+        });
+    let head = "| Variable | Option | Default | Meaning |\n|---|---|---|---|\n";
+    [head.to_owned()].into_iter().chain(rows).collect()
+}
+
+fn default_of(setting: &Arg, variable: &str) -> String {
+    if variable == "DATABASE_URL" {
+        return format!("`{DEFAULT_DATABASE_URL}`");
+    }
+    match setting.get_default_values() {
+        [] => "none".to_owned(),
+        values => format!("`{}`", values[0].to_string_lossy()),
+    }
+}
+
+/// Lines of code below a folder that name one of these paths.
+fn uses_in(folder: &str, forbidden: &[&str]) -> Vec<String> {
+    let mut uses = Vec::new();
+    for file in files(folder, "rs") {
+        for (number, line) in text_of(file.clone()).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if forbidden.iter().any(|path| names(code, path)) {
+                uses.push(format!("{}:{}: {}", file.display(), number + 1, code.trim()));
+            }
+        }
+    }
+    uses
+}
+
+/// Whether the code names a crate or module: the path as a whole word, followed by `::` or the end
+/// of an import.
+fn names(code: &str, path: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(path).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = &code[at + path.len()..];
+        !before.is_some_and(is_word)
+            && (after.starts_with("::")
+                || (code.trim_start().starts_with("use ") && after.starts_with(';')))
+    })
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut pages = files("docs", "md");
+    pages.push(root().join("README.md"));
+    pages
+}
+
+/// The targets of `[…](target)` that are not elsewhere on the web; code is no link.
+fn links(page: &str) -> Vec<String> {
+    let prose: String = page.split("```").step_by(2).collect();
+    let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://")).map(str::to_owned).collect()
+}
+
+/// The anchors that a page's headings get: lower case, dashes for spaces, no punctuation.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let prose: String = page.split("```").step_by(2).collect();
+    let headings = prose.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchor = |heading: &str| -> String {
+        let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// All files below a folder with this extension, sorted.
+fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn text_of(path: PathBuf) -> String {
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn read(path: &str) -> String {
+    text_of(root().join(path))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
