@@ -106,18 +106,17 @@ pub async fn publish_all<P: Publisher>(
                 let judged = window.into_iter().zip(places).zip(confirmations);
                 (window, places) = (Vec::new(), Vec::new());
                 for ((publication, place), confirmation) in judged {
-                    match publication.target.verdict(confirmation) {
-                        Some(verdict) => verdicts[place] = verdict,
-                        None => {
-                            window.push(publication);
-                            places.push(place);
-                        }
+                    if let Some(verdict) = publication.target.verdict(confirmation) {
+                        verdicts[place] = verdict;
+                    } else {
+                        window.push(publication);
+                        places.push(place);
                     }
                 }
                 match window.first() {
                     None => health.publishes(),
                     Some(first) => {
-                        health.cannot_publish(&format!("{:?} takes nothing", first.target))
+                        health.cannot_publish(&format!("{:?} takes nothing", first.target));
                     }
                 }
             }
