@@ -188,7 +188,10 @@ impl Worker {
         reports: Option<mpsc::UnboundedSender<Report>>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
-        self.broker.ready(&self.health).await?;
+        tokio::select! {
+            ready = self.broker.ready(&self.health) => ready?,
+            () = stop.cancelled() => return Ok(()),
+        }
         let prefetch = self.settings.prefetch;
         match &self.broker {
             Broker::RabbitMq(rabbitmq) => {

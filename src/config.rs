@@ -1,13 +1,14 @@
 //! Every setting, its default and its variable; the only reader of the environment.
 //!
 //! Each setting is a variable of the environment and an option of the same name on the command
-//! line. The option wins. A variable that is set to nothing counts as not set.
+//! line. The option wins. An address that is set to nothing counts as not set.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::adapters::rabbitmq::Topology;
@@ -90,10 +91,12 @@ pub struct Settings {
     /// Do not declare exchanges and queues, only check that they exist: for a user without the right
     /// to configure.
     #[arg(long, env, value_name = "NO_DECLARE", default_value_t = false, global = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
     pub no_declare: bool,
 
     /// Do not bring the tables up to date at start: for a user without the right to create.
     #[arg(long, env, value_name = "NO_MIGRATE", default_value_t = false, global = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
     pub no_migrate: bool,
 
     /// The topic exchange to which commands are published.
@@ -366,7 +369,7 @@ impl FromStr for BrokerName {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
 
@@ -450,6 +453,17 @@ mod tests {
 
         assert_eq!(given.broker_url().unwrap(), None);
         assert!(matches!(given.database().unwrap(), DatabaseUrl::Sqlite(_)));
+    }
+
+    #[test]
+    fn a_switch_is_on_for_any_word_but_no() {
+        let program = |word: &'static str| {
+            let command = Program::command().mut_arg("no_declare", |it| it.default_value(word));
+            Program::from_arg_matches(&command.get_matches_from(["order-worker"])).unwrap().settings
+        };
+
+        assert!(["1", "true", "yes"].map(program).iter().all(|it| it.no_declare));
+        assert!(["", "0", "false", "no", "off"].into_iter().all(|word| !program(word).no_declare));
     }
 
     #[test]

@@ -37,7 +37,8 @@ fn log_to_standard_error(
     // lapin's own lines repeat ours in its terms; those on returned messages hold their bodies,
     // which may be personal data.
     let lapin = if settings.rust_log.contains("lapin") { "" } else { "lapin=off," };
-    let directives = format!("{lapin}{},lapin::returned_messages=off", settings.rust_log);
+    // sqlx's are on tables that exist already, at each start.
+    let directives = format!("{lapin}sqlx=warn,{},lapin::returned_messages=off", settings.rust_log);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(directives)?)
         .with_ansi(std::io::stderr().is_terminal())

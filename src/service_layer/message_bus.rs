@@ -17,8 +17,8 @@ use super::{
 };
 use crate::domain::{Change, Order, OrderId, Refusal, Rejected, StatusChanged};
 
-/// How often a batch is tried again at once because another transaction was faster, before its
-/// messages are judged one by one.
+/// How often a batch is tried again whole because another transaction was faster; then in halves,
+/// so that contention over one order does not hold up the others.
 const MOST_CONFLICTS: u32 = 10;
 
 /// Dispatches messages to their handlers, a batch in one unit of work.
@@ -66,7 +66,9 @@ impl<S: Store> MessageBus<S> {
     pub async fn handle_batch(&mut self, messages: &[Message]) -> Handled {
         let mut handled = Handled::default();
         let mut parts = Vec::new();
-        parts.push(0..messages.len());
+        if !messages.is_empty() {
+            parts.push(0..messages.len());
+        }
         let mut backoff = Backoff::for_database();
         let mut conflicts = 0;
         while let Some(part) = parts.pop() {
@@ -78,20 +80,30 @@ impl<S: Store> MessageBus<S> {
                     handled.outcomes.extend(outcomes);
                     handled.outgoing.extend(self.take_in_flight(committed));
                 }
-                Err(Trouble::Store(StoreError::Unavailable(reason))) => {
+                Err(Trouble::Store(
+                    StoreError::Unavailable(reason) | StoreError::Unusable(reason),
+                )) => {
                     self.health.database_in_trouble(&reason);
                     backoff.pause().await;
                     parts.push(part);
                 }
-                Err(Trouble::Store(StoreError::Conflict(_))) if conflicts < MOST_CONFLICTS => {
+                // Nobody's fault, however often it happens: never a dead letter.
+                Err(Trouble::Store(StoreError::Conflict(_))) => {
                     conflicts += 1;
                     backoff.pause_after_conflict().await;
-                    parts.push(part);
+                    match halves(&part) {
+                        Some((first, second)) if conflicts > MOST_CONFLICTS => {
+                            parts.extend([second, first]);
+                        }
+                        _ => parts.push(part),
+                    }
                 }
-                Err(trouble) => match halves(&part) {
-                    Some((first, second)) => parts.extend([second, first]),
-                    None => handled.outcomes.push(internal_error(&messages[part.start], &trouble)),
-                },
+                Err(trouble @ (Trouble::Store(StoreError::Refused(_)) | Trouble::Panic)) => {
+                    match halves(&part) {
+                        Some((first, second)) => parts.extend([second, first]),
+                        None => handled.outcomes.push(internal_error(&trouble)),
+                    }
+                }
             }
         }
         handled
@@ -320,13 +332,6 @@ fn halves(part: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
     (part.len() > 1).then_some((part.start..middle, middle..part.end))
 }
 
-fn internal_error(message: &Message, trouble: &Trouble) -> Outcome {
-    tracing::error!(
-        message_id = message.message_id().map(tracing::field::display),
-        order_id = message.command.order_id().map(tracing::field::display),
-        command = message.command.kind().name(),
-        %trouble,
-        "Message broke its batch and goes to the dead letters"
-    );
+fn internal_error(trouble: &Trouble) -> Outcome {
     Outcome::DeadLetter(DeadLetter::new(DeadLetterCode::InternalError, trouble.to_string()))
 }

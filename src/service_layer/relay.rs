@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use super::{
     Health, OutboxKey, Outgoing, Publication, Publisher, StoreError, Verdict, publish_all,
 };
@@ -19,14 +21,20 @@ pub trait RelayStore: Send {
     /// See [`StoreError`].
     fn try_become_relay(&mut self) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The next messages in the outbox that were committed at least `older_than` ago, after the key
-    /// `after`, sorted by their keys.
+    /// The moment by the clock that also says when a message was committed.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn now(&mut self) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
+
+    /// The next messages in the outbox that were committed up to a moment, after the key `after`,
+    /// sorted by their keys.
     ///
     /// # Errors
     /// See [`StoreError`].
     fn waiting(
         &mut self,
-        older_than: Duration,
+        committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Outgoing>, StoreError>> + Send;
@@ -60,9 +68,9 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     /// Runs until dropped: first for everything that was there when this value was made, then every
     /// `interval` for what has been there for `interval` at least. The lanes publish what is younger.
     pub async fn run(mut self, interval: Duration) {
-        let mut committed_before = self.made_at;
+        let mut since = self.made_at;
         loop {
-            match self.publish_waiting(committed_before).await {
+            match self.publish_waiting(since).await {
                 Ok(0) => {}
                 Ok(published) => {
                     tracing::info!(published, "Relay published what the outbox still held");
@@ -73,26 +81,24 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
             }
             let passed = Instant::now();
             tokio::time::sleep(interval).await;
-            committed_before = passed;
+            since = passed;
         }
     }
 
-    /// One pass over what was committed before a moment; answers how many messages left the outbox.
+    /// One pass over what has been waiting since a moment; answers how many messages left the outbox.
     ///
     /// # Errors
     /// When the database is in trouble.
-    pub async fn publish_waiting(
-        &mut self,
-        committed_before: Instant,
-    ) -> Result<usize, StoreError> {
+    pub async fn publish_waiting(&mut self, since: Instant) -> Result<usize, StoreError> {
         if !self.store.try_become_relay().await? {
             return Ok(0);
         }
+        // In this order: the time that the answer took must not make younger messages look old.
+        let committed_until = self.store.now().await? - since.elapsed();
         let mut published = 0;
         let mut after = None;
         loop {
-            let older_than = committed_before.elapsed();
-            let waiting = self.store.waiting(older_than, after.as_ref(), RELAY_WINDOW).await?;
+            let waiting = self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
             let Some(last) = waiting.last() else { return Ok(published) };
             after = Some(last.key.clone());
             let done = self.publish(waiting).await;

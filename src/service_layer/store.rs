@@ -124,6 +124,10 @@ pub enum StoreError {
     /// took effect may be unknown; the inbox tells on the next attempt.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The database cannot be used before somebody changes something: its address is malformed, or
+    /// its tables are of another program.
+    #[error("the database cannot be used: {0}")]
+    Unusable(String),
     /// Another unit of work was faster: try the same again at once.
     #[error("another transaction was faster: {0}")]
     Conflict(String),

@@ -5,7 +5,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 use serde_json::json;
 
 use crate::schemas::Validators;
-use crate::shop::{Letter, Shop, place};
+use crate::shop::{Letter, Shop, place, place_without_id};
 use crate::surroundings::{Surroundings, eventually};
 
 fn with_id(message_id: &str) -> BasicProperties {
@@ -64,7 +64,7 @@ async fn whoever_asked_is_answered() {
     let asking = |id: &str| {
         with_id(id).with_reply_to(replies.as_str().into()).with_correlation_id("cart-9".into())
     };
-    let place = place("1").replace(r#""order_id":"1","#, "");
+    let place = place_without_id();
     let steps = [
         ("order.place", place.as_str(), "p", "accepted", None),
         ("order.place", place.as_str(), "p", "duplicate", None),

@@ -100,6 +100,13 @@ pub fn place(order_id: &str) -> String {
     .to_string()
 }
 
+/// The same for an order that the worker numbers.
+pub fn place_without_id() -> String {
+    let mut body: Value = serde_json::from_str(&place("?")).unwrap();
+    body.as_object_mut().unwrap().remove("order_id");
+    body.to_string()
+}
+
 /// Publishes orders and waits for all confirms.
 pub async fn publish(surroundings: &Surroundings, orders: &[String]) {
     let shop = Shop::on(surroundings).await;

@@ -1,12 +1,13 @@
 //! The outbox in memory, for the relay.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
-use crate::service_layer::{OutboxKey, Outgoing, RelayStore, StoreError};
+use crate::adapters::clock::SystemClock;
+use crate::service_layer::{Clock, OutboxKey, Outgoing, RelayStore, StoreError};
 
 /// The relay's session with a database in memory.
 #[derive(Debug)]
@@ -30,13 +31,17 @@ impl RelayStore for InMemoryRelayStore {
         Ok(self.turn.is_some())
     }
 
+    async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(SystemClock.now())
+    }
+
     async fn waiting(
         &mut self,
-        older_than: Duration,
+        committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
     ) -> Result<Vec<Outgoing>, StoreError> {
-        Ok(self.database.lock().await?.waiting(older_than, after, limit))
+        Ok(self.database.lock().await?.waiting(committed_until, after, limit))
     }
 
     async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {

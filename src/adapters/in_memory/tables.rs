@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
-use std::time::Duration;
 
-use tokio::time::Instant;
+use chrono::{DateTime, Utc};
 
+use crate::adapters::clock::SystemClock;
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
-    Changes, FIRST_NUMBER, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outgoing,
+    Changes, Clock, FIRST_NUMBER, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outgoing,
     StoreError,
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Tables {
 #[derive(Debug)]
 struct Waiting {
     outgoing: Outgoing,
-    since: Instant,
+    committed_at: DateTime<Utc>,
 }
 
 impl Tables {
@@ -72,9 +72,9 @@ impl Tables {
         for handled in &changes.handled {
             self.handled.insert(handled.message_id.clone(), handled.clone());
         }
-        let since = Instant::now();
+        let committed_at = SystemClock.now();
         for outgoing in &changes.outgoing {
-            let waiting = Waiting { outgoing: outgoing.clone(), since };
+            let waiting = Waiting { outgoing: outgoing.clone(), committed_at };
             self.outbox.insert(outgoing.key.clone(), waiting);
         }
         Ok(earlier)
@@ -111,13 +111,13 @@ impl Tables {
     /// See [`RelayStore::waiting`](crate::service_layer::RelayStore::waiting).
     pub(super) fn waiting(
         &self,
-        older_than: Duration,
+        committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
     ) -> Vec<Outgoing> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let waiting = self.outbox.range((start, Bound::Unbounded)).map(|(_, waiting)| waiting);
-        let old = waiting.filter(|waiting| waiting.since.elapsed() >= older_than);
+        let old = waiting.filter(|waiting| waiting.committed_at <= committed_until);
         old.take(limit).map(|waiting| waiting.outgoing.clone()).collect()
     }
 

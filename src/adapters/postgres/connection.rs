@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tracing::log::LevelFilter;
@@ -50,7 +50,9 @@ impl PgDatabase {
     /// When the address is malformed or the server does not answer within 10 seconds.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)
-            .map_err(|_| StoreError::Unavailable("the address is not a PostgreSQL URL".to_owned()))?
+            .map_err(|_| {
+                StoreError::Unusable("DATABASE_URL is not a PostgreSQL address".to_owned())
+            })?
             .log_statements(LevelFilter::Off)
             .log_slow_statements(LevelFilter::Off, Duration::ZERO);
         let readers = PgPoolOptions::new()
@@ -69,10 +71,10 @@ impl PgDatabase {
     /// # Errors
     /// When the database is in trouble, or was migrated by a newer program.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        MIGRATIONS
-            .run(&self.readers)
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))
+        MIGRATIONS.run(&self.readers).await.map_err(|error| match &error {
+            MigrateError::Execute(error) => store_error(error),
+            _ => StoreError::Unusable(error.to_string()),
+        })
     }
 
     /// Whether the tables are those of this program.
@@ -147,8 +149,11 @@ pub(super) async fn within<T>(
     }
 }
 
+/// The keys under which another transaction may have written a row since this one looked.
+const FIRST_WRITER_WINS: [&str; 2] = ["orders_pkey", "handled_messages_pkey"];
+
 /// Tells by the SQLSTATE whose fault an error is. Classes: 22 data, 23 constraints, 54 limits
-/// belong to one message; 23505 is a row that another transaction wrote first, 40 a transaction
+/// belong to one message, but for 23505 where another transaction wrote first; 40 is a transaction
 /// that has to be repeated. Everything else is trouble of the database.
 ///
 /// The text never holds values: messages of class 22 may quote them, so only names are taken.
@@ -160,7 +165,10 @@ pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
     let place = [database.table(), database.constraint()].into_iter().flatten().collect::<Vec<_>>();
     let names = format!("SQLSTATE {code} {}", place.join(" "));
     match code.as_ref() {
-        "23505" | "40001" | "40P01" => StoreError::Conflict(names),
+        "40001" | "40P01" => StoreError::Conflict(names),
+        "23505" if FIRST_WRITER_WINS.contains(&database.constraint().unwrap_or_default()) => {
+            StoreError::Conflict(names)
+        }
         code if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
             StoreError::Refused(names)
         }

@@ -1,7 +1,6 @@
 //! The outbox as the relay reads it.
 
-use std::time::Duration;
-
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 
@@ -48,21 +47,29 @@ impl RelayStore for PgRelayStore {
         Ok(locked)
     }
 
+    async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
+        let mut connection = self.locked()?;
+        let now = sqlx::query_scalar("select now()").fetch_one(&mut connection);
+        let now = within(ANSWER_TIMEOUT, now).await?;
+        self.connection = Some(connection);
+        Ok(now)
+    }
+
     async fn waiting(
         &mut self,
-        older_than: Duration,
+        committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
     ) -> Result<Vec<Outgoing>, StoreError> {
         let statement = format!(
             "select {} from outbox
-             where committed_at <= now() - $1::bigint * interval '1 ms'
+             where committed_at <= $1
                and ($2::text is null or (order_id, version, event_id) > ($2, $3, $4))
              order by order_id, version, event_id limit $5",
             write::OUTGOING_COLUMNS
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(i64::try_from(older_than.as_millis()).unwrap_or(i64::MAX))
+            .bind(committed_until)
             .bind(after.map(|key| key.order_id.as_str()))
             .bind(after.map(|key| key.version))
             .bind(after.map(|key| key.event_id))

@@ -64,7 +64,7 @@ impl StoreTransaction for PgTransaction<'_> {
                 self.end("commit").await?;
                 Ok(earlier)
             }
-            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unusable(_))) => Err(error),
             Err(error @ (StoreError::Conflict(_) | StoreError::Refused(_))) => {
                 self.end("rollback").await?;
                 Err(error)

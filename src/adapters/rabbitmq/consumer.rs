@@ -137,16 +137,25 @@ impl Supervisor {
                     session.receive(delivery)?;
                 }
                 room = reserve(self.deliveries.clone()), if session.next.is_some() => {
-                    session.pass_on(room)?;
+                    match room {
+                        Some(room) => session.pass_on(room)?,
+                        // The lanes have ended, perhaps before this task has heard of the stop.
+                        None => self.take_no_more(session).await?,
+                    }
                 }
                 _ = ack_timer.tick() => session.ack_waiting().await?,
                 () = self.stop.cancelled(), if self.deliveries.is_some() => {
-                    self.deliveries = None;
-                    session.next = None;
-                    session.cancel().await?;
+                    self.take_no_more(session).await?;
                 }
             }
         }
+    }
+
+    /// Ends the deliveries; settlements still come.
+    async fn take_no_more(&mut self, session: &mut Session) -> Result<(), RabbitError> {
+        self.deliveries = None;
+        session.next = None;
+        session.cancel().await
     }
 
     async fn settle(
@@ -203,11 +212,7 @@ impl Session {
     }
 
     /// Passes on the delivery in hand, and those that are already here as long as there is room.
-    fn pass_on(&mut self, room: Option<mpsc::OwnedPermit<Delivery>>) -> Result<(), RabbitError> {
-        let Some(room) = room else {
-            // The worker has ended without a stop: there is nobody to work for.
-            return Err(RabbitError::Unavailable("nobody takes deliveries".to_owned()));
-        };
+    fn pass_on(&mut self, room: mpsc::OwnedPermit<Delivery>) -> Result<(), RabbitError> {
         if let Some(delivery) = self.next.take() {
             room.send(delivery);
         }

@@ -5,8 +5,10 @@
 //! Whatever breaks is dropped and built anew; nothing is recovered in place.
 
 mod acks;
+mod admin;
 mod connection;
 mod consumer;
+mod part;
 mod properties;
 mod publisher;
 mod subscriber;

@@ -55,8 +55,22 @@ impl Publisher for RabbitPublisher {
         let open = self.open.take();
         let published = publish_window(&channel, &self.broker.topology, window);
         let confirmations = unless_blocked(&connection, published).await.map_err(failed)?;
-        self.open = open;
+        let lacks_a_queue = window.iter().zip(&confirmations).any(|(publication, confirmation)| {
+            *confirmation == Confirmation::Unroutable && is_ours(&publication.target)
+        });
+        if !lacks_a_queue {
+            self.open = open;
+        }
         Ok(confirmations)
+    }
+}
+
+/// Whether the queue behind a target is one that the worker declares: if it is missing, the next
+/// window begins with declaring it anew.
+fn is_ours(target: &Target) -> bool {
+    match target {
+        Target::Commands { .. } | Target::Retry { .. } | Target::DeadLetters { .. } => true,
+        Target::Events { .. } | Target::Queue { .. } => false,
     }
 }
 
@@ -73,7 +87,11 @@ async fn unless_blocked<T>(
             Ok(answer) => {
                 return answer.map_err(|error| RabbitError::Unavailable(describe(&error)));
             }
-            Err(_) if connection.status().blocked() => {}
+            Err(_) if connection.status().blocked() => {
+                tracing::warn!(
+                    "The broker blocks publishing (memory or disk alarm), still waiting"
+                );
+            }
             Err(_) => {
                 let seconds = CONFIRM_TIMEOUT.as_secs();
                 return Err(RabbitError::Unavailable(format!("no confirm within {seconds} s")));

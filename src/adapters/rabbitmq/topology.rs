@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use lapin::options::{
-    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
-};
+use lapin::Connection;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Connection, ExchangeKind, Queue};
 
-use super::connection::{ANSWER_TIMEOUT, RabbitError, open_channel, within};
+use super::connection::RabbitError;
+use super::part::{Binding, Part};
 
 /// The names of exchanges and queues, and the few numbers that are part of their declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,26 +20,6 @@ pub struct Topology {
     pub retry_delays: Vec<Duration>,
     /// How often the broker hands out a command before it takes it for one that kills workers.
     pub delivery_limit: u32,
-}
-
-/// One exchange or queue, as it should be.
-#[derive(Debug)]
-enum Part<'a> {
-    Exchange {
-        name: &'a str,
-    },
-    Queue {
-        name: String,
-        arguments: FieldTable,
-        or_else: Option<FieldTable>,
-        bound: Option<Binding<'a>>,
-    },
-}
-
-#[derive(Debug)]
-struct Binding<'a> {
-    exchange: &'a str,
-    routing_key: &'static str,
 }
 
 /// What a look at one exchange or queue found.
@@ -69,7 +46,7 @@ impl Topology {
         format!("{}.retry.{attempt}", self.commands_queue)
     }
 
-    fn parts(&self) -> Vec<Part<'_>> {
+    pub(super) fn parts(&self) -> Vec<Part<'_>> {
         let mut parts = vec![
             Part::Exchange { name: &self.commands_exchange },
             Part::Exchange { name: &self.events_exchange },
@@ -161,7 +138,7 @@ impl Topology {
             let mut verdict = part.look(connection).await?;
             if verdict == Verdict::Good {
                 // It exists, so declaring it creates nothing: the broker only compares.
-                verdict = match part.declare(connection).await {
+                verdict = match part.declare_itself(connection).await {
                     Ok(()) => Verdict::Good,
                     Err(RabbitError::Topology { difference, .. }) => Verdict::Different(difference),
                     Err(error) => return Err(error),
@@ -171,183 +148,6 @@ impl Topology {
         }
         Ok(findings)
     }
-}
-
-impl super::RabbitMq {
-    /// Compares the broker with what should be there; changes nothing. Bindings cannot be seen by
-    /// this protocol.
-    ///
-    /// # Errors
-    /// When the broker does not answer.
-    pub async fn check_topology(&self) -> Result<Vec<Finding>, RabbitError> {
-        let connection = self.connect("checks").await?;
-        let findings = self.topology.check(&connection).await;
-        super::connection::close(&connection).await;
-        findings
-    }
-
-    /// How many workers consume the commands queue, by the broker's own count.
-    ///
-    /// # Errors
-    /// When the broker does not answer, or has no such queue.
-    pub async fn consumers(&self) -> Result<u32, RabbitError> {
-        Ok(self.look_at(&self.topology.commands_queue).await?.consumer_count())
-    }
-
-    /// How many messages are in the dead letter queue.
-    ///
-    /// # Errors
-    /// When the broker does not answer, or has no such queue.
-    pub async fn dead_letters_waiting(&self) -> Result<u32, RabbitError> {
-        Ok(self.look_at(&self.topology.dead_letter_queue).await?.message_count())
-    }
-
-    async fn look_at(&self, queue: &str) -> Result<Queue, RabbitError> {
-        let connection = self.connect("checks").await?;
-        let channel = open_channel(&connection).await?;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let seen = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let seen = within(ANSWER_TIMEOUT, seen).await;
-        super::connection::close(&connection).await;
-        seen
-    }
-
-    /// Deletes everything that the topology names, with all messages.
-    ///
-    /// # Errors
-    /// When the broker does not answer or does not allow it.
-    pub async fn delete_topology(&self) -> Result<(), RabbitError> {
-        let connection = self.connect("deletes").await?;
-        let channel = open_channel(&connection).await?;
-        for part in self.topology.parts() {
-            match &part {
-                Part::Exchange { name } => {
-                    within(
-                        ANSWER_TIMEOUT,
-                        channel.exchange_delete((*name).into(), ExchangeDeleteOptions::default()),
-                    )
-                    .await?;
-                }
-                Part::Queue { name, .. } => {
-                    within(
-                        ANSWER_TIMEOUT,
-                        channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()),
-                    )
-                    .await?;
-                }
-            }
-        }
-        super::connection::close(&connection).await;
-        Ok(())
-    }
-}
-
-impl Part<'_> {
-    fn what(&self) -> String {
-        match self {
-            Self::Exchange { name } => format!("exchange {name}"),
-            Self::Queue { name, .. } => format!("queue {name}"),
-        }
-    }
-
-    async fn declare(&self, connection: &Connection) -> Result<(), RabbitError> {
-        match self {
-            Self::Exchange { name } => {
-                let channel = open_channel(connection).await?;
-                let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
-                let declared = channel.exchange_declare(
-                    (*name).into(),
-                    ExchangeKind::Topic,
-                    options,
-                    FieldTable::default(),
-                );
-                self.judge(within(ANSWER_TIMEOUT, declared).await)
-            }
-            Self::Queue { name, arguments, or_else, bound } => {
-                let declared =
-                    self.declare_queue(connection, name, arguments, bound.as_ref()).await;
-                match (declared, or_else) {
-                    (Err(RabbitError::Topology { .. }), Some(arguments)) => {
-                        self.declare_queue(connection, name, arguments, bound.as_ref()).await
-                    }
-                    (declared, _) => declared,
-                }
-            }
-        }
-    }
-
-    /// On a channel of its own: the broker closes it over any difference.
-    async fn declare_queue(
-        &self,
-        connection: &Connection,
-        name: &str,
-        arguments: &FieldTable,
-        bound: Option<&Binding<'_>>,
-    ) -> Result<(), RabbitError> {
-        let channel = open_channel(connection).await?;
-        let options = QueueDeclareOptions { durable: true, ..Default::default() };
-        let declared = channel.queue_declare(name.into(), options, arguments.clone());
-        self.judge(within(ANSWER_TIMEOUT, declared).await.map(drop))?;
-        if let Some(Binding { exchange, routing_key }) = bound {
-            let options = QueueBindOptions::default();
-            let bound = channel.queue_bind(
-                name.into(),
-                (*exchange).into(),
-                (*routing_key).into(),
-                options,
-                FieldTable::default(),
-            );
-            self.judge(within(ANSWER_TIMEOUT, bound).await)?;
-        }
-        Ok(())
-    }
-
-    /// Asks for it without declaring it.
-    async fn look(&self, connection: &Connection) -> Result<Verdict, RabbitError> {
-        let channel = open_channel(connection).await?;
-        let seen = match self {
-            Self::Exchange { name } => {
-                let options = ExchangeDeclareOptions { passive: true, ..Default::default() };
-                let seen = channel.exchange_declare(
-                    (*name).into(),
-                    ExchangeKind::Topic,
-                    options,
-                    FieldTable::default(),
-                );
-                within(ANSWER_TIMEOUT, seen).await
-            }
-            Self::Queue { name, .. } => {
-                let options = QueueDeclareOptions { passive: true, ..Default::default() };
-                let seen =
-                    channel.queue_declare(name.as_str().into(), options, FieldTable::default());
-                within(ANSWER_TIMEOUT, seen).await.map(drop)
-            }
-        };
-        match self.judge(seen) {
-            Ok(()) => Ok(Verdict::Good),
-            Err(RabbitError::Topology { difference, .. }) if difference.contains("NOT_FOUND") => {
-                Ok(Verdict::Missing)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Tells an answer that stays the same (refused, not found, different) from passing trouble.
-    fn judge<T>(&self, answer: Result<T, RabbitError>) -> Result<T, RabbitError> {
-        match answer {
-            Err(RabbitError::Unavailable(text)) if is_lasting(&text) => {
-                Err(RabbitError::Topology { what: self.what(), difference: text })
-            }
-            answer => answer,
-        }
-    }
-}
-
-/// The replies with which a broker closes a channel over a declaration.
-fn is_lasting(text: &str) -> bool {
-    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED"]
-        .iter()
-        .any(|reply| text.contains(reply))
 }
 
 fn text(value: &str) -> AMQPValue {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -39,7 +39,7 @@ impl SqliteDatabase {
     /// When the address is malformed or the file cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str(url)
-            .map_err(|_| StoreError::Unavailable("the address is not a SQLite URL".to_owned()))?
+            .map_err(|_| StoreError::Unusable("DATABASE_URL is not a SQLite address".to_owned()))?
             .busy_timeout(BUSY_TIMEOUT)
             .log_statements(LevelFilter::Off)
             .log_slow_statements(LevelFilter::Off, Duration::ZERO);
@@ -52,7 +52,9 @@ impl SqliteDatabase {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         let database = Self { writer: Writer::new(options), readers, relay: Arc::default() };
-        database.writer.turn().await?.end();
+        // A file that cannot be opened now cannot be later.
+        let opened = database.writer.turn().await;
+        opened.map_err(|error| StoreError::Unusable(error.to_string()))?.end();
         Ok(database)
     }
 
@@ -63,7 +65,10 @@ impl SqliteDatabase {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut turn = self.writer.turn().await?;
         let migrated = MIGRATIONS.run(&mut turn.connection).await;
-        migrated.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        migrated.map_err(|error| match &error {
+            MigrateError::Execute(error) => store_error(error),
+            _ => StoreError::Unusable(error.to_string()),
+        })?;
         turn.end();
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The outbox as the relay reads it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::errors::store_error;
@@ -16,9 +16,12 @@ const WAITING: &str = concat!(
     outgoing_columns!(),
     " from outbox
       where (order_id, version, event_id) > (?1, ?2, ?3)
-        and committed_at <= cast(unixepoch('subsec') * 1000000 as integer) - ?4
+        and committed_at <= ?4
       order by order_id, version, event_id limit ?5"
 );
+
+/// As in the default of `committed_at`.
+const NOW: &str = "select cast(unixepoch('subsec') * 1000000 as integer)";
 
 /// The relay's session with SQLite.
 #[derive(Debug)]
@@ -43,9 +46,18 @@ impl RelayStore for SqliteRelayStore {
         Ok(self.claim.is_some())
     }
 
+    async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
+        let mut turn = self.writer.turn().await?;
+        let now = sqlx::query_scalar(NOW).fetch_one(&mut turn.connection).await;
+        let now: i64 = now.map_err(|error| store_error(&error))?;
+        turn.end();
+        DateTime::from_timestamp_micros(now)
+            .ok_or_else(|| StoreError::Unavailable("the clock is out of its range".to_owned()))
+    }
+
     async fn waiting(
         &mut self,
-        older_than: Duration,
+        committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
     ) -> Result<Vec<Outgoing>, StoreError> {
@@ -54,7 +66,7 @@ impl RelayStore for SqliteRelayStore {
             .bind(after.map_or("", |key| key.order_id.as_str()))
             .bind(after.map_or(0, |key| key.version))
             .bind(after.map(|key| key.event_id.to_string()).unwrap_or_default())
-            .bind(i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX))
+            .bind(committed_until.timestamp_micros())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let rows =
             query.fetch_all(&mut turn.connection).await.map_err(|error| store_error(&error))?;

@@ -51,7 +51,7 @@ impl StoreTransaction for SqliteTransaction {
                 self.end("commit").await?;
                 Ok(earlier)
             }
-            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unusable(_))) => Err(error),
             Err(error @ (StoreError::Conflict(_) | StoreError::Refused(_))) => {
                 self.end("rollback").await?;
                 Err(error)

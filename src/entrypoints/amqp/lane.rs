@@ -59,23 +59,31 @@ impl<S: Store> Lane<S> {
 
     /// Whatever waits, up to the size of a batch; waits for the first message only.
     async fn next_batch(&mut self) -> Option<Vec<Work>> {
-        let mut batch = vec![self.first_work().await?];
-        while batch.len() < self.batch_limit(&batch) {
-            match self.queue.try_recv() {
-                Ok(work) if self.present_channel.is_stale(work.delivery.tag) => {}
-                Ok(work) => batch.push(work),
-                Err(_) => break,
+        let mut work = self.first_work().await?;
+        let mut batch = Vec::new();
+        let mut most = self.settings.batch_max;
+        loop {
+            if work.delivery.redelivered {
+                most = most.min(REDELIVERED_BATCH_MAX);
+            }
+            batch.push(work);
+            if batch.len() >= most {
+                return Some(batch);
+            }
+            match self.next_waiting() {
+                Some(next) => work = next,
+                None => return Some(batch),
             }
         }
-        Some(batch)
     }
 
-    fn batch_limit(&self, batch: &[Work]) -> usize {
-        match batch.last() {
-            Some(work) if work.delivery.redelivered => {
-                REDELIVERED_BATCH_MAX.min(self.settings.batch_max)
+    /// The next message that is already here.
+    fn next_waiting(&mut self) -> Option<Work> {
+        loop {
+            match self.queue.try_recv() {
+                Ok(work) if self.present_channel.is_stale(work.delivery.tag) => {}
+                waiting => return waiting.ok(),
             }
-            _ => self.settings.batch_max,
         }
     }
 
@@ -117,9 +125,9 @@ impl<S: Store> Lane<S> {
                     (message.message_id().map(ToString::to_string), outcome)
                 }
             };
-            let report = Report { kind, message_id, outcome };
+            let mut report = Report { kind, message_id, outcome };
             let tag = delivery.tag;
-            match self.apply(delivery, &report) {
+            match self.apply(delivery, &mut report) {
                 copies if copies.is_empty() => acks.push(Settlement::Ack(tag)),
                 copies => window.forwards.push(Forward { tag, copies }),
             }
@@ -131,24 +139,25 @@ impl<S: Store> Lane<S> {
         let _ = self.windows.send(window).await;
     }
 
-    /// The copies of a message that must be confirmed before it is acknowledged.
-    fn apply(&self, delivery: Delivery, report: &Report) -> Vec<Publication> {
-        let Report { kind, outcome, .. } = report;
+    /// The copies of a message that must be confirmed before it is acknowledged. A message whose last
+    /// retry has passed is reported as the dead letter that it becomes.
+    fn apply(&self, delivery: Delivery, report: &mut Report) -> Vec<Publication> {
         let failed = letters::failed_attempts(&delivery.properties);
-        match settle(outcome, failed, self.settings.max_attempts) {
+        match settle(&report.outcome, failed, self.settings.max_attempts) {
             settlement::Settlement::Ack => Vec::new(),
             settlement::Settlement::Retry { attempt } => {
-                vec![letters::retry(delivery, *kind, attempt)]
+                vec![letters::retry(delivery, report.kind, attempt)]
             }
             settlement::Settlement::DeadLetter { reason, attempts } => {
                 let now = self.clock.now();
                 let properties = &delivery.properties;
                 let correlation =
-                    properties.correlation_id.clone().or_else(|| properties.message_id.clone());
+                    properties.correlation_id.clone().or_else(|| report.message_id.clone());
                 let queue = properties.reply_to.clone().filter(|queue| !queue.is_empty());
-                let outcome = Outcome::DeadLetter(reason.clone());
-                let reply = queue
-                    .and_then(|queue| Publication::reply_to(queue, &outcome, correlation, now));
+                report.outcome = Outcome::DeadLetter(reason.clone());
+                let reply = queue.and_then(|queue| {
+                    Publication::reply_to(queue, &report.outcome, correlation, now)
+                });
                 let mut copies = vec![letters::dead_letter(delivery, &reason, attempts, now)];
                 copies.extend(reply);
                 copies

@@ -9,6 +9,9 @@ use crate::service_layer::{
     DeadLetter, Delivery, HeaderValue, Headers, Properties, Publication, Target,
 };
 
+const CODE: &str = "order-worker-code";
+const DETAIL: &str = "order-worker-detail";
+const FAILED_AT: &str = "order-worker-failed-at";
 const ATTEMPTS: &str = "order-worker-attempts";
 const ORIGINAL_EXCHANGE: &str = "x-original-exchange";
 const ORIGINAL_ROUTING_KEY: &str = "x-original-routingKey";
@@ -16,9 +19,13 @@ const ORIGINAL_ROUTING_KEY: &str = "x-original-routingKey";
 /// Longest detail in a header, in bytes.
 const MAX_DETAIL_BYTES: usize = 1024;
 
-/// How many attempts at the message have failed, by the worker's own count.
+/// How many attempts at the message have failed, by the worker's own count. A dead letter that
+/// somebody moved back begins anew.
 #[must_use]
 pub fn failed_attempts(properties: &Properties) -> u32 {
+    if properties.headers.contains_key(CODE) {
+        return 0;
+    }
     let attempts = properties.headers.get(ATTEMPTS).and_then(HeaderValue::as_int).unwrap_or(0);
     u32::try_from(attempts.max(0)).unwrap_or(u32::MAX)
 }
@@ -47,9 +54,9 @@ pub fn dead_letter(
     let mut properties = forwarded(delivery.properties);
     let detail = shortened(&reason.detail);
     let headers = [
-        ("order-worker-code", reason.code.slug().into()),
-        ("order-worker-detail", detail.into()),
-        ("order-worker-failed-at", format_moment(at).as_str().into()),
+        (CODE, reason.code.slug().into()),
+        (DETAIL, detail.into()),
+        (FAILED_AT, format_moment(at).as_str().into()),
         (ATTEMPTS, i64::from(attempts).into()),
         ("x-exception-message", shortened(&format!("{}: {detail}", reason.code.slug())).into()),
     ];
@@ -106,9 +113,14 @@ fn forwarded(mut properties: Properties) -> Properties {
     noted.extend(user_id.map(|value| ("order-worker-original-user-id", value)));
     noted.extend(expiration.map(|value| ("order-worker-original-expiration", value)));
     noted.extend(priority.map(|value| ("order-worker-original-priority", value)));
-    properties.headers.retain(|name, _| !is_about_the_way(name));
+    properties.headers.retain(|name, _| !is_about_the_way(name) && !is_a_reason(name));
     properties.headers.extend(noted.into_iter().map(|(name, value)| (name.to_owned(), value)));
     properties
+}
+
+/// Headers with the reason of a dead letter. A copy has its own, or none.
+fn is_a_reason(name: &str) -> bool {
+    [CODE, DETAIL, FAILED_AT, "x-exception-message"].contains(&name)
 }
 
 /// Headers by which brokers record a message's way. A copy begins a new way.
@@ -164,7 +176,7 @@ mod tests {
         assert_eq!(header("x-exception-message"), "malformed_json: line 1, column 1");
         assert_eq!(header("x-original-exchange"), "orders.commands");
         assert_eq!(header("x-original-routingKey"), "order.place");
-        assert_eq!(failed_attempts(&letter.properties), 1);
+        assert_eq!(letter.properties.headers[ATTEMPTS], 1.into());
     }
 
     #[test]
@@ -206,6 +218,16 @@ mod tests {
             dead(back).target,
             Target::DeadLetters { routing_key: "order.place".to_owned() }
         );
+    }
+
+    #[test]
+    fn a_dead_letter_that_was_moved_back_begins_anew() {
+        let mut back = delivery_with([]);
+        back.properties = dead(delivery_with([])).properties;
+
+        assert_eq!(failed_attempts(&back.properties), 0);
+        let waiting = retry(back, Some(CommandKind::PlaceOrder), 1);
+        assert_eq!(failed_attempts(&waiting.properties), 1);
     }
 
     #[test]

@@ -82,10 +82,11 @@ impl Demo {
         let mut show = Show { json: self.json, broker, events, reports, counts: Counts::default() };
         let told = show.tell(&database).await;
         stop.cancel();
-        working.await.map_err(std::io::Error::other)??;
+        let worked = working.await.map_err(std::io::Error::other)?;
         if let Broker::RabbitMq(rabbitmq) = &show.broker {
             rabbitmq.delete_topology().await?;
         }
+        worked?;
         told
     }
 

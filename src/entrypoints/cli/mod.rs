@@ -94,7 +94,8 @@ impl From<crate::adapters::rabbitmq::RabbitError> for CommandFailed {
     }
 }
 
-/// Does what the command line says; the exit code is 0 when all went well, 1 when not.
+/// Does what the command line says; the exit code is 0 when all went well, 1 when not. (Wrong words on
+/// the command line end the program before, with 2.)
 pub async fn main(program: Program) -> ExitCode {
     let Program { action, settings } = program;
     let done = match action.unwrap_or(Action::Run) {

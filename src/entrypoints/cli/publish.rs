@@ -69,8 +69,8 @@ impl Publish {
         };
         progress.finish_and_clear();
         rabbitmq.close().await;
-        self.report(&counts)?;
-        ended
+        let reported = self.report(&counts);
+        ended.and(reported)
     }
 
     fn report(&self, counts: &Counts) -> Result<(), CommandFailed> {

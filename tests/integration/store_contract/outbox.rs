@@ -1,7 +1,6 @@
 //! Messages on their way out.
 
-use std::time::Duration;
-
+use chrono::TimeDelta;
 use order_worker::domain::Status;
 use order_worker::service_layer::{OutboxKey, Outgoing, RelayStore, Store};
 
@@ -57,8 +56,9 @@ pub async fn the_relay_reads_in_the_order_of_keys<D: TestDatabase>(database: &D)
     handle(database, &[place("b"), place("ä"), place("A"), place("a"), next_status("a")]).await;
     let mut relay = relay_on(database).await;
 
-    let all = relay.waiting(Duration::ZERO, None, 10).await.unwrap();
-    let page = relay.waiting(Duration::ZERO, Some(&all[1].key), 2).await.unwrap();
+    let now = relay.now().await.unwrap();
+    let all = relay.waiting(now, None, 10).await.unwrap();
+    let page = relay.waiting(now, Some(&all[1].key), 2).await.unwrap();
 
     let ids: Vec<&str> = all.iter().map(|outgoing| outgoing.key.order_id.as_str()).collect();
     assert_eq!(ids, ["A", "a", "a", "b", "ä"]);
@@ -70,10 +70,11 @@ pub async fn the_relay_leaves_young_messages_alone<D: TestDatabase>(database: &D
     handle(database, &[place("14")]).await;
     let mut relay = relay_on(database).await;
 
-    let old = relay.waiting(Duration::from_hours(1), None, 10).await.unwrap();
+    let now = relay.now().await.unwrap();
+    let old = relay.waiting(now - TimeDelta::hours(1), None, 10).await.unwrap();
 
     assert_eq!(old, []);
-    assert_eq!(relay.waiting(Duration::ZERO, None, 10).await.unwrap().len(), 1);
+    assert_eq!(relay.waiting(now, None, 10).await.unwrap().len(), 1);
 }
 
 pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
@@ -88,7 +89,9 @@ pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
 }
 
 async fn waiting<D: TestDatabase>(database: &D) -> Vec<Outgoing> {
-    relay_on(database).await.waiting(Duration::ZERO, None, 1_000).await.unwrap()
+    let mut relay = relay_on(database).await;
+    let now = relay.now().await.unwrap();
+    relay.waiting(now, None, 1_000).await.unwrap()
 }
 
 /// The one relay. A server may need a moment to see that the last one has gone.
