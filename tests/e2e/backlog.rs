@@ -57,9 +57,11 @@ async fn a_worker_that_is_told_to_stop_finishes_what_it_began() {
         surroundings.count("handled_messages").await > 0
     })
     .await;
-    worker.stop().await;
+    let log = worker.stopped().await;
 
-    // In good order: whatever is committed is published and gone from the outbox.
+    // In good order: whatever is committed is published and gone from the outbox, and the broker has
+    // every acknowledgement.
+    assert!(!log.contains("cannot be consumed"), "{log}");
     assert_eq!(surroundings.count("outbox").await, 0);
     assert!(surroundings.count("handled_messages").await < expected.messages);
     let worker = surroundings.start_worker().await;

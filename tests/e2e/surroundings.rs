@@ -211,6 +211,11 @@ impl Worker {
     /// Tells it to stop, and asserts that it did so in good order and said nothing that it should
     /// not.
     pub async fn stop(self) {
+        self.stopped().await;
+    }
+
+    /// Stops it, and returns what it logged.
+    pub async fn stopped(self) -> String {
         self.tell_to_stop();
         let log = self.log.clone();
         let status = self.ended().await;
@@ -219,6 +224,7 @@ impl Worker {
         for word in ["panicked", "@example.com", "Grace"] {
             assert!(!log.contains(word), "{word} in the log:\n{log}");
         }
+        log
     }
 
     pub fn log(&self) -> String {

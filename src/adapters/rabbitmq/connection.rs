@@ -13,6 +13,8 @@ use super::{RabbitPublisher, Topology};
 /// Longest wait for a connection, a channel, or the answer to a method.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+const REPLY_SUCCESS: ReplyCode = 200;
+
 /// A connection without a sign of life for twice this time is broken.
 const HEARTBEAT_SECONDS: u16 = 10;
 
@@ -122,8 +124,15 @@ pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, Rab
     within(ANSWER_TIMEOUT, connection.create_channel()).await
 }
 
+/// Closes a channel and waits for it. A channel that is only dropped is closed some time later, and
+/// when its connection is closed meanwhile, the client takes that for a broken connection and throws
+/// away what was still to be sent: acknowledgements, for instance.
+pub(super) async fn close_channel(channel: &Channel) {
+    // A channel that cannot be closed is closed already: the broker does so over any refusal.
+    let _ = within(ANSWER_TIMEOUT, channel.close(REPLY_SUCCESS, "done".into())).await;
+}
+
 pub(super) async fn close(connection: &Connection) {
-    const REPLY_SUCCESS: ReplyCode = 200;
     // A connection that cannot be closed is broken already.
     let _ = within(ANSWER_TIMEOUT, connection.close(REPLY_SUCCESS, "done".into())).await;
 }

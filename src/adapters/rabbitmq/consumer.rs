@@ -14,7 +14,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::acks::Acks;
-use super::connection::{ANSWER_TIMEOUT, RabbitError, close, describe, open_channel, within};
+use super::connection::{
+    ANSWER_TIMEOUT, RabbitError, close, close_channel, describe, open_channel, within,
+};
 use super::{RabbitMq, properties};
 use crate::service_layer::{
     Backoff, CommandSource, Delivery, Health, PresentChannel, Settlement, Tag,
@@ -262,6 +264,7 @@ impl Session {
         let all = BasicNackOptions { multiple: true, requeue: true };
         // If this fails, the broker takes everything back with the connection.
         let _ = within(ANSWER_TIMEOUT, self.channel.basic_nack(0, all)).await;
+        close_channel(&self.channel).await;
         close(&self.connection).await;
     }
 }

@@ -5,7 +5,7 @@ use lapin::types::FieldTable;
 use lapin::{Connection, ExchangeKind};
 
 use super::Verdict;
-use super::connection::{ANSWER_TIMEOUT, RabbitError, open_channel, within};
+use super::connection::{ANSWER_TIMEOUT, RabbitError, close_channel, open_channel, within};
 
 /// One exchange or queue, as it should be.
 #[derive(Debug)]
@@ -95,6 +95,7 @@ impl Part<'_> {
                 within(ANSWER_TIMEOUT, asked).await.map(drop)
             }
         };
+        close_channel(&channel).await;
         self.judge(asked)
     }
 
@@ -102,15 +103,17 @@ impl Part<'_> {
         let Self::Queue { name, bound: Some(Binding { exchange, routing_key }), .. } = self else {
             return Ok(());
         };
-        let bound = open_channel(connection).await?;
-        let bound = bound.queue_bind(
+        let channel = open_channel(connection).await?;
+        let bound = channel.queue_bind(
             name.as_str().into(),
             (*exchange).into(),
             (*routing_key).into(),
             QueueBindOptions::default(),
             FieldTable::default(),
         );
-        self.judge(within(ANSWER_TIMEOUT, bound).await)
+        let bound = within(ANSWER_TIMEOUT, bound).await;
+        close_channel(&channel).await;
+        self.judge(bound)
     }
 
     /// Tells an answer that stays the same (refused, not found, different) from passing trouble.
