@@ -6,36 +6,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::Lane;
+use super::lane::{ConsumerSettings, Lane};
 use super::outbound::Outbound;
+use super::report::Report;
 use super::tolerance::Tolerance;
 use super::work::Work;
-use crate::domain::CommandKind;
-use crate::service_layer::{Clock, CommandSource, Health, MessageBus, Outcome, Publisher, Store};
+use crate::service_layer::{Clock, CommandSource, Health, MessageBus, Publisher, Store};
 
 /// Most windows that wait to be published behind a lane.
 const WINDOWS: usize = 4;
-
-/// How the consumer works.
-#[derive(Debug, Clone)]
-pub struct ConsumerSettings {
-    /// Most messages in a batch, at least 1.
-    pub batch_max: usize,
-    /// Attempts at a message that names an order which does not exist, at least 1.
-    pub max_attempts: u32,
-    /// Whether an event without subscribers stays in the outbox.
-    pub keep_unroutable_events: bool,
-}
-
-/// What became of one message, for whoever watches.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// None when the message did not say which command it is.
-    pub kind: Option<CommandKind>,
-    /// The AMQP property, or what the body says.
-    pub message_id: Option<String>,
-    pub outcome: Outcome,
-}
 
 /// A lane ended although nobody told it to; it has a bug.
 #[derive(Debug, thiserror::Error)]
@@ -118,37 +97,4 @@ where
         ended.map_err(|error| LaneDied(error.to_string()))?;
     }
     Ok(())
-}
-
-impl Report {
-    /// One line for what an operator may want to know, none (at the usual level) for what is as it
-    /// should be.
-    pub(super) fn log(&self) {
-        let command = self.kind.map(CommandKind::name);
-        let message_id = self.message_id.as_deref();
-        match &self.outcome {
-            Outcome::Accepted(order) => {
-                tracing::debug!(message_id, command, order_id = %order.order_id, "Command accepted");
-            }
-            Outcome::Duplicate(order) => {
-                let order_id = order.as_ref().map(|order| tracing::field::display(&order.order_id));
-                tracing::debug!(message_id, command, order_id, "Command was a duplicate");
-            }
-            Outcome::Rejected(order, refusal) => {
-                tracing::info!(message_id, command, order_id = %order.order_id, code = refusal.code(), "Command rejected");
-            }
-            Outcome::RetryLater(reason) => {
-                tracing::info!(message_id, command, %reason, "Command is retried later");
-            }
-            Outcome::DeadLetter(reason) => {
-                tracing::warn!(
-                    message_id,
-                    command,
-                    code = reason.code.slug(),
-                    detail = reason.detail,
-                    "Message goes to the dead letters"
-                );
-            }
-        }
-    }
 }

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::consumer::{ConsumerSettings, Report};
 use super::letters;
 use super::outbound::{Forward, Published, Window};
+use super::report::Report;
 use super::settlement::{self, settle};
 use super::work::Work;
 use crate::service_layer::{
@@ -24,6 +24,17 @@ const REDELIVERED_BATCH_MAX: usize = 16;
 /// How long a lane without work waits before it takes confirmed messages out of the outbox in a
 /// transaction of their own.
 const IDLE: Duration = Duration::from_millis(50);
+
+/// How the consumer works.
+#[derive(Debug, Clone)]
+pub struct ConsumerSettings {
+    /// Most messages in a batch, at least 1.
+    pub batch_max: usize,
+    /// Attempts at a message that names an order which does not exist, at least 1.
+    pub max_attempts: u32,
+    /// Whether an event without subscribers stays in the outbox.
+    pub keep_unroutable_events: bool,
+}
 
 /// Everything that a lane works with.
 #[derive(Debug)]

@@ -10,8 +10,11 @@ mod consumer;
 mod lane;
 mod letters;
 mod outbound;
+mod report;
 pub mod settlement;
 mod tolerance;
 mod work;
 
-pub use consumer::{ConsumerSettings, Ground, LaneDied, Report, run};
+pub use consumer::{Ground, LaneDied, run};
+pub use lane::ConsumerSettings;
+pub use report::Report;
