@@ -2,7 +2,7 @@
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY src src
 COPY migrations migrations
 COPY schemas schemas
@@ -11,7 +11,7 @@ COPY examples examples
 # whether it has changed, and a checkout of an older commit may well be older than the cache.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    find src migrations schemas examples -type f -exec touch {} + && \
+    find src migrations schemas examples build.rs -type f -exec touch {} + && \
     cargo build --locked --release --bin order-worker && \
     cp target/release/order-worker /usr/local/bin/
 

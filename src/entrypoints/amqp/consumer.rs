@@ -62,6 +62,7 @@ where
             windows,
             published: published_in,
             keep_unroutable_events: settings.keep_unroutable_events,
+            unroutable_events: 0,
         };
         let lane = Lane {
             number,

@@ -39,6 +39,8 @@ pub struct Outbound<P> {
     pub windows: mpsc::Receiver<Window>,
     pub published: mpsc::UnboundedSender<Published>,
     pub keep_unroutable_events: bool,
+    /// Events so far for which there was no subscriber.
+    pub unroutable_events: u64,
 }
 
 impl<P: Publisher> Outbound<P> {
@@ -62,13 +64,18 @@ impl<P: Publisher> Outbound<P> {
             // Without a source to take it, the message comes again: a copy more, none less.
             let _ = self.settlements.send(acks);
         }
-        let _ = self.published.send(self.sorted(outgoing, &verdicts));
+        let published = self.sorted(outgoing, &verdicts);
+        // The lane waits for it until its own end.
+        let _ = self.published.send(published);
     }
 
-    fn sorted(&self, outgoing: Vec<Outgoing>, verdicts: &[Verdict]) -> Published {
+    fn sorted(&mut self, outgoing: Vec<Outgoing>, verdicts: &[Verdict]) -> Published {
         let mut published = Published::default();
         for (outgoing, verdict) in outgoing.into_iter().zip(verdicts) {
             let unroutable_event = *verdict == Verdict::Unroutable && outgoing.is_event();
+            if unroutable_event {
+                self.count_unroutable(&outgoing);
+            }
             if unroutable_event && self.keep_unroutable_events {
                 published.kept.push(outgoing.key);
             } else {
@@ -76,5 +83,13 @@ impl<P: Publisher> Outbound<P> {
             }
         }
         published
+    }
+
+    fn count_unroutable(&mut self, event: &Outgoing) {
+        self.unroutable_events += 1;
+        if self.unroutable_events == 1 {
+            let (event_id, routing_key) = (event.key.event_id, &event.routing_key);
+            tracing::info!(%event_id, routing_key, "An event has no subscriber; further ones are only counted");
+        }
     }
 }

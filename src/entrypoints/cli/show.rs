@@ -2,19 +2,19 @@
 
 use std::io::Write;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 use super::CommandFailed;
 
+/// A line under the heads and none between the rows: long lists stay short.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('═').junction('═'));
+
 /// A table with these column heads.
 pub fn table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(heads);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_header(heads);
     table
 }
 
