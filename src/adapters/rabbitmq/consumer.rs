@@ -86,7 +86,11 @@ impl Supervisor {
                     backoff.reset();
                     match self.serve(&mut session).await {
                         Ok(()) => return session.hand_back_the_rest().await,
-                        Err(error) => error,
+                        Err(error) => {
+                            // The broker has all of them again: the lanes need not begin them.
+                            let _ = self.present_channel.next();
+                            error
+                        }
                     }
                 }
                 Err(error) => error,
