@@ -379,9 +379,12 @@ mod tests {
         settings: Settings,
     }
 
+    /// Without whatever is set in this process's environment.
     fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
+        let command = Program::command().mut_args(|argument| argument.env(None::<&str>));
         let arguments = ["order-worker"].iter().chain(arguments);
-        Program::try_parse_from(arguments).map(|program| program.settings)
+        let matches = command.try_get_matches_from(arguments)?;
+        Program::from_arg_matches(&matches).map(|program| program.settings)
     }
 
     #[test]
