@@ -24,7 +24,7 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// The plan settings are there because a batch names its rows by arrays, whose sizes the planner
 /// cannot know: planned while a table is still small, a statement would scan it for ever after.
-const SESSION: [(&str, &str); 9] = [
+const SESSION: [(&str, &str); 8] = [
     ("application_name", "order-worker"),
     ("timezone", "UTC"),
     ("statement_timeout", "30s"),
@@ -33,7 +33,6 @@ const SESSION: [(&str, &str); 9] = [
     ("default_transaction_isolation", "read committed"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
-    ("enable_hashjoin", "off"),
 ];
 
 /// A PostgreSQL database; clones share its pool for reading.

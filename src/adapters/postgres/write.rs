@@ -12,6 +12,10 @@ use crate::service_layer::{Changes, OutboxKey, Outgoing, OutgoingKind, StoreErro
 /// All parts of one statement see the database as it was before it, so the last part finds just the
 /// messages of the updated orders that were in the outbox already. It begins after `locked` of the
 /// load has the orders, so it sees everything that earlier holders of the locks committed.
+///
+/// Rows are named by `= any`, which leaves the planner nothing but their index. A join with `unnest`
+/// alone lets it begin with the table when its statistics say that the table is empty, as the outbox
+/// is whenever it is analyzed: then each batch reads all of it, at a fifth of the speed.
 const WRITE: &str = "
 with placed as (
     insert into orders (order_id, customer_id, customer_name, customer_email, total, status,
@@ -26,7 +30,7 @@ with placed as (
     update orders o set status = u.status, last_updated = u.last_updated, version = u.version
     from unnest($16::text[], $17::integer[], $18::smallint[], $19::timestamptz[], $20::integer[])
          as u (order_id, loaded_version, status, last_updated, version)
-    where o.order_id = u.order_id and o.version = u.loaded_version
+    where o.order_id = any($16::text[]) and o.order_id = u.order_id and o.version = u.loaded_version
     returning o.order_id
 ), history as (
     insert into order_history (order_id, version, previous_status, status, changed_at, command,
@@ -44,20 +48,16 @@ with placed as (
     select * from unnest($36::text[], $37::integer[], $38::uuid[], $39::smallint[], $40::text[],
                          $41::text[], $42::text[], $43::text[])
 ), published as (
-    delete from outbox b
-    using unnest($44::text[], $45::integer[], $46::uuid[]) as p (order_id, version, event_id)
-    where b.order_id = p.order_id and b.version = p.version and b.event_id = p.event_id
+    delete from outbox where order_id = any($44::text[]) and event_id = any($45::uuid[])
 )
 select b.order_id, b.version, b.event_id, b.kind, b.routing_key, b.correlation_id, b.traceparent,
        b.body, (select count(*) from updated) as updated_count
 from (select 1) as always
-left join outbox b on b.order_id = any($16::text[]) and b.event_id <> all($46::uuid[])
+left join outbox b on b.order_id = any($16::text[]) and b.event_id <> all($45::uuid[])
 order by b.order_id, b.version, b.event_id";
 
 const REMOVE_PUBLISHED: &str = "
-delete from outbox b
-using unnest($1::text[], $2::integer[], $3::uuid[]) as p (order_id, version, event_id)
-where b.order_id = p.order_id and b.version = p.version and b.event_id = p.event_id";
+delete from outbox where order_id = any($1::text[]) and event_id = any($2::uuid[])";
 
 /// Columns that [`outgoing_from`] reads.
 pub(super) const OUTGOING_COLUMNS: &str =
@@ -205,6 +205,5 @@ fn bind_outgoing<'q>(query: PgQuery<'q>, outgoing: &'q [Outgoing]) -> PgQuery<'q
 fn bind_keys<'q>(query: PgQuery<'q>, keys: &'q [OutboxKey]) -> PgQuery<'q> {
     query
         .bind(column(keys, |key| key.order_id.as_str()))
-        .bind(column(keys, |key| key.version))
         .bind(column(keys, |key| -> Uuid { key.event_id }))
 }
