@@ -13,7 +13,11 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let program = cli::Program::parse();
+    let mut program = cli::Program::parse();
+    if program.is_a_show() && program.settings.rust_log == "info" {
+        // It tells its story itself.
+        "error".clone_into(&mut program.settings.rust_log);
+    }
     if let Err(error) = log_to_standard_error(&program.settings) {
         eprintln!("order-worker: RUST_LOG: {error}");
         return ExitCode::FAILURE;

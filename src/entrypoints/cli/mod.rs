@@ -33,6 +33,14 @@ pub struct Program {
     pub settings: Settings,
 }
 
+impl Program {
+    /// Whether the output is for looking at, and log lines would only be in the way.
+    #[must_use]
+    pub fn is_a_show(&self) -> bool {
+        matches!(self.action, Some(Action::Demo(_)))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Run the worker (also the default). Without AMQP_URL it reads commands from standard input
