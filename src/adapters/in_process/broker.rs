@@ -37,7 +37,6 @@ struct State {
     open: usize,
     subscribers: Vec<mpsc::UnboundedSender<Publication>>,
     dead_letters: Vec<Publication>,
-    replies: Vec<Publication>,
 }
 
 /// A command as a publisher gives it to a broker.
@@ -87,12 +86,6 @@ impl InProcessBroker {
     #[must_use]
     pub fn dead_letters(&self) -> Vec<Publication> {
         self.lock().dead_letters.clone()
-    }
-
-    /// What was sent to single queues so far: replies.
-    #[must_use]
-    pub fn replies(&self) -> Vec<Publication> {
-        self.lock().replies.clone()
     }
 
     #[must_use]
@@ -183,10 +176,6 @@ impl InProcessBroker {
 
     pub(super) fn keep_dead_letter(&self, dead_letter: Publication) {
         self.lock().dead_letters.push(dead_letter);
-    }
-
-    pub(super) fn keep_reply(&self, reply: Publication) {
-        self.lock().replies.push(reply);
     }
 
     /// Puts the command back when the delay before this retry has passed.

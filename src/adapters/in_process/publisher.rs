@@ -24,7 +24,8 @@ impl InProcessPublisher {
             Target::Commands { routing_key } => self.broker.submit(submitted(routing_key)),
             Target::Retry { attempt } => self.broker.submit_later(*attempt, submitted("")),
             Target::DeadLetters { .. } => self.broker.keep_dead_letter(publication.clone()),
-            Target::Queue { .. } => self.broker.keep_reply(publication.clone()),
+            // Nobody can have a queue for replies in here.
+            Target::Queue { .. } => return Confirmation::Unroutable,
             Target::Events { .. } => {
                 if !self.broker.tell_subscribers(publication) {
                     return Confirmation::Unroutable;

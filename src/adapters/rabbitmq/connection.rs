@@ -59,11 +59,6 @@ impl RabbitMq {
         RabbitPublisher::new(self.clone())
     }
 
-    #[must_use]
-    pub fn topology(&self) -> &Topology {
-        &self.topology
-    }
-
     /// Opens a connection whose name tells its purpose to whoever looks at the broker.
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, RabbitError> {
         let name = format!("order-worker {purpose}");
