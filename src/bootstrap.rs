@@ -15,8 +15,8 @@ use crate::config::{DatabaseUrl, InvalidSetting, Settings};
 use crate::domain::{MessageId, Order, OrderId};
 use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied, Report};
 use crate::service_layer::{
-    Backoff, Clock, CommandSource, HandledMessage, Health, OrderHistory, OrderQueries, OrderQuery,
-    Publisher, Relay, RelayStore, Store, StoreError,
+    Backoff, Clock, CommandSource, HandledMessage, Health, InFlight, OrderHistory, OrderQueries,
+    OrderQuery, Publisher, Relay, RelayStore, Store, StoreError,
 };
 
 /// Where the orders are.
@@ -216,12 +216,12 @@ impl Worker {
     ) -> Result<(), Failure> {
         match &self.database {
             Database::Postgres(database) => {
-                let relay = self.relay(database.relay(), publisher());
+                let relay = (database.relay(), publisher());
                 let lanes = self.lanes(|| database.store(), publisher);
                 self.work(source, lanes, relay, reports, stop).await
             }
             Database::Sqlite(database) => {
-                let relay = self.relay(database.relay(), publisher());
+                let relay = (database.relay(), publisher());
                 let lanes = self.lanes(|| database.store(), publisher);
                 self.work(source, lanes, relay, reports, stop).await
             }
@@ -236,32 +236,27 @@ impl Worker {
         (0..self.settings.lanes).map(|_| (store(), publisher())).collect()
     }
 
-    fn relay<S, P>(&self, store: S, publisher: P) -> impl Future<Output = ()> + Send + 'static
-    where
-        S: RelayStore + 'static,
-        P: Publisher + 'static,
-    {
-        let keep_unroutable = self.settings.keep_unroutable_events;
-        Relay::new(store, publisher, self.health.clone(), keep_unroutable)
-            .run(self.settings.relay_interval())
-    }
-
     async fn work<S: Store + 'static, P: Publisher + 'static>(
         &self,
         (source, source_task): (CommandSource, JoinHandle<()>),
         lanes: Vec<(S, P)>,
-        relay: impl Future<Output = ()> + Send + 'static,
+        relay: (impl RelayStore + 'static, P),
         reports: Option<mpsc::UnboundedSender<Report>>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ground = Ground { source, lanes, clock, health: self.health.clone() };
+        let health = self.health.clone();
+        let in_flight = InFlight::default();
+        let keep_unroutable = self.settings.keep_unroutable_events;
+        let relay =
+            Relay::new(relay.0, relay.1, health.clone(), in_flight.clone(), keep_unroutable);
+        let ground = Ground { source, lanes, clock, health, in_flight };
         let settings = ConsumerSettings {
             batch_max: self.settings.batch_max.into(),
             max_attempts: self.settings.max_attempts,
             keep_unroutable_events: self.settings.keep_unroutable_events,
         };
-        let relay = tokio::spawn(relay);
+        let relay = tokio::spawn(relay.run(self.settings.relay_interval()));
         let result = amqp::run(ground, settings, reports, stop.clone()).await;
         relay.abort();
         // The lanes are gone: whatever the reason, the source hands back what they left.

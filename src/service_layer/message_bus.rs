@@ -1,18 +1,16 @@
 //! Batch in, outcomes out.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use super::handlers::{self, Effect, Obstacle};
 use super::unit_of_work::Committed;
 use super::{
     Backoff, Clock, DeadLetter, DeadLetterCode, HandledMessage, HandledOutcome, Health, HistoryRow,
-    Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, RetryReason, Store,
+    InFlight, Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, RetryReason, Store,
     StoreError, StoreTransaction, UnitOfWork,
 };
 use crate::domain::{Change, Order, OrderId, Refusal, Rejected, StatusChanged};
@@ -29,8 +27,7 @@ pub struct MessageBus<S> {
     health: Health,
     /// Confirmed by the broker; the next transaction takes them out of the outbox.
     published: Vec<OutboxKey>,
-    /// Given out to be published, and still in the outbox.
-    in_flight: HashSet<Uuid>,
+    in_flight: InFlight,
 }
 
 /// What became of a batch.
@@ -54,8 +51,8 @@ enum Trouble {
 
 impl<S: Store> MessageBus<S> {
     #[must_use]
-    pub fn new(store: S, clock: Arc<dyn Clock>, health: Health) -> Self {
-        Self { store, clock, health, published: Vec::new(), in_flight: HashSet::new() }
+    pub fn new(store: S, clock: Arc<dyn Clock>, health: Health, in_flight: InFlight) -> Self {
+        Self { store, clock, health, published: Vec::new(), in_flight }
     }
 
     /// Handles the messages in their order and commits their effects.
@@ -128,7 +125,7 @@ impl<S: Store> MessageBus<S> {
 
     /// Leaves a message that nobody took in the outbox, to the relay.
     pub fn note_unpublished(&mut self, unpublished: &OutboxKey) {
-        self.in_flight.remove(&unpublished.event_id);
+        self.in_flight.remove([unpublished.event_id]);
     }
 
     /// Takes confirmed messages out of the outbox now, for a bus with no next transaction in sight.
@@ -141,19 +138,17 @@ impl<S: Store> MessageBus<S> {
     }
 
     fn forget_published(&mut self) {
-        for key in self.published.drain(..) {
-            self.in_flight.remove(&key.event_id);
-        }
+        self.in_flight.remove(self.published.drain(..).map(|key| key.event_id));
     }
 
     /// What a commit leaves to be published, without what is on its way already.
     fn take_in_flight(&mut self, committed: Committed) -> Vec<Outgoing> {
         let Committed { mut earlier, outgoing } = committed;
-        earlier.retain(|message| !self.in_flight.contains(&message.key.event_id));
+        self.in_flight.retain_others(&mut earlier);
         // Only now: what this commit took out of the outbox was still in the statement's view of it.
         self.forget_published();
         earlier.extend(outgoing);
-        self.in_flight.extend(earlier.iter().map(|message| message.key.event_id));
+        self.in_flight.insert(earlier.iter().map(|message| message.key.event_id));
         earlier
     }
 

@@ -9,6 +9,7 @@ mod clock;
 mod delivery;
 mod handlers;
 mod health;
+mod in_flight;
 mod message;
 mod message_bus;
 mod outbox;
@@ -27,6 +28,7 @@ pub use delivery::{
     Settlements, Tag,
 };
 pub use health::{Health, Troubles};
+pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};
 pub use outbox::{OutboxKey, Outgoing, OutgoingKind};

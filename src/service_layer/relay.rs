@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Health, OutboxKey, Outgoing, Publication, Publisher, StoreError, Verdict, publish_all,
+    Health, InFlight, OutboxKey, Outgoing, Publication, Publisher, StoreError, Verdict, publish_all,
 };
 
 /// Most messages that the relay takes at a time.
@@ -55,18 +55,26 @@ pub struct Relay<S, P> {
     store: S,
     publisher: P,
     health: Health,
+    in_flight: InFlight,
     keep_unroutable: bool,
     made_at: Instant,
 }
 
 impl<S: RelayStore, P: Publisher> Relay<S, P> {
     #[must_use]
-    pub fn new(store: S, publisher: P, health: Health, keep_unroutable: bool) -> Self {
-        Self { store, publisher, health, keep_unroutable, made_at: Instant::now() }
+    pub fn new(
+        store: S,
+        publisher: P,
+        health: Health,
+        in_flight: InFlight,
+        keep_unroutable: bool,
+    ) -> Self {
+        Self { store, publisher, health, in_flight, keep_unroutable, made_at: Instant::now() }
     }
 
     /// Runs until dropped: first for everything that was there when this value was made, then every
-    /// `interval` for what has been there for `interval` at least. The lanes publish what is younger.
+    /// `interval` for what has been there for `interval` at least: what is younger, other workers may
+    /// be publishing.
     pub async fn run(mut self, interval: Duration) {
         let mut since = self.made_at;
         loop {
@@ -98,9 +106,13 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
         let mut published = 0;
         let mut after = None;
         loop {
-            let waiting = self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
+            // Before the look at the outbox: what the lanes get rid of meanwhile is still in it.
+            let in_flight = self.in_flight.snapshot();
+            let mut waiting =
+                self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
             let Some(last) = waiting.last() else { return Ok(published) };
             after = Some(last.key.clone());
+            waiting.retain(|message| !in_flight.contains(&message.key.event_id));
             let done = self.publish(waiting).await;
             self.store.remove(&done).await?;
             published += done.len();

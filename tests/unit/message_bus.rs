@@ -8,7 +8,7 @@ use std::sync::Arc;
 use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore};
 use order_worker::domain::Status;
 use order_worker::service_layer::{
-    Health, Message, MessageBus, Outcome, Outgoing, OutgoingKind, RetryReason,
+    Health, InFlight, Message, MessageBus, Outcome, Outgoing, OutgoingKind, RetryReason,
 };
 use serde_json::{Value, json};
 
@@ -127,7 +127,12 @@ async fn an_empty_batch_is_no_trouble() {
 
 fn bus() -> MessageBus<InMemoryStore> {
     let store = InMemoryDatabase::new().store();
-    MessageBus::new(store, Arc::new(TickingClock::default()), Health::default())
+    MessageBus::new(
+        store,
+        Arc::new(TickingClock::default()),
+        Health::default(),
+        InFlight::default(),
+    )
 }
 
 async fn outgoing(messages: &[Message]) -> Vec<Outgoing> {

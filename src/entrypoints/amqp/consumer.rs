@@ -11,7 +11,7 @@ use super::outbound::Outbound;
 use super::report::Report;
 use super::tolerance::Tolerance;
 use super::work::Work;
-use crate::service_layer::{Clock, CommandSource, Health, MessageBus, Publisher, Store};
+use crate::service_layer::{Clock, CommandSource, Health, InFlight, MessageBus, Publisher, Store};
 
 /// Most windows that wait to be published behind a lane.
 const WINDOWS: usize = 4;
@@ -28,6 +28,7 @@ pub struct Ground<S, P> {
     pub lanes: Vec<(S, P)>,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
+    pub in_flight: InFlight,
 }
 
 /// Consumes until `stop` is cancelled or the source ends, and everything that was begun is settled
@@ -45,7 +46,7 @@ where
     S: Store + 'static,
     P: Publisher + 'static,
 {
-    let Ground { source, lanes, clock, health } = ground;
+    let Ground { source, lanes, clock, health, in_flight } = ground;
     let CommandSource { mut deliveries, settlements, present_channel } = source;
     let mut tasks = JoinSet::new();
     let mut queues = Vec::with_capacity(lanes.len());
@@ -66,7 +67,7 @@ where
         };
         let lane = Lane {
             number,
-            bus: MessageBus::new(store, clock.clone(), health.clone()),
+            bus: MessageBus::new(store, clock.clone(), health.clone(), in_flight.clone()),
             clock: clock.clone(),
             settings: settings.clone(),
             queue,

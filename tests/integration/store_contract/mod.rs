@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use order_worker::domain::Order;
 use order_worker::service_layer::{
-    Clock, Handled, Health, Message, MessageBus, OrderHistory, OrderQueries, Outcome, RelayStore,
-    Store,
+    Clock, Handled, Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, Outcome,
+    RelayStore, Store,
 };
 
 use crate::support::clock::TickingClock;
@@ -43,7 +43,7 @@ pub fn bus_with_clock<D: TestDatabase>(
     database: &D,
     clock: Arc<dyn Clock>,
 ) -> MessageBus<D::Store> {
-    MessageBus::new(database.store(), clock, Health::default())
+    MessageBus::new(database.store(), clock, Health::default(), InFlight::default())
 }
 
 /// Handles the messages in one batch, on a lane of its own.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore};
-use order_worker::service_layer::{Health, MessageBus, OrderQueries, OrderQuery, Outcome};
+use order_worker::service_layer::{
+    Health, InFlight, MessageBus, OrderQueries, OrderQuery, Outcome,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::clock::TickingClock;
@@ -105,5 +107,10 @@ async fn published_messages_stay_noted_while_the_database_is_away() {
 }
 
 fn bus_on(database: &InMemoryDatabase, health: Health) -> MessageBus<InMemoryStore> {
-    MessageBus::new(database.store(), Arc::new(TickingClock::default()), health)
+    MessageBus::new(
+        database.store(),
+        Arc::new(TickingClock::default()),
+        health,
+        InFlight::default(),
+    )
 }

@@ -1,0 +1,49 @@
+//! What the relay publishes, and what it leaves to others.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use order_worker::adapters::in_memory::InMemoryDatabase;
+use order_worker::service_layer::{
+    Confirmation, Health, InFlight, MessageBus, Publication, PublishError, Publisher, Relay,
+};
+
+use crate::support::clock::TickingClock;
+use crate::support::messages::place;
+
+#[tokio::test]
+async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
+    let database = InMemoryDatabase::new();
+    let in_flight = InFlight::default();
+    let clock = Arc::new(TickingClock::default());
+    let mut bus = MessageBus::new(database.store(), clock, Health::default(), in_flight.clone());
+    let published = Published::default();
+    let mut relay =
+        Relay::new(database.relay(), published.clone(), Health::default(), in_flight, false);
+
+    let given_out = bus.handle_batch(&[place("14")]).await.outgoing;
+    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap(), 0);
+    assert_eq!(published.message_ids(), [] as [String; 0]);
+
+    bus.note_unpublished(&given_out[0].key);
+    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap(), 1);
+    assert_eq!(published.message_ids(), [given_out[0].key.event_id.to_string()]);
+}
+
+/// Confirms everything, and remembers it.
+#[derive(Debug, Clone, Default)]
+struct Published(Arc<Mutex<Vec<Publication>>>);
+
+impl Published {
+    fn message_ids(&self) -> Vec<String> {
+        let published = self.0.lock().unwrap();
+        published.iter().filter_map(|message| message.properties.message_id.clone()).collect()
+    }
+}
+
+impl Publisher for Published {
+    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+        self.0.lock().unwrap().extend_from_slice(window);
+        Ok(vec![Confirmation::Confirmed; window.len()])
+    }
+}
