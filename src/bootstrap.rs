@@ -257,7 +257,7 @@ impl Worker {
             keep_unroutable_events: self.settings.keep_unroutable_events,
         };
         let relay = tokio::spawn(relay.run(self.settings.relay_interval()));
-        let result = amqp::run(ground, settings, reports, stop.clone()).await;
+        let result = amqp::run(ground, settings, reports).await;
         relay.abort();
         // The lanes are gone: whatever the reason, the source hands back what they left.
         stop.cancel();

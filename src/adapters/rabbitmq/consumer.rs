@@ -23,13 +23,17 @@ use crate::service_layer::{
 };
 
 /// How long a settled delivery behind an open one waits for a common acknowledgement.
-const LONGEST_ACK_DELAY: Duration = Duration::from_millis(100);
+///
+/// Each acknowledgement is a command to the log of a quorum queue. RabbitMQ takes some dozens of them
+/// at a time from a channel; further ones wait within the channel, and are lost when it closes.
+const LONGEST_ACK_DELAY: Duration = Duration::from_secs(1);
 
 impl RabbitMq {
     /// Starts to consume, with at most `prefetch` unacknowledged deliveries.
     ///
     /// Until `stop` is cancelled, whatever breaks is built anew. Then no more deliveries come; when
-    /// all settlement senders are dropped, the rest goes back to the broker and the task ends.
+    /// all settlement senders are dropped, what is not settled goes back to the broker and the task
+    /// ends.
     #[must_use]
     pub fn consume(
         &self,
@@ -175,7 +179,7 @@ impl Supervisor {
         }
         session.ack_run().await?;
         // Deliveries settled behind a lane that is stuck fill the prefetch: let them go one by one.
-        if session.acks.waiting() > usize::from(self.prefetch) / 4 {
+        if session.acks.waiting() > usize::from(self.prefetch) / 4 * 3 {
             session.ack_waiting().await?;
         }
         Ok(())

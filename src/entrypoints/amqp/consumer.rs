@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::lane::{ConsumerSettings, Lane};
 use super::outbound::Outbound;
@@ -31,8 +30,8 @@ pub struct Ground<S, P> {
     pub in_flight: InFlight,
 }
 
-/// Consumes until `stop` is cancelled or the source ends, and everything that was begun is settled
-/// and published. The caller bounds that time by dropping the future, which loses nothing.
+/// Consumes until the source ends, and everything that it handed out is settled and published. The
+/// caller bounds that time by dropping the future, which loses nothing.
 ///
 /// # Errors
 /// When a lane died.
@@ -40,7 +39,6 @@ pub async fn run<S, P>(
     ground: Ground<S, P>,
     settings: ConsumerSettings,
     reports: Option<mpsc::UnboundedSender<Report>>,
-    stop: CancellationToken,
 ) -> Result<(), LaneDied>
 where
     S: Store + 'static,
@@ -76,7 +74,6 @@ where
             windows: windows_in,
             published,
             reports: reports.clone(),
-            stop: stop.clone(),
         };
         queues.push(queue_in);
         tasks.spawn(outbound.run());
@@ -89,7 +86,7 @@ where
         tolerance.count(&work);
         let lane = work.lane(queues.len());
         if queues[lane].send(work).await.is_err() {
-            // The lane has been told to stop.
+            // The lane died.
             break;
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::letters;
@@ -49,12 +48,10 @@ pub struct Lane<S> {
     pub windows: mpsc::Sender<Window>,
     pub published: mpsc::UnboundedReceiver<Published>,
     pub reports: Option<mpsc::UnboundedSender<Report>>,
-    pub stop: CancellationToken,
 }
 
 impl<S: Store> Lane<S> {
-    /// Runs until told to stop, or until the queue has ended; then waits until all that it left is
-    /// published. What it has not begun is not settled, and so goes back to the broker.
+    /// Runs until the queue has ended, then waits until all that it left is published.
     pub async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
             let span = tracing::info_span!("batch", lane = self.number, messages = batch.len());
@@ -103,7 +100,6 @@ impl<S: Store> Lane<S> {
         loop {
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return None,
                 Some(published) = self.published.recv() => note(&mut self.bus, published),
                 work = self.queue.recv() => match work {
                     // The broker has it again: handling this copy could only make a duplicate.
