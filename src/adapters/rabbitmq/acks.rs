@@ -62,16 +62,18 @@ impl Acks {
         self.settled
     }
 
-    /// The tags that are settled behind an open one, to be acknowledged alone.
-    pub fn take_waiting(&mut self) -> Vec<u64> {
-        let mut waiting = Vec::with_capacity(self.settled);
-        for (tag, state) in (self.oldest..).zip(&mut self.states) {
-            if *state == State::Settled {
+    /// The oldest `most` tags that are settled behind an open one, to be acknowledged alone.
+    pub fn take_waiting(&mut self, most: usize) -> Vec<u64> {
+        let settled = (self.oldest..).zip(&mut self.states);
+        let waiting: Vec<u64> = settled
+            .filter(|(_, state)| **state == State::Settled)
+            .take(most)
+            .map(|(tag, state)| {
                 *state = State::Acked;
-                waiting.push(tag);
-            }
-        }
-        self.settled = 0;
+                tag
+            })
+            .collect();
+        self.settled -= waiting.len();
         waiting
     }
 }
@@ -104,8 +106,8 @@ mod tests {
         acks.settle(2);
 
         assert_eq!(acks.take_run(), None);
-        assert_eq!(acks.take_waiting(), [2]);
-        assert_eq!(acks.take_waiting(), Vec::<u64>::new());
+        assert_eq!(acks.take_waiting(9), [2]);
+        assert_eq!(acks.take_waiting(9), Vec::<u64>::new());
     }
 
     #[test]
@@ -113,7 +115,8 @@ mod tests {
         let mut acks = opened(3);
         acks.settle(2);
         acks.settle(3);
-        assert_eq!(acks.take_waiting(), [2, 3]);
+        assert_eq!(acks.take_waiting(1), [2]);
+        assert_eq!(acks.take_waiting(9), [3]);
         acks.settle(1);
         assert_eq!(acks.take_run(), Some(1));
 

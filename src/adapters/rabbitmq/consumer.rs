@@ -1,7 +1,5 @@
 //! Consuming the commands queue, for ever.
 
-use std::time::Duration;
-
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery as Incoming;
 use lapin::options::{
@@ -22,11 +20,11 @@ use crate::service_layer::{
     Backoff, CommandSource, Delivery, Health, PresentChannel, Settlement, Tag,
 };
 
-/// How long a settled delivery behind an open one waits for a common acknowledgement.
+/// Most deliveries that are acknowledged one by one at a time.
 ///
 /// Each acknowledgement is a command to the log of a quorum queue. RabbitMQ takes some dozens of them
 /// at a time from a channel; further ones wait within the channel, and are lost when it closes.
-const LONGEST_ACK_DELAY: Duration = Duration::from_secs(1);
+const MOST_SINGLE_ACKS: usize = 16;
 
 impl RabbitMq {
     /// Starts to consume, with at most `prefetch` unacknowledged deliveries.
@@ -135,13 +133,11 @@ impl Supervisor {
     /// Passes deliveries on and acknowledges what is settled, until the last settlement came after
     /// a stop.
     async fn serve(&mut self, session: &mut Session) -> Result<(), RabbitError> {
-        let mut ack_timer = tokio::time::interval(LONGEST_ACK_DELAY);
-        ack_timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 settlements = self.settlements.recv() => match settlements {
                     Some(settlements) => self.settle(session, settlements).await?,
-                    None => return session.ack_waiting().await,
+                    None => return session.ack_run().await,
                 },
                 delivery = session.consumer.next(), if session.next.is_none() && self.deliveries.is_some() => {
                     session.receive(delivery)?;
@@ -153,7 +149,6 @@ impl Supervisor {
                         None => self.take_no_more(session).await?,
                     }
                 }
-                _ = ack_timer.tick() => session.ack_waiting().await?,
                 () = self.stop.cancelled(), if self.deliveries.is_some() => {
                     self.take_no_more(session).await?;
                 }
@@ -178,9 +173,10 @@ impl Supervisor {
             session.settle(more);
         }
         session.ack_run().await?;
-        // Deliveries settled behind a lane that is stuck fill the prefetch: let them go one by one.
-        if session.acks.waiting() > usize::from(self.prefetch) / 4 * 3 {
-            session.ack_waiting().await?;
+        // Deliveries settled behind a lane that is stuck fill the prefetch: make some room.
+        if self.deliveries.is_some() && session.acks.waiting() > usize::from(self.prefetch) / 4 * 3
+        {
+            session.ack_some_waiting().await?;
         }
         Ok(())
     }
@@ -248,9 +244,8 @@ impl Session {
         }
     }
 
-    async fn ack_waiting(&mut self) -> Result<(), RabbitError> {
-        self.ack_run().await?;
-        for tag in self.acks.take_waiting() {
+    async fn ack_some_waiting(&mut self) -> Result<(), RabbitError> {
+        for tag in self.acks.take_waiting(MOST_SINGLE_ACKS) {
             self.ack(tag, false).await?;
         }
         Ok(())
