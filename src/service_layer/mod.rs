@@ -6,6 +6,7 @@
 
 mod backoff;
 mod clock;
+pub mod dead_letters;
 mod delivery;
 mod handlers;
 mod health;
