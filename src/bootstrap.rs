@@ -14,9 +14,11 @@ use crate::adapters::sqlite::SqliteDatabase;
 use crate::config::{DatabaseUrl, InvalidSetting, Settings};
 use crate::domain::{MessageId, Order, OrderId};
 use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied, Report};
+use crate::entrypoints::dead_letters::collect;
+use crate::service_layer::dead_letters::prune_for_ever;
 use crate::service_layer::{
-    Backoff, Clock, CommandSource, HandledMessage, Health, InFlight, OrderHistory, OrderQueries,
-    OrderQuery, Publisher, Relay, RelayStore, Store, StoreError,
+    Backoff, Clock, CommandSource, HandledMessage, Health, InFlight, Inflow, OrderHistory,
+    OrderQueries, OrderQuery, Publisher, Relay, RelayStore, Store, StoreError,
 };
 
 /// Where the orders are.
@@ -159,11 +161,34 @@ impl Broker {
         loop {
             match rabbitmq.prepare().await {
                 Err(RabbitError::Unavailable(reason)) => {
-                    health.cannot_consume(&reason);
+                    health.cannot_consume(Inflow::Commands, &reason);
                     backoff.pause().await;
                 }
                 ready => return Ok(ready?),
             }
+        }
+    }
+}
+
+/// Most dead letters that the broker hands out before the first is in the table.
+const DEAD_LETTER_PREFETCH: u16 = 200;
+
+/// What a worker does beside its commands: collects dead letters, removes what is old.
+#[derive(Debug)]
+struct Chores {
+    stop: CancellationToken,
+    pruning: JoinHandle<()>,
+    collecting: Option<[JoinHandle<()>; 2]>,
+}
+
+impl Chores {
+    /// Ends them, once the dead letters in hand are in the table.
+    async fn end(self) {
+        self.pruning.abort();
+        self.stop.cancel();
+        for task in self.collecting.into_iter().flatten() {
+            // It only ends; it has no failure to tell.
+            let _ = task.await;
         }
     }
 }
@@ -193,18 +218,43 @@ impl Worker {
             () = stop.cancelled() => return Ok(()),
         }
         let prefetch = self.settings.prefetch;
+        let chores = self.start_chores()?;
         match &self.broker {
             Broker::RabbitMq(rabbitmq) => {
-                let source = rabbitmq.consume(prefetch, self.health.clone(), stop.clone());
+                let health = self.health.clone();
+                let source = rabbitmq.consume(Inflow::Commands, prefetch, health, stop.clone());
                 let result = self.consume(source, || rabbitmq.publisher(), reports, stop).await;
+                chores.end().await;
                 rabbitmq.close().await;
                 result
             }
             Broker::InProcess(broker) => {
                 let source = broker.consume(prefetch, stop.clone());
-                self.consume(source, || broker.publisher(), reports, stop).await
+                let result = self.consume(source, || broker.publisher(), reports, stop).await;
+                chores.end().await;
+                result
             }
         }
+    }
+
+    fn start_chores(&self) -> Result<Chores, Failure> {
+        let retention = self.settings.retention()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let pruning = tokio::spawn(prune_for_ever(self.database.clone(), retention, clock.clone()));
+        let stop = CancellationToken::new();
+        let collecting = (!self.settings.no_collect).then(|| {
+            let (letters, source_task) = match &self.broker {
+                Broker::RabbitMq(rabbitmq) => rabbitmq.consume(
+                    Inflow::DeadLetters,
+                    DEAD_LETTER_PREFETCH,
+                    self.health.clone(),
+                    stop.clone(),
+                ),
+                Broker::InProcess(broker) => broker.consume_dead_letters(stop.clone()),
+            };
+            [tokio::spawn(collect(letters, self.database.clone(), clock)), source_task]
+        });
+        Ok(Chores { stop, pruning, collecting })
     }
 
     async fn consume<P: Publisher + 'static>(

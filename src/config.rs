@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::adapters::rabbitmq::Topology;
+use crate::service_layer::dead_letters::RetentionPeriods;
 
 /// Factor between one retry delay and the next.
 const RETRY_GROWTH: u32 = 5;
@@ -93,6 +95,33 @@ pub struct Settings {
     #[arg(long, env, value_name = "NO_DECLARE", default_value_t = false, global = true)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub no_declare: bool,
+
+    /// Leave dead letters in their queue instead of moving them into the table dead_letters.
+    #[arg(long, env, value_name = "NO_COLLECT", default_value_t = false, global = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub no_collect: bool,
+
+    /// Days for which a dead letter stays in the table after its last change.
+    #[arg(
+        long,
+        env,
+        value_name = "DEAD_LETTER_RETENTION_DAYS",
+        default_value_t = 30,
+        global = true
+    )]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub dead_letter_retention_days: u32,
+
+    /// Days for which the worker knows a handled message again; more than
+    /// DEAD_LETTER_RETENTION_DAYS.
+    #[arg(long, env, value_name = "MESSAGE_RETENTION_DAYS", default_value_t = 90, global = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub message_retention_days: u32,
+
+    /// Days for which the changes of completed and cancelled orders stay; 0: for ever.
+    #[arg(long, env, value_name = "HISTORY_RETENTION_DAYS", default_value_t = 0, global = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=36500))]
+    pub history_retention_days: u32,
 
     /// Do not bring the tables up to date at start: for a user without the right to create.
     #[arg(long, env, value_name = "NO_MIGRATE", default_value_t = false, global = true)]
@@ -267,6 +296,27 @@ impl Settings {
         }
     }
 
+    /// How long rows are kept.
+    ///
+    /// # Errors
+    /// When a dead letter could outlive the memory of its message id: its replay could then do a
+    /// second time what was done before.
+    pub fn retention(&self) -> Result<RetentionPeriods, InvalidSetting> {
+        let days = |days: u32| TimeDelta::days(days.into());
+        if self.message_retention_days <= self.dead_letter_retention_days {
+            let problem = format!(
+                "{} days must be more than DEAD_LETTER_RETENTION_DAYS ({}): a dead letter must not outlive the memory of its message id",
+                self.message_retention_days, self.dead_letter_retention_days
+            );
+            return Err(InvalidSetting { variable: "MESSAGE_RETENTION_DAYS", problem });
+        }
+        Ok(RetentionPeriods {
+            dead_letters: days(self.dead_letter_retention_days),
+            handled_messages: days(self.message_retention_days),
+            history: (self.history_retention_days > 0).then(|| days(self.history_retention_days)),
+        })
+    }
+
     #[must_use]
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_seconds)
@@ -411,6 +461,15 @@ mod tests {
             let error = settings(&[argument]).unwrap_err().to_string();
             assert!(error.contains(variable), "{error}");
         }
+    }
+
+    #[test]
+    fn a_dead_letter_must_not_outlive_the_memory_of_its_message_id() {
+        let retention = |messages: &str| settings(&[messages]).unwrap().retention();
+
+        let error = retention("--message-retention-days=30").unwrap_err().to_string();
+        assert!(error.starts_with("MESSAGE_RETENTION_DAYS: "), "{error}");
+        assert!(retention("--message-retention-days=31").is_ok());
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The ways into the worker: commands from a queue, and the command line.
+//! The ways into the worker: commands and dead letters from queues, and the command line.
 
 pub mod amqp;
 pub mod cli;
+pub mod dead_letters;
 pub mod schemas;

@@ -6,18 +6,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<Troubles>>);
 
+/// What comes in from the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inflow {
+    Commands,
+    DeadLetters,
+}
+
 /// Why the worker is paused, as far as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Troubles {
     pub database: Option<String>,
     pub consuming: Option<String>,
+    /// Dead letters wait in their queue; commands are not concerned.
+    pub collecting: Option<String>,
     pub publishing: Option<String>,
+}
+
+impl Inflow {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Commands => "Commands",
+            Self::DeadLetters => "Dead letters",
+        }
+    }
 }
 
 impl Troubles {
     #[must_use]
     pub fn none(&self) -> bool {
         *self == Self::default()
+    }
+
+    fn of(&mut self, inflow: Inflow) -> &mut Option<String> {
+        match inflow {
+            Inflow::Commands => &mut self.consuming,
+            Inflow::DeadLetters => &mut self.collecting,
+        }
     }
 }
 
@@ -39,15 +64,19 @@ impl Health {
         }
     }
 
-    pub fn consumes(&self) {
-        if self.lock().consuming.take().is_some() {
-            tracing::info!("Commands are consumed again");
+    pub fn consumes(&self, inflow: Inflow) {
+        if self.lock().of(inflow).take().is_some() {
+            tracing::info!("{} are consumed again", inflow.name());
         }
     }
 
-    pub fn cannot_consume(&self, reason: &str) {
-        if self.lock().consuming.replace(reason.to_owned()).is_none() {
-            tracing::warn!(reason, "Commands cannot be consumed, trying again without end");
+    pub fn cannot_consume(&self, inflow: Inflow, reason: &str) {
+        if self.lock().of(inflow).replace(reason.to_owned()).is_none() {
+            tracing::warn!(
+                reason,
+                "{} cannot be consumed, trying again without end",
+                inflow.name()
+            );
         }
     }
 

@@ -28,7 +28,7 @@ pub use delivery::{
     CommandSource, Delivery, HeaderValue, Headers, PresentChannel, Properties, Settlement,
     Settlements, Tag,
 };
-pub use health::{Health, Troubles};
+pub use health::{Health, Inflow, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};

@@ -4,6 +4,7 @@
 
 mod backlog;
 mod command_line;
+mod dead_letters;
 mod embedded;
 mod messages;
 mod outages;

@@ -25,6 +25,8 @@ pub struct Surroundings {
     pub amqp_url: String,
     pub database_url: String,
     folder: tempfile::TempDir,
+    /// Whether workers move dead letters into the table.
+    collects: bool,
 }
 
 /// A running worker; killed when dropped.
@@ -44,6 +46,16 @@ impl Surroundings {
         Self::at(turn, &variable("AMQP_URL"), &variable("DATABASE_URL")).await
     }
 
+    /// The same, with workers that move dead letters into the table.
+    pub async fn collecting() -> Self {
+        Self { collects: true, ..Self::new().await }
+    }
+
+    /// From the next worker on.
+    pub fn collect_from_now_on(&mut self) {
+        self.collects = true;
+    }
+
     /// On servers at these addresses, for a test that takes them away.
     pub async fn alone_at(amqp_url: &str, database_url: &str) -> Self {
         let turn = Turn::Alone { _guard: SERVERS.write().await };
@@ -59,6 +71,7 @@ impl Surroundings {
             amqp_url: amqp_url.to_owned(),
             database_url: format!("{database_url}{separator}options[search_path]={name}"),
             folder: tempfile::tempdir().unwrap(),
+            collects: false,
             name,
         }
     }
@@ -76,6 +89,7 @@ impl Surroundings {
             ("DEAD_LETTER_QUEUE", name("dead-letter")),
             ("RETRY_DELAY_MS", "50".to_owned()),
             ("RELAY_INTERVAL_SECONDS", "1".to_owned()),
+            ("NO_COLLECT", (!self.collects).to_string()),
         ]
     }
 

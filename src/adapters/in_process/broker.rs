@@ -10,8 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::InProcessPublisher;
 use crate::service_layer::{
-    CommandSource, Delivery, PresentChannel, Properties, Publication, Settlement, Tag,
+    CommandSource, Delivery, PresentChannel, Properties, Publication, Settlement, Tag, Target,
 };
+
+/// Most dead letters that are handed out and not collected.
+const DEAD_LETTERS_AT_ONCE: usize = 100;
 
 /// A broker in this process; clones share it.
 #[derive(Debug, Clone)]
@@ -36,7 +39,9 @@ struct State {
     /// Submitted and not settled: ready, handed out, or waiting for a retry.
     open: usize,
     subscribers: Vec<mpsc::UnboundedSender<Publication>>,
+    /// Those that nobody collects.
     dead_letters: Vec<Publication>,
+    collector: Option<mpsc::UnboundedSender<Publication>>,
 }
 
 /// A command as a publisher gives it to a broker.
@@ -86,6 +91,29 @@ impl InProcessBroker {
     #[must_use]
     pub fn dead_letters(&self) -> Vec<Publication> {
         self.lock().dead_letters.clone()
+    }
+
+    /// Hands out dead letters from now on. Ends when told to stop, with all that were there.
+    #[must_use]
+    pub fn consume_dead_letters(&self, stop: CancellationToken) -> (CommandSource, JoinHandle<()>) {
+        let (dead_letters_in, dead_letters) = mpsc::unbounded_channel();
+        let (deliveries_in, deliveries) = mpsc::channel(DEAD_LETTERS_AT_ONCE);
+        let (settlements, settlements_out) = mpsc::unbounded_channel();
+        let present_channel = PresentChannel::default();
+        let channel = present_channel.next();
+        self.lock().collector = Some(dead_letters_in);
+        let broker = self.clone();
+        let task = tokio::spawn(async move {
+            let hand_out = hand_out_dead_letters(dead_letters, deliveries_in, channel);
+            let until_stopped = async {
+                stop.cancelled().await;
+                broker.lock().collector = None;
+            };
+            tokio::join!(hand_out, until_stopped);
+            // Nothing is left here to be settled: what was handed out is gone from this broker.
+            drop(settlements_out);
+        });
+        (CommandSource { deliveries, settlements, present_channel }, task)
     }
 
     #[must_use]
@@ -175,7 +203,12 @@ impl InProcessBroker {
     }
 
     pub(super) fn keep_dead_letter(&self, dead_letter: Publication) {
-        self.lock().dead_letters.push(dead_letter);
+        let mut state = self.lock();
+        let left = match &state.collector {
+            Some(collector) => collector.send(dead_letter).err().map(|error| error.0),
+            None => Some(dead_letter),
+        };
+        state.dead_letters.extend(left);
     }
 
     /// Puts the command back when the delay before this retry has passed.
@@ -194,6 +227,25 @@ impl InProcessBroker {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn hand_out_dead_letters(
+    mut dead_letters: mpsc::UnboundedReceiver<Publication>,
+    deliveries: mpsc::Sender<Delivery>,
+    channel: u32,
+) {
+    let mut number = 0;
+    while let Some(Publication { target, properties, body }) = dead_letters.recv().await {
+        number += 1;
+        let routing_key = match target {
+            Target::DeadLetters { routing_key } => routing_key,
+            _ => String::new(),
+        };
+        let letter = Submitted { routing_key, properties, body };
+        if deliveries.send(delivery(letter, Tag { channel, number })).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Consuming the commands queue, for ever.
+//! Consuming a queue, for ever.
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery as Incoming;
@@ -15,9 +15,9 @@ use super::acks::Acks;
 use super::connection::{
     ANSWER_TIMEOUT, RabbitError, close, close_channel, describe, open_channel, within,
 };
-use super::{RabbitMq, properties};
+use super::{RabbitMq, Topology, properties};
 use crate::service_layer::{
-    Backoff, CommandSource, Delivery, Health, PresentChannel, Settlement, Tag,
+    Backoff, CommandSource, Delivery, Health, Inflow, PresentChannel, Settlement, Tag,
 };
 
 /// Most deliveries that are acknowledged one by one at a time.
@@ -27,7 +27,7 @@ use crate::service_layer::{
 const MOST_SINGLE_ACKS: usize = 16;
 
 impl RabbitMq {
-    /// Starts to consume, with at most `prefetch` unacknowledged deliveries.
+    /// Starts to consume commands or dead letters, with at most `prefetch` unacknowledged deliveries.
     ///
     /// Until `stop` is cancelled, whatever breaks is built anew. Then no more deliveries come; when
     /// all settlement senders are dropped, what is not settled goes back to the broker and the task
@@ -35,6 +35,7 @@ impl RabbitMq {
     #[must_use]
     pub fn consume(
         &self,
+        inflow: Inflow,
         prefetch: u16,
         health: Health,
         stop: CancellationToken,
@@ -44,6 +45,7 @@ impl RabbitMq {
         let present_channel = PresentChannel::default();
         let supervisor = Supervisor {
             broker: self.clone(),
+            inflow,
             prefetch,
             health,
             stop,
@@ -58,6 +60,7 @@ impl RabbitMq {
 
 struct Supervisor {
     broker: RabbitMq,
+    inflow: Inflow,
     prefetch: u16,
     health: Health,
     stop: CancellationToken,
@@ -65,6 +68,23 @@ struct Supervisor {
     /// None once no more deliveries are to come.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
+}
+
+impl Inflow {
+    fn queue(self, topology: &Topology) -> &str {
+        match self {
+            Self::Commands => &topology.commands_queue,
+            Self::DeadLetters => &topology.dead_letter_queue,
+        }
+    }
+
+    /// For the name of the connection.
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Commands => "consumes",
+            Self::DeadLetters => "collects",
+        }
+    }
 }
 
 /// One life of the consuming connection.
@@ -84,7 +104,7 @@ impl Supervisor {
         while !self.stop.is_cancelled() {
             let broken = match self.open().await {
                 Ok(mut session) => {
-                    self.health.consumes();
+                    self.health.consumes(self.inflow);
                     backoff.reset();
                     match self.serve(&mut session).await {
                         Ok(()) => return session.hand_back_the_rest().await,
@@ -97,7 +117,7 @@ impl Supervisor {
                 }
                 Err(error) => error,
             };
-            self.health.cannot_consume(&broken.to_string());
+            self.health.cannot_consume(self.inflow, &broken.to_string());
             tokio::select! {
                 () = backoff.pause() => {}
                 () = self.stop.cancelled() => {}
@@ -109,13 +129,13 @@ impl Supervisor {
     }
 
     async fn open(&self) -> Result<Session, RabbitError> {
-        let connection = self.broker.connect("consumes").await?;
+        let connection = self.broker.connect(self.inflow.purpose()).await?;
         self.broker.ensure_topology(&connection).await?;
         let channel = open_channel(&connection).await?;
         // Per consumer, not per channel: quorum queues know no other, and 4.3 refuses `global`.
         let per_consumer = BasicQosOptions { global: false };
         within(ANSWER_TIMEOUT, channel.basic_qos(self.prefetch, per_consumer)).await?;
-        let queue = self.broker.topology.commands_queue.as_str();
+        let queue = self.inflow.queue(&self.broker.topology);
         let options = BasicConsumeOptions {
             // Whatever is acknowledged is so by us, after its commit.
             no_ack: false,

@@ -3,18 +3,17 @@
 
 use chrono::{DateTime, Utc};
 
+use uuid::Uuid;
+
 use crate::domain::CommandKind;
+use crate::service_layer::dead_letters::headers::{
+    ATTEMPTS, CODE, DETAIL, EXCEPTION_MESSAGE, FAILED_AT, LETTER_ID, ORIGINAL_EXCHANGE,
+    ORIGINAL_ROUTING_KEY, is_a_reason, is_about_the_way,
+};
 use crate::service_layer::wire::format_moment;
 use crate::service_layer::{
     DeadLetter, Delivery, HeaderValue, Headers, Properties, Publication, Target,
 };
-
-const CODE: &str = "order-worker-code";
-const DETAIL: &str = "order-worker-detail";
-const FAILED_AT: &str = "order-worker-failed-at";
-const ATTEMPTS: &str = "order-worker-attempts";
-const ORIGINAL_EXCHANGE: &str = "x-original-exchange";
-const ORIGINAL_ROUTING_KEY: &str = "x-original-routingKey";
 
 /// Longest detail in a header, in bytes.
 const MAX_DETAIL_BYTES: usize = 1024;
@@ -58,7 +57,8 @@ pub fn dead_letter(
         (DETAIL, detail.into()),
         (FAILED_AT, format_moment(at).as_str().into()),
         (ATTEMPTS, i64::from(attempts).into()),
-        ("x-exception-message", shortened(&format!("{}: {detail}", reason.code.slug())).into()),
+        (LETTER_ID, Uuid::now_v7().to_string().as_str().into()),
+        (EXCEPTION_MESSAGE, shortened(&format!("{}: {detail}", reason.code.slug())).into()),
     ];
     properties
         .headers
@@ -116,18 +116,6 @@ fn forwarded(mut properties: Properties) -> Properties {
     properties.headers.retain(|name, _| !is_about_the_way(name) && !is_a_reason(name));
     properties.headers.extend(noted.into_iter().map(|(name, value)| (name.to_owned(), value)));
     properties
-}
-
-/// Headers with the reason of a dead letter. A copy has its own, or none.
-fn is_a_reason(name: &str) -> bool {
-    [CODE, DETAIL, FAILED_AT, "x-exception-message"].contains(&name)
-}
-
-/// Headers by which brokers record a message's way. A copy begins a new way.
-fn is_about_the_way(name: &str) -> bool {
-    ["x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
 }
 
 /// The beginning of a text, cut between characters.

@@ -69,6 +69,8 @@ enum Events {
 impl Demo {
     pub async fn run(self, mut settings: Settings) -> Result<(), CommandFailed> {
         give_it_names_of_its_own(&mut settings);
+        // They are counted where they are.
+        settings.no_collect = true;
         let database = fresh_database(&mut settings).await?;
         let broker = Broker::of(&settings)?;
         let events = Events::of(&broker).await?;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod dead_letters;
 mod demo;
 mod feed;
 mod healthcheck;
@@ -57,6 +58,11 @@ pub enum Action {
         #[command(subcommand)]
         question: orders::Question,
     },
+    /// Look into dead letters, mend them, replay them, give them up.
+    DeadLetters {
+        #[command(subcommand)]
+        action: dead_letters::DeadLetters,
+    },
     /// The exchanges and queues on the broker.
     Topology {
         #[command(subcommand)]
@@ -112,6 +118,7 @@ pub async fn main(program: Program) -> ExitCode {
         Action::Publish(publish) => publish.run(&settings).await,
         Action::Watch(watch) => watch.run(&settings).await,
         Action::Orders { question } => question.run(&settings).await,
+        Action::DeadLetters { action } => action.run(&settings).await,
         Action::Topology { action } => action.run(&settings).await,
         Action::Migrate => migrate::run(&settings).await,
         Action::Schemas(schemas) => schemas.run(),

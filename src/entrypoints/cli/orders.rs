@@ -158,7 +158,7 @@ impl Show {
             return print_json(&OrderBody { history, ..OrderBody::from(&order) });
         }
         print_order(&order)?;
-        print_history(&history)
+        print_line(&history_table(&history))
     }
 }
 
@@ -168,9 +168,10 @@ async fn ready(settings: &Settings) -> Result<Database, CommandFailed> {
     Ok(database)
 }
 
-fn print_order(order: &Order) -> Result<(), CommandFailed> {
+/// An order in a line, and its customer in another.
+pub fn one_line(order: &Order) -> String {
     let customer = order.customer();
-    print_line(&format!(
+    format!(
         "Order {}: {}, version {}, created {}, total {}\nCustomer {}: {} <{}>",
         printable(order.order_id().as_str()),
         order.status(),
@@ -180,7 +181,11 @@ fn print_order(order: &Order) -> Result<(), CommandFailed> {
         printable(customer.customer_id.as_str()),
         printable(customer.name.as_str()),
         printable(customer.email.as_str()),
-    ))?;
+    )
+}
+
+fn print_order(order: &Order) -> Result<(), CommandFailed> {
+    print_line(&one_line(order))?;
     let mut items = table(["product", "name", "quantity", "price per unit"]);
     for item in order.items() {
         items.add_row([
@@ -193,7 +198,8 @@ fn print_order(order: &Order) -> Result<(), CommandFailed> {
     print_line(&items.to_string())
 }
 
-fn print_history(history: &[HistoryEntry]) -> Result<(), CommandFailed> {
+/// What happened to an order, as a table.
+pub fn history_table(history: &[HistoryEntry]) -> String {
     let mut changes = table(["version", "changed", "status", "command", "caused by", "reason"]);
     for entry in history {
         let status = match entry.previous {
@@ -209,7 +215,7 @@ fn print_history(history: &[HistoryEntry]) -> Result<(), CommandFailed> {
             printable(entry.cause.reason.as_deref().unwrap_or("")),
         ]);
     }
-    print_line(&changes.to_string())
+    changes.to_string()
 }
 
 impl<'a> From<&'a Order> for OrderBody<'a> {

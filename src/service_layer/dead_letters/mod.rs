@@ -1,9 +1,14 @@
 //! Dead letters: kept, looked into, mended, replayed, given up.
 
+pub mod headers;
 mod letter;
+mod properties_json;
+mod retention;
 mod store;
 
 pub use letter::{
     Letter, LetterFilter, LetterGroup, LetterKey, LetterState, Reason, StoredLetter, Subject,
 };
+pub use properties_json::PropertiesJson;
+pub use retention::{RetentionPeriods, prune_for_ever};
 pub use store::{ActionKind, DeadLetterStore, LetterAction, Pruned, Retention, Revision};

@@ -4,6 +4,7 @@
     store.py publish SEED COUNT             publishes COUNT messages, prints what must become of them
     store.py events QUEUE EXPECTED          reads events until there are EXPECTED different ones and
                                             the queue is empty, prints them (one JSON object a line)
+    store.py expire COUNT                   publishes COUNT orders that expire at once
     store.py dead-letters                   reads the dead letter queue until it is empty
 
 Names and addresses come from the environment, as for the worker.
@@ -125,6 +126,15 @@ def publish(seed, count):
     print(json.dumps(story.expected()))
 
 
+def expire(count):
+    with connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for number in range(int(count)):
+            properties = pika.BasicProperties(message_id=f"expired-{number}", expiration="1", app_id="store.py")
+            channel.basic_publish(COMMANDS, "order.place", f"{number}", properties, mandatory=True)
+
+
 def drain(queue, enough):
     """All messages until `enough` says so and the queue is empty."""
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -159,5 +169,5 @@ def dead_letters():
 
 
 if __name__ == "__main__":
-    action = {"subscribe": subscribe, "publish": publish, "events": events, "dead-letters": dead_letters}
+    action = {"subscribe": subscribe, "publish": publish, "events": events, "expire": expire, "dead-letters": dead_letters}
     action[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,87 @@
+//! What operators do with dead letters.
+
+mod decide;
+mod edit;
+mod exchange;
+mod list;
+mod replay;
+mod selection;
+mod show;
+
+use clap::{Args, Subcommand};
+
+use super::CommandFailed;
+use crate::adapters::clock::SystemClock;
+use crate::bootstrap::Database;
+use crate::config::Settings;
+use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterAction, StoredLetter};
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLetters {
+    /// List dead letters, or groups of them that look alike.
+    List(list::List),
+    /// Show one in full: body, properties, reason, what was done with it, and its order.
+    Show(show::Show),
+    /// Publish them to the commands exchange again, or try out what would come of it.
+    Replay(replay::Replay),
+    /// Give one another body, which is checked and tried out first.
+    Edit(edit::Edit),
+    /// Give them up; they can be restored until they are too old.
+    Discard(decide::Discard),
+    /// Open discarded or replayed ones again.
+    Restore(decide::Restore),
+    /// Write them as lines of JSON, with everything that they hold.
+    Export(exchange::Export),
+    /// Read such lines; dead letters that are there already stay as they are.
+    Import(exchange::Import),
+}
+
+/// Who does it, and why, for the record.
+#[derive(Debug, Clone, Args)]
+pub struct Actor {
+    /// Who does this, for the record.
+    #[arg(long, env = "USER", default_value = "unknown", hide_env_values = true)]
+    who: String,
+    /// Why, for the record.
+    #[arg(long)]
+    why: Option<String>,
+}
+
+impl Actor {
+    fn action(&self, what: ActionKind, verdict: impl Into<String>) -> LetterAction {
+        LetterAction {
+            at: SystemClock.now(),
+            who: self.who.clone(),
+            what,
+            why: self.why.clone(),
+            verdict: verdict.into(),
+        }
+    }
+}
+
+impl DeadLetters {
+    pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        match self {
+            Self::List(list) => list.run(settings).await,
+            Self::Show(show) => show.run(settings).await,
+            Self::Replay(replay) => replay.run(settings).await,
+            Self::Edit(edit) => edit.run(settings).await,
+            Self::Discard(discard) => discard.run(settings).await,
+            Self::Restore(restore) => restore.run(settings).await,
+            Self::Export(export) => export.run(settings).await,
+            Self::Import(import) => import.run(settings).await,
+        }
+    }
+}
+
+async fn ready(settings: &Settings) -> Result<Database, CommandFailed> {
+    let database = Database::open(settings).await?;
+    database.ensure_migrated().await?;
+    Ok(database)
+}
+
+async fn letter(database: &Database, id: i64) -> Result<StoredLetter, CommandFailed> {
+    let found = database.letter(id).await?;
+    found.ok_or_else(|| CommandFailed::Told(format!("there is no dead letter {id}")))
+}

@@ -1,0 +1,171 @@
+//! Which dead letters are meant.
+
+use std::io::{IsTerminal, Write};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+
+use super::letter;
+use crate::adapters::clock::SystemClock;
+use crate::bootstrap::Database;
+use crate::entrypoints::cli::CommandFailed;
+use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterState};
+
+/// Every part that is given must hold.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FilterArguments {
+    /// Only those with this code, such as order_not_found.
+    #[arg(long)]
+    code: Option<String>,
+    /// Only this command, such as PlaceOrder.
+    #[arg(long)]
+    command: Option<String>,
+    /// Only those for this order.
+    #[arg(long, value_name = "ORDER_ID")]
+    order: Option<String>,
+    /// Only those for this customer.
+    #[arg(long, value_name = "CUSTOMER_ID")]
+    customer: Option<String>,
+    /// Only those whose detail contains this text, in whatever case.
+    #[arg(long)]
+    text: Option<String>,
+    /// Only those of this publisher (its app_id).
+    #[arg(long, value_name = "APP_ID")]
+    publisher: Option<String>,
+    /// Only those that failed last at least so long ago, such as 30m, 12h or 7d.
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    older_than: Option<TimeDelta>,
+    /// Only those that failed last within this time, such as 30m, 12h or 7d.
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    younger_than: Option<TimeDelta>,
+    /// Only those that look like this one: the same code, command and pattern of the detail.
+    #[arg(long, value_name = "ID")]
+    like: Option<i64>,
+}
+
+/// The dead letters that something is done with.
+#[derive(Debug, Clone, Args)]
+pub struct Selection {
+    /// The ids, as `list` shows them.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<i64>,
+    #[command(flatten)]
+    filter: FilterArguments,
+    /// All of them.
+    #[arg(long)]
+    all: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl FilterArguments {
+    pub async fn filter(
+        &self,
+        database: &Database,
+        state: Option<LetterState>,
+    ) -> Result<LetterFilter, CommandFailed> {
+        let ago = |age: Option<TimeDelta>| -> Option<DateTime<Utc>> {
+            age.and_then(|age| SystemClock.now().checked_sub_signed(age))
+        };
+        let mut filter = LetterFilter {
+            state,
+            code: self.code.clone(),
+            command: self.command.clone(),
+            order_id: self.order.clone(),
+            customer_id: self.customer.clone(),
+            text: self.text.clone(),
+            publisher: self.publisher.clone(),
+            pattern: None,
+            failed_until: ago(self.older_than),
+            failed_from: ago(self.younger_than),
+        };
+        if let Some(id) = self.like {
+            let example = letter(database, id).await?.letter;
+            filter.code = Some(example.reason.code);
+            filter.command = example.subject.command.or(filter.command);
+            filter.pattern = Some(example.reason.pattern);
+        }
+        Ok(filter)
+    }
+
+    fn is_empty(&self) -> bool {
+        let texts =
+            [&self.code, &self.command, &self.order, &self.customer, &self.text, &self.publisher];
+        texts.iter().all(|text| text.is_none())
+            && self.older_than.is_none()
+            && self.younger_than.is_none()
+            && self.like.is_none()
+    }
+}
+
+impl Selection {
+    /// The ids of what is meant at this moment, in the order in which they came.
+    pub async fn ids(
+        &self,
+        database: &Database,
+        state: LetterState,
+    ) -> Result<Vec<i64>, CommandFailed> {
+        match (self.ids.is_empty(), self.filter.is_empty(), self.all) {
+            (false, true, false) => Ok(self.ids.clone()),
+            (true, false, false) | (true, true, true) => {
+                let filter = self.filter.filter(database, Some(state)).await?;
+                Ok(database.letter_ids(&filter).await?)
+            }
+            (true, true, false) => Err(told("name ids, or a filter such as --code, or --all")),
+            _ => Err(told("name either ids, or a filter, or --all")),
+        }
+    }
+
+    /// Asks whether to go on, unless it is only about a dead letter that was named.
+    pub fn confirm(&self, what: &str, count: usize) -> Result<(), CommandFailed> {
+        if self.yes || count == 0 || (count == 1 && !self.ids.is_empty()) {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(told(&format!("{what} {count} dead letters: say --yes")));
+        }
+        eprint!("{what} {count} dead letters? [y/N] ");
+        std::io::stderr().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        match answer.trim() {
+            "y" | "Y" | "yes" => Ok(()),
+            _ => Err(told("nothing was done")),
+        }
+    }
+}
+
+fn told(text: &str) -> CommandFailed {
+    CommandFailed::Told(text.to_owned())
+}
+
+/// A number and a unit: s, m, h or d.
+fn age(text: &str) -> Result<TimeDelta, String> {
+    let wrong = || "must be a number and s, m, h or d, such as 12h".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    Ok(TimeDelta::seconds(i64::from(number) * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_a_number_and_a_unit() {
+        assert_eq!(age("90s"), Ok(TimeDelta::seconds(90)));
+        assert_eq!(age("7d"), Ok(TimeDelta::days(7)));
+        for text in ["", "7", "d", "-1d", "1w", "1.5h", "7ü"] {
+            assert!(age(text).is_err(), "{text}");
+        }
+    }
+}

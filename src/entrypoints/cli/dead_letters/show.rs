@@ -1,0 +1,158 @@
+//! One dead letter in full.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::list::summary;
+use super::{letter, ready};
+use crate::bootstrap::Database;
+use crate::config::Settings;
+use crate::domain::OrderId;
+use crate::entrypoints::cli::CommandFailed;
+use crate::entrypoints::cli::orders::{history_table, one_line};
+use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::service_layer::dead_letters::{
+    DeadLetterStore, LetterAction, PropertiesJson, StoredLetter,
+};
+use crate::service_layer::wire::format_moment;
+use crate::service_layer::{OrderHistory, OrderQueries};
+
+#[derive(Debug, Args)]
+pub struct Show {
+    id: i64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        let database = ready(settings).await?;
+        let stored = letter(&database, self.id).await?;
+        let actions = database.letter_actions(self.id).await?;
+        let order = order_of(&database, &stored).await?;
+        if self.json {
+            return print_json(&in_full(&stored, &actions, order.as_ref())?);
+        }
+        print_letter(&stored)?;
+        print_actions(&actions)?;
+        print_present_order(&stored, order.as_ref())
+    }
+}
+
+async fn order_of(
+    database: &Database,
+    stored: &StoredLetter,
+) -> Result<Option<OrderHistory>, CommandFailed> {
+    let order_id = stored.letter.subject.order_id.as_deref().map(OrderId::new);
+    match order_id {
+        Some(Ok(order_id)) => Ok(database.order(&order_id).await?),
+        _ => Ok(None),
+    }
+}
+
+fn in_full(
+    stored: &StoredLetter,
+    actions: &[LetterAction],
+    order: Option<&OrderHistory>,
+) -> Result<Value, CommandFailed> {
+    let letter = &stored.letter;
+    let mut value = summary(stored);
+    value["exchange"] = letter.exchange.as_str().into();
+    value["routing_key"] = letter.routing_key.as_str().into();
+    value["properties"] = serde_json::to_value(PropertiesJson::from(&letter.properties))
+        .map_err(std::io::Error::other)?;
+    value["body"] = String::from_utf8_lossy(&letter.body).into();
+    let original = stored.original_body.as_deref();
+    value["original_body"] = original.map(String::from_utf8_lossy).into();
+    value["actions"] = actions
+        .iter()
+        .map(|action| {
+            json!({
+                "at": format_moment(action.at), "who": action.who, "what": action.what.word(),
+                "why": action.why, "verdict": action.verdict,
+            })
+        })
+        .collect();
+    value["order"] = order.map_or(Value::Null, |found| {
+        json!({
+            "order_id": found.order.order_id().as_str(),
+            "status": found.order.status().name(),
+            "version": found.order.version(),
+            "last_updated": format_moment(found.order.last_updated()),
+        })
+    });
+    Ok(value)
+}
+
+fn print_letter(stored: &StoredLetter) -> Result<(), CommandFailed> {
+    let letter = &stored.letter;
+    let mut facts = table(["dead letter", &stored.id.to_string()]);
+    let text = |text: Option<&str>| printable(text.unwrap_or_default());
+    for (name, value) in [
+        ("state", stored.state.to_string()),
+        ("code", printable(&letter.reason.code)),
+        ("detail", printable(&letter.reason.detail)),
+        ("command", text(letter.subject.command.as_deref())),
+        ("message id", text(letter.properties.message_id.as_deref())),
+        ("publisher", text(letter.properties.app_id.as_deref())),
+        (
+            "sent to",
+            format!("{} / {}", printable(&letter.exchange), printable(&letter.routing_key)),
+        ),
+        ("first failed", format_moment(stored.first_failed_at)),
+        ("last failed", format_moment(letter.failed_at)),
+        ("failures", format!("{} (after {} attempts each)", stored.failures, letter.attempts)),
+        ("replays", stored.replays.to_string()),
+        ("revision", stored.revision.to_string()),
+    ] {
+        facts.add_row([name.to_owned(), value]);
+    }
+    print_line(&facts.to_string())?;
+    let properties = PropertiesJson::from(&letter.properties);
+    print_line("\nProperties")?;
+    print_json(&properties)?;
+    print_line(&format!("\nBody, {} bytes", letter.body.len()))?;
+    print_line(&readable(&letter.body))
+}
+
+/// A body for people: JSON indented, anything else as it is, with what cannot be shown as escapes.
+pub fn readable(body: &[u8]) -> String {
+    let indented = serde_json::from_slice::<Value>(body)
+        .and_then(|value| serde_json::to_string_pretty(&value));
+    let text = indented.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+fn print_actions(actions: &[LetterAction]) -> Result<(), CommandFailed> {
+    if actions.is_empty() {
+        return Ok(());
+    }
+    let mut table = table(["when", "who", "what", "why", "verdict"]);
+    for action in actions {
+        table.add_row([
+            format_moment(action.at),
+            printable(&action.who),
+            action.what.word().to_owned(),
+            printable(action.why.as_deref().unwrap_or_default()),
+            printable(&action.verdict),
+        ]);
+    }
+    print_line(&format!("\n{table}"))
+}
+
+fn print_present_order(
+    stored: &StoredLetter,
+    order: Option<&OrderHistory>,
+) -> Result<(), CommandFailed> {
+    match (order, &stored.letter.subject.order_id) {
+        (Some(OrderHistory { order, history }), _) => {
+            print_line(&format!("\n{}", one_line(order)))?;
+            print_line(&history_table(history))
+        }
+        (None, Some(order_id)) => {
+            print_line(&format!("\nThere is no order {}.", printable(order_id)))
+        }
+        (None, None) => Ok(()),
+    }
+}

@@ -1,0 +1,72 @@
+//! Moves dead letters from their queue into the table.
+
+use std::sync::Arc;
+
+use super::reading;
+use crate::service_layer::dead_letters::{DeadLetterStore, Letter};
+use crate::service_layer::{Backoff, Clock, CommandSource, Delivery, Settlement, StoreError, Tag};
+
+/// Most letters in one transaction.
+const MOST_AT_ONCE: usize = 100;
+
+/// Collects until the source ends. A letter is acknowledged after its commit, never before; while the
+/// database is in trouble they wait in the queue.
+pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: Arc<dyn Clock>) {
+    let CommandSource { mut deliveries, settlements, present_channel } = source;
+    let mut waiting = Vec::new();
+    while deliveries.recv_many(&mut waiting, MOST_AT_ONCE).await > 0 {
+        let fresh: Vec<Delivery> =
+            waiting.drain(..).filter(|delivery| !present_channel.is_stale(delivery.tag)).collect();
+        let (tags, letters): (Vec<Tag>, Vec<Letter>) = fresh
+            .into_iter()
+            .map(|delivery| (delivery.tag, reading::read(delivery, clock.now())))
+            .unzip();
+        let kept = keep(&store, &letters, &*clock).await;
+        let acks = tags.into_iter().zip(kept).filter(|(_, kept)| *kept);
+        // Without a source to take them, the letters come again and are known then.
+        let _ = settlements.send(acks.map(|(tag, _)| Settlement::Ack(tag)).collect());
+    }
+}
+
+/// Keeps the letters, together or else one by one; says which are kept.
+async fn keep(store: &impl DeadLetterStore, letters: &[Letter], clock: &dyn Clock) -> Vec<bool> {
+    if keep_all(store, letters, clock).await {
+        return vec![true; letters.len()];
+    }
+    let mut kept = Vec::with_capacity(letters.len());
+    for letter in letters {
+        let is_kept = keep_all(store, std::slice::from_ref(letter), clock).await;
+        if !is_kept {
+            let code = &letter.reason.code;
+            tracing::error!(
+                code,
+                "A dead letter cannot be kept in the table, it stays in its queue"
+            );
+        }
+        kept.push(is_kept);
+    }
+    kept
+}
+
+/// Keeps the letters, however long that takes; false when the database refuses them.
+async fn keep_all(store: &impl DeadLetterStore, letters: &[Letter], clock: &dyn Clock) -> bool {
+    let mut backoff = Backoff::for_database();
+    let mut is_told = false;
+    loop {
+        match store.collect(letters, clock.now()).await {
+            Ok(new) => {
+                if new > 0 {
+                    tracing::info!(new, "Dead letters are in the table");
+                }
+                return true;
+            }
+            Err(StoreError::Refused(_)) => return false,
+            Err(error) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, "Dead letters wait in their queue until the database answers");
+                }
+                backoff.pause().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Publishing dead letters to the commands exchange again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::pace::Pace;
+use super::rehearsal::{Prospect, Rehearsal};
+use crate::domain::MessageId;
+use crate::service_layer::dead_letters::headers::{
+    ATTEMPTS, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_a_reason,
+    is_about_the_way,
+};
+use crate::service_layer::dead_letters::{
+    ActionKind, DeadLetterStore, LetterAction, LetterState, StoredLetter,
+};
+use crate::service_layer::{
+    Clock, Confirmation, OrderQueries, Publication, Publisher, Store, StoreError, Target,
+};
+
+/// After this time, somebody who took a dead letter for a replay and did not finish it has died.
+const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(2);
+
+/// Between two looks for the outcomes of a step.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How a replay goes, and when it stops by itself.
+#[derive(Debug, Clone)]
+pub struct ReplayLimits {
+    pub pace: Pace,
+    /// Between two messages; none: each step at once.
+    pub interval: Option<Duration>,
+    pub stop_after_failures: Option<usize>,
+    /// A dead letter with so many replays is left alone.
+    pub most_replays: u32,
+    /// Replays commands that their orders have overtaken as well.
+    pub force: bool,
+    /// Longest wait for the outcomes of a step.
+    pub outcomes_within: Duration,
+}
+
+/// What became of one dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replayed {
+    /// A worker has handled it: the outcome, and the code of the rule that rejected it.
+    Handled {
+        outcome: &'static str,
+        code: Option<String>,
+    },
+    FailedAgain {
+        code: String,
+        detail: String,
+    },
+    /// It is with the broker; what became of it was not seen in time.
+    NoOutcomeYet,
+    Superseded(String),
+    /// Somebody else has it, it is discarded, or it has had all its replays.
+    NotOpen,
+    /// The broker did not take it; it is open again.
+    Unpublished(String),
+}
+
+impl Replayed {
+    /// The word in tables.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Handled { outcome, .. } => outcome,
+            Self::FailedAgain { .. } => "failed again",
+            Self::NoOutcomeYet => "no outcome yet",
+            Self::Superseded(_) => "superseded",
+            Self::NotOpen => "not open",
+            Self::Unpublished(_) => "not published",
+        }
+    }
+
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Handled { code, .. } => code.clone().unwrap_or_default(),
+            Self::FailedAgain { code, detail } => format!("{code}: {detail}"),
+            Self::Superseded(detail) | Self::Unpublished(detail) => detail.clone(),
+            Self::NoOutcomeYet | Self::NotOpen => String::new(),
+        }
+    }
+
+    /// Whether a worker is done with it.
+    #[must_use]
+    pub fn is_handled(&self) -> bool {
+        matches!(self, Self::Handled { .. })
+    }
+
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::FailedAgain { .. } | Self::Unpublished(_) => true,
+            Self::Handled { .. } | Self::NoOutcomeYet | Self::Superseded(_) | Self::NotOpen => {
+                false
+            }
+        }
+    }
+}
+
+/// How far a replay has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub id: i64,
+    pub replayed: Replayed,
+}
+
+/// Replays dead letters.
+#[derive(Debug)]
+pub struct Replay<D, S, Q, P> {
+    pub letters: D,
+    pub orders: Q,
+    pub rehearsal: Rehearsal<S, Q>,
+    pub publisher: P,
+    pub clock: Arc<dyn Clock>,
+    pub who: String,
+    pub why: Option<String>,
+    pub limits: ReplayLimits,
+}
+
+/// Published, its outcome not known yet.
+struct Awaited {
+    id: i64,
+    replay: u32,
+    message_id: Option<MessageId>,
+}
+
+impl<D, S, Q, P> Replay<D, S, Q, P>
+where
+    D: DeadLetterStore,
+    S: Store,
+    Q: OrderQueries,
+    P: Publisher,
+{
+    /// Replays these dead letters, in this order, and no others: what fails again is not taken up
+    /// once more. Answers how many were not tried because it stopped before.
+    ///
+    /// Dropping the future loses nothing: what was taken and not published is open again after some
+    /// minutes; what was published and not noted is a copy more, which the inbox tells as a repeat.
+    ///
+    /// # Errors
+    /// When the database is in trouble.
+    pub async fn run(
+        &mut self,
+        ids: &[i64],
+        mut tell: impl FnMut(Progress),
+    ) -> Result<usize, StoreError> {
+        let mut left = ids;
+        let mut failures = 0;
+        let sizes: Vec<usize> = self.limits.pace.sizes(ids.len()).collect();
+        for size in sizes {
+            let (step, rest) = left.split_at(size);
+            left = rest;
+            let mut tell = |progress: Progress| {
+                failures += usize::from(progress.replayed.is_failure());
+                tell(progress);
+            };
+            let awaited = self.publish_step(step, &mut tell).await?;
+            self.await_outcomes(awaited, &mut tell).await?;
+            if self.limits.stop_after_failures.is_some_and(|most| failures >= most) {
+                break;
+            }
+        }
+        Ok(left.len())
+    }
+
+    async fn publish_step(
+        &mut self,
+        step: &[i64],
+        tell: &mut impl FnMut(Progress),
+    ) -> Result<Vec<Awaited>, StoreError> {
+        let mut awaited = Vec::with_capacity(step.len());
+        for &id in step {
+            match self.publish(id).await? {
+                Ok(published) => awaited.push(published),
+                Err(replayed) => tell(Progress { id, replayed }),
+            }
+            if let Some(interval) = self.limits.interval {
+                sleep(interval).await;
+            }
+        }
+        Ok(awaited)
+    }
+
+    async fn publish(&mut self, id: i64) -> Result<Result<Awaited, Replayed>, StoreError> {
+        let Some(stored) = self.letters.letter(id).await? else {
+            return Ok(Err(Replayed::NotOpen));
+        };
+        let foresight = self.rehearsal.of(&stored).await?;
+        if matches!(foresight.prospect, Prospect::Superseded { .. }) && !self.limits.force {
+            return Ok(Err(Replayed::Superseded(foresight.prospect.detail())));
+        }
+        let now = self.clock.now();
+        let most = self.limits.most_replays;
+        let claimed = self.letters.claim_letter(id, most, now - ABANDONED_AFTER, now).await?;
+        let Some(claimed) = claimed else { return Ok(Err(Replayed::NotOpen)) };
+        let replay = claimed.replays;
+        let refused = self.confirmed(publication_of(&claimed, replay)).await.err();
+        let verdict = refused.as_deref().unwrap_or("confirmed");
+        let action = self.action(verdict);
+        self.letters.finish_replay(id, replay, refused.is_none(), &action).await?;
+        Ok(match refused {
+            None => Ok(Awaited { id, replay, message_id: foresight.message_id }),
+            Some(reason) => Err(Replayed::Unpublished(reason)),
+        })
+    }
+
+    /// Publishes one message; the error says why the broker does not have it, or may not.
+    async fn confirmed(&mut self, publication: Publication) -> Result<(), String> {
+        let confirmations = self.publisher.publish(std::slice::from_ref(&publication)).await;
+        match confirmations.map_err(|error| error.to_string())?.first() {
+            Some(Confirmation::Confirmed) => Ok(()),
+            Some(Confirmation::Unroutable) => {
+                Err("no queue takes commands with this routing key".to_owned())
+            }
+            Some(Confirmation::Refused) | None => Err("the broker refused it".to_owned()),
+        }
+    }
+
+    fn action(&self, verdict: &str) -> LetterAction {
+        LetterAction {
+            at: self.clock.now(),
+            who: self.who.clone(),
+            what: ActionKind::Replay,
+            why: self.why.clone(),
+            verdict: verdict.to_owned(),
+        }
+    }
+
+    async fn await_outcomes(
+        &self,
+        mut awaited: Vec<Awaited>,
+        tell: &mut impl FnMut(Progress),
+    ) -> Result<(), StoreError> {
+        let deadline = Instant::now() + self.limits.outcomes_within;
+        while !awaited.is_empty() && Instant::now() < deadline {
+            let mut open = Vec::new();
+            for one in awaited {
+                match self.outcome(&one).await? {
+                    Some(replayed) => tell(Progress { id: one.id, replayed }),
+                    None => open.push(one),
+                }
+            }
+            awaited = open;
+            if !awaited.is_empty() {
+                sleep(LOOK_AGAIN).await;
+            }
+        }
+        for one in awaited {
+            tell(Progress { id: one.id, replayed: Replayed::NoOutcomeYet });
+        }
+        Ok(())
+    }
+
+    async fn outcome(&self, awaited: &Awaited) -> Result<Option<Replayed>, StoreError> {
+        if let Some(stored) = self.letters.letter(awaited.id).await?
+            && stored.state == LetterState::Open
+            && stored.replays == awaited.replay
+        {
+            let reason = stored.letter.reason;
+            return Ok(Some(Replayed::FailedAgain { code: reason.code, detail: reason.detail }));
+        }
+        let Some(message_id) = &awaited.message_id else { return Ok(None) };
+        let handled = self.orders.message(message_id).await?;
+        Ok(handled.map(|handled| Replayed::Handled {
+            outcome: handled.outcome.word(),
+            code: handled.outcome.code().map(str::to_owned),
+        }))
+    }
+}
+
+/// The message that goes to the commands exchange: the same bytes and the same message id. Never to
+/// an exchange that a header names, and without what brokers and the worker wrote on its way.
+///
+/// A message without an id gets one that names the dead letter, so that two copies are one intent.
+#[must_use]
+pub fn publication_of(stored: &StoredLetter, replay: u32) -> Publication {
+    let letter = &stored.letter;
+    let key = Uuid::from_bytes(letter.key).simple().to_string();
+    let mut properties = letter.properties.clone();
+    properties.headers.retain(|name, _| !is_of_a_dead_letter(name));
+    properties.headers.insert(REPLAY_OF.to_owned(), key.as_str().into());
+    properties.headers.insert(REPLAY.to_owned(), i64::from(replay).into());
+    (properties.priority, properties.expiration, properties.user_id) = (None, None, None);
+    let has_id = properties.message_id.as_ref().is_some_and(|id| !id.is_empty());
+    if !has_id && !names_itself(&letter.body) {
+        properties.message_id = Some(format!("dead-letter-{key}"));
+    }
+    let target = Target::Commands { routing_key: letter.routing_key.clone() };
+    Publication { target, properties, body: letter.body.clone() }
+}
+
+fn is_of_a_dead_letter(name: &str) -> bool {
+    is_a_reason(name)
+        || is_about_the_way(name)
+        || name.starts_with("order-worker-")
+        || [ATTEMPTS, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, "CC", "BCC"].contains(&name)
+}
+
+/// Whether the body carries the message id.
+fn names_itself(body: &[u8]) -> bool {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(body) => !matches!(&body["message_id"], Value::Null) && body["message_id"] != "",
+        Err(_) => false,
+    }
+}
