@@ -1,9 +1,11 @@
 //! Dead letters: kept, looked into, mended, replayed, given up.
 
 mod letter;
+mod properties_json;
 mod store;
 
 pub use letter::{
     Letter, LetterFilter, LetterGroup, LetterKey, LetterState, Reason, StoredLetter, Subject,
 };
+pub use properties_json::{Base64, properties_from_json, properties_to_json};
 pub use store::{ActionKind, DeadLetterStore, LetterAction, Pruned, Retention, Revision};
