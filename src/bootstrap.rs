@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,10 @@ use crate::config::{DatabaseUrl, InvalidSetting, Settings};
 use crate::domain::{MessageId, Order, OrderId};
 use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied, Report};
 use crate::entrypoints::dead_letters::collect;
-use crate::service_layer::dead_letters::prune_for_ever;
+use crate::service_layer::dead_letters::{
+    DeadLetterStore, Letter, LetterAction, LetterFilter, LetterGroup, Pruned, Retention, Revision,
+    StoredLetter, prune_for_ever,
+};
 use crate::service_layer::{
     Backoff, Clock, CommandSource, HandledMessage, Health, InFlight, Inflow, OrderHistory,
     OrderQueries, OrderQuery, Publisher, Relay, RelayStore, Store, StoreError,
@@ -133,6 +137,92 @@ impl OrderQueries for Database {
             Self::Postgres(database) => database.queries().message(message_id).await,
             Self::Sqlite(database) => database.queries().message(message_id).await,
         }
+    }
+}
+
+/// Hands a question or a change on to whichever database it is.
+macro_rules! dead_letters {
+    ($database:expr, $method:ident($($argument:expr),*)) => {
+        match $database {
+            Database::Postgres(database) => database.dead_letters().$method($($argument),*).await,
+            Database::Sqlite(database) => database.dead_letters().$method($($argument),*).await,
+        }
+    };
+}
+
+impl DeadLetterStore for Database {
+    async fn collect(&self, letters: &[Letter], now: DateTime<Utc>) -> Result<u64, StoreError> {
+        dead_letters!(self, collect(letters, now))
+    }
+
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<StoredLetter>, StoreError> {
+        dead_letters!(self, letters(filter, limit))
+    }
+
+    async fn letter_ids(&self, filter: &LetterFilter) -> Result<Vec<i64>, StoreError> {
+        dead_letters!(self, letter_ids(filter))
+    }
+
+    async fn letter_groups(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<LetterGroup>, StoreError> {
+        dead_letters!(self, letter_groups(filter, limit))
+    }
+
+    async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
+        dead_letters!(self, letter(id))
+    }
+
+    async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
+        dead_letters!(self, letter_actions(id))
+    }
+
+    async fn claim_letter(
+        &self,
+        id: i64,
+        most_replays: u32,
+        abandoned_before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        dead_letters!(self, claim_letter(id, most_replays, abandoned_before, now))
+    }
+
+    async fn finish_replay(
+        &self,
+        id: i64,
+        replay: u32,
+        confirmed: bool,
+        action: &LetterAction,
+    ) -> Result<(), StoreError> {
+        dead_letters!(self, finish_replay(id, replay, confirmed, action))
+    }
+
+    async fn revise_letter(
+        &self,
+        id: i64,
+        revision: u32,
+        revised: &Revision,
+        action: &LetterAction,
+    ) -> Result<bool, StoreError> {
+        dead_letters!(self, revise_letter(id, revision, revised, action))
+    }
+
+    async fn discard_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        dead_letters!(self, discard_letter(id, action))
+    }
+
+    async fn restore_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        dead_letters!(self, restore_letter(id, action))
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
+        dead_letters!(self, prune(retention, limit))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ports of the service layer, on real things.
 
 pub mod clock;
+mod dead_letters;
 pub mod in_memory;
 pub mod in_process;
 pub mod postgres;

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tracing::log::LevelFilter;
 
-use super::{PgQueries, PgRelayStore, PgStore};
+use super::{PgDeadLetters, PgQueries, PgRelayStore, PgStore};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -21,25 +21,30 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Settings of each connection that writes.
-///
-/// The plan settings are there because a batch names its rows by arrays, whose sizes the planner
-/// cannot know: planned while a table is still small, a statement would scan it for ever after.
-const SESSION: [(&str, &str); 8] = [
+const SESSION: [(&str, &str); 6] = [
     ("application_name", "order-worker"),
     ("timezone", "UTC"),
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("default_transaction_isolation", "read committed"),
-    ("plan_cache_mode", "force_generic_plan"),
-    ("enable_seqscan", "off"),
 ];
 
-/// A PostgreSQL database; clones share its pool for reading.
+/// A batch names its rows by arrays, whose sizes the planner cannot know: planned while a table is
+/// still small, a statement would scan it for ever after.
+const PLANS_OF_BATCHES: [(&str, &str); 2] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+
+/// A filter or an age finds few rows or all of them: the values tell.
+const PLANS_OF_DEAD_LETTERS: [(&str, &str); 2] =
+    [("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "on")];
+
+/// A PostgreSQL database; clones share its pools.
 #[derive(Debug, Clone)]
 pub struct PgDatabase {
     options: PgConnectOptions,
     readers: PgPool,
+    dead_letters: PgPool,
 }
 
 impl PgDatabase {
@@ -54,13 +59,8 @@ impl PgDatabase {
             })?
             .log_statements(LevelFilter::Off)
             .log_slow_statements(LevelFilter::Off, Duration::ZERO);
-        let readers = PgPoolOptions::new()
-            .max_connections(4)
-            .min_connections(0)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .idle_timeout(Duration::from_secs(60))
-            .connect_lazy_with(options.clone());
-        let database = Self { options: options.options(SESSION), readers };
+        let readers = pool(4, options.clone());
+        let database = Self::with(options.options(SESSION).options(PLANS_OF_BATCHES), readers);
         connect(&database.options).await?.close().await.map_err(|error| store_error(&error))?;
         Ok(database)
     }
@@ -108,8 +108,13 @@ impl PgDatabase {
             .await
             .map_err(|error| store_error(&error))?;
         let options = self.options.options([("search_path", schema)]);
-        let readers = PgPoolOptions::new().max_connections(4).connect_lazy_with(options.clone());
-        Ok(Self { options, readers })
+        let readers = pool(4, options.clone());
+        Ok(Self::with(options, readers))
+    }
+
+    fn with(options: PgConnectOptions, readers: PgPool) -> Self {
+        let dead_letters = pool(2, options.clone().options(PLANS_OF_DEAD_LETTERS));
+        Self { options, readers, dead_letters }
     }
 
     /// A session for one lane.
@@ -127,6 +132,21 @@ impl PgDatabase {
     pub fn relay(&self) -> PgRelayStore {
         PgRelayStore::new(self.options.clone())
     }
+
+    #[must_use]
+    pub fn dead_letters(&self) -> PgDeadLetters {
+        PgDeadLetters::new(self.dead_letters.clone())
+    }
+}
+
+/// Connects when it is used, and holds no connection that is idle for a minute.
+fn pool(most_connections: u32, options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(most_connections)
+        .min_connections(0)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .idle_timeout(Duration::from_secs(60))
+        .connect_lazy_with(options)
 }
 
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {

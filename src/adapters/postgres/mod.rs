@@ -4,6 +4,7 @@
 //! takes four round trips, however many messages its batch has: begin, load, write, commit.
 
 mod connection;
+mod dead_letters;
 mod load;
 mod numbers;
 mod queries;
@@ -12,6 +13,7 @@ mod store;
 mod write;
 
 pub use connection::PgDatabase;
+pub use dead_letters::{PgDeadLetters, PgLetterTransaction};
 pub use queries::PgQueries;
 pub use relay::PgRelayStore;
 pub use store::{PgStore, PgTransaction};

@@ -14,7 +14,7 @@ use tracing::log::LevelFilter;
 
 use super::errors::store_error;
 use super::writer::Writer;
-use super::{SqliteQueries, SqliteRelayStore, SqliteStore};
+use super::{SqliteDeadLetters, SqliteQueries, SqliteRelayStore, SqliteStore};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -105,5 +105,10 @@ impl SqliteDatabase {
     #[must_use]
     pub fn relay(&self) -> SqliteRelayStore {
         SqliteRelayStore::new(self.writer.clone(), Arc::clone(&self.relay))
+    }
+
+    #[must_use]
+    pub fn dead_letters(&self) -> SqliteDeadLetters {
+        SqliteDeadLetters::new(self.writer.clone(), self.readers.clone())
     }
 }

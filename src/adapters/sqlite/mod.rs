@@ -5,6 +5,7 @@
 //! other.
 
 mod database;
+mod dead_letters;
 mod errors;
 mod load;
 mod numbers;
@@ -18,6 +19,7 @@ mod write;
 mod writer;
 
 pub use database::SqliteDatabase;
+pub use dead_letters::{SqliteDeadLetters, SqliteLetterTransaction};
 pub use queries::SqliteQueries;
 pub use relay::SqliteRelayStore;
 pub use store::{SqliteStore, SqliteTransaction};

@@ -89,7 +89,7 @@ fn moment(row: &SqliteRow, column: &str) -> Result<DateTime<Utc>, sqlx::Error> {
     moment.ok_or_else(|| undecodable(column, "is no moment"))
 }
 
-fn undecodable(
+pub(super) fn undecodable(
     column: &str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> sqlx::Error {

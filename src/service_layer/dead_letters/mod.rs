@@ -9,6 +9,6 @@ mod store;
 pub use letter::{
     Letter, LetterFilter, LetterGroup, LetterKey, LetterState, Reason, StoredLetter, Subject,
 };
-pub use properties_json::PropertiesJson;
+pub use properties_json::{Base64, properties_from_json, properties_to_json};
 pub use retention::{RetentionPeriods, prune_for_ever};
 pub use store::{ActionKind, DeadLetterStore, LetterAction, Pruned, Retention, Revision};

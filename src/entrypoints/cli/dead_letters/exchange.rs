@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::ready;
@@ -20,7 +19,8 @@ use crate::entrypoints::cli::show::print_line;
 use crate::entrypoints::dead_letters::pattern_of;
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, Letter, PropertiesJson, Reason, StoredLetter, Subject,
+    Base64, DeadLetterStore, Letter, Reason, StoredLetter, Subject, properties_from_json,
+    properties_to_json,
 };
 
 /// Most letters in one transaction.
@@ -46,9 +46,9 @@ struct Line {
     key: Uuid,
     exchange: String,
     routing_key: String,
-    properties: PropertiesJson,
-    /// In Base64: a body can be anything.
-    body_base64: String,
+    properties: Box<RawValue>,
+    /// A body can be anything.
+    body_base64: Base64<'static>,
     /// The same for people, where it is text; not read.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
@@ -68,7 +68,7 @@ impl Export {
         for id in database.letter_ids(&filter).await? {
             // It may be gone meanwhile.
             if let Some(stored) = database.letter(id).await? {
-                let line = serde_json::to_string(&Line::of(&stored));
+                let line = Line::of(&stored).and_then(|line| serde_json::to_string(&line));
                 print_line(&line.map_err(std::io::Error::other)?)?;
             }
         }
@@ -112,14 +112,14 @@ fn told(path: &Path, error: &str) -> CommandFailed {
 }
 
 impl Line {
-    fn of(stored: &StoredLetter) -> Self {
+    fn of(stored: &StoredLetter) -> Result<Self, serde_json::Error> {
         let letter = &stored.letter;
-        Self {
+        Ok(Self {
             key: Uuid::from_bytes(letter.key),
             exchange: letter.exchange.clone(),
             routing_key: letter.routing_key.clone(),
-            properties: PropertiesJson::from(&letter.properties),
-            body_base64: BASE64_STANDARD.encode(&letter.body),
+            properties: RawValue::from_string(properties_to_json(&letter.properties))?,
+            body_base64: Base64(letter.body.clone().into()),
             body: String::from_utf8(letter.body.clone()).ok(),
             code: letter.reason.code.clone(),
             detail: letter.reason.detail.clone(),
@@ -128,18 +128,18 @@ impl Line {
             customer_id: letter.subject.customer_id.clone(),
             failed_at: letter.failed_at,
             attempts: letter.attempts,
-        }
+        })
     }
 
     fn parse(line: &str) -> Result<Letter, String> {
         let line: Self = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let body = BASE64_STANDARD.decode(&line.body_base64);
+        let properties = properties_from_json(line.properties.get());
         Ok(Letter {
             key: line.key.into_bytes(),
             exchange: line.exchange,
             routing_key: line.routing_key,
-            properties: line.properties.into(),
-            body: body.map_err(|error| format!("body_base64: {error}"))?,
+            properties: properties.map_err(|error| format!("properties: {error}"))?,
+            body: line.body_base64.0.into_owned(),
             reason: Reason {
                 code: line.code,
                 pattern: pattern_of(&line.detail),

@@ -12,7 +12,7 @@ use crate::entrypoints::cli::CommandFailed;
 use crate::entrypoints::cli::orders::{history_table, one_line};
 use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, LetterAction, PropertiesJson, StoredLetter,
+    DeadLetterStore, LetterAction, StoredLetter, properties_to_json,
 };
 use crate::service_layer::wire::format_moment;
 use crate::service_layer::{OrderHistory, OrderQueries};
@@ -60,8 +60,7 @@ fn in_full(
     let mut value = summary(stored);
     value["exchange"] = letter.exchange.as_str().into();
     value["routing_key"] = letter.routing_key.as_str().into();
-    value["properties"] = serde_json::to_value(PropertiesJson::from(&letter.properties))
-        .map_err(std::io::Error::other)?;
+    value["properties"] = properties(stored)?;
     value["body"] = String::from_utf8_lossy(&letter.body).into();
     let original = stored.original_body.as_deref();
     value["original_body"] = original.map(String::from_utf8_lossy).into();
@@ -83,6 +82,11 @@ fn in_full(
         })
     });
     Ok(value)
+}
+
+fn properties(stored: &StoredLetter) -> Result<Value, CommandFailed> {
+    let text = properties_to_json(&stored.letter.properties);
+    Ok(serde_json::from_str(&text).map_err(std::io::Error::other)?)
 }
 
 fn print_letter(stored: &StoredLetter) -> Result<(), CommandFailed> {
@@ -109,9 +113,8 @@ fn print_letter(stored: &StoredLetter) -> Result<(), CommandFailed> {
         facts.add_row([name.to_owned(), value]);
     }
     print_line(&facts.to_string())?;
-    let properties = PropertiesJson::from(&letter.properties);
     print_line("\nProperties")?;
-    print_json(&properties)?;
+    print_json(&properties(stored)?)?;
     print_line(&format!("\nBody, {} bytes", letter.body.len()))?;
     print_line(&readable(&letter.body))
 }

@@ -1,0 +1,123 @@
+//! From rows to dead letters: a row that is none is an error, not a panic.
+
+use std::fmt::Display;
+
+use chrono::{DateTime, Utc};
+
+use super::Columns;
+use crate::service_layer::StoreError;
+use crate::service_layer::dead_letters::{
+    ActionKind, Letter, LetterAction, LetterGroup, LetterKey, LetterState, Reason, StoredLetter,
+    Subject, properties_from_json,
+};
+
+/// The code in tables.
+pub fn state_code(state: LetterState) -> i64 {
+    match state {
+        LetterState::Open => 1,
+        LetterState::Replaying => 2,
+        LetterState::Replayed => 3,
+        LetterState::Discarded => 4,
+    }
+}
+
+pub fn state(row: &impl Columns) -> Result<LetterState, StoreError> {
+    let code = int(row, "state")?;
+    let state = LetterState::ALL.into_iter().find(|state| state_code(*state) == code);
+    state.ok_or_else(|| unreadable("state", &"is unknown"))
+}
+
+pub fn stored_letter(row: &impl Columns) -> Result<StoredLetter, StoreError> {
+    Ok(StoredLetter {
+        id: int(row, "id")?,
+        letter: letter(row)?,
+        state: state(row)?,
+        first_failed_at: moment(row, "first_failed_at")?,
+        failures: count(row, "failures")?,
+        replays: count(row, "replays")?,
+        revision: count(row, "revision")?,
+        original_body: row.bytes("original_body")?,
+        changed_at: moment(row, "changed_at")?,
+    })
+}
+
+fn letter(row: &impl Columns) -> Result<Letter, StoreError> {
+    let properties = properties_from_json(&text(row, "properties")?);
+    let replay_of = row.bytes("replay_of")?.map(|bytes| key("replay_of", &bytes)).transpose()?;
+    Ok(Letter {
+        key: key("key", &bytes(row, "key")?)?,
+        exchange: text(row, "exchange")?,
+        routing_key: text(row, "routing_key")?,
+        properties: properties.map_err(|error| unreadable("properties", &error))?,
+        body: bytes(row, "body")?,
+        reason: Reason {
+            code: text(row, "code")?,
+            detail: text(row, "detail")?,
+            pattern: text(row, "pattern")?,
+        },
+        subject: Subject {
+            command: row.text("command")?,
+            order_id: row.text("order_id")?,
+            customer_id: row.text("customer_id")?,
+        },
+        failed_at: moment(row, "last_failed_at")?,
+        attempts: count(row, "attempts")?,
+        replay_of: replay_of.map(|key| Ok((key, count(row, "replay")?))).transpose()?,
+    })
+}
+
+pub fn letter_group(row: &impl Columns) -> Result<LetterGroup, StoreError> {
+    Ok(LetterGroup {
+        code: text(row, "code")?,
+        command: row.text("command")?,
+        pattern: text(row, "pattern")?,
+        count: count(row, "letters")?.into(),
+        first_failed_at: moment(row, "first_failed_at")?,
+        last_failed_at: moment(row, "last_failed_at")?,
+        example: int(row, "example")?,
+    })
+}
+
+pub fn letter_action(row: &impl Columns) -> Result<LetterAction, StoreError> {
+    let word = text(row, "what")?;
+    let what = ActionKind::ALL.into_iter().find(|kind| kind.word() == word);
+    Ok(LetterAction {
+        at: moment(row, "done_at")?,
+        who: text(row, "who")?,
+        what: what.ok_or_else(|| unreadable("what", &"is unknown"))?,
+        why: row.text("why")?,
+        verdict: text(row, "verdict")?,
+    })
+}
+
+fn key(column: &str, bytes: &[u8]) -> Result<LetterKey, StoreError> {
+    bytes.try_into().map_err(|_| unreadable(column, &"must have 16 bytes"))
+}
+
+pub fn count(row: &impl Columns, column: &str) -> Result<u32, StoreError> {
+    u32::try_from(int(row, column)?).map_err(|error| unreadable(column, &error))
+}
+
+pub fn int(row: &impl Columns, column: &str) -> Result<i64, StoreError> {
+    there(column, row.int(column)?)
+}
+
+pub fn bytes(row: &impl Columns, column: &str) -> Result<Vec<u8>, StoreError> {
+    there(column, row.bytes(column)?)
+}
+
+fn text(row: &impl Columns, column: &str) -> Result<String, StoreError> {
+    there(column, row.text(column)?)
+}
+
+fn moment(row: &impl Columns, column: &str) -> Result<DateTime<Utc>, StoreError> {
+    there(column, row.moment(column)?)
+}
+
+fn there<T>(column: &str, value: Option<T>) -> Result<T, StoreError> {
+    value.ok_or_else(|| unreadable(column, &"is null"))
+}
+
+fn unreadable(column: &str, problem: &dyn Display) -> StoreError {
+    StoreError::Refused(format!("a row of dead letters cannot be read: {column} {problem}"))
+}

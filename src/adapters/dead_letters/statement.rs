@@ -1,0 +1,65 @@
+//! A statement with its parameters, before a database's driver has them.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+/// SQL that both databases read, with its parameters from `$1` on.
+#[derive(Debug)]
+pub struct Statement<'a> {
+    pub text: &'static str,
+    pub values: Vec<Value<'a>>,
+}
+
+/// A parameter; none is null, of the type that the column has.
+#[derive(Debug)]
+pub enum Value<'a> {
+    /// Without NUL: see the migrations.
+    Text(Option<Cow<'a, str>>),
+    Bytes(Option<Cow<'a, [u8]>>),
+    Int(Option<i64>),
+    Moment(Option<DateTime<Utc>>),
+}
+
+impl<'a> Statement<'a> {
+    pub fn new(text: &'static str) -> Self {
+        Self { text, values: Vec::new() }
+    }
+
+    pub fn text(self, text: impl Into<Option<&'a str>>) -> Self {
+        let text = text.into().map(|text| match text.contains('\0') {
+            true => Cow::Owned(text.replace('\0', "\u{fffd}")),
+            false => Cow::Borrowed(text),
+        });
+        self.with(Value::Text(text))
+    }
+
+    pub fn owned_text(self, text: Option<String>) -> Self {
+        self.with(Value::Text(text.map(|text| Cow::Owned(text.replace('\0', "\u{fffd}")))))
+    }
+
+    pub fn bytes(self, bytes: impl Into<Option<&'a [u8]>>) -> Self {
+        self.with(Value::Bytes(bytes.into().map(Cow::Borrowed)))
+    }
+
+    pub fn owned_bytes(self, bytes: Vec<u8>) -> Self {
+        self.with(Value::Bytes(Some(Cow::Owned(bytes))))
+    }
+
+    pub fn int(self, number: impl Into<i64>) -> Self {
+        self.with(Value::Int(Some(number.into())))
+    }
+
+    pub fn optional_int(self, number: Option<impl Into<i64>>) -> Self {
+        self.with(Value::Int(number.map(Into::into)))
+    }
+
+    pub fn moment(self, at: impl Into<Option<DateTime<Utc>>>) -> Self {
+        self.with(Value::Moment(at.into()))
+    }
+
+    fn with(mut self, value: Value<'a>) -> Self {
+        self.values.push(value);
+        self
+    }
+}

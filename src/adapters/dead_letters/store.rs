@@ -1,0 +1,178 @@
+//! The port, on any database that has the tables.
+
+use chrono::{DateTime, Utc};
+
+use super::rows::{int, letter_action, letter_group, state_code, stored_letter};
+use super::{LetterDatabase, LetterTransaction, Statement, collect, sql};
+use crate::service_layer::StoreError;
+use crate::service_layer::dead_letters::{
+    DeadLetterStore, Letter, LetterAction, LetterFilter, LetterGroup, Pruned, Retention, Revision,
+    StoredLetter,
+};
+
+impl<D: LetterDatabase> DeadLetterStore for D {
+    async fn collect(&self, letters: &[Letter], now: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut transaction = self.begin().await?;
+        let mut changed = 0;
+        for letter in letters {
+            changed += collect::keep(&mut transaction, letter, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(changed)
+    }
+
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<StoredLetter>, StoreError> {
+        let found = self.read(matching(sql::LETTERS, filter).int(limit)).await?;
+        found.iter().map(stored_letter).collect()
+    }
+
+    async fn letter_ids(&self, filter: &LetterFilter) -> Result<Vec<i64>, StoreError> {
+        let found = self.read(matching(sql::LETTER_IDS, filter)).await?;
+        found.iter().map(|row| int(row, "id")).collect()
+    }
+
+    async fn letter_groups(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<LetterGroup>, StoreError> {
+        let found = self.read(matching(sql::LETTER_GROUPS, filter).int(limit)).await?;
+        found.iter().map(letter_group).collect()
+    }
+
+    async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
+        let found = self.read(Statement::new(sql::LETTER).int(id)).await?;
+        found.first().map(stored_letter).transpose()
+    }
+
+    async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
+        let found = self.read(Statement::new(sql::ACTIONS).int(id)).await?;
+        found.iter().map(letter_action).collect()
+    }
+
+    async fn claim_letter(
+        &self,
+        id: i64,
+        most_replays: u32,
+        abandoned_before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        let claim = Statement::new(sql::CLAIM).int(id).int(most_replays);
+        let mut transaction = self.begin().await?;
+        let claimed = transaction.rows(claim.moment(abandoned_before).moment(now)).await?;
+        let claimed = claimed.first().map(stored_letter).transpose()?;
+        transaction.commit().await?;
+        Ok(claimed)
+    }
+
+    async fn finish_replay(
+        &self,
+        id: i64,
+        replay: u32,
+        confirmed: bool,
+        action: &LetterAction,
+    ) -> Result<(), StoreError> {
+        let ended = if confirmed { sql::CONFIRM_REPLAY } else { sql::UNDO_REPLAY };
+        let mut transaction = self.begin().await?;
+        transaction.execute(Statement::new(ended).int(id).int(replay).moment(action.at)).await?;
+        transaction.execute(recorded(id, action)).await?;
+        transaction.commit().await
+    }
+
+    async fn revise_letter(
+        &self,
+        id: i64,
+        revision: u32,
+        revised: &Revision,
+        action: &LetterAction,
+    ) -> Result<bool, StoreError> {
+        change(self, revision_of(id, revision, revised, action.at), id, action).await
+    }
+
+    async fn discard_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        change(self, Statement::new(sql::DISCARD).int(id).moment(action.at), id, action).await
+    }
+
+    async fn restore_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        change(self, Statement::new(sql::RESTORE).int(id).moment(action.at), id, action).await
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
+        self.prune_rows(retention, limit).await
+    }
+}
+
+/// Changes a dead letter and records it, or neither.
+async fn change(
+    database: &impl LetterDatabase,
+    changing: Statement<'_>,
+    id: i64,
+    action: &LetterAction,
+) -> Result<bool, StoreError> {
+    let mut transaction = database.begin().await?;
+    let changed = transaction.execute(changing).await? > 0;
+    if changed {
+        transaction.execute(recorded(id, action)).await?;
+    }
+    transaction.commit().await?;
+    Ok(changed)
+}
+
+fn recorded(id: i64, action: &LetterAction) -> Statement<'_> {
+    Statement::new(sql::ADD_ACTION)
+        .int(id)
+        .moment(action.at)
+        .text(action.who.as_str())
+        .text(action.what.word())
+        .text(action.why.as_deref())
+        .text(action.verdict.as_str())
+}
+
+fn revision_of(id: i64, revision: u32, revised: &Revision, at: DateTime<Utc>) -> Statement<'_> {
+    let Revision { body, subject, reason } = revised;
+    let reason = reason.as_ref();
+    Statement::new(sql::REVISE)
+        .int(id)
+        .int(revision)
+        .bytes(&body[..])
+        .text(subject.command.as_deref())
+        .text(subject.order_id.as_deref())
+        .text(subject.customer_id.as_deref())
+        .text(reason.map(|reason| reason.code.as_str()))
+        .text(reason.map(|reason| reason.detail.as_str()))
+        .text(reason.map(|reason| reason.pattern.as_str()))
+        .owned_text(reason.map(|reason| reason.detail.to_lowercase()))
+        .moment(at)
+}
+
+/// A statement over all that match; its own parameters begin at `$11`.
+fn matching<'a>(text: &'static str, filter: &'a LetterFilter) -> Statement<'a> {
+    Statement::new(text)
+        .optional_int(filter.state.map(state_code))
+        .text(filter.code.as_deref())
+        .text(filter.command.as_deref())
+        .text(filter.order_id.as_deref())
+        .text(filter.customer_id.as_deref())
+        .owned_text(filter.text.as_deref().map(containing))
+        .text(filter.publisher.as_deref())
+        .text(filter.pattern.as_deref())
+        .moment(filter.failed_until)
+        .moment(filter.failed_from)
+}
+
+/// What `like` takes to look for a text that stands anywhere; its wildcards are taken literally.
+fn containing(text: &str) -> String {
+    let mut like = String::from("%");
+    for letter in text.to_lowercase().chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            like.push('\\');
+        }
+        like.push(letter);
+    }
+    like.push('%');
+    like
+}

@@ -1,0 +1,129 @@
+//! Dead letters in PostgreSQL, through a small pool of its own.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, Row, Transaction};
+
+use super::connection::{ANSWER_TIMEOUT, store_error, within};
+use crate::adapters::dead_letters::{Columns, LetterDatabase, LetterTransaction, Statement, Value};
+use crate::service_layer::StoreError;
+use crate::service_layer::dead_letters::{Pruned, Retention};
+
+/// Keeps dead letters, and removes what is old.
+#[derive(Debug, Clone)]
+pub struct PgDeadLetters {
+    pool: PgPool,
+}
+
+/// An open transaction, with a connection of the pool.
+#[derive(Debug)]
+pub struct PgLetterTransaction(Transaction<'static, Postgres>);
+
+/// Locked, so that nobody claims one meanwhile; those that somebody has are left for the next time.
+const PRUNE_DEAD_LETTERS: &str = "
+    with old as (
+        select id from dead_letters where changed_at < $1 and state <> 2
+        order by changed_at limit $2 for update skip locked
+    ), actions as (
+        delete from dead_letter_actions where dead_letter_id in (select id from old)
+    )
+    delete from dead_letters where id in (select id from old)";
+
+/// Rows of the inbox and of the history never change, so none has to be locked, for which the
+/// worker would need the right to update. Whatever another pruning was faster with is gone.
+const PRUNE_HANDLED: &str = "
+    delete from handled_messages where ctid = any(array(
+        select h.ctid from handled_messages h
+        where h.handled_at < $1
+          and not exists (select from dead_letters d where d.message_id = h.message_id)
+        limit $2))";
+
+/// Of orders that are completed or cancelled, and never the row of the present version.
+const PRUNE_HISTORY: &str = "
+    delete from order_history where ctid = any(array(
+        select h.ctid from order_history h join orders o on o.order_id = h.order_id
+        where h.changed_at < $1 and o.status in (5, 6) and h.version < o.version
+        limit $2))";
+
+impl PgDeadLetters {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+impl LetterDatabase for PgDeadLetters {
+    type Row = PgRow;
+    type Transaction = PgLetterTransaction;
+
+    async fn read(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+        within(ANSWER_TIMEOUT, bound(statement).fetch_all(&self.pool)).await
+    }
+
+    async fn begin(&self) -> Result<PgLetterTransaction, StoreError> {
+        within(ANSWER_TIMEOUT, self.pool.begin()).await.map(PgLetterTransaction)
+    }
+
+    async fn prune_rows(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
+        let mut transaction = self.begin().await?;
+        let old = |text, until: DateTime<Utc>| Statement::new(text).moment(until).int(limit);
+        let dead_letters = old(PRUNE_DEAD_LETTERS, retention.dead_letters_until);
+        let handled_messages = old(PRUNE_HANDLED, retention.handled_until);
+        let history = retention.history_until.map(|until| old(PRUNE_HISTORY, until));
+        let pruned = Pruned {
+            dead_letters: transaction.execute(dead_letters).await?,
+            handled_messages: transaction.execute(handled_messages).await?,
+            history: match history {
+                Some(history) => transaction.execute(history).await?,
+                None => 0,
+            },
+        };
+        transaction.commit().await?;
+        Ok(pruned)
+    }
+}
+
+impl LetterTransaction for PgLetterTransaction {
+    type Row = PgRow;
+
+    async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+        within(ANSWER_TIMEOUT, bound(statement).fetch_all(&mut *self.0)).await
+    }
+
+    async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
+        let done = within(ANSWER_TIMEOUT, bound(statement).execute(&mut *self.0)).await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        within(ANSWER_TIMEOUT, self.0.commit()).await
+    }
+}
+
+fn bound(statement: Statement<'_>) -> Query<'_, Postgres, PgArguments> {
+    let query = sqlx::query(statement.text);
+    statement.values.into_iter().fold(query, |query, value| match value {
+        Value::Text(text) => query.bind(text),
+        Value::Bytes(bytes) => query.bind(bytes),
+        Value::Int(number) => query.bind(number),
+        Value::Moment(at) => query.bind(at),
+    })
+}
+
+impl Columns for PgRow {
+    fn text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.try_get(column).map_err(|error| store_error(&error))
+    }
+
+    fn bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.try_get(column).map_err(|error| store_error(&error))
+    }
+
+    fn int(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        self.try_get(column).map_err(|error| store_error(&error))
+    }
+
+    fn moment(&self, column: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.try_get(column).map_err(|error| store_error(&error))
+    }
+}

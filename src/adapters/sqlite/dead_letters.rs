@@ -1,0 +1,195 @@
+//! Dead letters in SQLite: read through the pool, written through the one writer.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::{Row, Sqlite};
+
+use super::errors::store_error;
+use super::rows::undecodable;
+use super::statement::{for_rows, json_list};
+use super::writer::{Turn, Writer};
+use crate::adapters::dead_letters::{Columns, LetterDatabase, LetterTransaction, Statement, Value};
+use crate::service_layer::StoreError;
+use crate::service_layer::dead_letters::{Pruned, Retention};
+
+/// Keeps dead letters, and removes what is old.
+#[derive(Debug, Clone)]
+pub struct SqliteDeadLetters {
+    writer: Writer,
+    readers: SqlitePool,
+}
+
+/// An open transaction, which has the connection that writes.
+#[derive(Debug)]
+pub struct SqliteLetterTransaction {
+    turn: Turn,
+}
+
+const OLD_DEAD_LETTERS: &str = "
+    select id from dead_letters where changed_at < $1 and state <> 2 order by changed_at limit $2";
+
+/// Looks at the age again: somebody may have changed one meanwhile.
+const REMOVE_DEAD_LETTERS: &str = "
+    delete from dead_letters
+    where id in (select value from json_each($1)) and changed_at < $2 and state <> 2
+    returning id";
+
+const REMOVE_ACTIONS: &str =
+    "delete from dead_letter_actions where dead_letter_id in (select value from json_each($1))";
+
+const OLD_HANDLED: &str = "
+    select h.message_id from handled_messages h
+    where h.handled_at < $1
+      and not exists (select 1 from dead_letters d where d.message_id = h.message_id)
+    limit $2";
+
+/// Looks for a dead letter again: one may have come meanwhile.
+const REMOVE_HANDLED: &str = "
+    delete from handled_messages
+    where message_id in (select value from json_each($1))
+      and not exists (
+          select 1 from dead_letters d where d.message_id = handled_messages.message_id)";
+
+/// Of orders that are completed or cancelled, and never the row of the present version.
+const OLD_HISTORY: &str = "
+    select h.order_id, h.version from order_history h join orders o on o.order_id = h.order_id
+    where h.changed_at < $1 and o.status in (5, 6) and h.version < o.version
+    limit $2";
+
+const REMOVE_HISTORY: &str = "
+    delete from order_history
+    where (order_id, version) in (select value ->> 0, value ->> 1 from json_each($1))";
+
+impl SqliteDeadLetters {
+    pub(super) fn new(writer: Writer, readers: SqlitePool) -> Self {
+        Self { writer, readers }
+    }
+
+    async fn old(
+        &self,
+        text: &'static str,
+        until: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        self.read(Statement::new(text).moment(until).int(limit)).await
+    }
+}
+
+impl LetterDatabase for SqliteDeadLetters {
+    type Row = SqliteRow;
+    type Transaction = SqliteLetterTransaction;
+
+    async fn read(&self, statement: Statement<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        bound(statement).fetch_all(&self.readers).await.map_err(|error| store_error(&error))
+    }
+
+    async fn begin(&self) -> Result<SqliteLetterTransaction, StoreError> {
+        let mut turn = self.writer.turn().await?;
+        // Locks the file at once: a lock that is taken later can fail.
+        turn.execute("begin immediate").await?;
+        Ok(SqliteLetterTransaction { turn })
+    }
+
+    /// Finds the old rows on a connection that reads: the lanes need not wait for that.
+    async fn prune_rows(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
+        let letters = self.old(OLD_DEAD_LETTERS, retention.dead_letters_until, limit).await?;
+        let handled = self.old(OLD_HANDLED, retention.handled_until, limit).await?;
+        let history = match retention.history_until {
+            Some(until) => self.old(OLD_HISTORY, until, limit).await?,
+            None => Vec::new(),
+        };
+        if letters.is_empty() && handled.is_empty() && history.is_empty() {
+            return Ok(Pruned::default());
+        }
+        let mut transaction = self.begin().await?;
+        let letters = ids(&letters)?;
+        let pruned = Pruned {
+            dead_letters: transaction.remove(letters, retention.dead_letters_until).await?,
+            handled_messages: transaction.for_rows(REMOVE_HANDLED, texts(&handled)?).await?,
+            history: transaction.for_rows(REMOVE_HISTORY, versions(&history)?).await?,
+        };
+        transaction.commit().await?;
+        Ok(pruned)
+    }
+}
+
+impl SqliteLetterTransaction {
+    async fn remove(&mut self, old: String, until: DateTime<Utc>) -> Result<u64, StoreError> {
+        let remove = Statement::new(REMOVE_DEAD_LETTERS).owned_text(Some(old)).moment(until);
+        let removed = self.rows(remove).await?;
+        self.for_rows(REMOVE_ACTIONS, ids(&removed)?).await?;
+        Ok(removed.len() as u64)
+    }
+
+    async fn for_rows(&mut self, text: &'static str, list: String) -> Result<u64, StoreError> {
+        for_rows(&mut self.turn.connection, text, list).await
+    }
+}
+
+fn ids(rows: &[SqliteRow]) -> Result<String, StoreError> {
+    let ids: Vec<_> = rows.iter().map(|row| row.int("id")).collect::<Result<_, _>>()?;
+    Ok(json_list(ids.into_iter()))
+}
+
+fn texts(rows: &[SqliteRow]) -> Result<String, StoreError> {
+    let texts: Vec<_> = rows.iter().map(|row| row.text("message_id")).collect::<Result<_, _>>()?;
+    Ok(json_list(texts.into_iter()))
+}
+
+fn versions(rows: &[SqliteRow]) -> Result<String, StoreError> {
+    let keys = rows.iter().map(|row| Ok((row.text("order_id")?, row.int("version")?)));
+    Ok(json_list(keys.collect::<Result<Vec<_>, StoreError>>()?.into_iter()))
+}
+
+impl LetterTransaction for SqliteLetterTransaction {
+    type Row = SqliteRow;
+
+    async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        let found = bound(statement).fetch_all(&mut self.turn.connection).await;
+        found.map_err(|error| store_error(&error))
+    }
+
+    async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
+        let done = bound(statement).execute(&mut self.turn.connection).await;
+        done.map(|done| done.rows_affected()).map_err(|error| store_error(&error))
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        self.turn.execute("commit").await?;
+        self.turn.end();
+        Ok(())
+    }
+}
+
+fn bound(statement: Statement<'_>) -> Query<'_, Sqlite, SqliteArguments> {
+    let query = sqlx::query(statement.text);
+    statement.values.into_iter().fold(query, |query, value| match value {
+        Value::Text(text) => query.bind(text.map(Cow::into_owned)),
+        Value::Bytes(bytes) => query.bind(bytes.map(Cow::into_owned)),
+        Value::Int(number) => query.bind(number),
+        Value::Moment(at) => query.bind(at.map(|at| at.timestamp_micros())),
+    })
+}
+
+impl Columns for SqliteRow {
+    fn text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.try_get(column).map_err(|error| store_error(&error))
+    }
+
+    fn bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.try_get(column).map_err(|error| store_error(&error))
+    }
+
+    fn int(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        self.try_get(column).map_err(|error| store_error(&error))
+    }
+
+    fn moment(&self, column: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let Some(micros) = self.int(column)? else { return Ok(None) };
+        let at = DateTime::from_timestamp_micros(micros);
+        at.map(Some).ok_or_else(|| store_error(&undecodable(column, "is no moment")))
+    }
+}
