@@ -1,9 +1,10 @@
 //! Publishes what a crash left in the outbox.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::{
     Health, InFlight, OutboxKey, Outgoing, Publication, Publisher, StoreError, Verdict, publish_all,

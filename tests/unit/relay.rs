@@ -1,12 +1,12 @@
 //! What the relay publishes, and what it leaves to others.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::service_layer::{
     Confirmation, Health, InFlight, MessageBus, Publication, PublishError, Publisher, Relay,
 };
+use tokio::time::Instant;
 
 use crate::support::clock::TickingClock;
 use crate::support::messages::place;
