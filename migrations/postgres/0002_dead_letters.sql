@@ -67,7 +67,7 @@ create table dead_letter_actions (
     dead_letter_id  bigint      not null,
     done_at         timestamptz not null,
     who             text        not null,
-    -- replay, edit, discard, restore or import.
+    -- replay, edit, discard or restore.
     what            text        not null,
     why             text,
     -- What came of it.

@@ -69,7 +69,7 @@ create table dead_letter_actions (
     dead_letter_id  integer     not null,
     done_at         integer     not null,
     who             text        not null,
-    -- replay, edit, discard, restore or import.
+    -- replay, edit, discard or restore.
     what            text        not null,
     why             text,
     -- What came of it.

@@ -1,13 +1,17 @@
 //! Publishes what a crash left in the outbox.
 
+use std::collections::HashSet;
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     Health, InFlight, OutboxKey, Outgoing, Publication, Publisher, StoreError, Verdict, publish_all,
 };
+use crate::domain::OrderId;
 
 /// Most messages that the relay takes at a time.
 pub const RELAY_WINDOW: usize = 500;
@@ -105,6 +109,7 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
         let committed_until = self.store.now().await? - since.elapsed();
         let mut published = 0;
         let mut after = None;
+        let mut held = None;
         loop {
             // Before the look at the outbox: what the lanes get rid of meanwhile is still in it.
             let in_flight = self.in_flight.snapshot();
@@ -112,7 +117,7 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
                 self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
             let Some(last) = waiting.last() else { return Ok(published) };
             after = Some(last.key.clone());
-            waiting.retain(|message| !in_flight.contains(&message.key.event_id));
+            waiting.retain(|message| is_free(&message.key, &in_flight, &mut held));
             let done = self.publish(waiting).await;
             self.store.remove(&done).await?;
             published += done.len();
@@ -128,4 +133,14 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
         });
         done.map(|(outgoing, _)| outgoing.key).collect()
     }
+}
+
+/// Whether no lane is publishing the message, or an earlier one of its order: this one must not
+/// overtake it. Asked about messages in the order of their keys; `held` is the order that was left
+/// alone last.
+fn is_free(key: &OutboxKey, in_flight: &HashSet<Uuid>, held: &mut Option<OrderId>) -> bool {
+    if in_flight.contains(&key.event_id) {
+        *held = Some(key.order_id.clone());
+    }
+    held.as_ref() != Some(&key.order_id)
 }

@@ -9,5 +9,6 @@ mod order_queries;
 mod order_rules;
 mod relay;
 mod schemas;
+mod simulation;
 #[path = "../support/mod.rs"]
 mod support;

@@ -25,12 +25,10 @@ pub enum ActionKind {
     Edit,
     Discard,
     Restore,
-    Import,
 }
 
 impl ActionKind {
-    pub const ALL: [Self; 5] =
-        [Self::Replay, Self::Edit, Self::Discard, Self::Restore, Self::Import];
+    pub const ALL: [Self; 4] = [Self::Replay, Self::Edit, Self::Discard, Self::Restore];
 
     /// The word in tables.
     #[must_use]
@@ -40,7 +38,6 @@ impl ActionKind {
             Self::Edit => "edit",
             Self::Discard => "discard",
             Self::Restore => "restore",
-            Self::Import => "import",
         }
     }
 }

@@ -1,0 +1,183 @@
+//! A schedule: a publisher, a worker that dies now and then, and servers that fail; then peace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use order_worker::adapters::in_memory::InMemoryDatabase;
+use order_worker::domain::OrderId;
+use order_worker::entrypoints::amqp::ConsumerSettings;
+use order_worker::service_layer::RelayStore;
+use tokio::time::{Instant, sleep};
+
+use super::broker::Broker;
+use super::chance::{Chance, Counts};
+use super::checks;
+use super::clock::WanderingClock;
+use super::fault::Fault;
+use super::intents::{self, Intent};
+use super::ledger::Ledger;
+use super::worker::{Surroundings, Worker};
+
+/// Longest time, after the faults, until all is done.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+/// What a schedule came to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Report {
+    pub counts: Counts,
+    pub violations: Vec<String>,
+    pub trace: Vec<String>,
+    /// Events that were sent to the broker, each copy; and how many different ones.
+    pub copies: [usize; 2],
+}
+
+/// Runs the schedule of a seed, on a clock that jumps to the next thing to happen.
+pub fn run(seed: u64, troubled: bool) -> Report {
+    // The backoff's jitter.
+    fastrand::seed(seed);
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let chance = if troubled { Chance::troubled(seed) } else { Chance::calm(seed) };
+        Schedule::new(seed, chance).run(troubled).await
+    })
+}
+
+struct Schedule {
+    random: fastrand::Rng,
+    surroundings: Surroundings,
+}
+
+impl Schedule {
+    fn new(seed: u64, chance: Chance) -> Self {
+        let settings = ConsumerSettings {
+            batch_max: [1, 4, 200][chance.below(3)],
+            max_attempts: 4,
+            keep_unroutable_events: chance.below(2) == 0,
+        };
+        let surroundings = Surroundings {
+            ledger: Ledger::default(),
+            broker: Broker::new(chance.clone()),
+            database: InMemoryDatabase::new(),
+            clock: Arc::new(WanderingClock::new(chance.clone())),
+            started: Instant::now(),
+            prefetch: [1, 5, 50][chance.below(3)],
+            lanes: 1 + chance.below(3),
+            settings,
+            chance,
+        };
+        // Other dice than those of the faults: the same wishes in trouble and in peace.
+        Self { random: fastrand::Rng::with_seed(!seed), surroundings }
+    }
+
+    async fn run(mut self, troubled: bool) -> Report {
+        let refused = (troubled && self.random.u8(0..4) == 0).then_some("o0");
+        if let Some(order_id) = refused {
+            self.surroundings.database.refuse_order(OrderId::new(order_id).unwrap()).await;
+        }
+        let worker = self.live_in_trouble().await;
+        self.surroundings.chance.calm_down();
+        self.finish().await;
+        for intent in intents::fresh() {
+            self.publish(&intent);
+        }
+        self.finish().await;
+        if !worker.in_flight.snapshot().is_empty() {
+            self.surroundings.ledger.violated("I8: forgotten as in flight".to_owned());
+        }
+        worker.stop(PATIENCE).await;
+        checks::check(&self.surroundings, refused).await;
+        self.report()
+    }
+
+    /// Publishes everything while things go wrong; answers the worker that is alive at last.
+    async fn live_in_trouble(&mut self) -> Worker {
+        let mut worker = Worker::start(&self.surroundings);
+        let mut intents = intents::published(&mut self.random).into_iter();
+        // At first the broker holds a backlog.
+        for intent in intents.by_ref().take(self.random.usize(0..20)) {
+            self.publish(&intent);
+        }
+        for step in 0.. {
+            match intents.next() {
+                Some(intent) => self.publish(&intent),
+                None if step > 50 => break,
+                None => {}
+            }
+            sleep(Duration::from_millis(self.random.u64(0..200))).await;
+            worker = self.live_or_die(worker).await;
+        }
+        worker
+    }
+
+    async fn live_or_die(&mut self, worker: Worker) -> Worker {
+        let chance = self.surroundings.chance.clone();
+        if chance.fires(Fault::Killed) {
+            worker.kill().await;
+        } else if chance.fires(Fault::Stopped) {
+            worker.stop(chance.wait(Duration::from_secs(2))).await;
+        } else if chance.fires(Fault::Relieved) {
+            return self.relieve(worker).await;
+        } else {
+            return worker;
+        }
+        sleep(chance.wait(Duration::from_secs(1))).await;
+        Worker::start(&self.surroundings)
+    }
+
+    /// A rolling upgrade: the next worker starts before the last one stops.
+    async fn relieve(&self, worker: Worker) -> Worker {
+        let chance = &self.surroundings.chance;
+        let next = Worker::start(&self.surroundings);
+        sleep(chance.wait(Duration::from_secs(5))).await;
+        worker.stop(chance.wait(Duration::from_secs(2))).await;
+        next
+    }
+
+    fn publish(&self, intent: &Intent) {
+        let Surroundings { chance, ledger, broker, .. } = &self.surroundings;
+        let Intent { label, message_id, order_id, wish, .. } = intent;
+        chance.note(&format!("publishes {label}: {wish:?} {order_id:?} as {message_id:?}"));
+        ledger.publishes(intent);
+        broker.submit(intent);
+    }
+
+    /// Waits until nothing is left to do.
+    async fn finish(&self) {
+        let given_up = Instant::now() + PATIENCE;
+        loop {
+            let (open, outbox) = (self.surroundings.broker.open(), self.outbox_rows().await);
+            if open == [0; 3] && outbox == 0 {
+                // The last answers are on their way.
+                return sleep(Duration::from_secs(1)).await;
+            }
+            if Instant::now() > given_up {
+                let what =
+                    format!("I8: never done, {open:?} in the queue and {outbox} outbox rows");
+                return self.surroundings.ledger.violated(what);
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn outbox_rows(&self) -> usize {
+        let mut outbox = self.surroundings.database.relay();
+        outbox.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await.unwrap().len()
+    }
+
+    fn report(self) -> Report {
+        let Surroundings { chance, ledger, .. } = self.surroundings;
+        let ids = ledger.sent().into_iter().filter_map(|event| event.properties.message_id);
+        let mut ids: Vec<String> = ids.collect();
+        let copies = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        Report {
+            counts: chance.counts(),
+            violations: ledger.violations(),
+            trace: chance.trace(),
+            copies: [copies, ids.len()],
+        }
+    }
+}

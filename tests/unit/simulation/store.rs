@@ -1,0 +1,193 @@
+//! A database that fails by a seed, around the one in memory.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use order_worker::adapters::in_memory::{InMemoryRelayStore, InMemoryStore, InMemoryTransaction};
+use order_worker::domain::MessageId;
+use order_worker::service_layer::{
+    Changes, Loaded, Needs, OutboxKey, Outgoing, RelayStore, Store, StoreError, StoreTransaction,
+};
+use tokio::time::Instant;
+
+use super::broker::Broker;
+use super::chance::Chance;
+use super::fault::Fault;
+use super::ledger::Ledger;
+
+const SLOW: Duration = Duration::from_secs(2);
+
+/// A lane's session.
+#[derive(Debug)]
+pub struct SimulatedStore {
+    pub inner: InMemoryStore,
+    pub chance: Chance,
+    pub ledger: Ledger,
+    pub broker: Broker,
+    pub consumer: u32,
+    /// The messages of the batch that was begun last; its halves and repeats name no others.
+    pub batch: BTreeSet<MessageId>,
+}
+
+#[derive(Debug)]
+pub struct SimulatedTransaction {
+    inner: InMemoryTransaction,
+    chance: Chance,
+    ledger: Ledger,
+}
+
+impl SimulatedStore {
+    /// A lane takes up nothing that the broker has again.
+    fn check_freshness(&mut self, needs: &Needs) {
+        let named: BTreeSet<MessageId> = needs.message_ids.iter().cloned().collect();
+        if named.is_subset(&self.batch) {
+            return;
+        }
+        for stale in named.iter().filter(|id| !self.broker.has_out(self.consumer, id.as_str())) {
+            self.ledger.violated(format!("a lane began {stale}, which the broker has again"));
+        }
+        self.batch = named;
+    }
+}
+
+impl Store for SimulatedStore {
+    type Transaction<'a> = SimulatedTransaction;
+
+    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, SimulatedTransaction), StoreError> {
+        self.check_freshness(needs);
+        self.chance.latency().await;
+        if self.chance.fires(Fault::BeginFailed) {
+            return Err(unavailable());
+        }
+        let (loaded, inner) = self.inner.begin(needs).await?;
+        let (chance, ledger) = (self.chance.clone(), self.ledger.clone());
+        Ok((loaded, SimulatedTransaction { inner, chance, ledger }))
+    }
+
+    async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
+        let removal = self.inner.remove_published(published);
+        remove(&self.chance, &self.ledger, published, removal).await
+    }
+}
+
+impl StoreTransaction for SimulatedTransaction {
+    async fn commit(self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+        let Self { inner, chance, ledger } = self;
+        chance.latency().await;
+        chance.dawdle(Fault::DatabaseSlow, SLOW).await;
+        if chance.fires(Fault::Conflict) {
+            return Err(StoreError::Conflict("serialization failure".to_owned()));
+        }
+        if chance.fires(Fault::CommitNotDone) {
+            return Err(unavailable());
+        }
+        let mut earlier = inner.commit(changes).await.inspect_err(|error| {
+            if let StoreError::Refused(_) = error {
+                chance.happened(Fault::OrderRefused);
+            }
+        })?;
+        ledger.removes(&changes.published);
+        ledger.committed(changes);
+        chance.note(&format!("commits {}", told(&changes.outgoing)));
+        ledger.sort(&mut earlier);
+        chance.latency().await;
+        if chance.fires(Fault::CommitUnknown) {
+            return Err(unavailable());
+        }
+        Ok(earlier)
+    }
+
+    async fn rollback(self) -> Result<(), StoreError> {
+        self.inner.rollback().await
+    }
+}
+
+/// The relay's session. Here the database tells the time of the schedule.
+#[derive(Debug)]
+pub struct SimulatedRelayStore {
+    pub inner: InMemoryRelayStore,
+    pub chance: Chance,
+    pub ledger: Ledger,
+    pub started: Instant,
+    /// Most rows at a time; with few, the relay has to ask again.
+    pub page: usize,
+}
+
+impl RelayStore for SimulatedRelayStore {
+    async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
+        self.chance.latency().await;
+        if self.chance.fires(Fault::RelayBlind) {
+            return Err(unavailable());
+        }
+        self.inner.try_become_relay().await
+    }
+
+    async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(self.moment(Instant::now()))
+    }
+
+    async fn waiting(
+        &mut self,
+        committed_until: DateTime<Utc>,
+        after: Option<&OutboxKey>,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        self.chance.latency().await;
+        if self.chance.fires(Fault::RelayBlind) {
+            return Err(unavailable());
+        }
+        let mut waiting = self.inner.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await?;
+        self.ledger.sort(&mut waiting);
+        let after = after.map(|key| self.ledger.sort_key(key));
+        waiting.retain(|Outgoing { key, .. }| {
+            // What happens within one millisecond happens at once here: take it for younger.
+            self.moment(self.ledger.commit_of(key.event_id).at) < committed_until
+                && after.as_ref().is_none_or(|after| self.ledger.sort_key(key) > *after)
+        });
+        waiting.truncate(limit.min(self.page));
+        Ok(waiting)
+    }
+
+    async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
+        let removal = self.inner.remove(published);
+        remove(&self.chance, &self.ledger, published, removal).await
+    }
+}
+
+impl SimulatedRelayStore {
+    fn moment(&self, at: Instant) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::from_std(at - self.started).unwrap()
+    }
+}
+
+async fn remove(
+    chance: &Chance,
+    ledger: &Ledger,
+    published: &[OutboxKey],
+    removal: impl Future<Output = Result<(), StoreError>>,
+) -> Result<(), StoreError> {
+    chance.latency().await;
+    if chance.fires(Fault::RemovalNotDone) {
+        return Err(unavailable());
+    }
+    ledger.removes(published);
+    removal.await?;
+    chance.latency().await;
+    if chance.fires(Fault::RemovalUnknown) {
+        return Err(unavailable());
+    }
+    Ok(())
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("simulated".to_owned())
+}
+
+fn told(outgoing: &[Outgoing]) -> String {
+    let names = outgoing.iter().map(|message| {
+        let (kind, key) = (message.kind, &message.key);
+        format!("{kind:?} {} v{}", key.order_id, key.version)
+    });
+    names.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,167 @@
+//! One life of a worker: the real pipeline and relay, put together as the bootstrap does.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use order_worker::adapters::in_memory::InMemoryDatabase;
+use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied};
+use order_worker::service_layer::{Health, InFlight, Relay};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::broker::Broker;
+use super::chance::Chance;
+use super::clock::WanderingClock;
+use super::fault::Fault;
+use super::ledger::Ledger;
+use super::publisher::SimulatedPublisher;
+use super::source::Source;
+use super::store::{SimulatedRelayStore, SimulatedStore};
+
+const RELAY_INTERVAL: Duration = Duration::from_secs(3);
+
+/// What outlives a worker, and how the workers of a schedule are set.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    pub chance: Chance,
+    pub ledger: Ledger,
+    pub broker: Broker,
+    pub database: InMemoryDatabase,
+    pub clock: Arc<WanderingClock>,
+    pub started: Instant,
+    pub prefetch: usize,
+    pub lanes: usize,
+    pub settings: ConsumerSettings,
+}
+
+pub struct Worker {
+    surroundings: Surroundings,
+    consumer: u32,
+    stop: CancellationToken,
+    /// Answers how many deliveries it handed back.
+    source: JoinHandle<usize>,
+    relay: JoinHandle<()>,
+    pipeline: JoinHandle<Result<(), LaneDied>>,
+    pub in_flight: InFlight,
+}
+
+impl Worker {
+    pub fn start(surroundings: &Surroundings) -> Self {
+        surroundings.chance.note("a worker starts");
+        let in_flight = InFlight::default();
+        let stop = CancellationToken::new();
+        let consumer = surroundings.broker.consumer();
+        let (source, source_task) = surroundings.source(consumer, stop.clone()).consume();
+        let relay = surroundings.relay(in_flight.clone());
+        let ground = Ground {
+            source,
+            lanes: surroundings.lanes(consumer),
+            clock: surroundings.clock.clone(),
+            health: Health::default(),
+            in_flight: in_flight.clone(),
+        };
+        let pipeline = amqp::run(ground, surroundings.settings.clone(), None);
+        Self {
+            surroundings: surroundings.clone(),
+            consumer,
+            stop,
+            source: source_task,
+            relay: tokio::spawn(relay.run(RELAY_INTERVAL)),
+            pipeline: tokio::spawn(pipeline),
+            in_flight,
+        }
+    }
+
+    /// What SIGKILL leaves: the state of the servers, and a lost channel.
+    pub async fn kill(self) {
+        let Surroundings { chance, ledger, broker, .. } = self.surroundings;
+        chance.note("the worker is killed");
+        self.source.abort();
+        self.relay.abort();
+        self.pipeline.abort();
+        if let Ok(ended) = self.pipeline.await {
+            ledger.violated(format!("the pipeline ended by itself: {ended:?}"));
+        }
+        settle_down().await;
+        broker.lose_channel(self.consumer);
+    }
+
+    /// What SIGTERM does: no more deliveries, an end within the grace period, the rest handed back.
+    pub async fn stop(mut self, grace: Duration) {
+        let Surroundings { chance, ledger, .. } = self.surroundings;
+        chance.note("the worker is told to stop");
+        self.stop.cancel();
+        let ended = timeout(grace, &mut self.pipeline).await;
+        self.relay.abort();
+        if ended.is_err() {
+            self.pipeline.abort();
+            let _ = self.pipeline.await;
+        }
+        let handed_back = self.source.await.unwrap();
+        match ended {
+            Ok(Ok(Ok(()))) if handed_back == 0 => {}
+            Ok(ended) => ledger.violated(format!("ended {ended:?}, left {handed_back} deliveries")),
+            Err(_) if handed_back > 0 => chance.happened(Fault::HandedBack),
+            Err(_) => {}
+        }
+        settle_down().await;
+    }
+}
+
+/// Aborted tasks let go of what they hold when they have their next turn.
+async fn settle_down() {
+    for _ in 0..4 {
+        yield_now().await;
+    }
+}
+
+impl Surroundings {
+    fn source(&self, consumer: u32, stop: CancellationToken) -> Source {
+        Source {
+            broker: self.broker.clone(),
+            chance: self.chance.clone(),
+            ledger: self.ledger.clone(),
+            consumer,
+            prefetch: self.prefetch,
+            stop,
+        }
+    }
+
+    fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, SimulatedPublisher)> {
+        (0..self.lanes).map(|_| (self.store(consumer), self.publisher())).collect()
+    }
+
+    fn store(&self, consumer: u32) -> SimulatedStore {
+        SimulatedStore {
+            inner: self.database.store(),
+            chance: self.chance.clone(),
+            ledger: self.ledger.clone(),
+            broker: self.broker.clone(),
+            consumer,
+            batch: BTreeSet::new(),
+        }
+    }
+
+    fn publisher(&self) -> SimulatedPublisher {
+        SimulatedPublisher {
+            broker: self.broker.clone(),
+            chance: self.chance.clone(),
+            ledger: self.ledger.clone(),
+            keeps_unroutable: self.settings.keep_unroutable_events,
+        }
+    }
+
+    fn relay(&self, in_flight: InFlight) -> Relay<SimulatedRelayStore, SimulatedPublisher> {
+        let store = SimulatedRelayStore {
+            inner: self.database.relay(),
+            chance: self.chance.clone(),
+            ledger: self.ledger.clone(),
+            started: self.started,
+            page: [1, 3, 500][self.chance.below(3)],
+        };
+        let keeps = self.settings.keep_unroutable_events;
+        Relay::new(store, self.publisher(), Health::default(), in_flight, keeps)
+    }
+}
