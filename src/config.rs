@@ -21,6 +21,7 @@ const RETRY_GROWTH: u32 = 5;
 /// All settings, as given.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own for its user")]
 pub struct Settings {
     /// The RabbitMQ server, such as amqp://user:password@host:5672/vhost (amqps:// for TLS). Not
     /// set: a broker within the process, which keeps nothing when it ends.

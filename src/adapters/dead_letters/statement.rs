@@ -27,9 +27,12 @@ impl<'a> Statement<'a> {
     }
 
     pub fn text(self, text: impl Into<Option<&'a str>>) -> Self {
-        let text = text.into().map(|text| match text.contains('\0') {
-            true => Cow::Owned(text.replace('\0', "\u{fffd}")),
-            false => Cow::Borrowed(text),
+        let text = text.into().map(|text| {
+            if text.contains('\0') {
+                Cow::Owned(text.replace('\0', "\u{fffd}"))
+            } else {
+                Cow::Borrowed(text)
+            }
         });
         self.with(Value::Text(text))
     }

@@ -61,7 +61,7 @@ pub enum Action {
     /// Look into dead letters, mend them, replay them, give them up.
     DeadLetters {
         #[command(subcommand)]
-        action: dead_letters::DeadLetters,
+        action: Box<dead_letters::DeadLetters>,
     },
     /// The exchanges and queues on the broker.
     Topology {

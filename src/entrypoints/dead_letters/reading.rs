@@ -81,7 +81,10 @@ impl Way {
             Some(HeaderValue::List(keys)) => keys.as_slice(),
             _ => &[],
         };
-        let routing_key = keys.first().and_then(HeaderValue::as_text);
+        // A retry came back by the queue's name; the worker noted where it was sent first.
+        let headers = &delivery.properties.headers;
+        let noted = int(headers, ATTEMPTS).and_then(|_| text(headers, ORIGINAL_ROUTING_KEY));
+        let routing_key = noted.or_else(|| keys.first().and_then(HeaderValue::as_text));
         let reason = text(death, "reason").unwrap_or("unknown");
         let count = death.get("count").and_then(HeaderValue::as_int).unwrap_or(1);
         let queue = text(death, "queue").unwrap_or("a queue");
@@ -157,9 +160,10 @@ fn replay_of(headers: &Headers) -> Option<(LetterKey, u32)> {
 pub fn subject_of(delivery: &Delivery) -> Subject {
     let command = edge::decode(delivery).kind.map(|kind| kind.name().to_owned());
     let within_bounds = delivery.body.len() <= edge::MAX_BODY_BYTES;
-    let body: Value = match within_bounds {
-        true => serde_json::from_slice(&delivery.body).unwrap_or_default(),
-        false => Value::Null,
+    let body: Value = if within_bounds {
+        serde_json::from_slice(&delivery.body).unwrap_or_default()
+    } else {
+        Value::Null
     };
     Subject {
         command,

@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use super::reading::as_sent;
 use super::replay::publication_of;
-use crate::domain::{Command, MessageId, OrderId};
+use crate::domain::{Command, OrderId};
 use crate::entrypoints::amqp::edge;
 use crate::service_layer::dead_letters::StoredLetter;
 use crate::service_layer::{
-    Clock, DeadLetter, Delivery, Health, InFlight, Message, MessageBus, OrderQueries, Outcome,
-    Store, StoreError,
+    Clock, DeadLetter, Delivery, Health, InFlight, Intent, Message, MessageBus, OrderQueries,
+    Outcome, Store, StoreError,
 };
 
 /// Tries dead letters out in units of work that are rolled back.
@@ -25,7 +25,7 @@ pub struct Rehearsal<S, Q> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foresight {
     /// By which its outcome can be found; none for a message that cannot be read.
-    pub message_id: Option<MessageId>,
+    pub intent: Option<Intent>,
     pub prospect: Prospect,
 }
 
@@ -98,6 +98,9 @@ impl<S: Store, Q: OrderQueries> Rehearsal<S, Q> {
     ///
     /// # Errors
     /// When the database is in trouble.
+    ///
+    /// # Panics
+    /// Never: the bus answers for each message.
     pub async fn of(&mut self, stored: &StoredLetter) -> Result<Foresight, StoreError> {
         let publication = publication_of(stored, stored.replays + 1);
         let delivery = Delivery { properties: publication.properties, ..as_sent(&stored.letter) };
@@ -105,7 +108,7 @@ impl<S: Store, Q: OrderQueries> Rehearsal<S, Q> {
             Ok(message) => message,
             Err(letter) => {
                 let prospect = Prospect::Outcome(Outcome::DeadLetter(letter));
-                return Ok(Foresight { message_id: None, prospect });
+                return Ok(Foresight { intent: None, prospect });
             }
         };
         let outcomes = self.bus.rehearse(std::slice::from_ref(&message)).await?;
@@ -116,7 +119,7 @@ impl<S: Store, Q: OrderQueries> Rehearsal<S, Q> {
             }
             _ => Prospect::Outcome(outcome),
         };
-        Ok(Foresight { message_id: message.message_id().cloned(), prospect })
+        Ok(Foresight { intent: message.intent, prospect })
     }
 
     /// The order of a status move, if its status has changed since the move failed. Being placed is

@@ -10,16 +10,16 @@ use uuid::Uuid;
 
 use super::pace::Pace;
 use super::rehearsal::{Prospect, Rehearsal};
-use crate::domain::MessageId;
+use crate::domain::CommandKind;
 use crate::service_layer::dead_letters::headers::{
     ATTEMPTS, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_a_reason,
     is_about_the_way,
 };
 use crate::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, LetterAction, LetterState, StoredLetter,
+    ActionKind, DeadLetterStore, Letter, LetterAction, LetterState, StoredLetter,
 };
 use crate::service_layer::{
-    Clock, Confirmation, OrderQueries, Publication, Publisher, Store, StoreError, Target,
+    Clock, Confirmation, Intent, OrderQueries, Publication, Publisher, Store, StoreError, Target,
 };
 
 /// After this time, somebody who took a dead letter for a replay and did not finish it has died.
@@ -129,7 +129,7 @@ pub struct Replay<D, S, Q, P> {
 struct Awaited {
     id: i64,
     replay: u32,
-    message_id: Option<MessageId>,
+    intent: Option<Intent>,
 }
 
 impl<D, S, Q, P> Replay<D, S, Q, P>
@@ -190,9 +190,11 @@ where
     }
 
     async fn publish(&mut self, id: i64) -> Result<Result<Awaited, Replayed>, StoreError> {
-        let Some(stored) = self.letters.letter(id).await? else {
-            return Ok(Err(Replayed::NotOpen));
-        };
+        let stored = self.letters.letter(id).await?.filter(|stored| match stored.state {
+            LetterState::Open | LetterState::Replaying => true,
+            LetterState::Replayed | LetterState::Discarded => false,
+        });
+        let Some(stored) = stored else { return Ok(Err(Replayed::NotOpen)) };
         let foresight = self.rehearsal.of(&stored).await?;
         if matches!(foresight.prospect, Prospect::Superseded { .. }) && !self.limits.force {
             return Ok(Err(Replayed::Superseded(foresight.prospect.detail())));
@@ -207,7 +209,7 @@ where
         let action = self.action(verdict);
         self.letters.finish_replay(id, replay, refused.is_none(), &action).await?;
         Ok(match refused {
-            None => Ok(Awaited { id, replay, message_id: foresight.message_id }),
+            None => Ok(Awaited { id, replay, intent: foresight.intent }),
             Some(reason) => Err(Replayed::Unpublished(reason)),
         })
     }
@@ -267,8 +269,10 @@ where
             let reason = stored.letter.reason;
             return Ok(Some(Replayed::FailedAgain { code: reason.code, detail: reason.detail }));
         }
-        let Some(message_id) = &awaited.message_id else { return Ok(None) };
-        let handled = self.orders.message(message_id).await?;
+        let Some(intent) = &awaited.intent else { return Ok(None) };
+        let handled = self.orders.message(&intent.message_id).await?;
+        // Of a message id that was used before, the other body has been handled.
+        let handled = handled.filter(|handled| handled.body_hash == intent.body_hash);
         Ok(handled.map(|handled| Replayed::Handled {
             outcome: handled.outcome.word(),
             code: handled.outcome.code().map(str::to_owned),
@@ -293,8 +297,18 @@ pub fn publication_of(stored: &StoredLetter, replay: u32) -> Publication {
     if !has_id && !names_itself(&letter.body) {
         properties.message_id = Some(format!("dead-letter-{key}"));
     }
-    let target = Target::Commands { routing_key: letter.routing_key.clone() };
+    let target = Target::Commands { routing_key: routing_key_of(letter) };
     Publication { target, properties, body: letter.body.clone() }
+}
+
+/// The one it came with. A message that was put straight into the queue has another one, with which
+/// the commands exchange knows no queue.
+fn routing_key_of(letter: &Letter) -> String {
+    let kind = letter.subject.command.as_deref().and_then(CommandKind::from_name);
+    match kind {
+        Some(kind) if !letter.routing_key.starts_with("order.") => format!("order.{}", kind.word()),
+        _ => letter.routing_key.clone(),
+    }
 }
 
 fn is_of_a_dead_letter(name: &str) -> bool {
@@ -309,5 +323,91 @@ fn names_itself(body: &[u8]) -> bool {
     match serde_json::from_slice::<Value>(body) {
         Ok(body) => !matches!(&body["message_id"], Value::Null) && body["message_id"] != "",
         Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::entrypoints::dead_letters::read;
+    use crate::service_layer::dead_letters::headers::{CODE, LETTER_ID};
+    use crate::service_layer::{Delivery, HeaderValue, Properties, Tag};
+
+    fn stored(properties: Properties, routing_key: &str, body: &str) -> StoredLetter {
+        let delivery = Delivery {
+            tag: Tag { channel: 1, number: 1 },
+            redelivered: false,
+            exchange: "elsewhere".to_owned(),
+            routing_key: routing_key.to_owned(),
+            properties,
+            body: body.as_bytes().to_vec(),
+        };
+        let letter = read(delivery, DateTime::UNIX_EPOCH);
+        StoredLetter {
+            id: 1,
+            letter,
+            state: LetterState::Open,
+            first_failed_at: DateTime::UNIX_EPOCH,
+            failures: 1,
+            replays: 0,
+            revision: 1,
+            original_body: None,
+            changed_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_replay_goes_to_the_commands_exchange_without_what_others_wrote_on_its_way() {
+        let headers = [
+            ("shop", "eu".into()),
+            ("CC", HeaderValue::List(vec!["elsewhere".into()])),
+            ("BCC", HeaderValue::List(vec!["elsewhere".into()])),
+            ("x-death", HeaderValue::List(Vec::new())),
+            ("x-delivery-count", 9.into()),
+            (CODE, "order_not_found".into()),
+            (LETTER_ID, "1".into()),
+            (ATTEMPTS, 4.into()),
+            (ORIGINAL_EXCHANGE, "elsewhere".into()),
+        ];
+        let properties = Properties {
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+            message_id: Some("m-1".to_owned()),
+            expiration: Some("1".to_owned()),
+            priority: Some(9),
+            user_id: Some("shop".to_owned()),
+            ..Properties::default()
+        };
+        let publication = publication_of(&stored(properties, "order.cancel", "{}"), 3);
+
+        let names: Vec<&str> = publication.properties.headers.keys().map(String::as_str).collect();
+        assert_eq!(names, [REPLAY, REPLAY_OF, "shop"]);
+        assert_eq!(publication.properties.headers[REPLAY], 3.into());
+        assert_eq!(publication.target, Target::Commands { routing_key: "order.cancel".to_owned() });
+        assert_eq!(publication.properties.message_id.as_deref(), Some("m-1"));
+        let Properties { expiration, priority, user_id, .. } = publication.properties;
+        assert_eq!((expiration, priority, user_id), (None, None, None));
+    }
+
+    #[test]
+    fn two_copies_of_a_replay_without_a_message_id_are_one_intent() {
+        let nameless = stored(Properties::default(), "order.cancel", r#"{"order_id": 1}"#);
+        let id = |replay| publication_of(&nameless, replay).properties.message_id;
+
+        assert!(id(1).is_some_and(|id| id.starts_with("dead-letter-")));
+        assert_eq!(id(1), id(2));
+        let in_body = stored(Properties::default(), "order.cancel", r#"{"message_id": "m"}"#);
+        assert_eq!(publication_of(&in_body, 1).properties.message_id, None);
+    }
+
+    #[test]
+    fn a_message_that_was_put_straight_into_the_queue_finds_its_way_back() {
+        let properties =
+            Properties { kind: Some("CancelOrder".to_owned()), ..Properties::default() };
+        let direct = stored(properties, "orders.commands", "{}");
+
+        let target = Target::Commands { routing_key: "order.cancel".to_owned() };
+        assert_eq!(publication_of(&direct, 1).target, target);
     }
 }

@@ -91,9 +91,10 @@ impl Import {
 
 /// All lines, before any of them has an effect.
 fn read(path: &Path) -> Result<Vec<Letter>, CommandFailed> {
-    let input: Box<dyn Read> = match path == Path::new("-") {
-        true => Box::new(std::io::stdin()),
-        false => Box::new(File::open(path).map_err(|error| told(path, &error.to_string()))?),
+    let input: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(|error| told(path, &error.to_string()))?)
     };
     let mut letters = Vec::new();
     for (place, line) in BufReader::new(input).lines().enumerate() {

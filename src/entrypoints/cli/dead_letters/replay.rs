@@ -155,7 +155,7 @@ impl Replay {
             .await;
         progress.finish_and_clear();
         self.print_done(&done)?;
-        self.judge(&done, ended?)
+        Self::judge(&done, ended?)
     }
 
     fn limits(&self) -> ReplayLimits {
@@ -188,7 +188,7 @@ impl Replay {
     }
 
     /// A failure unless all that were meant have been handled.
-    fn judge(&self, done: &[Progress], not_tried: usize) -> Result<(), CommandFailed> {
+    fn judge(done: &[Progress], not_tried: usize) -> Result<(), CommandFailed> {
         if not_tried > 0 {
             let failed = done.iter().filter(|one| one.replayed.is_failure()).count();
             return Err(CommandFailed::Told(format!(
