@@ -46,9 +46,8 @@ pub async fn all_parts_of_a_filter_must_hold_together<D: WithDeadLetters>(databa
 pub async fn text_is_found_in_whatever_case<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[with_detail(1, "Größe ÜBER allem"), letter(2)]).await;
 
-    for text in ["größe", "GRÖSSE", "über ALLEM", "Größe ÜBER allem"] {
-        let expected = if text == "GRÖSSE" { &[][..] } else { &ids[..1] };
-        assert_eq!(with_text(database, text).await, expected, "{text}");
+    for text in ["größe", "GRöß", "über ALLEM", "Größe ÜBER allem"] {
+        assert_eq!(with_text(database, text).await, ids[..1], "{text}");
     }
 }
 
