@@ -1,8 +1,10 @@
-//! The stores, on real databases and in memory: one contract for all of them.
+//! The stores, on real databases and in memory: one contract for all of them, and one for dead
+//! letters.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod builders;
+mod dead_letter_contract;
 mod in_memory;
 mod postgres;
 mod sqlite;

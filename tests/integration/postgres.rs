@@ -1,9 +1,12 @@
 //! The contract on PostgreSQL, in a schema of its own for each test.
 
-use order_worker::adapters::postgres::{PgDatabase, PgQueries, PgRelayStore, PgStore};
+use order_worker::adapters::postgres::{
+    PgDatabase, PgDeadLetters, PgQueries, PgRelayStore, PgStore,
+};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
 use crate::store_contract::{TestDatabase, store_contract};
 
 struct Postgres {
@@ -56,6 +59,18 @@ impl TestDatabase for Postgres {
     }
 }
 
+impl WithDeadLetters for Postgres {
+    type DeadLetters = PgDeadLetters;
+
+    fn dead_letters(&self) -> PgDeadLetters {
+        self.database.dead_letters()
+    }
+
+    async fn refuse_actions(&self) {
+        execute(format!("drop table {}.dead_letter_actions", self.schema)).await;
+    }
+}
+
 async fn execute(statements: String) {
     let mut connection = PgConnection::connect(&server()).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
@@ -68,3 +83,7 @@ fn server() -> String {
 }
 
 store_contract!(Postgres, #[ignore = "needs PostgreSQL: make test"]);
+
+mod dead_letters {
+    super::dead_letter_contract!(super::Postgres, #[ignore = "needs PostgreSQL: make test"]);
+}

@@ -1,7 +1,7 @@
 //! The contract on SQLite, in a file of its own for each test.
 
 use order_worker::adapters::sqlite::{
-    SqliteDatabase, SqliteQueries, SqliteRelayStore, SqliteStore,
+    SqliteDatabase, SqliteDeadLetters, SqliteQueries, SqliteRelayStore, SqliteStore,
 };
 use order_worker::domain::CustomerId;
 use order_worker::service_layer::{Needs, OrderQueries, OrderQuery, Outcome, Store, StoreError};
@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::builders::WithContent;
+use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
 use crate::store_contract::{TestDatabase, order, outcomes, store_contract};
 use crate::support::messages::{cancel, id, place};
 
@@ -57,6 +58,18 @@ impl TestDatabase for Sqlite {
     async fn finish(self) {}
 }
 
+impl WithDeadLetters for Sqlite {
+    type DeadLetters = SqliteDeadLetters;
+
+    fn dead_letters(&self) -> SqliteDeadLetters {
+        self.database.dead_letters()
+    }
+
+    async fn refuse_actions(&self) {
+        self.execute("drop table dead_letter_actions".to_owned()).await;
+    }
+}
+
 impl Sqlite {
     /// Executes statements as somebody else would, on a connection of their own.
     async fn execute(&self, statements: String) {
@@ -67,6 +80,10 @@ impl Sqlite {
 }
 
 store_contract!(Sqlite);
+
+mod dead_letters {
+    super::dead_letter_contract!(super::Sqlite);
+}
 
 #[tokio::test]
 async fn orders_are_there_after_opening_the_file_again() {

@@ -27,18 +27,11 @@ impl<'a> Statement<'a> {
     }
 
     pub fn text(self, text: impl Into<Option<&'a str>>) -> Self {
-        let text = text.into().map(|text| {
-            if text.contains('\0') {
-                Cow::Owned(text.replace('\0', "\u{fffd}"))
-            } else {
-                Cow::Borrowed(text)
-            }
-        });
-        self.with(Value::Text(text))
+        self.with(Value::Text(text.into().map(|text| without_nul(text.into()))))
     }
 
     pub fn owned_text(self, text: Option<String>) -> Self {
-        self.with(Value::Text(text.map(|text| Cow::Owned(text.replace('\0', "\u{fffd}")))))
+        self.with(Value::Text(text.map(|text| without_nul(text.into()))))
     }
 
     pub fn bytes(self, bytes: impl Into<Option<&'a [u8]>>) -> Self {
@@ -65,4 +58,8 @@ impl<'a> Statement<'a> {
         self.values.push(value);
         self
     }
+}
+
+fn without_nul(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text }
 }

@@ -22,16 +22,18 @@ const MOST_LEVELS: usize = 48;
 
 /// Properties as one line. Whatever is nested deeper than 48 tables and lists is left out: null
 /// stands in its place.
+///
+/// # Panics
+/// Never: text and whole numbers are always JSON.
 #[must_use]
 pub fn properties_to_json(properties: &Properties) -> String {
-    let levels = properties.headers.values().map(levels_of).max().unwrap_or(0);
-    let properties = if levels > MOST_LEVELS {
-        let headers = cut(&properties.headers, MOST_LEVELS);
-        Cow::Owned(Properties { headers, ..properties.clone() })
+    let json = if properties.headers.values().all(|value| fits(value, MOST_LEVELS)) {
+        serde_json::to_string(properties)
     } else {
-        Cow::Borrowed(properties)
+        let headers = cut(&properties.headers, MOST_LEVELS);
+        serde_json::to_string(&Properties { headers, ..properties.clone() })
     };
-    serde_json::to_string(&properties).expect("text and whole numbers are always JSON")
+    json.expect("text and whole numbers are always JSON")
 }
 
 /// # Errors
@@ -40,11 +42,12 @@ pub fn properties_from_json(json: &str) -> Result<Properties, serde_json::Error>
     serde_json::from_str(json)
 }
 
-fn levels_of(value: &HeaderValue) -> usize {
+fn fits(value: &HeaderValue, levels: usize) -> bool {
     match value {
-        HeaderValue::List(values) => 1 + values.iter().map(levels_of).max().unwrap_or(0),
-        HeaderValue::Table(table) => 1 + table.values().map(levels_of).max().unwrap_or(0),
-        _ => 0,
+        HeaderValue::List(_) | HeaderValue::Table(_) if levels == 0 => false,
+        HeaderValue::List(values) => values.iter().all(|value| fits(value, levels - 1)),
+        HeaderValue::Table(table) => table.values().all(|value| fits(value, levels - 1)),
+        _ => true,
     }
 }
 

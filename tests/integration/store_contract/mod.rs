@@ -80,7 +80,7 @@ pub fn dead_letter_code(outcome: &Outcome) -> &'static str {
 /// Makes a test of each claim, for one kind of database.
 macro_rules! store_contract {
     ($database:ty $(, #[$attribute:meta])*) => {
-        $crate::store_contract::claims! { $database, [$(#[$attribute])*],
+        $crate::store_contract::claims! { store_contract, $database, [$(#[$attribute])*],
             transactions::a_commit_is_visible_to_others,
             transactions::a_dropped_unit_of_work_leaves_nothing,
             transactions::a_dropped_begin_leaves_the_next_transaction_clean,
@@ -127,18 +127,18 @@ macro_rules! store_contract {
 }
 
 macro_rules! claims {
-    ($database:ty, $attributes:tt, $($topic:ident::$claim:ident,)*) => {
-        $($crate::store_contract::claim! { $database, $attributes, $topic::$claim })*
+    ($contract:ident, $database:ty, $attributes:tt, $($topic:ident::$claim:ident,)*) => {
+        $($crate::store_contract::claim! { $contract, $database, $attributes, $topic::$claim })*
     };
 }
 
 macro_rules! claim {
-    ($database:ty, [$(#[$attribute:meta])*], $topic:ident::$claim:ident) => {
+    ($contract:ident, $database:ty, [$(#[$attribute:meta])*], $topic:ident::$claim:ident) => {
         #[tokio::test]
         $(#[$attribute])*
         async fn $claim() {
             let database = <$database as $crate::store_contract::TestDatabase>::start().await;
-            $crate::store_contract::$topic::$claim(&database).await;
+            $crate::$contract::$topic::$claim(&database).await;
             $crate::store_contract::TestDatabase::finish(database).await;
         }
     };

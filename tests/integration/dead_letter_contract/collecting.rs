@@ -1,0 +1,164 @@
+//! Letters come from the broker, each of them perhaps more than once.
+
+use order_worker::service_layer::dead_letters::{DeadLetterStore, Letter, LetterState, Subject};
+use order_worker::service_layer::{HeaderValue, Headers, Properties};
+
+use super::{
+    WithDeadLetters, all, at, by_key, claim, collect, failed_again, find, finish, kept, letter,
+    reason, replay,
+};
+
+pub async fn a_letter_comes_back_as_it_went<D: WithDeadLetters>(database: &D) {
+    let table = Headers::from([("x\0".to_owned(), HeaderValue::Binary(vec![0xff, 0]))]);
+    let sent = Letter {
+        properties: Properties {
+            message_id: Some("m\0".to_owned()),
+            timestamp: Some(u64::MAX),
+            headers: [("table".to_owned(), HeaderValue::Table(table))].into(),
+            ..Properties::default()
+        },
+        subject: Subject { command: Some("CancelOrder".to_owned()), ..Subject::default() },
+        replay_of: Some(([9; 16], 2)),
+        ..letter(1)
+    };
+
+    let kept = kept(database, sent.clone()).await;
+
+    assert_eq!(kept.letter, sent);
+    assert_eq!((kept.state, kept.failures, kept.replays), (LetterState::Open, 1, 0));
+    assert_eq!((kept.revision, kept.original_body), (1, None));
+    assert_eq!((kept.first_failed_at, kept.changed_at), (sent.failed_at, at(50)));
+}
+
+pub async fn any_bytes_round_trip<D: WithDeadLetters>(database: &D) {
+    for (number, body) in [&b""[..], b"\0", b"a\0b", b"\xff\xfe", b"{}"].into_iter().enumerate() {
+        let letter = Letter { body: body.to_vec(), ..letter(u8::try_from(number).unwrap()) };
+
+        assert_eq!(kept(database, letter).await.letter.body, body);
+    }
+}
+
+pub async fn text_with_a_nul_is_kept_all_the_same<D: WithDeadLetters>(database: &D) {
+    let reason = reason("invalid_field", "order_id a\0b");
+
+    let kept = kept(database, Letter { reason, ..letter(1) }).await;
+
+    assert_eq!(kept.letter.reason.detail, "order_id a\u{fffd}b");
+}
+
+pub async fn a_letter_handed_out_twice_is_kept_once<D: WithDeadLetters>(database: &D) {
+    assert_eq!(collect(database, &[letter(1), letter(1), letter(2)]).await, 2);
+
+    assert_eq!(collect(database, &[letter(1)]).await, 0);
+
+    assert_eq!(all(database).await.len(), 2);
+}
+
+pub async fn a_letter_collected_by_two_at_once_is_kept_once<D: WithDeadLetters>(database: &D) {
+    let letters: Vec<Letter> = (0..50).map(letter).collect();
+    let (one, other) = (database.dead_letters(), database.dead_letters());
+
+    let (one, other) = tokio::join!(one.collect(&letters, at(50)), other.collect(&letters, at(50)));
+
+    assert_eq!(one.unwrap() + other.unwrap(), 50);
+    assert_eq!(all(database).await.len(), 50);
+}
+
+pub async fn a_failed_replay_opens_its_letter_again<D: WithDeadLetters>(database: &D) {
+    let first = kept(database, letter(1)).await;
+    let failed = Letter { attempts: 5, ..failed_again(&replay(database, first.id).await, 2) };
+
+    assert_eq!(collect(database, std::slice::from_ref(&failed)).await, 1);
+
+    let letters = all(database).await;
+    let [again] = &letters[..] else { panic!("{letters:?}") };
+    assert_eq!((again.id, again.letter.key, again.state), (first.id, [1; 16], LetterState::Open));
+    assert_eq!((again.failures, again.replays, again.letter.attempts), (2, 1, 5));
+    assert_eq!((again.letter.failed_at, again.first_failed_at), (at(2), at(1)));
+    assert_eq!(again.letter.reason, failed.reason);
+}
+
+pub async fn a_failed_replay_handed_out_twice_counts_once<D: WithDeadLetters>(database: &D) {
+    let first = kept(database, letter(1)).await;
+    let failed = failed_again(&replay(database, first.id).await, 2);
+
+    assert_eq!(collect(database, &[failed.clone(), failed.clone()]).await, 1);
+    assert_eq!(collect(database, &[failed]).await, 0);
+
+    assert_eq!(find(database, first.id).await.failures, 2);
+}
+
+pub async fn another_copy_of_a_failure_changes_nothing<D: WithDeadLetters>(database: &D) {
+    let first = kept(database, letter(1)).await;
+    let replayed = replay(database, first.id).await;
+    collect(database, &[failed_again(&replayed, 2)]).await;
+
+    assert_eq!(collect(database, &[failed_again(&replayed, 3)]).await, 0);
+
+    assert_eq!(find(database, first.id).await.failures, 2);
+    replay(database, first.id).await;
+    assert_eq!(collect(database, &[failed_again(&replayed, 3)]).await, 0, "also later");
+    assert_eq!(all(database).await.len(), 1);
+}
+
+pub async fn a_failure_handed_out_again_after_the_next_replay_changes_nothing<
+    D: WithDeadLetters,
+>(
+    database: &D,
+) {
+    let first = kept(database, letter(1)).await;
+    let failed = failed_again(&replay(database, first.id).await, 2);
+    collect(database, std::slice::from_ref(&failed)).await;
+    collect(database, &[failed_again(&replay(database, first.id).await, 3)]).await;
+    replay(database, first.id).await;
+
+    assert_eq!(collect(database, &[failed]).await, 0);
+
+    let letters = all(database).await;
+    assert_eq!((letters.len(), letters[0].state), (1, LetterState::Replayed));
+}
+
+pub async fn a_replay_that_nobody_confirmed_may_fail_all_the_same<D: WithDeadLetters>(
+    database: &D,
+) {
+    let first = kept(database, letter(1)).await;
+    let claimed = claim(database, first.id).await.unwrap();
+    finish(database, &claimed, false).await;
+
+    assert_eq!(collect(database, &[failed_again(&claimed, 2)]).await, 0);
+
+    let letters = all(database).await;
+    assert_eq!((letters.len(), letters[0].state), (1, LetterState::Open));
+}
+
+pub async fn a_failure_of_an_earlier_replay_is_a_letter_of_its_own<D: WithDeadLetters>(
+    database: &D,
+) {
+    let first = kept(database, letter(1)).await;
+    let replayed = replay(database, first.id).await;
+    collect(database, &[failed_again(&replayed, 2)]).await;
+    replay(database, first.id).await;
+
+    assert_eq!(collect(database, &[failed_again(&replayed, 3)]).await, 1);
+
+    assert_eq!(by_key(database, [3; 16]).await.letter.replay_of, Some(([1; 16], 1)));
+    assert_eq!(find(database, first.id).await.state, LetterState::Replayed);
+}
+
+pub async fn a_replay_with_another_body_is_a_letter_of_its_own<D: WithDeadLetters>(database: &D) {
+    let first = kept(database, letter(1)).await;
+    let failed = failed_again(&replay(database, first.id).await, 2);
+
+    collect(database, &[Letter { body: b"forged".to_vec(), ..failed }]).await;
+
+    assert_eq!(by_key(database, [2; 16]).await.letter.body, b"forged");
+    assert_eq!(find(database, first.id).await.state, LetterState::Replayed);
+}
+
+pub async fn the_replay_of_an_unknown_letter_is_a_letter_of_its_own<D: WithDeadLetters>(
+    database: &D,
+) {
+    let unknown = Letter { replay_of: Some(([9; 16], 1)), ..letter(1) };
+
+    assert_eq!(collect(database, &[unknown.clone(), unknown]).await, 1);
+}

@@ -1,0 +1,151 @@
+//! What people do with dead letters, and that it is written down.
+
+use order_worker::service_layer::dead_letters::{
+    ActionKind, DeadLetterStore, LetterAction, LetterState, Revision, StoredLetter, Subject,
+};
+
+use super::{WithDeadLetters, action, claim, find, finish, kept, letter, reason, replay};
+
+pub async fn an_edit_gives_another_body_and_keeps_the_reason<D: WithDeadLetters>(database: &D) {
+    let before = kept(database, letter(1)).await;
+
+    assert!(edit(database, &before, mended("new")).await);
+
+    let after = find(database, before.id).await;
+    assert_eq!((&after.letter.body[..], after.revision), (&b"new"[..], 2));
+    assert_eq!(after.original_body.as_ref(), Some(&before.letter.body));
+    assert_eq!(after.letter.subject, mended("new").subject);
+    assert_eq!((&after.letter.reason, after.state), (&before.letter.reason, LetterState::Open));
+}
+
+pub async fn an_edit_that_would_still_fail_has_a_new_reason<D: WithDeadLetters>(database: &D) {
+    let before = kept(database, letter(1)).await;
+    let worse = reason("malformed_json", "at byte 3");
+
+    edit(database, &before, Revision { reason: Some(worse.clone()), ..mended("{{{") }).await;
+
+    assert_eq!(find(database, before.id).await.letter.reason, worse);
+}
+
+pub async fn the_body_that_came_outlives_two_edits<D: WithDeadLetters>(database: &D) {
+    let before = kept(database, letter(1)).await;
+
+    edit(database, &before, mended("second")).await;
+    edit(database, &find(database, before.id).await, mended("third")).await;
+
+    let after = find(database, before.id).await;
+    assert_eq!((&after.letter.body[..], after.revision), (&b"third"[..], 3));
+    assert_eq!(after.original_body, Some(before.letter.body));
+}
+
+pub async fn of_two_edits_of_one_revision_one_is_refused<D: WithDeadLetters>(database: &D) {
+    let before = kept(database, letter(1)).await;
+
+    let (one, other) = tokio::join!(
+        edit(database, &before, mended("one")),
+        edit(database, &before, mended("other")),
+    );
+
+    assert_ne!(one, other);
+    assert_eq!(find(database, before.id).await.revision, 2);
+}
+
+pub async fn only_an_open_letter_can_be_edited<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+    claim(database, id).await.unwrap();
+    let replaying = find(database, id).await;
+
+    assert!(!edit(database, &replaying, mended("new")).await);
+
+    assert_eq!(find(database, id).await, replaying);
+}
+
+pub async fn only_an_open_letter_can_be_discarded<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+
+    assert!(discard(database, id).await);
+    assert!(!discard(database, id).await);
+
+    assert_eq!(find(database, id).await.state, LetterState::Discarded);
+    assert_eq!(claim(database, id).await, None);
+    assert!(!discard(database, id + 1).await, "there is none");
+}
+
+pub async fn a_discarded_or_replayed_letter_can_be_restored<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+    assert!(!restore(database, id).await, "it is open");
+
+    discard(database, id).await;
+    assert!(restore(database, id).await);
+    let claimed = claim(database, id).await.expect("it is open again");
+    assert!(!restore(database, id).await, "somebody has it");
+
+    finish(database, &claimed, true).await;
+    assert!(restore(database, id).await);
+    assert_eq!(find(database, id).await.state, LetterState::Open);
+}
+
+pub async fn every_change_leaves_its_action<D: WithDeadLetters>(database: &D) {
+    let before = kept(database, letter(1)).await;
+
+    edit(database, &before, mended("new")).await;
+    discard(database, before.id).await;
+    restore(database, before.id).await;
+    replay(database, before.id).await;
+
+    let kinds = [ActionKind::Edit, ActionKind::Discard, ActionKind::Restore, ActionKind::Replay];
+    assert_eq!(actions(database, before.id).await, kinds.map(action));
+}
+
+pub async fn a_change_that_is_refused_leaves_no_action<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+    let claimed = claim(database, id).await.unwrap();
+
+    edit(database, &claimed, mended("new")).await;
+    discard(database, id).await;
+    restore(database, id).await;
+
+    assert_eq!(actions(database, id).await, []);
+}
+
+pub async fn a_change_that_cannot_be_recorded_does_not_happen<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+    let claimed = claim(database, id).await.unwrap();
+    let open = kept(database, letter(2)).await;
+    database.refuse_actions().await;
+    let letters = database.dead_letters();
+
+    letters.discard_letter(open.id, &action(ActionKind::Discard)).await.unwrap_err();
+    letters.finish_replay(id, 1, true, &action(ActionKind::Replay)).await.unwrap_err();
+
+    assert_eq!(find(database, open.id).await, open);
+    assert_eq!(find(database, id).await, claimed);
+}
+
+fn mended(body: &str) -> Revision {
+    let subject = Subject {
+        command: Some("CancelOrder".to_owned()),
+        order_id: Some("14".to_owned()),
+        customer_id: None,
+    };
+    Revision { body: body.into(), subject, reason: None }
+}
+
+async fn edit<D: WithDeadLetters>(database: &D, seen: &StoredLetter, revised: Revision) -> bool {
+    let (letters, action) = (database.dead_letters(), action(ActionKind::Edit));
+    letters.revise_letter(seen.id, seen.revision, &revised, &action).await.unwrap()
+}
+
+async fn discard<D: WithDeadLetters>(database: &D, id: i64) -> bool {
+    let (letters, action) = (database.dead_letters(), action(ActionKind::Discard));
+    letters.discard_letter(id, &action).await.unwrap()
+}
+
+async fn restore<D: WithDeadLetters>(database: &D, id: i64) -> bool {
+    let (letters, action) = (database.dead_letters(), action(ActionKind::Restore));
+    letters.restore_letter(id, &action).await.unwrap()
+}
+
+async fn actions<D: WithDeadLetters>(database: &D, id: i64) -> Vec<LetterAction> {
+    database.dead_letters().letter_actions(id).await.unwrap()
+}

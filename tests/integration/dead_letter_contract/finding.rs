@@ -1,0 +1,167 @@
+//! Looking for dead letters.
+
+use order_worker::service_layer::Properties;
+use order_worker::service_layer::dead_letters::{
+    ActionKind, DeadLetterStore, Letter, LetterFilter, LetterGroup, LetterState, Reason, Subject,
+};
+
+use super::{WithDeadLetters, action, all, at, claim, collect, collected, letter, reason};
+
+pub async fn each_part_of_a_filter_must_hold<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[letter(1), distinct(2)]).await;
+    claim(database, ids[1]).await.unwrap();
+    let any = LetterFilter::default();
+
+    let filters = [
+        LetterFilter { state: Some(LetterState::Replaying), ..any.clone() },
+        LetterFilter { code: Some("invalid_field".to_owned()), ..any.clone() },
+        LetterFilter { command: Some("SetStatus".to_owned()), ..any.clone() },
+        LetterFilter { order_id: Some("o-7".to_owned()), ..any.clone() },
+        LetterFilter { customer_id: Some("c-7".to_owned()), ..any.clone() },
+        LetterFilter { text: Some("status".to_owned()), ..any.clone() },
+        LetterFilter { publisher: Some("shop".to_owned()), ..any.clone() },
+        LetterFilter { pattern: Some("status …".to_owned()), ..any.clone() },
+        LetterFilter { failed_from: Some(at(2)), ..any.clone() },
+    ];
+    for filter in filters {
+        assert_eq!(found(database, &filter).await, [ids[1]], "{filter:?}");
+    }
+    assert_eq!(found(database, &any).await, ids);
+}
+
+pub async fn all_parts_of_a_filter_must_hold_together<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[letter(1), distinct(2), distinct(3)]).await;
+    let shop = LetterFilter {
+        code: Some("invalid_field".to_owned()),
+        publisher: Some("shop".to_owned()),
+        failed_until: Some(at(2)),
+        ..LetterFilter::default()
+    };
+
+    assert_eq!(found(database, &shop).await, [ids[1]]);
+    let other = LetterFilter { command: Some("CancelOrder".to_owned()), ..shop };
+    assert_eq!(found(database, &other).await, [0; 0]);
+}
+
+pub async fn text_is_found_in_whatever_case<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[with_detail(1, "Größe ÜBER allem"), letter(2)]).await;
+
+    for text in ["größe", "GRöß", "über ALLEM", "Größe ÜBER allem"] {
+        assert_eq!(with_text(database, text).await, ids[..1], "{text}");
+    }
+}
+
+pub async fn wildcards_in_text_are_taken_literally<D: WithDeadLetters>(database: &D) {
+    let details = ["100 % of it", "order_id is", r"a\b", "nothing's there"];
+    let letters = (1..).zip(details).map(|(number, detail)| with_detail(number, detail));
+    let ids = collected(database, &letters.collect::<Vec<_>>()).await;
+
+    for (text, id) in ["0 %", "r_i", r"\", "'s"].iter().zip(&ids) {
+        assert_eq!(with_text(database, text).await, [*id], "{text}");
+    }
+    for text in ["1%f", "a_b", r"\%", "%%"] {
+        assert_eq!(with_text(database, text).await, [0; 0], "{text}");
+    }
+    assert_eq!(with_text(database, "").await, ids);
+}
+
+pub async fn moments_of_a_filter_include_themselves<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[letter(1), letter(2), letter(3), letter(4)]).await;
+
+    let filter = LetterFilter {
+        failed_from: Some(at(2)),
+        failed_until: Some(at(3)),
+        ..LetterFilter::default()
+    };
+
+    assert_eq!(found(database, &filter).await, ids[1..3]);
+}
+
+pub async fn letters_come_with_the_latest_failure_first<D: WithDeadLetters>(database: &D) {
+    collect(database, &[letter(2), letter(3), letter(1)]).await;
+
+    let keys: Vec<u8> = all(database).await.iter().map(|kept| kept.letter.key[0]).collect();
+    let latest = database.dead_letters().letters(&LetterFilter::default(), 1).await.unwrap();
+
+    assert_eq!(keys, [3, 2, 1]);
+    assert_eq!((latest.len(), latest[0].letter.key), (1, [3; 16]));
+}
+
+pub async fn ids_come_in_the_order_in_which_they_came<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[letter(2), letter(3), letter(1)]).await;
+
+    let letters = database.dead_letters();
+    let mut keys = Vec::new();
+    for id in ids {
+        keys.push(letters.letter(id).await.unwrap().unwrap().letter.key[0]);
+    }
+    assert_eq!(keys, [2, 3, 1]);
+}
+
+pub async fn letters_that_look_alike_make_a_group<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[distinct(1), letter(2), distinct(3), letter(5)]).await;
+    collect(database, &[distinct(7)]).await;
+    let letters = database.dead_letters();
+
+    let groups = letters.letter_groups(&LetterFilter::default(), 10).await.unwrap();
+
+    let largest = LetterGroup {
+        code: "invalid_field".to_owned(),
+        command: Some("SetStatus".to_owned()),
+        pattern: "status …".to_owned(),
+        count: 3,
+        first_failed_at: at(1),
+        last_failed_at: at(7),
+        example: ids[3] + 1,
+    };
+    assert_eq!((&groups[0], groups[1].count, groups.len()), (&largest, 2, 2));
+    assert_eq!(letters.letter_groups(&LetterFilter::default(), 1).await.unwrap(), [largest]);
+    let late = LetterFilter { failed_from: Some(at(5)), ..LetterFilter::default() };
+    let counts = letters.letter_groups(&late, 10).await.unwrap();
+    assert_eq!(counts.iter().map(|group| group.count).collect::<Vec<_>>(), [1, 1]);
+}
+
+pub async fn a_letter_that_is_not_there_is_none<D: WithDeadLetters>(database: &D) {
+    let letters = database.dead_letters();
+
+    assert_eq!(letters.letter(14).await.unwrap(), None);
+    assert_eq!(letters.letter_actions(14).await.unwrap(), []);
+    assert_eq!(letters.claim_letter(14, 9, at(0), at(1)).await.unwrap(), None);
+    let discard = action(ActionKind::Discard);
+    assert!(!letters.discard_letter(14, &discard).await.unwrap());
+}
+
+/// Differs in everything that a filter knows.
+fn distinct(number: u8) -> Letter {
+    let reason = Reason {
+        code: "invalid_field".to_owned(),
+        detail: format!("status {number}"),
+        pattern: "status …".to_owned(),
+    };
+    let subject = Subject {
+        command: Some("SetStatus".to_owned()),
+        order_id: Some("o-7".to_owned()),
+        customer_id: Some("c-7".to_owned()),
+    };
+    let properties = Properties { app_id: Some("shop".to_owned()), ..Properties::default() };
+    Letter { reason, subject, properties, ..letter(number) }
+}
+
+fn with_detail(number: u8, detail: &str) -> Letter {
+    Letter { reason: reason("invalid_field", detail), ..letter(number) }
+}
+
+async fn with_text<D: WithDeadLetters>(database: &D, text: &str) -> Vec<i64> {
+    let text = Some(text.to_owned());
+    found(database, &LetterFilter { text, ..LetterFilter::default() }).await
+}
+
+async fn found<D: WithDeadLetters>(database: &D, filter: &LetterFilter) -> Vec<i64> {
+    let letters = database.dead_letters();
+    let ids = letters.letter_ids(filter).await.unwrap();
+    let mut listed: Vec<i64> =
+        letters.letters(filter, 100).await.unwrap().iter().map(|kept| kept.id).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, ids, "both look for the same");
+    ids
+}

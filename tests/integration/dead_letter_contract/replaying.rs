@@ -1,0 +1,108 @@
+//! Replays: taken by one, ended once.
+
+use order_worker::service_layer::dead_letters::{DeadLetterStore, LetterState};
+
+use super::{
+    WithDeadLetters, at, claim, collect, failed_again, find, finish, kept, letter, replay,
+    try_claim,
+};
+
+pub async fn of_two_that_want_a_letter_one_gets_it<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+
+    let (one, other) = tokio::join!(claim(database, id), claim(database, id));
+
+    assert_eq!([one, other].into_iter().flatten().count(), 1);
+}
+
+pub async fn a_claim_is_replaying_and_counts<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+
+    let claimed = claim(database, id).await.unwrap();
+
+    assert_eq!((claimed.state, claimed.replays), (LetterState::Replaying, 1));
+    assert_eq!((&claimed.letter, claimed.changed_at), (&letter(1), at(60)));
+    assert_eq!(find(database, id).await, claimed);
+}
+
+pub async fn an_abandoned_claim_is_taken_over<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+    claim(database, id).await.unwrap();
+
+    assert_eq!(try_claim(database, id, at(60)).await.unwrap(), None, "it is not that old");
+    let taken_over = try_claim(database, id, at(61)).await.unwrap().unwrap();
+
+    assert_eq!((taken_over.state, taken_over.replays), (LetterState::Replaying, 2));
+}
+
+pub async fn a_letter_is_replayed_so_often_and_no_more<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+    for key in [2, 3, 4] {
+        let replayed = replay(database, id).await;
+        collect(database, &[failed_again(&replayed, key)]).await;
+    }
+
+    assert_eq!(claim(database, id).await, None);
+
+    let left = find(database, id).await;
+    assert_eq!((left.state, left.replays, left.failures), (LetterState::Open, 3, 4));
+}
+
+pub async fn an_abandoned_last_replay_is_taken_over_all_the_same<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+    let letters = database.dead_letters();
+    letters.claim_letter(id, 1, at(0), at(60)).await.unwrap().unwrap();
+
+    let taken_over = letters.claim_letter(id, 1, at(61), at(70)).await.unwrap();
+
+    assert_eq!(taken_over.unwrap().replays, 2);
+}
+
+pub async fn a_confirmed_replay_is_replayed<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+
+    replay(database, id).await;
+
+    let replayed = find(database, id).await;
+    assert_eq!((replayed.state, replayed.replays), (LetterState::Replayed, 1));
+    assert_eq!(replayed.changed_at, at(100));
+    assert_eq!(claim(database, id).await, None);
+}
+
+pub async fn an_unconfirmed_replay_is_open_again_and_not_counted<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, letter(1)).await.id;
+
+    finish(database, &claim(database, id).await.unwrap(), false).await;
+
+    let open = find(database, id).await;
+    assert_eq!((open.state, open.replays), (LetterState::Open, 0));
+}
+
+pub async fn the_end_of_a_replay_that_failed_already_changes_nothing<D: WithDeadLetters>(
+    database: &D,
+) {
+    let id = kept(database, letter(1)).await.id;
+    let claimed = claim(database, id).await.unwrap();
+    collect(database, &[failed_again(&claimed, 2)]).await;
+    let failed = find(database, id).await;
+
+    finish(database, &claimed, true).await;
+    finish(database, &claimed, false).await;
+
+    assert_eq!((failed.state, failed.failures), (LetterState::Open, 2));
+    assert_eq!(find(database, id).await, failed);
+    let actions = database.dead_letters().letter_actions(id).await.unwrap();
+    assert_eq!(actions.len(), 2, "they happened all the same");
+}
+
+pub async fn the_end_of_a_replay_that_was_taken_over_changes_nothing<D: WithDeadLetters>(
+    database: &D,
+) {
+    let id = kept(database, letter(1)).await.id;
+    let abandoned = claim(database, id).await.unwrap();
+    let taken_over = try_claim(database, id, at(61)).await.unwrap().unwrap();
+
+    finish(database, &abandoned, true).await;
+
+    assert_eq!(find(database, id).await, taken_over);
+}
