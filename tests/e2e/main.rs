@@ -5,6 +5,7 @@
 mod backlog;
 mod command_line;
 mod embedded;
+mod faults;
 mod messages;
 mod outages;
 mod relay;

@@ -18,6 +18,7 @@ use super::connection::{
     ANSWER_TIMEOUT, RabbitError, close, close_channel, describe, open_channel, within,
 };
 use super::{RabbitMq, properties};
+use crate::kill_points;
 use crate::service_layer::{
     Backoff, CommandSource, Delivery, Health, PresentChannel, Settlement, Tag,
 };
@@ -257,7 +258,9 @@ impl Session {
     }
 
     async fn ack(&self, tag: u64, multiple: bool) -> Result<(), RabbitError> {
-        within(ANSWER_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await
+        within(ANSWER_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await?;
+        kill_points::reached("acknowledged");
+        Ok(())
     }
 
     async fn cancel(&self) -> Result<(), RabbitError> {
