@@ -1,6 +1,7 @@
 //! Servers that are gone for a while, under load. Private servers are really stopped; others, which
 //! the tests have no right to stop, are cut off at a relay.
 
+use std::io::{Read, Seek};
 use std::process::Command;
 use std::time::Duration;
 
@@ -32,25 +33,35 @@ impl Outage {
 
     fn begin(&self) {
         match self {
-            Self::Stopped { ctl, server } => control(ctl, server, "stop"),
+            Self::Stopped { ctl, server } => drop(control(ctl, server, &["stop"])),
             Self::Cut(relay) => relay.cut(),
         }
     }
 
     fn end(&self) {
         match self {
-            Self::Stopped { ctl, server } => control(ctl, server, "start"),
+            Self::Stopped { ctl, server } => drop(control(ctl, server, &["start"])),
             Self::Cut(relay) => relay.mend(),
         }
     }
 }
 
-fn controls(ctl: &str, server: &str) -> bool {
+/// Whether the server is one that may be controlled.
+pub fn controls(ctl: &str, server: &str) -> bool {
     Command::new(ctl).args([server, "status"]).output().unwrap().status.success()
 }
 
-fn control(ctl: &str, server: &str, action: &str) {
-    assert!(Command::new(ctl).args([server, action]).status().unwrap().success());
+/// Has `scripts/server-ctl` do something; answers what it printed.
+pub fn control(ctl: &str, server: &str, action: &[&str]) -> String {
+    // To a file: the server that is started would keep a pipe open.
+    let mut out = tempfile::tempfile().unwrap();
+    let mut command = Command::new(ctl);
+    let status = command.arg(server).args(action).stdout(out.try_clone().unwrap()).status();
+    assert!(status.unwrap().success(), "{server} {action:?}");
+    let mut printed = String::new();
+    out.rewind().unwrap();
+    out.read_to_string(&mut printed).unwrap();
+    printed
 }
 
 #[tokio::test(flavor = "multi_thread")]
