@@ -19,12 +19,12 @@ enum Outage {
 
 impl Outage {
     /// Of the server behind an address; with the address that the worker has to use.
-    async fn of(server: &'static str, url: &str) -> (Self, String) {
+    fn of(server: &'static str, url: &str) -> (Self, String) {
         #[expect(clippy::disallowed_methods, reason = "whose the servers are is no setting")]
         match std::env::var("ORDER_WORKER_TEST_SERVERS_CTL") {
             Ok(ctl) if controls(&ctl, server) => (Self::Stopped { ctl, server }, url.to_owned()),
             _ => {
-                let relay = Relay::to(host_of(url)).await;
+                let relay = Relay::to(host_of(url));
                 let url = relay.in_place_of(url);
                 (Self::Cut(relay), url)
             }
@@ -67,7 +67,7 @@ pub fn control(ctl: &str, server: &str, action: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
-    let (outage, amqp_url) = Outage::of("rabbitmq", &variable("AMQP_URL")).await;
+    let (outage, amqp_url) = Outage::of("rabbitmq", &variable("AMQP_URL"));
     let surroundings = Surroundings::alone_at(&amqp_url, &variable("DATABASE_URL")).await;
     survives(&surroundings, &outage, "Commands cannot be consumed", "consumed again").await;
     surroundings.remove().await;
@@ -76,7 +76,7 @@ async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_database_that_is_gone_for_ten_seconds_costs_nothing() {
-    let (outage, database_url) = Outage::of("postgres", &variable("DATABASE_URL")).await;
+    let (outage, database_url) = Outage::of("postgres", &variable("DATABASE_URL"));
     let surroundings = Surroundings::alone_at(&variable("AMQP_URL"), &database_url).await;
     survives(&surroundings, &outage, "Database is in trouble", "Database answers again").await;
     surroundings.remove().await;
@@ -99,6 +99,8 @@ async fn survives(surroundings: &Surroundings, outage: &Outage, trouble: &str, r
     tokio::time::sleep(OUTAGE).await;
     assert!(worker.is_running(), "{}", worker.log());
     assert!(worker.log().contains(trouble), "{}", worker.log());
+    let health = surroundings.program(&["healthcheck"]).output().unwrap();
+    assert!(!health.status.success(), "it is not ready");
     outage.end();
 
     eventually("the worker says that it goes on", || async { worker.log().contains(relief) }).await;

@@ -72,12 +72,12 @@ pub fn address_with_port(url: &str, port: u16) -> String {
 
 impl Relay {
     /// A relay on a port of this machine to `target` (host:port).
-    pub async fn to(target: String) -> Self {
-        Self::on(closed_port(), target).await
+    pub fn to(target: String) -> Self {
+        Self::on(closed_port(), target)
     }
 
     /// A relay on a port that was kept for it.
-    pub async fn on(socket: TcpSocket, target: String) -> Self {
+    pub fn on(socket: TcpSocket, target: String) -> Self {
         let listener = socket.listen(1024).unwrap();
         let relay = Self { port: listener.local_addr().unwrap().port(), wire: Arc::default() };
         tokio::spawn(accept(listener, target, relay.wire.clone()));

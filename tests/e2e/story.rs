@@ -151,7 +151,7 @@ fn assert_dead_letters(surroundings: &Surroundings, expected: &Expected, copies:
         Copies::One => assert_eq!(letters.len(), expected.dead_letters),
         // A crash between the confirm of a dead letter and its acknowledgement leaves one more.
         Copies::Three | Copies::More => {
-            assert!(letters.len() >= expected.dead_letters, "{}", letters.len())
+            assert!(letters.len() >= expected.dead_letters, "{}", letters.len());
         }
     }
     let malformed =

@@ -7,6 +7,7 @@ mod edge;
 mod message_bus;
 mod order_queries;
 mod order_rules;
+mod publishing;
 mod relay;
 mod schemas;
 #[path = "../support/mod.rs"]

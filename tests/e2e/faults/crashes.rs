@@ -43,7 +43,7 @@ impl Death {
         Shop::on(&self.surroundings).await.depth(&subscriber_of(&self.surroundings)).await
     }
 
-    async fn is_overcome(self) {
+    async fn assert_overcome(self) {
         let worker = self.surroundings.start_worker().await;
         assert_adds_up(&self.surroundings, &self.expected, Copies::Three).await;
         worker.stop().await;
@@ -61,7 +61,7 @@ async fn a_death_after_receiving_leaves_all_with_the_broker() {
         death.commands_in_queue().await == death.expected.messages
     })
     .await;
-    death.is_overcome().await;
+    death.assert_overcome().await;
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_death_between_writing_and_the_commit_leaves_nothing_written() {
 
     assert_eq!(death.surroundings.count("handled_messages").await, 0);
     assert_eq!(death.surroundings.count("outbox").await, 0);
-    death.is_overcome().await;
+    death.assert_overcome().await;
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_death_between_the_commit_and_the_acknowledgement_doubles_nothing() {
         death.commands_in_queue().await == death.expected.messages
     })
     .await;
-    death.is_overcome().await;
+    death.assert_overcome().await;
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_death_before_publishing_leaves_the_events_in_the_outbox() {
 
     assert_ne!(death.surroundings.count("outbox").await, 0);
     assert_eq!(death.events_in_queue().await, 0);
-    death.is_overcome().await;
+    death.assert_overcome().await;
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_death_between_publishing_and_the_confirm_keeps_the_events_in_the_outb
     let death = Death::at("published:2").await;
 
     assert_ne!(death.surroundings.count("outbox").await, 0);
-    death.is_overcome().await;
+    death.assert_overcome().await;
 }
 
 #[tokio::test]
@@ -113,18 +113,18 @@ async fn a_death_between_the_confirm_and_the_outbox_costs_copies_at_most() {
 
     let outbox = death.surroundings.count("outbox").await;
     assert!(outbox > 0 && death.events_in_queue().await > 0);
-    death.is_overcome().await;
+    death.assert_overcome().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_death_among_acknowledgements_loses_none_and_doubles_none() {
-    Death::at("acknowledged:3").await.is_overcome().await;
+    Death::at("acknowledged:3").await.assert_overcome().await;
 }
 
 /// The first events or their confirms are swallowed on their way; then the worker is killed.
 async fn killed_while_the_relay(reaction: Reaction) -> Surroundings {
-    let relay = Relay::to(host_of(&variable("AMQP_URL"))).await;
+    let relay = Relay::to(host_of(&variable("AMQP_URL")));
     let amqp_url = relay.in_place_of(&variable("AMQP_URL"));
     let surroundings = Surroundings::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
     surroundings.prepare();

@@ -229,7 +229,7 @@ async fn an_order_that_somebody_locks_holds_up_its_lane_alone() {
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_database_that_falls_silent_is_given_up() {
     let surroundings = Surroundings::new().await;
-    let relay = Relay::to(host_of(&surroundings.database_url)).await;
+    let relay = Relay::to(host_of(&surroundings.database_url));
     let database = PgDatabase::connect(&relay.in_place_of(&surroundings.database_url)).await;
     let database = database.unwrap();
     database.migrate().await.unwrap();

@@ -24,8 +24,8 @@ impl Wired {
 
     /// With options in the address of the broker.
     async fn with_options(amqp_options: &str, messages: usize) -> Self {
-        let to_broker = Relay::to(host_of(&variable("AMQP_URL"))).await;
-        let to_database = Relay::to(host_of(&variable("DATABASE_URL"))).await;
+        let to_broker = Relay::to(host_of(&variable("AMQP_URL")));
+        let to_database = Relay::to(host_of(&variable("DATABASE_URL")));
         let amqp_url = to_broker.in_place_of(&variable("AMQP_URL")) + amqp_options;
         let database_url = to_database.in_place_of(&variable("DATABASE_URL"));
         let surroundings = Surroundings::at_addresses(&amqp_url, &database_url).await;
@@ -53,7 +53,7 @@ impl Wired {
     }
 
     /// Returns what the worker logged.
-    async fn is_overcome(self, worker: Worker) -> String {
+    async fn assert_overcome(self, worker: Worker) -> String {
         assert_adds_up(&self.surroundings, &self.expected, Copies::More).await;
         let log = worker.stopped().await;
         self.surroundings.remove().await;
@@ -70,7 +70,7 @@ async fn commits_whose_answer_gets_lost_take_effect_once() {
     let worker = wired.worker_at_work().await;
 
     eventually("five answers are lost", || async { wired.to_database.reactions() == 5 }).await;
-    wired.is_overcome(worker).await;
+    wired.assert_overcome(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +82,7 @@ async fn commits_that_never_arrive_are_made_up_for() {
     let worker = wired.worker_at_work().await;
 
     eventually("five commits are lost", || async { wired.to_database.reactions() == 5 }).await;
-    wired.is_overcome(worker).await;
+    wired.assert_overcome(worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +98,7 @@ async fn connections_to_the_database_that_break_in_mid_batch_cost_nothing() {
         wired.goes_on().await;
     }
 
-    let log = wired.is_overcome(worker).await;
+    let log = wired.assert_overcome(worker).await;
     assert!(log.contains("Database is in trouble"), "{log}");
 }
 
@@ -115,7 +115,7 @@ async fn connections_to_the_broker_that_break_in_flight_cost_nothing() {
         wired.goes_on().await;
     }
 
-    let log = wired.is_overcome(worker).await;
+    let log = wired.assert_overcome(worker).await;
     assert!(log.contains("Commands cannot be consumed"), "{log}");
     assert!(!log.contains("unknown delivery tag"), "a stale tag was acknowledged: {log}");
 }
@@ -132,7 +132,7 @@ async fn heartbeats_notice_a_half_open_connection() {
         worker.log().contains("no heartbeat from the broker")
     })
     .await;
-    let log = wired.is_overcome(worker).await;
+    let log = wired.assert_overcome(worker).await;
     assert!(log.contains("Commands are consumed again"), "{log}");
 }
 
@@ -151,7 +151,7 @@ async fn a_worker_that_starts_before_its_servers_waits_for_them() {
     })
     .await;
     assert!(worker.log().contains("refused"), "{}", worker.log());
-    let _to_database = Relay::on(database_port, host_of(&variable("DATABASE_URL"))).await;
+    let _to_database = Relay::on(database_port, host_of(&variable("DATABASE_URL")));
     eventually("it waits for the broker", || async {
         worker.log().contains("Commands cannot be consumed")
     })
@@ -159,7 +159,7 @@ async fn a_worker_that_starts_before_its_servers_waits_for_them() {
     let health = surroundings.program(&["healthcheck"]).output().unwrap();
     assert!(!health.status.success(), "it is not ready yet");
     assert!(worker.is_running());
-    let _to_broker = Relay::on(broker_port, host_of(&variable("AMQP_URL"))).await;
+    let _to_broker = Relay::on(broker_port, host_of(&variable("AMQP_URL")));
 
     eventually("it consumes", || async {
         surroundings.program(&["healthcheck"]).output().unwrap().status.success()
