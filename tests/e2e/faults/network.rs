@@ -35,15 +35,17 @@ impl Wired {
         Self { surroundings, to_broker, to_database, expected }
     }
 
+    /// A worker that will not be done before the faults are, as it makes small steps.
     async fn worker_at_work(&self) -> Worker {
-        let worker = self.surroundings.spawn_worker_with(&["--batch-max", "50"]);
+        self.to_database.delay(Duration::from_millis(10));
+        let worker = self.surroundings.spawn_worker_with(&["--batch-max", "10"]);
         self.goes_on().await;
         worker
     }
 
     /// Waits for some progress; asserts that there is still something to do.
     async fn goes_on(&self) {
-        let some_more = self.surroundings.count("handled_messages").await + 50;
+        let some_more = self.surroundings.count("handled_messages").await + 20;
         eventually("some messages more are handled", || async {
             self.surroundings.count("handled_messages").await >= some_more
         })
@@ -54,6 +56,7 @@ impl Wired {
 
     /// Returns what the worker logged.
     async fn assert_overcome(self, worker: Worker) -> String {
+        self.to_database.delay(Duration::ZERO);
         assert_adds_up(&self.surroundings, &self.expected, Copies::More).await;
         let log = worker.stopped().await;
         self.surroundings.remove().await;
@@ -88,7 +91,7 @@ async fn commits_that_never_arrive_are_made_up_for() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn connections_to_the_database_that_break_in_mid_batch_cost_nothing() {
-    let wired = Wired::with_backlog(4_000).await;
+    let wired = Wired::with_backlog(2_500).await;
     let worker = wired.worker_at_work().await;
 
     for bytes in [1, 20, 500] {
@@ -105,7 +108,7 @@ async fn connections_to_the_database_that_break_in_mid_batch_cost_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn connections_to_the_broker_that_break_in_flight_cost_nothing() {
-    let wired = Wired::with_backlog(3_000).await;
+    let wired = Wired::with_backlog(2_500).await;
     let worker = wired.worker_at_work().await;
 
     for bytes in [1, 500] {
@@ -177,7 +180,7 @@ async fn slow_servers_make_it_slow_and_nothing_else() {
 
     wired.to_database.delay(Duration::from_millis(50));
     wired.to_broker.delay(Duration::from_millis(50));
-    let worker = wired.worker_at_work().await;
+    let worker = wired.surroundings.spawn_worker();
 
     assert_adds_up(&wired.surroundings, &wired.expected, Copies::One).await;
     let log = worker.stopped().await;
