@@ -250,7 +250,7 @@ impl Broker {
         let mut backoff = Backoff::for_broker();
         loop {
             match rabbitmq.prepare().await {
-                Err(RabbitError::Unavailable(reason)) => {
+                Err(RabbitError::Unavailable(reason) | RabbitError::Unreadable(reason)) => {
                     health.cannot_consume(Inflow::Commands, &reason);
                     backoff.pause().await;
                 }

@@ -8,6 +8,7 @@
 //! - [`adapters`]: the ports on PostgreSQL, SQLite, memory, RabbitMQ and in-process channels.
 //! - [`entrypoints`]: the consumer of commands and the command line.
 //! - [`config`]: every setting; [`bootstrap`]: puts the parts together.
+//! - [`kill_points`]: where tests have the process die; empty in a release.
 //!
 //! Imports point one way: `entrypoints → service_layer → domain` and `adapters → service_layer`.
 
@@ -16,4 +17,5 @@ pub mod bootstrap;
 pub mod config;
 pub mod domain;
 pub mod entrypoints;
+pub mod kill_points;
 pub mod service_layer;

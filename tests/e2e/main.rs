@@ -6,6 +6,7 @@ mod backlog;
 mod command_line;
 mod dead_letters;
 mod embedded;
+mod faults;
 mod messages;
 mod outages;
 mod relay;

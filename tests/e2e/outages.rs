@@ -1,6 +1,7 @@
 //! Servers that are gone for a while, under load. Private servers are really stopped; others, which
 //! the tests have no right to stop, are cut off at a relay.
 
+use std::io::{Read, Seek};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,12 +19,12 @@ enum Outage {
 
 impl Outage {
     /// Of the server behind an address; with the address that the worker has to use.
-    async fn of(server: &'static str, url: &str) -> (Self, String) {
+    fn of(server: &'static str, url: &str) -> (Self, String) {
         #[expect(clippy::disallowed_methods, reason = "whose the servers are is no setting")]
         match std::env::var("ORDER_WORKER_TEST_SERVERS_CTL") {
             Ok(ctl) if controls(&ctl, server) => (Self::Stopped { ctl, server }, url.to_owned()),
             _ => {
-                let relay = Relay::to(host_of(url)).await;
+                let relay = Relay::to(host_of(url));
                 let url = relay.in_place_of(url);
                 (Self::Cut(relay), url)
             }
@@ -32,31 +33,41 @@ impl Outage {
 
     fn begin(&self) {
         match self {
-            Self::Stopped { ctl, server } => control(ctl, server, "stop"),
+            Self::Stopped { ctl, server } => drop(control(ctl, server, &["stop"])),
             Self::Cut(relay) => relay.cut(),
         }
     }
 
     fn end(&self) {
         match self {
-            Self::Stopped { ctl, server } => control(ctl, server, "start"),
+            Self::Stopped { ctl, server } => drop(control(ctl, server, &["start"])),
             Self::Cut(relay) => relay.mend(),
         }
     }
 }
 
-fn controls(ctl: &str, server: &str) -> bool {
+/// Whether the server is one that may be controlled.
+pub fn controls(ctl: &str, server: &str) -> bool {
     Command::new(ctl).args([server, "status"]).output().unwrap().status.success()
 }
 
-fn control(ctl: &str, server: &str, action: &str) {
-    assert!(Command::new(ctl).args([server, action]).status().unwrap().success());
+/// Has `scripts/server-ctl` do something; answers what it printed.
+pub fn control(ctl: &str, server: &str, action: &[&str]) -> String {
+    // To a file: the server that is started would keep a pipe open.
+    let mut out = tempfile::tempfile().unwrap();
+    let mut command = Command::new(ctl);
+    let status = command.arg(server).args(action).stdout(out.try_clone().unwrap()).status();
+    assert!(status.unwrap().success(), "{server} {action:?}");
+    let mut printed = String::new();
+    out.rewind().unwrap();
+    out.read_to_string(&mut printed).unwrap();
+    printed
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
-    let (outage, amqp_url) = Outage::of("rabbitmq", &variable("AMQP_URL")).await;
+    let (outage, amqp_url) = Outage::of("rabbitmq", &variable("AMQP_URL"));
     let surroundings = Surroundings::alone_at(&amqp_url, &variable("DATABASE_URL")).await;
     survives(&surroundings, &outage, "Commands cannot be consumed", "consumed again").await;
     surroundings.remove().await;
@@ -65,7 +76,7 @@ async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_database_that_is_gone_for_ten_seconds_costs_nothing() {
-    let (outage, database_url) = Outage::of("postgres", &variable("DATABASE_URL")).await;
+    let (outage, database_url) = Outage::of("postgres", &variable("DATABASE_URL"));
     let surroundings = Surroundings::alone_at(&variable("AMQP_URL"), &database_url).await;
     survives(&surroundings, &outage, "Database is in trouble", "Database answers again").await;
     surroundings.remove().await;
@@ -88,6 +99,8 @@ async fn survives(surroundings: &Surroundings, outage: &Outage, trouble: &str, r
     tokio::time::sleep(OUTAGE).await;
     assert!(worker.is_running(), "{}", worker.log());
     assert!(worker.log().contains(trouble), "{}", worker.log());
+    let health = surroundings.program(&["healthcheck"]).output().unwrap();
+    assert!(!health.status.success(), "it is not ready");
     outage.end();
 
     eventually("the worker says that it goes on", || async { worker.log().contains(relief) }).await;

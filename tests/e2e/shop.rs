@@ -63,6 +63,18 @@ impl Shop {
         assert!(confirmation.is_ack() && confirmation.take_message().is_none(), "not routed");
     }
 
+    /// How many messages wait in a queue, those in the hands of consumers not counted.
+    pub async fn depth(&self, queue: &str) -> usize {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let queue = self.channel.queue_declare(queue.into(), options, FieldTable::default()).await;
+        queue.unwrap().message_count().try_into().unwrap()
+    }
+
+    /// The channel, for what only one test does.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
     /// A queue for answers, that goes with this connection.
     pub async fn queue_for_replies(&self) -> String {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };

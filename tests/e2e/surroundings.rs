@@ -56,6 +56,12 @@ impl Surroundings {
         self.collects = true;
     }
 
+    /// On servers at these addresses, such as those of relays of the test's own.
+    pub async fn at_addresses(amqp_url: &str, database_url: &str) -> Self {
+        let turn = Turn::Shared { _guard: SERVERS.read().await };
+        Self::at(turn, amqp_url, database_url).await
+    }
+
     /// On servers at these addresses, for a test that takes them away.
     pub async fn alone_at(amqp_url: &str, database_url: &str) -> Self {
         let turn = Turn::Alone { _guard: SERVERS.write().await };
@@ -69,7 +75,10 @@ impl Surroundings {
         Self {
             _turn: turn,
             amqp_url: amqp_url.to_owned(),
-            database_url: format!("{database_url}{separator}options[search_path]={name}"),
+            // The name of the sessions tells those of this test's worker from all others.
+            database_url: format!(
+                "{database_url}{separator}options[search_path]={name}&application_name={name}"
+            ),
             folder: tempfile::tempdir().unwrap(),
             collects: false,
             name,
@@ -109,6 +118,12 @@ impl Surroundings {
         self.start_worker_with(&[]).await
     }
 
+    /// Tables, exchanges and queues, before there is a worker.
+    pub fn prepare(&self) {
+        printed(&self.program(&["migrate"]).output().unwrap());
+        printed(&self.program(&["topology", "apply"]).output().unwrap());
+    }
+
     pub async fn start_worker_with(&self, options: &[&str]) -> Worker {
         let worker = self.spawn_worker_with(options);
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -123,11 +138,19 @@ impl Surroundings {
         self.spawn_worker_with(&[])
     }
 
-    fn spawn_worker_with(&self, options: &[&str]) -> Worker {
+    pub fn spawn_worker_with(&self, options: &[&str]) -> Worker {
+        self.spawn(self.program(&["run"]).args(options))
+    }
+
+    /// A worker that dies when it comes to a point (of `src/kill_points.rs`) for the n-th time:
+    /// `<point>:<n>`.
+    pub fn spawn_worker_that_dies_at(&self, point: &str, options: &[&str]) -> Worker {
+        self.spawn(self.program(&["run"]).args(options).env("ORDER_WORKER_KILL_AT", point))
+    }
+
+    fn spawn(&self, command: &mut Command) -> Worker {
         let log = self.folder.path().join(format!("worker-{}.log", Uuid::now_v7().simple()));
-        let process = self
-            .program(&["run"])
-            .args(options)
+        let process = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
@@ -149,9 +172,7 @@ impl Surroundings {
 
     /// What a query answers, as text; nulls are empty.
     pub async fn ask(&self, query: &str) -> Vec<String> {
-        let mut connection = connect().await;
-        let statement = format!("set search_path to {}", self.name);
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        let mut connection = self.foreign_session().await;
         let query = format!("select coalesce(answer::text, '') from ({query}) as q (answer)");
         sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap()
     }
@@ -163,6 +184,33 @@ impl Surroundings {
     /// Statements on the tables of the worker.
     pub async fn execute(&self, statements: &str) {
         execute(&format!("set search_path to {}; {statements}", self.name)).await;
+    }
+
+    /// Counts the sessions of the worker of which a condition on `pg_stat_activity` holds.
+    pub async fn sessions(&self, condition: &str) -> usize {
+        self.count(&format!(
+            "pg_stat_activity where application_name = '{}' and ({condition})",
+            self.name
+        ))
+        .await
+    }
+
+    /// Ends all sessions of the worker; answers how many there were.
+    pub async fn terminate_sessions(&self) -> usize {
+        self.count(&format!(
+            "(select pg_terminate_backend(pid) from pg_stat_activity
+              where application_name = '{}') as t",
+            self.name
+        ))
+        .await
+    }
+
+    /// A session beside the worker's, with the worker's tables.
+    pub async fn foreign_session(&self) -> PgConnection {
+        let mut connection = connect().await;
+        let statement = format!("set search_path to {}", self.name);
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        connection
     }
 
     pub async fn remove(self) {
@@ -203,6 +251,10 @@ impl Worker {
 
     pub fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn tell_to_stop(&self) {

@@ -72,11 +72,7 @@ fn every_anchor_leads_to_a_heading() {
 
 #[test]
 fn every_guarantee_in_the_readme_has_its_tests() {
-    let sources: String = ["tests", "src"]
-        .iter()
-        .flat_map(|folder| files(folder, "rs"))
-        .map(|file| text_of(&file))
-        .collect();
+    let sources = sources();
     let readme = read("README.md");
     let (_, rest) = readme.split_once("| Guarantee | Tests |").unwrap();
     let (table, _) = rest.split_once("\n\n").unwrap();
@@ -86,13 +82,41 @@ fn every_guarantee_in_the_readme_has_its_tests() {
             row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test: {row}");
         for test in tests {
-            assert!(
-                sources.contains(&format!("fn {test}("))
-                    || sources.contains(&format!("fn {test}<")),
-                "there is no test {test}"
-            );
+            assert!(has_test(&sources, test), "there is no test {test}");
         }
     }
+}
+
+#[test]
+fn every_fault_has_its_tests_or_a_reason() {
+    let sources = sources();
+    let page = read("docs/faults.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Fault "));
+    let mut tests_named = 0;
+
+    for row in rows {
+        let shown_by = row.rsplit('|').nth(1).unwrap();
+        let tests: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        assert!(
+            !tests.is_empty() || row.contains("Not tested: "),
+            "neither test nor reason: {row}"
+        );
+        for test in &tests {
+            assert!(has_test(&sources, test), "there is no test {test}");
+        }
+        tests_named += tests.len();
+    }
+    assert!(tests_named > 40, "the check is blind");
+}
+
+/// All code, in which tests are looked up by their names.
+fn sources() -> String {
+    let folders = ["tests", "src"].iter();
+    folders.flat_map(|folder| files(folder, "rs")).map(|file| text_of(&file)).collect()
+}
+
+fn has_test(sources: &str, name: &str) -> bool {
+    sources.contains(&format!("fn {name}(")) || sources.contains(&format!("fn {name}<"))
 }
 
 /// The rows in the order of `--help`.

@@ -8,6 +8,7 @@ mod message_bus;
 mod order_queries;
 mod order_rules;
 mod properties_json;
+mod publishing;
 mod relay;
 mod schemas;
 mod simulation;

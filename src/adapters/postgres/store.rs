@@ -5,6 +5,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::connection::{ANSWER_TIMEOUT, connect, within};
 use super::{load, numbers, write};
+use crate::kill_points;
 use crate::service_layer::{
     Changes, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError, StoreTransaction,
 };
@@ -61,6 +62,7 @@ impl StoreTransaction for PgTransaction<'_> {
     async fn commit(mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
         match write::write(&mut self.connection, changes).await {
             Ok(earlier) => {
+                kill_points::reached("written");
                 self.end("commit").await?;
                 Ok(earlier)
             }

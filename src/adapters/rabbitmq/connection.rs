@@ -24,6 +24,9 @@ pub enum RabbitError {
     /// It may work later.
     #[error("{0}")]
     Unavailable(String),
+    /// It sent what the client cannot read, which ends the connection.
+    #[error("{0}")]
+    Unreadable(String),
     /// It will not work before somebody changes something.
     #[error("{what}: {difference}")]
     Topology { what: String, difference: String },
@@ -139,8 +142,16 @@ pub(super) async fn within<T>(
 ) -> Result<T, RabbitError> {
     match tokio::time::timeout(limit, answer).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(RabbitError::Unavailable(describe(&error))),
+        Ok(Err(error)) => Err(trouble(&error)),
         Err(_) => Err(RabbitError::Unavailable(format!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+/// Tells what the broker sent from whether it answers.
+pub(super) fn trouble(error: &lapin::Error) -> RabbitError {
+    match error.kind() {
+        ErrorKind::ParsingError(_) => RabbitError::Unreadable(describe(error)),
+        _ => RabbitError::Unavailable(describe(error)),
     }
 }
 

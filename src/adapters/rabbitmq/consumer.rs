@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::acks::Acks;
 use super::connection::{
-    ANSWER_TIMEOUT, RabbitError, close, close_channel, describe, open_channel, within,
+    ANSWER_TIMEOUT, RabbitError, close, close_channel, open_channel, trouble, within,
 };
 use super::{RabbitMq, Topology, properties};
+use crate::kill_points;
 use crate::service_layer::{
     Backoff, CommandSource, Delivery, Health, Inflow, PresentChannel, Settlement, Tag,
 };
@@ -50,6 +51,7 @@ impl RabbitMq {
             health,
             stop,
             present_channel: present_channel.clone(),
+            one_at_a_time: false,
             deliveries: Some(deliveries_in),
             settlements: settlements_out,
         };
@@ -65,6 +67,10 @@ struct Supervisor {
     health: Health,
     stop: CancellationToken,
     present_channel: PresentChannel,
+    /// Since a message came that the client cannot read, until all that the broker took back with it
+    /// has come again. Whatever is in hand when such a message ends the connection has come once
+    /// more, and the delivery limit must not take the neighbours along.
+    one_at_a_time: bool,
     /// None once no more deliveries are to come.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
@@ -87,6 +93,14 @@ impl Inflow {
     }
 }
 
+/// How a session ended that did not break.
+enum Ended {
+    /// After the last settlement.
+    Stopped,
+    /// The first message came that has not come before.
+    CaughtUp,
+}
+
 /// One life of the consuming connection.
 struct Session {
     connection: Connection,
@@ -107,8 +121,14 @@ impl Supervisor {
                     self.health.consumes(self.inflow);
                     backoff.reset();
                     match self.serve(&mut session).await {
-                        Ok(()) => return session.hand_back_the_rest().await,
+                        Ok(Ended::Stopped) => return session.hand_back_the_rest().await,
+                        Ok(Ended::CaughtUp) => {
+                            self.one_at_a_time = false;
+                            session.hand_back_the_rest().await;
+                            continue;
+                        }
                         Err(error) => {
+                            self.one_at_a_time |= matches!(error, RabbitError::Unreadable(_));
                             // The broker has all of them again: the lanes need not begin them.
                             let _ = self.present_channel.next();
                             error
@@ -134,7 +154,8 @@ impl Supervisor {
         let channel = open_channel(&connection).await?;
         // Per consumer, not per channel: quorum queues know no other, and 4.3 refuses `global`.
         let per_consumer = BasicQosOptions { global: false };
-        within(ANSWER_TIMEOUT, channel.basic_qos(self.prefetch, per_consumer)).await?;
+        let prefetch = if self.one_at_a_time { 1 } else { self.prefetch };
+        within(ANSWER_TIMEOUT, channel.basic_qos(prefetch, per_consumer)).await?;
         let queue = self.inflow.queue(&self.broker.topology);
         let options = BasicConsumeOptions {
             // Whatever is acknowledged is so by us, after its commit.
@@ -151,16 +172,19 @@ impl Supervisor {
     }
 
     /// Passes deliveries on and acknowledges what is settled, until the last settlement came after
-    /// a stop.
-    async fn serve(&mut self, session: &mut Session) -> Result<(), RabbitError> {
+    /// a stop, or the session has caught up.
+    async fn serve(&mut self, session: &mut Session) -> Result<Ended, RabbitError> {
         loop {
             tokio::select! {
                 settlements = self.settlements.recv() => match settlements {
                     Some(settlements) => self.settle(session, settlements).await?,
-                    None => return session.ack_run().await,
+                    None => return session.ack_run().await.map(|()| Ended::Stopped),
                 },
                 delivery = session.consumer.next(), if session.next.is_none() && self.deliveries.is_some() => {
                     session.receive(delivery)?;
+                    if self.one_at_a_time && session.next.as_ref().is_some_and(|it| !it.redelivered) {
+                        return Ok(Ended::CaughtUp);
+                    }
                 }
                 room = reserve(self.deliveries.clone()), if session.next.is_some() => {
                     match room {
@@ -223,7 +247,7 @@ impl Session {
                     "the broker cancelled the consumer".to_owned(),
                 ));
             }
-            Some(Err(error)) => return Err(RabbitError::Unavailable(describe(&error))),
+            Some(Err(error)) => return Err(trouble(&error)),
         };
         self.acks.open(delivery.delivery_tag);
         self.next = Some(Delivery {
@@ -272,7 +296,9 @@ impl Session {
     }
 
     async fn ack(&self, tag: u64, multiple: bool) -> Result<(), RabbitError> {
-        within(ANSWER_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await
+        within(ANSWER_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await?;
+        kill_points::reached("acknowledged");
+        Ok(())
     }
 
     async fn cancel(&self) -> Result<(), RabbitError> {

@@ -13,6 +13,7 @@ use lapin::{Channel, Connection};
 
 use super::connection::{ANSWER_TIMEOUT, RabbitError, describe, within};
 use super::{RabbitMq, Topology, properties};
+use crate::kill_points;
 use crate::service_layer::{Confirmation, Publication, PublishError, Publisher, Target};
 
 /// Longest wait for the confirms of a window, the time of a blocked connection not counted.
@@ -109,6 +110,7 @@ async fn publish_window(
     let confirms =
         try_join_all(window.iter().map(|publication| publish(channel, topology, publication)))
             .await?;
+    kill_points::reached("published");
     let confirmations = try_join_all(confirms).await?;
     let acked: Vec<bool> = confirmations.iter().map(lapin::Confirmation::is_ack).collect();
     // A returned message may hang on the confirm of a neighbour, so returns are judged by what they

@@ -11,6 +11,7 @@ use super::outbound::{Forward, Published, Window};
 use super::report::Report;
 use super::settlement::{self, settle};
 use super::work::Work;
+use crate::kill_points;
 use crate::service_layer::{
     Clock, Delivery, Message, MessageBus, Outcome, PresentChannel, Publication, Settlement,
     Settlements, Store,
@@ -119,7 +120,9 @@ impl<S: Store> Lane<S> {
             .map(|Work { delivery, decoded }| ((delivery, decoded.kind), decoded.result))
             .unzip();
         let messages: Vec<Message> = looked_at.iter().flatten().cloned().collect();
+        kill_points::reached("received");
         let handled = self.bus.handle_batch(&messages).await;
+        kill_points::reached("committed");
         let mut outcomes = handled.outcomes.into_iter();
         let mut window = Window { outgoing: handled.outgoing, ..Window::default() };
         let mut acks = Vec::with_capacity(deliveries.len());

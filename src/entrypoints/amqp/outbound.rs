@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 
+use crate::kill_points;
 use crate::service_layer::{
     Health, OutboxKey, Outgoing, Publication, Publisher, Settlement, Settlements, Tag, Verdict,
     publish_all,
@@ -59,7 +60,9 @@ impl<P: Publisher> Outbound<P> {
             publications.extend(copies);
             acks.push(Settlement::Ack(tag));
         }
+        kill_points::reached("publishing");
         let verdicts = publish_all(&mut self.publisher, &self.health, publications).await;
+        kill_points::reached("confirmed");
         if !acks.is_empty() {
             // Without a source to take it, the message comes again: a copy more, none less.
             let _ = self.settlements.send(acks);

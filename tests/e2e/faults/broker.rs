@@ -1,0 +1,314 @@
+//! A broker that blocks, refuses, or loses what was declared on it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::{Duration, Instant};
+
+use lapin::BasicProperties;
+use lapin::options::{
+    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+
+use crate::outages::{control, controls};
+use crate::shop::{Shop, place, publish as publish_orders};
+use crate::story::{Copies, assert_adds_up, assert_goes_on, publish, subscribe, subscriber_of};
+use crate::surroundings::{Surroundings, eventually, variable};
+
+/// What only these tests do to a broker.
+impl Shop {
+    async fn delete_queue(&self, queue: &str) {
+        let options = QueueDeleteOptions::default();
+        self.channel().queue_delete(queue.into(), options).await.unwrap();
+    }
+
+    async fn delete_exchange(&self, exchange: &str) {
+        let options = ExchangeDeleteOptions::default();
+        self.channel().exchange_delete(exchange.into(), options).await.unwrap();
+    }
+
+    async fn bind(&self, queue: &str, exchange: &str, routing_key: &str) {
+        let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+        let bound = self.channel().queue_bind(
+            queue.into(),
+            exchange.into(),
+            routing_key.into(),
+            options,
+            arguments,
+        );
+        bound.await.unwrap();
+    }
+
+    async fn unbind(&self, queue: &str, exchange: &str, routing_key: &str) {
+        let arguments = FieldTable::default();
+        let unbound = self.channel().queue_unbind(
+            queue.into(),
+            exchange.into(),
+            routing_key.into(),
+            arguments,
+        );
+        unbound.await.unwrap();
+    }
+
+    /// A queue that refuses what is more than it has room for.
+    async fn declare_small_queue(&self, queue: &str, room: i32) {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(room));
+        arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.channel().queue_declare(queue.into(), durable, arguments).await.unwrap();
+    }
+
+    /// Reads a queue until there have been this many different messages; they are told apart by
+    /// their ids.
+    async fn read_different(&self, queue: &str, count: usize) {
+        let mut ids = HashSet::new();
+        while ids.len() < count {
+            let letter = self.next_of(queue).await;
+            ids.insert(letter.properties.message_id().as_ref().unwrap().to_string());
+        }
+    }
+
+    async fn place_and_move(&self, order_id: &str) {
+        self.send("order.place", place(order_id).as_bytes(), BasicProperties::default()).await;
+        let properties = BasicProperties::default();
+        let properties = properties.with_message_id(format!("move-{order_id}").into());
+        let body = format!(r#"{{"order_id": "{order_id}"}}"#);
+        self.send("order.set_next_status", body.as_bytes(), properties).await;
+    }
+}
+
+/// Those in the hands of consumers included.
+fn messages_in(ctl: &str, queue: &str) -> usize {
+    let queues = control(ctl, "rabbitmq", &["ctl", "-q", "list_queues", "name", "messages"]);
+    let count = queues.lines().find_map(|line| line.strip_prefix(queue)?.trim().parse().ok());
+    count.unwrap_or_else(|| panic!("no queue {queue}: {queues}"))
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_memory_alarm_holds_back_events_and_no_acknowledgements() {
+    #[expect(clippy::disallowed_methods, reason = "whose the servers are is no setting")]
+    let ctl = match std::env::var("ORDER_WORKER_TEST_SERVERS_CTL") {
+        Ok(ctl) if controls(&ctl, "rabbitmq") => ctl,
+        _ => return eprintln!("nothing is tested: only a private broker may be given an alarm"),
+    };
+    let urls = (variable("AMQP_URL"), variable("DATABASE_URL"));
+    let surroundings = Surroundings::alone_at(&urls.0, &urls.1).await;
+    let worker = surroundings.start_worker().await;
+    subscribe(&surroundings);
+    worker.stop().await;
+    let expected = publish(&surroundings, "41", 1_000);
+    let queue = surroundings.name_of("COMMANDS_QUEUE");
+
+    control(&ctl, "rabbitmq", &["ctl", "-q", "set_vm_memory_high_watermark", "0.00001"]);
+    let began = Instant::now();
+    let worker = surroundings.spawn_worker();
+    eventually("commands are acknowledged", || async {
+        messages_in(&ctl, &queue) <= expected.messages - 100
+    })
+    .await;
+    assert!(surroundings.count("outbox").await > 100);
+    // Longer than the worker waits for confirms of a broker that does not block it.
+    tokio::time::sleep(Duration::from_secs(32).saturating_sub(began.elapsed())).await;
+    control(&ctl, "rabbitmq", &["ctl", "-q", "set_vm_memory_high_watermark", "0.4"]);
+
+    assert_adds_up(&surroundings, &expected, Copies::One).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn events_without_a_route_stay_in_the_outbox_and_no_others() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker_with(&["--keep-unroutable-events"]).await;
+    let (shop, queue) = (Shop::on(&surroundings).await, subscriber_of(&surroundings));
+    let events = surroundings.name_of("EVENTS_EXCHANGE");
+    subscribe(&surroundings);
+    shop.unbind(&queue, &events, "order.#").await;
+    shop.bind(&queue, &events, "order.status.received").await;
+
+    for n in 0..20 {
+        shop.place_and_move(&n.to_string()).await;
+    }
+
+    let unroutable = "outbox where routing_key = 'order.status.processing'";
+    eventually("those with a route have left, the others have not", || async {
+        surroundings.count("orders where version = 2").await == 20
+            && surroundings.count("outbox").await == 20
+    })
+    .await;
+    assert_eq!(surroundings.count(unroutable).await, 20);
+    shop.bind(&queue, &events, "order.#").await;
+    let got = surroundings.foreign_client(&["events", &queue, "40"]);
+    let versions: BTreeSet<&str> = got.lines().collect();
+    assert!(versions.len() >= 40, "{got}");
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn an_events_exchange_that_is_deleted_comes_back_and_no_event_is_lost() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker_with(&["--keep-unroutable-events"]).await;
+    let shop = Shop::on(&surroundings).await;
+    subscribe(&surroundings);
+    publish_orders(&surroundings, &[place("before")]).await;
+    eventually("the first is published", || async {
+        shop.depth(&subscriber_of(&surroundings)).await == 1
+    })
+    .await;
+
+    shop.delete_exchange(&surroundings.name_of("EVENTS_EXCHANGE")).await;
+    for n in 0..20 {
+        shop.place_and_move(&n.to_string()).await;
+    }
+
+    eventually("the exchange is missed", || async {
+        worker.log().contains("Messages cannot be published")
+    })
+    .await;
+    eventually("the exchange is back, with nobody bound to it", || async {
+        worker.log().contains("Messages are published again")
+    })
+    .await;
+    subscribe(&surroundings);
+    let got = surroundings.foreign_client(&["events", &subscriber_of(&surroundings), "41"]);
+    assert!(got.lines().count() >= 41, "{got}");
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_full_subscriber_holds_events_back_and_loses_none() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+    let full = format!("{}.full", surroundings.name_of("EVENTS_EXCHANGE"));
+    shop.declare_small_queue(&full, 5).await;
+    shop.bind(&full, &surroundings.name_of("EVENTS_EXCHANGE"), "order.#").await;
+
+    let orders: Vec<String> = (0..20).map(|n| place(&n.to_string())).collect();
+    publish_orders(&surroundings, &orders).await;
+
+    eventually("the broker refuses", || async { worker.log().contains("takes nothing") }).await;
+    eventually("all are placed", || async { surroundings.count("orders").await == 20 }).await;
+    let unconfirmed = surroundings.count("outbox").await;
+    assert!(unconfirmed >= 15, "{unconfirmed} in the outbox");
+    shop.read_different(&full, 20).await;
+    shop.delete_queue(&full).await;
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_commands_queue_that_is_deleted_is_declared_and_consumed_again() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    assert_goes_on(&surroundings).await;
+
+    Shop::on(&surroundings).await.delete_queue(&surroundings.name_of("COMMANDS_QUEUE")).await;
+
+    eventually("the cancelled consumer is noticed", || async {
+        worker.log().contains("the broker cancelled the consumer")
+    })
+    .await;
+    eventually("it consumes again", || async {
+        surroundings.program(&["healthcheck"]).output().unwrap().status.success()
+    })
+    .await;
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn dead_letters_without_a_queue_are_kept_until_there_is_one() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    // Each lane declares what it misses when it first publishes; so first it has published.
+    assert_goes_on(&surroundings).await;
+    shop.delete_queue(&letters).await;
+    shop.delete_exchange(&surroundings.name_of("DEAD_LETTER_EXCHANGE")).await;
+
+    for n in 0..5 {
+        shop.send("order.place", format!("{{oops {n}").as_bytes(), BasicProperties::default())
+            .await;
+    }
+
+    eventually("the queue is missed", || async {
+        worker.log().contains("Messages cannot be published")
+    })
+    .await;
+    eventually("the queue is back", || async { worker.log().contains("published again") }).await;
+    let mut bodies = BTreeSet::new();
+    while bodies.len() < 5 {
+        bodies.insert(shop.next_of(&letters).await.body);
+    }
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn dead_letters_wait_for_room_in_a_full_queue() {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    let shop = Shop::on(&surroundings).await;
+    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    shop.delete_queue(&letters).await;
+    shop.declare_small_queue(&letters, 1).await;
+    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    // A worker that declares would not take such a queue.
+    let worker = surroundings.start_worker_with(&["--no-declare"]).await;
+
+    for n in 0..5 {
+        shop.send("order.place", format!("{{oops {n}").as_bytes(), BasicProperties::default())
+            .await;
+    }
+
+    eventually("the queue is full", || async { worker.log().contains("takes nothing") }).await;
+    let mut bodies = BTreeSet::new();
+    while bodies.len() < 5 {
+        bodies.insert(shop.next_of(&letters).await.body);
+    }
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_message_that_the_client_cannot_read_ends_as_a_dead_letter() {
+    let surroundings = Surroundings::new().await;
+    let limit = ["--delivery-limit", "5"];
+    surroundings.start_worker_with(&limit).await.stop().await;
+    let orders: Vec<String> = (0..40).map(|n| place(&n.to_string())).collect();
+    publish_orders(&surroundings, &orders[..20]).await;
+
+    surroundings.foreign_client(&["publish-not-utf8", "unreadable"]);
+    publish_orders(&surroundings, &orders[20..]).await;
+    let worker = surroundings.start_worker_with(&limit).await;
+
+    eventually("its neighbours are placed", || async { surroundings.count("orders").await == 40 })
+        .await;
+    let shop = Shop::on(&surroundings).await;
+    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    eventually("it is a dead letter", || async { shop.depth(&letters).await > 0 }).await;
+    assert!(worker.log().contains("Commands cannot be consumed"), "{}", worker.log());
+    let bodies = surroundings.foreign_client(&["bodies", &letters]);
+    assert_eq!(bodies.trim(), "unreadable", "and no other message is");
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}

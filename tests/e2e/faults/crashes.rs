@@ -1,0 +1,262 @@
+//! A worker that dies, at every point of a message's way, or is told to stop.
+
+use std::os::unix::process::ExitStatusExt;
+
+use sqlx::Executor;
+
+use crate::relay::{Reaction, Relay, host_of};
+use crate::shop::{self, Shop, place};
+use crate::story::{Copies, Expected, assert_adds_up, publish, subscribe, subscriber_of};
+use crate::surroundings::{Surroundings, Worker, eventually, variable};
+
+const SIGABRT: i32 = 6;
+const ONE_LANE: [&str; 4] = ["--lanes", "1", "--batch-max", "20"];
+
+/// A story, and a worker that died of it halfway.
+struct Death {
+    surroundings: Surroundings,
+    expected: Expected,
+}
+
+impl Death {
+    async fn at(point: &str) -> Self {
+        let surroundings = Surroundings::new().await;
+        surroundings.prepare();
+        subscribe(&surroundings);
+        let expected = publish(&surroundings, "11", 400);
+
+        let status = surroundings.spawn_worker_that_dies_at(point, &ONE_LANE).ended().await;
+
+        assert_eq!(status.signal(), Some(SIGABRT), "it did not die at {point}");
+        let handled = surroundings.count("handled_messages").await;
+        assert!(handled < 350, "{point} came too late, after {handled} messages");
+        Self { surroundings, expected }
+    }
+
+    /// Messages in the queue of commands, where those of the dead worker return to.
+    async fn commands_in_queue(&self) -> usize {
+        let shop = Shop::on(&self.surroundings).await;
+        shop.depth(&self.surroundings.name_of("COMMANDS_QUEUE")).await
+    }
+
+    async fn events_in_queue(&self) -> usize {
+        Shop::on(&self.surroundings).await.depth(&subscriber_of(&self.surroundings)).await
+    }
+
+    async fn assert_overcome(self) {
+        let worker = self.surroundings.start_worker().await;
+        assert_adds_up(&self.surroundings, &self.expected, Copies::Three).await;
+        worker.stop().await;
+        self.surroundings.remove().await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_death_after_receiving_leaves_all_with_the_broker() {
+    let death = Death::at("received:1").await;
+
+    assert_eq!(death.surroundings.count("handled_messages").await, 0);
+    eventually("all commands are back", || async {
+        death.commands_in_queue().await == death.expected.messages
+    })
+    .await;
+    death.assert_overcome().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_death_between_writing_and_the_commit_leaves_nothing_written() {
+    let death = Death::at("written:1").await;
+
+    assert_eq!(death.surroundings.count("handled_messages").await, 0);
+    assert_eq!(death.surroundings.count("outbox").await, 0);
+    death.assert_overcome().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_death_between_the_commit_and_the_acknowledgement_doubles_nothing() {
+    let death = Death::at("committed:1").await;
+
+    assert_ne!(death.surroundings.count("handled_messages").await, 0);
+    eventually("all commands are back", || async {
+        death.commands_in_queue().await == death.expected.messages
+    })
+    .await;
+    death.assert_overcome().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_death_before_publishing_leaves_the_events_in_the_outbox() {
+    let death = Death::at("publishing:1").await;
+
+    assert_ne!(death.surroundings.count("outbox").await, 0);
+    assert_eq!(death.events_in_queue().await, 0);
+    death.assert_overcome().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_death_between_publishing_and_the_confirm_keeps_the_events_in_the_outbox() {
+    let death = Death::at("published:2").await;
+
+    assert_ne!(death.surroundings.count("outbox").await, 0);
+    death.assert_overcome().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_death_between_the_confirm_and_the_outbox_costs_copies_at_most() {
+    let death = Death::at("confirmed:1").await;
+
+    let outbox = death.surroundings.count("outbox").await;
+    assert!(outbox > 0 && death.events_in_queue().await > 0);
+    death.assert_overcome().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_death_among_acknowledgements_loses_none_and_doubles_none() {
+    Death::at("acknowledged:3").await.assert_overcome().await;
+}
+
+/// The first events or their confirms are swallowed on their way; then the worker is killed.
+async fn killed_while_the_relay(reaction: Reaction) -> Surroundings {
+    let relay = Relay::to(host_of(&variable("AMQP_URL")));
+    let amqp_url = relay.in_place_of(&variable("AMQP_URL"));
+    let surroundings = Surroundings::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
+    surroundings.prepare();
+    subscribe(&surroundings);
+    let orders: Vec<String> = (0..30).map(|n| place(&n.to_string())).collect();
+    shop::publish(&surroundings, &orders).await;
+
+    relay.on_request(b"order.status.", reaction, 1);
+    // More than the prefetch can only be handled when some have been acknowledged.
+    let worker = surroundings.spawn_worker_with(&["--lanes", "1", "--prefetch", "5"]);
+    eventually("acknowledged commands wait to be published", || async {
+        surroundings.count("outbox").await > 5 && relay.reactions() == 1
+    })
+    .await;
+    let shop = Shop::on(&surroundings).await;
+    if reaction == Reaction::SwallowAnswers {
+        eventually("events have arrived", || async {
+            shop.depth(&subscriber_of(&surroundings)).await > 0
+        })
+        .await;
+    }
+    worker.kill();
+    assert_eq!(surroundings.count("outbox").await, surroundings.count("orders").await);
+    surroundings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn events_of_acknowledged_commands_outlive_a_kill() {
+    let surroundings = killed_while_the_relay(Reaction::Swallow).await;
+    let shop = Shop::on(&surroundings).await;
+    assert_eq!(shop.depth(&subscriber_of(&surroundings)).await, 0);
+
+    let worker = surroundings.start_worker().await;
+
+    let got = surroundings.foreign_client(&["events", &subscriber_of(&surroundings), "30"]);
+    assert_eq!(got.lines().count(), 30);
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn events_whose_confirm_got_lost_come_twice_under_one_id() {
+    let surroundings = killed_while_the_relay(Reaction::SwallowAnswers).await;
+
+    let worker = surroundings.start_worker().await;
+
+    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
+    let got = surroundings.foreign_client(&["events", &subscriber_of(&surroundings), "30"]);
+    assert!((31..=60).contains(&got.lines().count()), "{got}");
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn twenty_five_kills_with_full_hands_make_no_dead_letter() {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    let shop = Shop::on(&surroundings).await;
+    let orders: Vec<String> = (0..200).map(|n| place(&n.to_string())).collect();
+    shop::publish(&surroundings, &orders).await;
+    let queue = surroundings.name_of("COMMANDS_QUEUE");
+    // Nobody can place an order meanwhile.
+    let mut lock = surroundings.foreign_session().await;
+    lock.execute("begin; lock table orders in exclusive mode").await.unwrap();
+
+    for _ in 0..25 {
+        let worker = surroundings.spawn_worker_with(&["--no-declare", "--no-migrate"]);
+        eventually("the worker has its hands full", || async { shop.depth(&queue).await == 0 })
+            .await;
+        worker.kill();
+        eventually("all commands are back", || async { shop.depth(&queue).await == 200 }).await;
+    }
+
+    lock.execute("rollback").await.unwrap();
+    let worker = surroundings.start_worker().await;
+    eventually("all orders are placed", || async { surroundings.count("orders").await == 200 })
+        .await;
+    assert_eq!(surroundings.foreign_client(&["dead-letters"]), "");
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+/// A worker at work on a story that it cannot finish, as somebody has locked the orders.
+async fn stuck_worker(
+    surroundings: &Surroundings,
+    options: &[&str],
+) -> (Worker, sqlx::PgConnection) {
+    let mut lock = surroundings.foreign_session().await;
+    let worker = surroundings.spawn_worker_with(options);
+    eventually("the worker is at work", || async {
+        surroundings.count("handled_messages").await > 0
+    })
+    .await;
+    lock.execute("begin; lock table orders in exclusive mode").await.unwrap();
+    eventually("the worker waits for the lock", || async {
+        surroundings.sessions("wait_event_type = 'Lock'").await > 0
+    })
+    .await;
+    (worker, lock)
+}
+
+async fn ends_with(options: &[&str], signals: usize, exit_code: i32) {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    subscribe(&surroundings);
+    let expected = publish(&surroundings, "12", 2_000);
+    let (worker, mut lock) = stuck_worker(&surroundings, options).await;
+
+    for _ in 0..signals {
+        worker.tell_to_stop();
+        eventually("the signal is heard", || async { worker.log().contains("Stopping") }).await;
+    }
+
+    assert_eq!(worker.ended().await.code(), Some(exit_code));
+    lock.execute("rollback").await.unwrap();
+    let worker = surroundings.start_worker().await;
+    assert_adds_up(&surroundings, &expected, Copies::Three).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_second_signal_ends_the_worker_at_once() {
+    ends_with(&["--batch-max", "20"], 2, 143).await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_worker_that_cannot_finish_ends_after_its_grace_period() {
+    ends_with(&["--batch-max", "20", "--shutdown-grace-seconds", "1"], 1, 1).await;
+}

@@ -1,0 +1,251 @@
+//! A database that ends sessions, has no room, takes no writes, or makes the worker wait.
+
+use std::time::Duration;
+
+use order_worker::adapters::postgres::PgDatabase;
+use order_worker::service_layer::{Needs, Store, StoreError, StoreTransaction};
+use sqlx::Executor;
+use uuid::Uuid;
+
+use crate::relay::{Relay, host_of};
+use crate::shop::{Shop, place, publish as publish_orders};
+use crate::story::{Copies, assert_adds_up, assert_goes_on, publish, subscribe};
+use crate::surroundings::{Surroundings, Worker, eventually, variable};
+
+/// A role of its own for the worker of one test, as rights and limits are those of roles.
+struct OwnRole {
+    name: String,
+    surroundings: Surroundings,
+}
+
+impl OwnRole {
+    async fn create() -> Self {
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let url = variable("DATABASE_URL");
+        let (_, place) = url.rsplit_once('@').unwrap();
+        let own_url = format!("postgres://{name}:secret@{place}");
+        let surroundings = Surroundings::at_addresses(&variable("AMQP_URL"), &own_url).await;
+        surroundings
+            .execute(&format!("create role {name} login password 'secret' in role current_user"))
+            .await;
+        Self { name, surroundings }
+    }
+
+    async fn alter(&self, what: &str) {
+        self.surroundings.execute(&format!("alter role {} {what}", self.name)).await;
+    }
+
+    async fn remove(self) {
+        let Self { name, surroundings } = self;
+        let mut session = surroundings.foreign_session().await;
+        surroundings.remove().await;
+        session.execute(sqlx::AssertSqlSafe(format!("drop role {name}"))).await.unwrap();
+    }
+}
+
+/// A worker whose lanes still have no session, as nothing has come yet.
+async fn idle_worker(surroundings: &Surroundings) -> Worker {
+    let worker = surroundings.start_worker().await;
+    subscribe(surroundings);
+    worker
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn sessions_that_are_ended_again_and_again_cost_nothing() {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    subscribe(&surroundings);
+    let expected = publish(&surroundings, "31", 3_000);
+    let worker = surroundings.spawn_worker_with(&["--batch-max", "20"]);
+    eventually("it is at work", || async { surroundings.count("handled_messages").await > 0 })
+        .await;
+
+    let mut ended = 0;
+    for _ in 0..15 {
+        ended += surroundings.terminate_sessions().await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+
+    assert!(ended > 15, "only {ended} sessions were ended");
+    assert!(worker.log().contains("Database is in trouble"), "{}", worker.log());
+    assert_adds_up(&surroundings, &expected, Copies::More).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_database_without_free_connections_is_waited_for() {
+    let role = OwnRole::create().await;
+    let surroundings = &role.surroundings;
+    let worker = idle_worker(surroundings).await;
+    role.alter("connection limit 0").await;
+
+    let expected = publish(surroundings, "32", 500);
+
+    eventually("it has been refused", || async { worker.log().contains("too many connections") })
+        .await;
+    let health = surroundings.program(&["healthcheck"]).output().unwrap();
+    assert!(!health.status.success(), "it is not ready");
+    assert_eq!(surroundings.count("handled_messages").await, 0);
+    role.alter("connection limit -1").await;
+    assert_adds_up(surroundings, &expected, Copies::One).await;
+    worker.stop().await;
+    role.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_database_that_takes_no_writes_is_waited_for() {
+    let role = OwnRole::create().await;
+    let surroundings = &role.surroundings;
+    let worker = idle_worker(surroundings).await;
+    role.alter("set default_transaction_read_only = on").await;
+
+    let expected = publish(surroundings, "33", 500);
+
+    eventually("it has been refused", || async { worker.log().contains("read-only") }).await;
+    assert_eq!(surroundings.count("handled_messages").await, 0);
+    role.alter("reset default_transaction_read_only").await;
+    assert_adds_up(surroundings, &expected, Copies::One).await;
+    worker.stop().await;
+    role.remove().await;
+}
+
+/// Has each order that is placed raise an error, as long as a condition holds.
+async fn refuse_orders(surroundings: &Surroundings, condition: &str, error: &str, sqlstate: &str) {
+    surroundings
+        .execute(&format!(
+            "create sequence passages;
+             create function refuse() returns trigger language plpgsql as
+             $$ begin
+                if {condition} then raise exception '{error}' using errcode = '{sqlstate}'; end if;
+                return new;
+             end $$;
+             create trigger refuse before insert on orders for each row execute function refuse()"
+        ))
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_database_with_a_full_disk_is_waited_for() {
+    let surroundings = Surroundings::new().await;
+    let worker = idle_worker(&surroundings).await;
+    refuse_orders(&surroundings, "true", "No space left on device", "53100").await;
+
+    let expected = publish(&surroundings, "34", 500);
+
+    eventually("it has been refused", || async {
+        worker.log().contains("No space left on device")
+    })
+    .await;
+    assert_eq!(surroundings.count("orders").await, 0);
+    surroundings.execute("drop trigger refuse on orders").await;
+    assert_adds_up(&surroundings, &expected, Copies::One).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+async fn conflicts_are_tried_again(sqlstate: &str) {
+    let surroundings = Surroundings::new().await;
+    let worker = idle_worker(&surroundings).await;
+    refuse_orders(&surroundings, "nextval('passages') <= 30", "conflict", sqlstate).await;
+
+    let expected = publish(&surroundings, "35", 500);
+
+    assert_adds_up(&surroundings, &expected, Copies::One).await;
+    let passages: usize =
+        surroundings.ask("select last_value from passages").await[0].parse().unwrap();
+    assert!(passages > 30, "{passages}");
+    let log = worker.stopped().await;
+    assert!(!log.contains("in trouble"), "{log}");
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn deadlocks_are_tried_again_and_cost_nothing() {
+    conflicts_are_tried_again("40P01").await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn serialization_failures_are_tried_again_and_cost_nothing() {
+    conflicts_are_tried_again("40001").await;
+}
+
+/// Places this many orders and has somebody lock the first of them.
+async fn with_a_locked_order(surroundings: &Surroundings, count: usize) -> sqlx::PgConnection {
+    let orders: Vec<String> = (0..count).map(|n| place(&n.to_string())).collect();
+    publish_orders(surroundings, &orders).await;
+    eventually("all are placed", || async { surroundings.count("orders").await == count }).await;
+    let mut lock = surroundings.foreign_session().await;
+    lock.execute("begin; select from orders where order_id = '0' for update").await.unwrap();
+    lock
+}
+
+async fn move_all(surroundings: &Surroundings, count: usize) {
+    let shop = Shop::on(surroundings).await;
+    for n in 0..count {
+        let properties = lapin::BasicProperties::default();
+        let properties = properties.with_message_id(format!("move-{n}").into());
+        let body = format!(r#"{{"order_id": "{n}"}}"#);
+        shop.send("order.set_next_status", body.as_bytes(), properties).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn an_order_that_somebody_locks_holds_up_its_lane_alone() {
+    let surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let mut lock = with_a_locked_order(&surroundings, 200).await;
+
+    move_all(&surroundings, 200).await;
+
+    // Of two lanes, by a hash that has no favourites.
+    eventually("the other lane's orders have moved", || async {
+        surroundings.count("orders where version = 2").await > 70
+    })
+    .await;
+    // Longer than the time after which a statement gives up a lock.
+    eventually("the lane has given up once", || async { worker.log().contains("lock timeout") })
+        .await;
+    assert_eq!(surroundings.count("orders where order_id = '0' and version = 1").await, 1);
+    lock.execute("rollback").await.unwrap();
+    eventually("all have moved", || async {
+        surroundings.count("orders where version = 2").await == 200
+    })
+    .await;
+    assert_eq!(surroundings.foreign_client(&["dead-letters"]), "");
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_database_that_falls_silent_is_given_up() {
+    let surroundings = Surroundings::new().await;
+    let relay = Relay::to(host_of(&surroundings.database_url));
+    let database = PgDatabase::connect(&relay.in_place_of(&surroundings.database_url)).await;
+    let database = database.unwrap();
+    database.migrate().await.unwrap();
+    let mut store = database.store();
+    let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+    transaction.rollback().await.unwrap();
+
+    assert_ne!(relay.freeze(), 0);
+    // The clock goes on by itself, to the next timer, whenever there is nothing else to do.
+    tokio::time::pause();
+    let silent = store.begin(&Needs::default()).await.map(drop);
+    tokio::time::resume();
+
+    let Err(StoreError::Unavailable(reason)) = silent else { panic!("{silent:?}") };
+    assert!(reason.contains("no answer within"), "{reason}");
+    let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+    transaction.rollback().await.unwrap();
+    surroundings.remove().await;
+}

@@ -1,0 +1,7 @@
+//! One fault at a time, on purpose: `docs/faults.md` lists them all.
+
+mod broker;
+mod crashes;
+mod database;
+mod load;
+mod network;
