@@ -178,7 +178,7 @@ impl Supervisor {
             tokio::select! {
                 settlements = self.settlements.recv() => match settlements {
                     Some(settlements) => self.settle(session, settlements).await?,
-                    None => return session.ack_run().await.map(|()| Ended::Stopped),
+                    None => return session.ack_all_settled().await.map(|()| Ended::Stopped),
                 },
                 delivery = session.consumer.next(), if session.next.is_none() && self.deliveries.is_some() => {
                     session.receive(delivery)?;
@@ -220,7 +220,7 @@ impl Supervisor {
         // Deliveries settled behind a lane that is stuck fill the prefetch: make some room.
         if self.deliveries.is_some() && session.acks.waiting() > usize::from(self.prefetch) / 4 * 3
         {
-            session.ack_some_waiting().await?;
+            session.ack_waiting(MOST_SINGLE_ACKS).await?;
         }
         Ok(())
     }
@@ -288,11 +288,17 @@ impl Session {
         }
     }
 
-    async fn ack_some_waiting(&mut self) -> Result<(), RabbitError> {
-        for tag in self.acks.take_waiting(MOST_SINGLE_ACKS) {
+    async fn ack_waiting(&mut self, most: usize) -> Result<(), RabbitError> {
+        for tag in self.acks.take_waiting(most) {
             self.ack(tag, false).await?;
         }
         Ok(())
+    }
+
+    /// For the end. Lanes that finished what they had leave nothing for single acknowledgements.
+    async fn ack_all_settled(&mut self) -> Result<(), RabbitError> {
+        self.ack_run().await?;
+        self.ack_waiting(usize::MAX).await
     }
 
     async fn ack(&self, tag: u64, multiple: bool) -> Result<(), RabbitError> {
