@@ -114,7 +114,7 @@ pub struct Settings {
     pub dead_letter_retention_days: u32,
 
     /// Days for which the worker knows a handled message again; more than
-    /// DEAD_LETTER_RETENTION_DAYS.
+    /// DEAD_LETTER_RETENTION_DAYS. With NO_COLLECT: for ever.
     #[arg(long, env, value_name = "MESSAGE_RETENTION_DAYS", default_value_t = 90, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub message_retention_days: u32,
@@ -313,7 +313,7 @@ impl Settings {
         }
         Ok(RetentionPeriods {
             dead_letters: days(self.dead_letter_retention_days),
-            handled_messages: days(self.message_retention_days),
+            handled_messages: (!self.no_collect).then(|| days(self.message_retention_days)),
             history: (self.history_retention_days > 0).then(|| days(self.history_retention_days)),
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{DeadLetterStore, Retention};
 use crate::service_layer::Clock;
@@ -22,9 +22,21 @@ const BREATH: Duration = Duration::from_millis(100);
 pub struct RetentionPeriods {
     /// From the last change on.
     pub dead_letters: TimeDelta,
-    pub handled_messages: TimeDelta,
+    /// None: for ever, as nobody knows how long dead letters wait in their queue.
+    pub handled_messages: Option<TimeDelta>,
     /// Of completed and cancelled orders; none: for ever.
     pub history: Option<TimeDelta>,
+}
+
+impl RetentionPeriods {
+    fn until(&self, now: DateTime<Utc>) -> Retention {
+        let handled_until = self.handled_messages.map(|period| now - period);
+        Retention {
+            dead_letters_until: now - self.dead_letters,
+            handled_until: handled_until.unwrap_or(DateTime::UNIX_EPOCH),
+            history_until: self.history.map(|period| now - period),
+        }
+    }
 }
 
 /// Removes what is old enough, in small batches, until dropped.
@@ -34,13 +46,7 @@ pub async fn prune_for_ever(
     clock: Arc<dyn Clock>,
 ) {
     loop {
-        let now = clock.now();
-        let retention = Retention {
-            dead_letters_until: now - periods.dead_letters,
-            handled_until: now - periods.handled_messages,
-            history_until: periods.history.map(|period| now - period),
-        };
-        match store.prune(&retention, MOST_AT_ONCE).await {
+        match store.prune(&periods.until(clock.now()), MOST_AT_ONCE).await {
             Ok(pruned) if pruned.total() > 0 => {
                 let (letters, messages) = (pruned.dead_letters, pruned.handled_messages);
                 tracing::debug!(
