@@ -378,3 +378,39 @@ async fn a_worker_does_not_start_when_a_dead_letter_could_outlive_its_message_id
     assert!(complaint(&output).contains("MESSAGE_RETENTION_DAYS: 30 days must be more than"));
     surroundings.remove().await;
 }
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn what_is_old_enough_goes_by_itself_but_for_the_ids_of_dead_letters() {
+    let surroundings = Surroundings::collecting().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+    send(&shop, "order.place", "{", "kept").await;
+    letters_are(&surroundings, "open", 1).await;
+    worker.stop().await;
+    let handled = |message_id: &str, days: u32| {
+        format!(
+            "insert into handled_messages values ('{message_id}', '\\x00', 'PlaceOrder', '1',
+             'accepted', null, now() - interval '{days} days');"
+        )
+    };
+    let rows = handled("kept", 91) + &handled("old", 91) + &handled("young", 89);
+    surroundings.execute(&rows).await;
+
+    let worker = surroundings.start_worker().await;
+
+    eventually("the old one is gone", || async {
+        surroundings.ask("select message_id from handled_messages order by 1").await
+            == ["kept", "young"]
+    })
+    .await;
+    surroundings.execute("update dead_letters set changed_at = now() - interval '31 days'").await;
+    worker.stop().await;
+    let worker = surroundings.start_worker().await;
+    eventually("the dead letter is gone", || async {
+        surroundings.count("dead_letters").await == 0
+    })
+    .await;
+    worker.stop().await;
+    surroundings.remove().await;
+}

@@ -30,10 +30,10 @@ fn the_layers_import_one_way() {
     wrong.extend(uses_in("src/domain", &domain));
     wrong.extend(uses_in("src/service_layer", &[&inner[..], &servers].concat()));
     wrong.extend(uses_in("src/adapters", &outer));
-    wrong.extend(uses_in(
-        "src/entrypoints/amqp",
-        &["crate::adapters", "crate::bootstrap", "crate::config"],
-    ));
+    for entrypoint in ["src/entrypoints/amqp", "src/entrypoints/dead_letters"] {
+        let outside = ["crate::adapters", "crate::bootstrap", "crate::config"];
+        wrong.extend(uses_in(entrypoint, &outside));
+    }
 
     assert!(wrong.is_empty(), "imports against the arrows:\n{}", wrong.join("\n"));
     assert!(!uses_in("src/entrypoints/cli", &["crate::adapters"]).is_empty(), "the check is blind");

@@ -1,7 +1,7 @@
 //! The transport on RabbitMQ (3.10 to 4.3) with lapin.
 //!
-//! Two connections: one consumes and acknowledges, one publishes. A broker short of memory blocks
-//! connections that publish, and a blocked connection would hold back acknowledgements as well.
+//! A connection for each queue that is consumed, and one that publishes: a broker short of memory
+//! blocks connections that publish, and a blocked one would hold back acknowledgements as well.
 //! Whatever breaks is dropped and built anew; nothing is recovered in place.
 
 mod acks;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::publication::publication_of;
 use super::reading::as_sent;
-use super::replay::publication_of;
 use crate::domain::{Command, OrderId};
 use crate::entrypoints::amqp::edge;
 use crate::service_layer::dead_letters::StoredLetter;

@@ -4,22 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use serde_json::Value;
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 use super::pace::Pace;
+use super::publication::publication_of;
 use super::rehearsal::{Prospect, Rehearsal};
-use crate::domain::CommandKind;
-use crate::service_layer::dead_letters::headers::{
-    ATTEMPTS, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_a_reason,
-    is_about_the_way,
-};
-use crate::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, Letter, LetterAction, LetterState, StoredLetter,
-};
+use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterAction, LetterState};
 use crate::service_layer::{
-    Clock, Confirmation, Intent, OrderQueries, Publication, Publisher, Store, StoreError, Target,
+    Clock, Confirmation, Intent, OrderQueries, Publication, Publisher, Store, StoreError,
 };
 
 /// After this time, somebody who took a dead letter for a replay and did not finish it has died.
@@ -277,137 +269,5 @@ where
             outcome: handled.outcome.word(),
             code: handled.outcome.code().map(str::to_owned),
         }))
-    }
-}
-
-/// The message that goes to the commands exchange: the same bytes and the same message id. Never to
-/// an exchange that a header names, and without what brokers and the worker wrote on its way.
-///
-/// A message without an id gets one that names the dead letter, so that two copies are one intent.
-#[must_use]
-pub fn publication_of(stored: &StoredLetter, replay: u32) -> Publication {
-    let letter = &stored.letter;
-    let key = Uuid::from_bytes(letter.key).simple().to_string();
-    let mut properties = letter.properties.clone();
-    properties.headers.retain(|name, _| !is_of_a_dead_letter(name));
-    properties.headers.insert(REPLAY_OF.to_owned(), key.as_str().into());
-    properties.headers.insert(REPLAY.to_owned(), i64::from(replay).into());
-    (properties.priority, properties.expiration, properties.user_id) = (None, None, None);
-    let has_id = properties.message_id.as_ref().is_some_and(|id| !id.is_empty());
-    if !has_id && !names_itself(&letter.body) {
-        properties.message_id = Some(format!("dead-letter-{key}"));
-    }
-    let target = Target::Commands { routing_key: routing_key_of(letter) };
-    Publication { target, properties, body: letter.body.clone() }
-}
-
-/// The one it came with. A message that was put straight into the queue has another one, with which
-/// the commands exchange knows no queue.
-fn routing_key_of(letter: &Letter) -> String {
-    let kind = letter.subject.command.as_deref().and_then(CommandKind::from_name);
-    match kind {
-        Some(kind) if !letter.routing_key.starts_with("order.") => format!("order.{}", kind.word()),
-        _ => letter.routing_key.clone(),
-    }
-}
-
-fn is_of_a_dead_letter(name: &str) -> bool {
-    is_a_reason(name)
-        || is_about_the_way(name)
-        || name.starts_with("order-worker-")
-        || [ATTEMPTS, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, "CC", "BCC"].contains(&name)
-}
-
-/// Whether the body carries the message id.
-fn names_itself(body: &[u8]) -> bool {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(body) => !matches!(&body["message_id"], Value::Null) && body["message_id"] != "",
-        Err(_) => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::DateTime;
-
-    use super::*;
-    use crate::entrypoints::dead_letters::read;
-    use crate::service_layer::dead_letters::headers::{CODE, LETTER_ID};
-    use crate::service_layer::{Delivery, HeaderValue, Properties, Tag};
-
-    fn stored(properties: Properties, routing_key: &str, body: &str) -> StoredLetter {
-        let delivery = Delivery {
-            tag: Tag { channel: 1, number: 1 },
-            redelivered: false,
-            exchange: "elsewhere".to_owned(),
-            routing_key: routing_key.to_owned(),
-            properties,
-            body: body.as_bytes().to_vec(),
-        };
-        let letter = read(delivery, DateTime::UNIX_EPOCH);
-        StoredLetter {
-            id: 1,
-            letter,
-            state: LetterState::Open,
-            first_failed_at: DateTime::UNIX_EPOCH,
-            failures: 1,
-            replays: 0,
-            revision: 1,
-            original_body: None,
-            changed_at: DateTime::UNIX_EPOCH,
-        }
-    }
-
-    #[test]
-    fn a_replay_goes_to_the_commands_exchange_without_what_others_wrote_on_its_way() {
-        let headers = [
-            ("shop", "eu".into()),
-            ("CC", HeaderValue::List(vec!["elsewhere".into()])),
-            ("BCC", HeaderValue::List(vec!["elsewhere".into()])),
-            ("x-death", HeaderValue::List(Vec::new())),
-            ("x-delivery-count", 9.into()),
-            (CODE, "order_not_found".into()),
-            (LETTER_ID, "1".into()),
-            (ATTEMPTS, 4.into()),
-            (ORIGINAL_EXCHANGE, "elsewhere".into()),
-        ];
-        let properties = Properties {
-            headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
-            message_id: Some("m-1".to_owned()),
-            expiration: Some("1".to_owned()),
-            priority: Some(9),
-            user_id: Some("shop".to_owned()),
-            ..Properties::default()
-        };
-        let publication = publication_of(&stored(properties, "order.cancel", "{}"), 3);
-
-        let names: Vec<&str> = publication.properties.headers.keys().map(String::as_str).collect();
-        assert_eq!(names, [REPLAY, REPLAY_OF, "shop"]);
-        assert_eq!(publication.properties.headers[REPLAY], 3.into());
-        assert_eq!(publication.target, Target::Commands { routing_key: "order.cancel".to_owned() });
-        assert_eq!(publication.properties.message_id.as_deref(), Some("m-1"));
-        let Properties { expiration, priority, user_id, .. } = publication.properties;
-        assert_eq!((expiration, priority, user_id), (None, None, None));
-    }
-
-    #[test]
-    fn two_copies_of_a_replay_without_a_message_id_are_one_intent() {
-        let nameless = stored(Properties::default(), "order.cancel", r#"{"order_id": 1}"#);
-        let id = |replay| publication_of(&nameless, replay).properties.message_id;
-
-        assert!(id(1).is_some_and(|id| id.starts_with("dead-letter-")));
-        assert_eq!(id(1), id(2));
-        let in_body = stored(Properties::default(), "order.cancel", r#"{"message_id": "m"}"#);
-        assert_eq!(publication_of(&in_body, 1).properties.message_id, None);
-    }
-
-    #[test]
-    fn a_message_that_was_put_straight_into_the_queue_finds_its_way_back() {
-        let properties =
-            Properties { kind: Some("CancelOrder".to_owned()), ..Properties::default() };
-        let direct = stored(properties, "orders.commands", "{}");
-
-        let target = Target::Commands { routing_key: "order.cancel".to_owned() };
-        assert_eq!(publication_of(&direct, 1).target, target);
     }
 }

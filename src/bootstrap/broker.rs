@@ -1,0 +1,48 @@
+//! The broker that the settings name.
+
+use super::Failure;
+use crate::adapters::in_process::InProcessBroker;
+use crate::adapters::rabbitmq::{RabbitError, RabbitMq};
+use crate::config::Settings;
+use crate::service_layer::{Backoff, Health, Inflow};
+
+/// Where commands come from and events go.
+#[derive(Debug, Clone)]
+pub enum Broker {
+    RabbitMq(RabbitMq),
+    InProcess(InProcessBroker),
+}
+
+impl Broker {
+    /// The broker that the settings name, or one in this process.
+    ///
+    /// # Errors
+    /// When the settings are wrong.
+    pub fn of(settings: &Settings) -> Result<Self, Failure> {
+        Ok(match settings.broker_url()? {
+            Some(url) => {
+                let declare = !settings.no_declare;
+                Self::RabbitMq(RabbitMq::new(url.expose(), settings.topology(), declare)?)
+            }
+            None => Self::InProcess(InProcessBroker::new(settings.retry_delays())),
+        })
+    }
+
+    /// Makes sure that exchanges and queues are there; waits for the broker as long as it takes.
+    ///
+    /// # Errors
+    /// When one of them is missing or is not as it should be.
+    pub(super) async fn ready(&self, health: &Health) -> Result<(), Failure> {
+        let Self::RabbitMq(rabbitmq) = self else { return Ok(()) };
+        let mut backoff = Backoff::for_broker();
+        loop {
+            match rabbitmq.prepare().await {
+                Err(RabbitError::Unavailable(reason) | RabbitError::Unreadable(reason)) => {
+                    health.cannot_consume(Inflow::Commands, &reason);
+                    backoff.pause().await;
+                }
+                ready => return Ok(ready?),
+            }
+        }
+    }
+}

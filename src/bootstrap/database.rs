@@ -1,0 +1,195 @@
+//! The database that the settings name.
+
+use chrono::{DateTime, Utc};
+
+use super::Failure;
+use crate::adapters::postgres::PgDatabase;
+use crate::adapters::sqlite::SqliteDatabase;
+use crate::config::{DatabaseUrl, Settings};
+use crate::domain::{MessageId, Order, OrderId};
+use crate::service_layer::dead_letters::{
+    DeadLetterStore, Letter, LetterAction, LetterFilter, LetterGroup, Pruned, Retention, Revision,
+    StoredLetter,
+};
+use crate::service_layer::{
+    Backoff, HandledMessage, Health, OrderHistory, OrderQueries, OrderQuery, StoreError,
+};
+
+/// Where the orders are.
+#[derive(Debug, Clone)]
+pub enum Database {
+    Postgres(PgDatabase),
+    Sqlite(SqliteDatabase),
+}
+
+impl Database {
+    /// Opens the database that the settings name.
+    ///
+    /// # Errors
+    /// When the settings are wrong or the database does not answer.
+    pub async fn open(settings: &Settings) -> Result<Self, Failure> {
+        Ok(match settings.database()? {
+            DatabaseUrl::Postgres(url) => Self::Postgres(PgDatabase::connect(url.expose()).await?),
+            DatabaseUrl::Sqlite(url) => Self::Sqlite(SqliteDatabase::open(url.expose()).await?),
+        })
+    }
+
+    /// Opens the database and brings its tables up to date, or makes sure that they are; waits for
+    /// the database as long as it takes.
+    ///
+    /// # Errors
+    /// When the settings are wrong, or the tables are not those of this program.
+    pub async fn ready(settings: &Settings, health: &Health) -> Result<Self, Failure> {
+        let mut backoff = Backoff::for_database();
+        loop {
+            match Self::try_ready(settings).await {
+                Err(Failure::Database(StoreError::Unavailable(reason))) => {
+                    health.database_in_trouble(&reason);
+                    backoff.pause().await;
+                }
+                ready => {
+                    health.database_answers();
+                    return ready;
+                }
+            }
+        }
+    }
+
+    async fn try_ready(settings: &Settings) -> Result<Self, Failure> {
+        let database = Self::open(settings).await?;
+        if settings.no_migrate {
+            database.ensure_migrated().await?;
+        } else {
+            database.migrate().await?;
+        }
+        Ok(database)
+    }
+
+    /// # Errors
+    /// When the database is in trouble.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(database) => database.migrate().await,
+            Self::Sqlite(database) => database.migrate().await,
+        }
+    }
+
+    /// # Errors
+    /// [`Failure::NotMigrated`] when the tables are not those of this program.
+    pub async fn ensure_migrated(&self) -> Result<(), Failure> {
+        let migrated = match self {
+            Self::Postgres(database) => database.is_migrated().await?,
+            Self::Sqlite(database) => database.is_migrated().await?,
+        };
+        migrated.then_some(()).ok_or(Failure::NotMigrated)
+    }
+}
+
+impl OrderQueries for Database {
+    async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, StoreError> {
+        match self {
+            Self::Postgres(database) => database.queries().orders(query, limit).await,
+            Self::Sqlite(database) => database.queries().orders(query, limit).await,
+        }
+    }
+
+    async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
+        match self {
+            Self::Postgres(database) => database.queries().order(order_id).await,
+            Self::Sqlite(database) => database.queries().order(order_id).await,
+        }
+    }
+
+    async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
+        match self {
+            Self::Postgres(database) => database.queries().message(message_id).await,
+            Self::Sqlite(database) => database.queries().message(message_id).await,
+        }
+    }
+}
+
+/// Hands a question or a change on to whichever database it is.
+macro_rules! dead_letters {
+    ($database:expr, $method:ident($($argument:expr),*)) => {
+        match $database {
+            Database::Postgres(database) => database.dead_letters().$method($($argument),*).await,
+            Database::Sqlite(database) => database.dead_letters().$method($($argument),*).await,
+        }
+    };
+}
+
+impl DeadLetterStore for Database {
+    async fn collect(&self, letters: &[Letter], now: DateTime<Utc>) -> Result<u64, StoreError> {
+        dead_letters!(self, collect(letters, now))
+    }
+
+    async fn letters(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<StoredLetter>, StoreError> {
+        dead_letters!(self, letters(filter, limit))
+    }
+
+    async fn letter_ids(&self, filter: &LetterFilter) -> Result<Vec<i64>, StoreError> {
+        dead_letters!(self, letter_ids(filter))
+    }
+
+    async fn letter_groups(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<LetterGroup>, StoreError> {
+        dead_letters!(self, letter_groups(filter, limit))
+    }
+
+    async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
+        dead_letters!(self, letter(id))
+    }
+
+    async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
+        dead_letters!(self, letter_actions(id))
+    }
+
+    async fn claim_letter(
+        &self,
+        id: i64,
+        most_replays: u32,
+        abandoned_before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        dead_letters!(self, claim_letter(id, most_replays, abandoned_before, now))
+    }
+
+    async fn finish_replay(
+        &self,
+        id: i64,
+        replay: u32,
+        confirmed: bool,
+        action: &LetterAction,
+    ) -> Result<(), StoreError> {
+        dead_letters!(self, finish_replay(id, replay, confirmed, action))
+    }
+
+    async fn revise_letter(
+        &self,
+        id: i64,
+        revision: u32,
+        revised: &Revision,
+        action: &LetterAction,
+    ) -> Result<bool, StoreError> {
+        dead_letters!(self, revise_letter(id, revision, revised, action))
+    }
+
+    async fn discard_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        dead_letters!(self, discard_letter(id, action))
+    }
+
+    async fn restore_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        dead_letters!(self, restore_letter(id, action))
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
+        dead_letters!(self, prune(retention, limit))
+    }
+}

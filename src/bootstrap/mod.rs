@@ -1,0 +1,29 @@
+//! Puts the parts together: the only place that names both the service layer and the adapters.
+
+mod broker;
+mod database;
+mod worker;
+
+pub use broker::Broker;
+pub use database::Database;
+pub use worker::Worker;
+
+use crate::adapters::rabbitmq::RabbitError;
+use crate::config::InvalidSetting;
+use crate::entrypoints::amqp::LaneDied;
+use crate::service_layer::StoreError;
+
+/// Why the worker cannot begin, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    #[error(transparent)]
+    Database(#[from] StoreError),
+    #[error("RabbitMQ: {0}")]
+    Broker(#[from] RabbitError),
+    #[error("the database has not the tables of this program: run `order-worker migrate`")]
+    NotMigrated,
+    #[error(transparent)]
+    LaneDied(#[from] LaneDied),
+}
