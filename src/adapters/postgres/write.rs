@@ -15,7 +15,10 @@ use crate::service_layer::{Changes, OutboxKey, Outgoing, OutgoingKind, StoreErro
 ///
 /// Rows are named by `= any`, which leaves the planner nothing but their index. A join with `unnest`
 /// alone lets it begin with the table when its statistics say that the table is empty, as the outbox
-/// is whenever it is analyzed: then each batch reads all of it, at a fifth of the speed.
+/// is whenever it is analyzed: then each batch reads all of it, at a fifth of the speed. And `is true`
+/// keeps the second of two arrays out of the index: PostgreSQL before 17 looks there for every pair of
+/// their elements, 250,000 times for 500 rows (1,850 instead of 14,000 orders/s until the table was
+/// analyzed).
 const WRITE: &str = "
 with placed as (
     insert into orders (order_id, customer_id, customer_name, customer_email, total, status,
@@ -48,7 +51,8 @@ with placed as (
     select * from unnest($36::text[], $37::integer[], $38::uuid[], $39::smallint[], $40::text[],
                          $41::text[], $42::text[], $43::text[])
 ), published as (
-    delete from outbox where order_id = any($44::text[]) and event_id = any($45::uuid[])
+    delete from outbox
+    where order_id = any($44::text[]) and (event_id = any($45::uuid[])) is true
 )
 select b.order_id, b.version, b.event_id, b.kind, b.routing_key, b.correlation_id, b.traceparent,
        b.body, (select count(*) from updated) as updated_count
@@ -57,7 +61,7 @@ left join outbox b on b.order_id = any($16::text[]) and b.event_id <> all($45::u
 order by b.order_id, b.version, b.event_id";
 
 const REMOVE_PUBLISHED: &str = "
-delete from outbox where order_id = any($1::text[]) and event_id = any($2::uuid[])";
+delete from outbox where order_id = any($1::text[]) and (event_id = any($2::uuid[])) is true";
 
 /// Columns that [`outgoing_from`] reads.
 pub(super) const OUTGOING_COLUMNS: &str =
