@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandFailed;
@@ -31,6 +31,9 @@ const SCHEMA: &str = "order_worker_demo";
 
 /// Longest wait for the next thing to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between two looks at the dead letters.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Args)]
 pub struct Demo {
@@ -161,11 +164,24 @@ impl Show {
             let event = self.events.next().await?;
             self.show_event(&event)?;
         }
-        let dead_letters = match &self.broker {
-            Broker::RabbitMq(rabbitmq) => rabbitmq.dead_letters_waiting().await? as usize,
-            Broker::InProcess(broker) => broker.dead_letters().len(),
-        };
+        let dead_letters = self.dead_letters().await?;
         self.sum_up(orders.len(), changes, dead_letters)
+    }
+
+    /// How many dead letters there are, once there are as many as were told. A worker tells the
+    /// outcome first, and publishes the dead letter then.
+    async fn dead_letters(&self) -> Result<usize, CommandFailed> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let count = match &self.broker {
+                Broker::RabbitMq(rabbitmq) => rabbitmq.dead_letters_waiting().await? as usize,
+                Broker::InProcess(broker) => broker.dead_letters().len(),
+            };
+            if count >= self.counts.dead_letters || Instant::now() > deadline {
+                return Ok(count);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     async fn show_until_outcome(&mut self) -> Result<(), CommandFailed> {
