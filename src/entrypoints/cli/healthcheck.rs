@@ -3,10 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::CommandFailed;
 use super::show::{print_json, print_line, table};
 use super::topology::rabbitmq;
-use crate::bootstrap::Database;
+use super::{CommandFailed, migrated_database};
 use crate::config::Settings;
 
 #[derive(Debug, Args)]
@@ -57,7 +56,7 @@ fn look(what: &'static str, looked: Result<(), CommandFailed>) -> Look {
 }
 
 async fn database(settings: &Settings) -> Result<(), CommandFailed> {
-    Ok(Database::open(settings).await?.ensure_migrated().await?)
+    migrated_database(settings).await.map(drop)
 }
 
 /// The broker is asked, not the worker: only the broker knows whether a consumer is there.

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::bootstrap::Failure;
+use crate::bootstrap::{Database, Failure};
 use crate::config::{InvalidSetting, Settings};
 use crate::service_layer::InvalidQuery;
 
@@ -106,6 +106,19 @@ impl From<crate::adapters::rabbitmq::RabbitError> for CommandFailed {
     fn from(error: crate::adapters::rabbitmq::RabbitError) -> Self {
         Self::Failure(error.into())
     }
+}
+
+impl CommandFailed {
+    fn told(text: impl Into<String>) -> Self {
+        Self::Told(text.into())
+    }
+}
+
+/// The database that the settings name, with the tables of this program.
+async fn migrated_database(settings: &Settings) -> Result<Database, CommandFailed> {
+    let database = Database::open(settings).await?;
+    database.ensure_migrated().await?;
+    Ok(database)
 }
 
 /// Does what the command line says; the exit code is 0 when all went well, 1 when not. (Wrong words on

@@ -4,9 +4,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::CommandFailed;
 use super::show::{print_json, print_line, printable, table};
-use crate::bootstrap::Database;
+use super::{CommandFailed, migrated_database};
 use crate::config::Settings;
 use crate::domain::{Money, Order, OrderId, Status};
 use crate::service_layer::wire::{
@@ -100,7 +99,7 @@ impl Question {
 impl List {
     async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let query = self.query()?;
-        let database = ready(settings).await?;
+        let database = migrated_database(settings).await?;
         let orders = database.orders(&query, self.limit).await?;
         if self.json {
             return print_json(&orders.iter().map(OrderBody::from).collect::<Vec<_>>());
@@ -146,7 +145,7 @@ impl Show {
     async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let order_id = OrderId::new(self.order_id.as_str())
             .map_err(|error| InvalidQuery { argument: "order_id", problem: error.to_string() })?;
-        let found = ready(settings).await?.order(&order_id).await?;
+        let found = migrated_database(settings).await?.order(&order_id).await?;
         let Some(OrderHistory { order, history }) = found else {
             return Err(CommandFailed::Told(format!(
                 "there is no order {}",
@@ -160,12 +159,6 @@ impl Show {
         print_order(&order)?;
         print_line(&history_table(&history))
     }
-}
-
-async fn ready(settings: &Settings) -> Result<Database, CommandFailed> {
-    let database = Database::open(settings).await?;
-    database.ensure_migrated().await?;
-    Ok(database)
 }
 
 /// An order in a line, and its customer in another.

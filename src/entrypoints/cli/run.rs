@@ -29,6 +29,8 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     let stop = stop_on_signal()?;
     let health = Health::default();
     let broker = Broker::of(&settings)?;
+    // Before the wait for the servers.
+    settings.retention()?;
     let database = tokio::select! {
         database = Database::ready(&settings, &health) => database?,
         () = stop.cancelled() => return Ok(()),

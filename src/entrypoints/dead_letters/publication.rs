@@ -5,8 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::CommandKind;
 use crate::service_layer::dead_letters::headers::{
-    ATTEMPTS, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_a_reason,
-    is_about_the_way,
+    ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_a_reason, is_about_the_way,
 };
 use crate::service_layer::dead_letters::{Letter, StoredLetter};
 use crate::service_layer::{Publication, Target};
@@ -46,7 +45,7 @@ fn is_of_a_dead_letter(name: &str) -> bool {
     is_a_reason(name)
         || is_about_the_way(name)
         || name.starts_with("order-worker-")
-        || [ATTEMPTS, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, "CC", "BCC"].contains(&name)
+        || [ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, "CC", "BCC"].contains(&name)
 }
 
 /// Whether the body carries the message id.
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
     use crate::entrypoints::dead_letters::read;
     use crate::service_layer::dead_letters::LetterState;
-    use crate::service_layer::dead_letters::headers::{CODE, LETTER_ID};
+    use crate::service_layer::dead_letters::headers::{ATTEMPTS, CODE, LETTER_ID};
     use crate::service_layer::{Delivery, HeaderValue, Properties, Tag};
 
     fn stored(properties: Properties, routing_key: &str, body: &str) -> StoredLetter {

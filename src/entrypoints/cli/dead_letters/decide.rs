@@ -3,15 +3,16 @@
 use clap::Args;
 use serde_json::json;
 
+use super::Actor;
 use super::selection::Selection;
-use super::{Actor, ready};
 use crate::config::Settings;
-use crate::entrypoints::cli::CommandFailed;
 use crate::entrypoints::cli::show::{print_json, print_line};
+use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterState};
 
+/// What both decisions need to know.
 #[derive(Debug, Args)]
-pub struct Discard {
+pub struct Decision {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
@@ -21,23 +22,10 @@ pub struct Discard {
     json: bool,
 }
 
-#[derive(Debug, Args)]
-pub struct Restore {
-    #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    actor: Actor,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Discard {
-    pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        if self.actor.why.as_deref().unwrap_or_default().trim().is_empty() {
-            return Err(CommandFailed::Told("--why: say why they are given up".to_owned()));
-        }
-        let database = ready(settings).await?;
+impl Decision {
+    pub async fn discard(self, settings: &Settings) -> Result<(), CommandFailed> {
+        self.actor.ensure_reason("they are given up")?;
+        let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, LetterState::Open).await?;
         self.selection.confirm("Discard", ids.len())?;
         let action = self.actor.action(ActionKind::Discard, "discarded");
@@ -47,13 +35,11 @@ impl Discard {
                 left.push(id);
             }
         }
-        report("discarded", ids.len(), &left, "not open", self.json)
+        self.report("discarded", ids.len(), &left, "not open")
     }
-}
 
-impl Restore {
-    pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let database = ready(settings).await?;
+    pub async fn restore(self, settings: &Settings) -> Result<(), CommandFailed> {
+        let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, LetterState::Discarded).await?;
         self.selection.confirm("Restore", ids.len())?;
         let action = self.actor.action(ActionKind::Restore, "open again");
@@ -63,26 +49,26 @@ impl Restore {
                 left.push(id);
             }
         }
-        report("restored", ids.len(), &left, "neither discarded nor replayed", self.json)
+        self.report("restored", ids.len(), &left, "neither discarded nor replayed")
     }
-}
 
-fn report(
-    done: &str,
-    all: usize,
-    left: &[i64],
-    why_left: &str,
-    json: bool,
-) -> Result<(), CommandFailed> {
-    let count = all - left.len();
-    if json {
-        print_json(&json!({done: count, "left": left}))?;
-    } else {
-        print_line(&format!("{count} {done}"))?;
+    fn report(
+        &self,
+        done: &str,
+        all: usize,
+        left: &[i64],
+        why_left: &str,
+    ) -> Result<(), CommandFailed> {
+        let count = all - left.len();
+        if self.json {
+            print_json(&json!({done: count, "left": left}))?;
+        } else {
+            print_line(&format!("{count} {done}"))?;
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = left.iter().map(ToString::to_string).collect();
+        Err(CommandFailed::told(format!("left alone, as {why_left}: {}", ids.join(" "))))
     }
-    if left.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<String> = left.iter().map(ToString::to_string).collect();
-    Err(CommandFailed::Told(format!("left alone, as {why_left}: {}", ids.join(" "))))
 }

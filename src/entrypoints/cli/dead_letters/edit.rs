@@ -10,12 +10,12 @@ use serde_json::json;
 use similar::TextDiff;
 
 use super::show::readable;
-use super::{Actor, letter, ready};
+use super::{Actor, letter};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::config::Settings;
-use crate::entrypoints::cli::CommandFailed;
 use crate::entrypoints::cli::show::{print_json, print_line, printable};
+use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{Prospect, Rehearsal, as_sent, pattern_of, subject_of};
 use crate::service_layer::dead_letters::{
     ActionKind, DeadLetterStore, Reason, Revision, StoredLetter,
@@ -42,23 +42,21 @@ pub struct Edit {
 
 impl Edit {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        if self.actor.why.as_deref().unwrap_or_default().trim().is_empty() {
-            return Err(told("--why: say why it is changed"));
-        }
-        let database = ready(settings).await?;
+        self.actor.ensure_reason("it is changed")?;
+        let database = migrated_database(settings).await?;
         let stored = letter(&database, self.id).await?;
         let body = match &self.body {
             Some(path) => read(path)?,
             None => self.edited(&stored.letter.body)?,
         };
         if body == stored.letter.body {
-            return Err(told("the body is the same: nothing was changed"));
+            return Err(CommandFailed::told("the body is the same: nothing was changed"));
         }
         let mut revised = stored.clone();
         revised.letter.body.clone_from(&body);
         let prospect = prospect(&database, &revised).await?;
         if let (Some(failure), false) = (prospect.failure(), self.force) {
-            return Err(told(&format!(
+            return Err(CommandFailed::told(format!(
                 "with this body it would still fail ({failure}): nothing was changed (--force keeps it all the same)"
             )));
         }
@@ -73,7 +71,9 @@ impl Edit {
         };
         let action = self.actor.action(ActionKind::Edit, verdict(&prospect));
         if !database.revise_letter(self.id, stored.revision, &revision, &action).await? {
-            return Err(told("it is not open, or somebody else has edited it meanwhile"));
+            return Err(CommandFailed::told(
+                "it is not open, or somebody else has edited it meanwhile",
+            ));
         }
         self.report(&stored, &revision, &prospect)
     }
@@ -102,7 +102,9 @@ impl Edit {
     /// The body after somebody has edited it.
     fn edited(&self, body: &[u8]) -> Result<Vec<u8>, CommandFailed> {
         if !std::io::stdin().is_terminal() {
-            return Err(told("--body: name the file with the new body, as there is no terminal"));
+            return Err(CommandFailed::told(
+                "--body: name the file with the new body, as there is no terminal",
+            ));
         }
         let folder = std::env::temp_dir();
         let path = folder.join(format!("dead-letter-{}-{}.json", self.id, std::process::id()));
@@ -115,8 +117,10 @@ impl Edit {
         std::fs::remove_file(&path)?;
         match status {
             Ok(status) if status.success() => Ok(edited?),
-            Ok(status) => Err(told(&format!("{program} ended with {status}: nothing was changed"))),
-            Err(error) => Err(told(&format!("{program}: {error}"))),
+            Ok(status) => Err(CommandFailed::told(format!(
+                "{program} ended with {status}: nothing was changed"
+            ))),
+            Err(error) => Err(CommandFailed::told(format!("{program}: {error}"))),
         }
     }
 }
@@ -145,9 +149,5 @@ fn read(path: &Path) -> Result<Vec<u8>, CommandFailed> {
         std::io::stdin().read_to_end(&mut body)?;
         return Ok(body);
     }
-    std::fs::read(path).map_err(|error| told(&format!("{}: {error}", path.display())))
-}
-
-fn told(text: &str) -> CommandFailed {
-    CommandFailed::Told(text.to_owned())
+    std::fs::read(path).map_err(|error| CommandFailed::told(format!("{}: {error}", path.display())))
 }

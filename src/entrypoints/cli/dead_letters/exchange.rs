@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::ready;
 use super::selection::FilterArguments;
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
-use crate::entrypoints::cli::CommandFailed;
 use crate::entrypoints::cli::show::print_line;
+use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::pattern_of;
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
@@ -63,7 +62,7 @@ struct Line {
 
 impl Export {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let database = ready(settings).await?;
+        let database = migrated_database(settings).await?;
         let filter = self.filter.filter(&database, None).await?;
         for id in database.letter_ids(&filter).await? {
             // It may be gone meanwhile.
@@ -78,7 +77,7 @@ impl Export {
 
 impl Import {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let database = ready(settings).await?;
+        let database = migrated_database(settings).await?;
         let letters = read(&self.file)?;
         let mut new = 0;
         for some in letters.chunks(MOST_AT_ONCE) {

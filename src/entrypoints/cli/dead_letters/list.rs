@@ -3,11 +3,10 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::ready;
 use super::selection::FilterArguments;
 use crate::config::Settings;
-use crate::entrypoints::cli::CommandFailed;
 use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::dead_letters::{DeadLetterStore, LetterGroup, LetterState, StoredLetter};
 use crate::service_layer::wire::format_moment;
 
@@ -45,7 +44,7 @@ fn state(word: &str) -> Result<AnyState, &'static str> {
 
 impl List {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let database = ready(settings).await?;
+        let database = migrated_database(settings).await?;
         let filter = self.filter.filter(&database, self.state.0).await?;
         if self.group {
             return self.print_groups(&database.letter_groups(&filter, self.limit).await?);

@@ -28,9 +28,9 @@ pub enum DeadLetters {
     /// Give one another body, which is checked and tried out first.
     Edit(edit::Edit),
     /// Give them up; they can be restored until they are too old.
-    Discard(decide::Discard),
+    Discard(decide::Decision),
     /// Open discarded or replayed ones again.
-    Restore(decide::Restore),
+    Restore(decide::Decision),
     /// Write them as lines of JSON, with everything that they hold.
     Export(exchange::Export),
     /// Read such lines; dead letters that are there already stay as they are.
@@ -49,6 +49,15 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// # Errors
+    /// When no reason is given: `what` is not done then.
+    fn ensure_reason(&self, what: &str) -> Result<(), CommandFailed> {
+        match self.why.as_deref().map(str::trim) {
+            None | Some("") => Err(CommandFailed::told(format!("--why: say why {what}"))),
+            Some(_) => Ok(()),
+        }
+    }
+
     fn action(&self, what: ActionKind, verdict: impl Into<String>) -> LetterAction {
         LetterAction {
             at: SystemClock.now(),
@@ -67,18 +76,12 @@ impl DeadLetters {
             Self::Show(show) => show.run(settings).await,
             Self::Replay(replay) => replay.run(settings).await,
             Self::Edit(edit) => edit.run(settings).await,
-            Self::Discard(discard) => discard.run(settings).await,
-            Self::Restore(restore) => restore.run(settings).await,
+            Self::Discard(discard) => discard.discard(settings).await,
+            Self::Restore(restore) => restore.restore(settings).await,
             Self::Export(export) => export.run(settings).await,
             Self::Import(import) => import.run(settings).await,
         }
     }
-}
-
-async fn ready(settings: &Settings) -> Result<Database, CommandFailed> {
-    let database = Database::open(settings).await?;
-    database.ensure_migrated().await?;
-    Ok(database)
 }
 
 async fn letter(database: &Database, id: i64) -> Result<StoredLetter, CommandFailed> {

@@ -8,14 +8,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::Actor;
 use super::selection::Selection;
-use super::{Actor, ready};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::config::Settings;
-use crate::entrypoints::cli::CommandFailed;
 use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::topology::rabbitmq;
+use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{
     Pace, Progress, Prospect, Rehearsal, Replay as Replaying, ReplayLimits, interval,
 };
@@ -56,7 +56,7 @@ pub struct Replay {
 
 impl Replay {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let database = ready(settings).await?;
+        let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, LetterState::Open).await?;
         if self.dry_run {
             return match &database {

@@ -113,8 +113,10 @@ impl Selection {
                 let filter = self.filter.filter(database, Some(state)).await?;
                 Ok(database.letter_ids(&filter).await?)
             }
-            (true, true, false) => Err(told("name ids, or a filter such as --code, or --all")),
-            _ => Err(told("name either ids, or a filter, or --all")),
+            (true, true, false) => {
+                Err(CommandFailed::told("name ids, or a filter such as --code, or --all"))
+            }
+            _ => Err(CommandFailed::told("name either ids, or a filter, or --all")),
         }
     }
 
@@ -124,7 +126,7 @@ impl Selection {
             return Ok(());
         }
         if !std::io::stdin().is_terminal() {
-            return Err(told(&format!("{what} {count} dead letters: say --yes")));
+            return Err(CommandFailed::told(format!("{what} {count} dead letters: say --yes")));
         }
         eprint!("{what} {count} dead letters? [y/N] ");
         std::io::stderr().flush()?;
@@ -132,13 +134,9 @@ impl Selection {
         std::io::stdin().read_line(&mut answer)?;
         match answer.trim() {
             "y" | "Y" | "yes" => Ok(()),
-            _ => Err(told("nothing was done")),
+            _ => Err(CommandFailed::told("nothing was done")),
         }
     }
-}
-
-fn told(text: &str) -> CommandFailed {
-    CommandFailed::Told(text.to_owned())
 }
 
 /// A number and a unit: s, m, h or d.

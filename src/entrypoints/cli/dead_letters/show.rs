@@ -3,14 +3,14 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::letter;
 use super::list::summary;
-use super::{letter, ready};
 use crate::bootstrap::Database;
 use crate::config::Settings;
 use crate::domain::OrderId;
-use crate::entrypoints::cli::CommandFailed;
 use crate::entrypoints::cli::orders::{history_table, one_line};
 use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::dead_letters::{
     DeadLetterStore, LetterAction, StoredLetter, properties_to_json,
 };
@@ -27,7 +27,7 @@ pub struct Show {
 
 impl Show {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let database = ready(settings).await?;
+        let database = migrated_database(settings).await?;
         let stored = letter(&database, self.id).await?;
         let actions = database.letter_actions(self.id).await?;
         let order = order_of(&database, &stored).await?;
