@@ -414,3 +414,35 @@ async fn what_is_old_enough_goes_by_itself_but_for_the_ids_of_dead_letters() {
     worker.stop().await;
     surroundings.remove().await;
 }
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn what_a_killed_operator_had_in_hand_is_taken_over() {
+    let surroundings = Surroundings::collecting().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+    for order_id in ["7", "8"] {
+        send(&shop, "order.cancel", &cancel(order_id), &format!("early-{order_id}")).await;
+    }
+    letters_are(&surroundings, "open", 2).await;
+    for order_id in ["7", "8"] {
+        send(&shop, "order.place", &place(order_id), &format!("p-{order_id}")).await;
+    }
+    eventually("both are placed", || async { surroundings.count("orders").await == 2 }).await;
+    let in_hand = |order_id: &str, seconds: u32| {
+        format!(
+            "update dead_letters set state = 2, replays = 1,
+             changed_at = now() - interval '{seconds} seconds' where order_id = '{order_id}';"
+        )
+    };
+    surroundings.execute(&(in_hand("7", 121) + &in_hand("8", 60))).await;
+
+    let done = answer(&surroundings, &["replay", "--all", "--yes"]);
+
+    assert_eq!(done.as_array().unwrap().len(), 1, "the other one is in living hands");
+    assert_eq!(done[0]["outcome"], "accepted");
+    assert_eq!(status_of(&surroundings, "7").await, "6");
+    assert_eq!(status_of(&surroundings, "8").await, "1");
+    worker.stop().await;
+    surroundings.remove().await;
+}

@@ -11,4 +11,4 @@ pub use collector::collect;
 pub use pace::{InvalidPace, Pace, interval};
 pub use reading::{as_sent, pattern_of, read, subject_of};
 pub use rehearsal::{Foresight, Prospect, Rehearsal};
-pub use replay::{Progress, Replay, ReplayLimits, Replayed};
+pub use replay::{Progress, Replay, ReplayLimits, Replayed, abandoned_before};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep};
 
 use super::pace::Pace;
@@ -124,6 +124,12 @@ struct Awaited {
     intent: Option<Intent>,
 }
 
+/// The moment before which whoever took a dead letter for a replay has died.
+#[must_use]
+pub fn abandoned_before(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - ABANDONED_AFTER
+}
+
 impl<D, S, Q, P> Replay<D, S, Q, P>
 where
     D: DeadLetterStore,
@@ -193,7 +199,7 @@ where
         }
         let now = self.clock.now();
         let most = self.limits.most_replays;
-        let claimed = self.letters.claim_letter(id, most, now - ABANDONED_AFTER, now).await?;
+        let claimed = self.letters.claim_letter(id, most, abandoned_before(now), now).await?;
         let Some(claimed) = claimed else { return Ok(Err(Replayed::NotOpen)) };
         let replay = claimed.replays;
         let refused = self.confirmed(publication_of(&claimed, replay)).await.err();

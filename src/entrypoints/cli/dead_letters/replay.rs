@@ -19,7 +19,7 @@ use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{
     Pace, Progress, Prospect, Rehearsal, Replay as Replaying, ReplayLimits, interval,
 };
-use crate::service_layer::dead_letters::{DeadLetterStore, LetterState, StoredLetter};
+use crate::service_layer::dead_letters::{DeadLetterStore, StoredLetter};
 use crate::service_layer::{Publisher, Store};
 
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ pub struct Replay {
 impl Replay {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
-        let ids = self.selection.ids(&database, LetterState::Open).await?;
+        let ids = self.selection.replayable_ids(&database).await?;
         if self.dry_run {
             return match &database {
                 Database::Postgres(postgres) => {

@@ -9,8 +9,12 @@ use super::letter;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::entrypoints::cli::CommandFailed;
+use crate::entrypoints::dead_letters::abandoned_before;
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterState};
+
+/// Most dead letters in the hands of replays, of which each has one at a time.
+const MOST_IN_HAND: u32 = 1000;
 
 /// Every part that is given must hold.
 #[derive(Debug, Clone, Default, Args)]
@@ -118,6 +122,20 @@ impl Selection {
             }
             _ => Err(CommandFailed::told("name either ids, or a filter, or --all")),
         }
+    }
+
+    /// The open ones, and those that somebody took for a replay and never finished.
+    pub async fn replayable_ids(&self, database: &Database) -> Result<Vec<i64>, CommandFailed> {
+        let mut ids = self.ids(database, LetterState::Open).await?;
+        if self.ids.is_empty() {
+            let filter = self.filter.filter(database, Some(LetterState::Replaying)).await?;
+            let died_before = abandoned_before(SystemClock.now());
+            let taken = database.letters(&filter, MOST_IN_HAND).await?;
+            let abandoned = taken.iter().filter(|stored| stored.changed_at < died_before);
+            ids.extend(abandoned.map(|stored| stored.id));
+            ids.sort_unstable();
+        }
+        Ok(ids)
     }
 
     /// Asks whether to go on, unless it is only about a dead letter that was named.
