@@ -11,7 +11,7 @@ use crate::shop::{self, place};
 use crate::surroundings::{Surroundings, eventually};
 
 /// What must become of the messages, as the client that made them says.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Expected {
     pub messages: usize,
     pub orders: usize,
@@ -22,6 +22,23 @@ pub struct Expected {
     pub dead_letters: usize,
     pub duplicates: usize,
     pub accepted: usize,
+}
+
+impl Expected {
+    /// What must become of the messages of two stories.
+    pub fn and(mut self, mut other: Self) -> Self {
+        self.versions.append(&mut other.versions);
+        Self {
+            messages: self.messages + other.messages,
+            orders: self.orders + other.orders,
+            versions: self.versions,
+            status_changes: self.status_changes + other.status_changes,
+            rejected: self.rejected + other.rejected,
+            dead_letters: self.dead_letters + other.dead_letters,
+            duplicates: self.duplicates + other.duplicates,
+            accepted: self.accepted + other.accepted,
+        }
+    }
 }
 
 /// How strictly the events are counted.

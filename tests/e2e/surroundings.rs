@@ -198,7 +198,7 @@ impl Surroundings {
     /// Ends all sessions of the worker; answers how many there were.
     pub async fn terminate_sessions(&self) -> usize {
         self.count(&format!(
-            "(select pg_terminate_backend(pid) from pg_stat_activity
+            "(select pg_terminate_backend(pid, 10000) from pg_stat_activity
               where application_name = '{}') as t",
             self.name
         ))

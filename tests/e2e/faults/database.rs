@@ -1,7 +1,5 @@
 //! A database that ends sessions, has no room, takes no writes, or makes the worker wait.
 
-use std::time::Duration;
-
 use order_worker::adapters::postgres::PgDatabase;
 use order_worker::service_layer::{Needs, Store, StoreError, StoreTransaction};
 use sqlx::Executor;
@@ -9,7 +7,7 @@ use uuid::Uuid;
 
 use crate::relay::{Relay, host_of};
 use crate::shop::{Shop, place, publish as publish_orders};
-use crate::story::{Copies, assert_adds_up, assert_goes_on, publish, subscribe};
+use crate::story::{Copies, Expected, assert_adds_up, assert_goes_on, publish, subscribe};
 use crate::surroundings::{Surroundings, Worker, eventually, variable};
 
 /// A role of its own for the worker of one test, as rights and limits are those of roles.
@@ -56,18 +54,19 @@ async fn sessions_that_are_ended_again_and_again_cost_nothing() {
     let surroundings = Surroundings::new().await;
     surroundings.prepare();
     subscribe(&surroundings);
-    let expected = publish(&surroundings, "31", 3_000);
     let worker = surroundings.spawn_worker_with(&["--batch-max", "20"]);
-    eventually("it is at work", || async { surroundings.count("handled_messages").await > 0 })
-        .await;
+    let mut expected = Expected::default();
 
-    let mut ended = 0;
-    for _ in 0..15 {
-        ended += surroundings.terminate_sessions().await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    for round in 0..15 {
+        let handled = surroundings.count("handled_messages").await;
+        expected = expected.and(publish(&surroundings, &format!("31{round:02}"), 200));
+        eventually("a lane has a session to lose", || async {
+            surroundings.count("handled_messages").await > handled
+        })
+        .await;
+        assert!(surroundings.terminate_sessions().await > 0, "in round {round}");
     }
 
-    assert!(ended > 15, "only {ended} sessions were ended");
     assert!(worker.log().contains("Database is in trouble"), "{}", worker.log());
     assert_adds_up(&surroundings, &expected, Copies::More).await;
     worker.stop().await;
