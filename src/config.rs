@@ -4,7 +4,7 @@
 //! line. The option wins. An address that is set to nothing counts as not set.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -40,6 +40,20 @@ pub struct Settings {
     /// A file that holds the DATABASE_URL.
     #[arg(long, env, value_name = "DATABASE_URL_FILE", global = true)]
     pub database_url_file: Option<PathBuf>,
+
+    /// Where the console, the API, health and metrics are; none: nowhere. By default
+    /// 127.0.0.1:8080, or nowhere if another program has that.
+    #[arg(long, env, value_name = "HTTP_ADDR", global = true)]
+    pub http_addr: Option<HttpAddr>,
+
+    /// Who may use HTTP: the lines that `order-worker token new` prints, with blanks between them.
+    /// None: everybody on this machine may do everything, and nobody else anything.
+    #[arg(long, env, value_name = "HTTP_TOKENS", hide_env_values = true, global = true)]
+    pub http_tokens: Option<TokenLines>,
+
+    /// A file that holds the HTTP_TOKENS.
+    #[arg(long, env, value_name = "HTTP_TOKENS_FILE", global = true)]
+    pub http_tokens_file: Option<PathBuf>,
 
     /// Most messages that the broker hands out before the first of them is acknowledged. Bounds the
     /// memory of the worker.
@@ -213,6 +227,18 @@ pub enum LogFormat {
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretUrl(String);
 
+/// Where the worker answers HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpAddr {
+    Nowhere,
+    /// An address with its port, `0` for any that is free.
+    At(String),
+}
+
+/// Who may use HTTP, as it stands in the settings. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenLines(String);
+
 /// The name of an exchange or a queue: 1 to 200 bytes, which leaves room for the suffix of the retry
 /// queues within AMQP's 255.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,6 +261,9 @@ pub enum DatabaseUrl {
 
 /// The database that is used when none is named.
 pub const DEFAULT_DATABASE_URL: &str = "sqlite://order-worker.db";
+
+/// Where HTTP is answered when no place is named.
+pub const DEFAULT_HTTP_ADDR: &str = "127.0.0.1:8080";
 
 impl Settings {
     /// The RabbitMQ server, if one is named.
@@ -273,6 +302,18 @@ impl Settings {
         }
         let problem = "must begin with postgres:// or sqlite://".to_owned();
         Err(InvalidSetting { variable: "DATABASE_URL", problem })
+    }
+
+    /// Who may use HTTP, a line for each; empty when nobody is named.
+    ///
+    /// # Errors
+    /// When their file cannot be read.
+    pub fn http_token_lines(&self) -> Result<String, InvalidSetting> {
+        if let Some(TokenLines(lines)) = self.http_tokens.as_ref().filter(|it| !it.0.is_empty()) {
+            return Ok(lines.clone());
+        }
+        let path = self.http_tokens_file.as_ref().filter(|path| !path.as_os_str().is_empty());
+        path.map_or(Ok(String::new()), |path| read("HTTP_TOKENS_FILE", path))
     }
 
     /// The waits before the retries: 1 s, 5 s, 25 s by default.
@@ -339,12 +380,44 @@ fn given(
         return Ok(Some(url.clone()));
     }
     let Some(path) = file.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(SecretUrl(text.trim().to_owned()))),
-        Err(error) => {
-            let problem = format!("{} cannot be read: {error}", path.display());
-            Err(InvalidSetting { variable: file_variable, problem })
+    Ok(Some(SecretUrl(read(file_variable, path)?.trim().to_owned())))
+}
+
+fn read(variable: &'static str, path: &Path) -> Result<String, InvalidSetting> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let problem = format!("{} cannot be read: {error}", path.display());
+        InvalidSetting { variable, problem }
+    })
+}
+
+impl FromStr for HttpAddr {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self::Nowhere),
+            _ if text
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) =>
+            {
+                Ok(Self::At(text.to_owned()))
+            }
+            _ => Err("must be an address with a port, such as 0.0.0.0:8080, or none"),
         }
+    }
+}
+
+impl FromStr for TokenLines {
+    type Err = std::convert::Infallible;
+
+    fn from_str(lines: &str) -> Result<Self, Self::Err> {
+        Ok(Self(lines.to_owned()))
+    }
+}
+
+impl fmt::Debug for TokenLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenLines(…)")
     }
 }
 

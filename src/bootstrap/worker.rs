@@ -11,6 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
 use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, Report};
 use crate::entrypoints::dead_letters::collect;
+use crate::entrypoints::requests::{self, RequestGround, RequestQueue};
 use crate::service_layer::dead_letters::prune_for_ever;
 use crate::service_layer::{
     Clock, CommandSource, Health, InFlight, Inflow, Publisher, Relay, RelayStore, Store,
@@ -50,13 +51,35 @@ pub struct Worker {
 
 impl Worker {
     /// Works until `stop` is cancelled and everything that was begun is settled and published. What
-    /// becomes of each message is told to `reports`.
+    /// becomes of each message of the queue is told to `reports`. `requests` are handled also while
+    /// the broker is away; the worker ends after the last of those who can send any.
     ///
     /// # Errors
     /// When the broker has other exchanges or queues than it should, or a lane died.
     pub async fn run(
         &self,
         reports: Option<mpsc::UnboundedSender<Report>>,
+        requests: Option<RequestQueue>,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
+        let in_flight = InFlight::default();
+        let consume = async {
+            let consumed = self.consume_when_ready(reports, in_flight.clone(), stop.clone()).await;
+            // Whoever sends requests stops, too, when there is nothing to be consumed.
+            stop.cancel();
+            consumed
+        };
+        let (consumed, ()) = tokio::join!(consume, self.serve(requests, in_flight.of_requests()));
+        if let Broker::RabbitMq(rabbitmq) = &self.broker {
+            rabbitmq.close().await;
+        }
+        consumed
+    }
+
+    async fn consume_when_ready(
+        &self,
+        reports: Option<mpsc::UnboundedSender<Report>>,
+        in_flight: InFlight,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         tokio::select! {
@@ -65,21 +88,65 @@ impl Worker {
         }
         let prefetch = self.settings.prefetch;
         let chores = self.start_chores()?;
-        match &self.broker {
+        let consumed = match &self.broker {
             Broker::RabbitMq(rabbitmq) => {
                 let health = self.health.clone();
                 let source = rabbitmq.consume(Inflow::Commands, prefetch, health, stop.clone());
-                let result = self.consume(source, || rabbitmq.publisher(), reports, stop).await;
-                chores.end().await;
-                rabbitmq.close().await;
-                result
+                self.consume(source, || rabbitmq.publisher(), reports, in_flight, stop).await
             }
             Broker::InProcess(broker) => {
                 let source = broker.consume(prefetch, stop.clone());
-                let result = self.consume(source, || broker.publisher(), reports, stop).await;
-                chores.end().await;
-                result
+                self.consume(source, || broker.publisher(), reports, in_flight, stop).await
             }
+        };
+        chores.end().await;
+        consumed
+    }
+
+    async fn serve(&self, requests: Option<RequestQueue>, in_flight: InFlight) {
+        let Some(requests) = requests else { return };
+        match &self.broker {
+            Broker::RabbitMq(rabbitmq) => {
+                self.serve_with(requests, rabbitmq.publisher(), in_flight).await;
+            }
+            Broker::InProcess(broker) => {
+                self.serve_with(requests, broker.publisher(), in_flight).await;
+            }
+        }
+    }
+
+    async fn serve_with<P: Publisher>(
+        &self,
+        requests: RequestQueue,
+        publisher: P,
+        in_flight: InFlight,
+    ) {
+        match &self.database {
+            Database::Postgres(database) => {
+                let ground = self.request_ground(database.store(), publisher, in_flight);
+                requests::serve(requests, ground).await;
+            }
+            Database::Sqlite(database) => {
+                let ground = self.request_ground(database.store(), publisher, in_flight);
+                requests::serve(requests, ground).await;
+            }
+        }
+    }
+
+    fn request_ground<S: Store, P: Publisher>(
+        &self,
+        store: S,
+        publisher: P,
+        in_flight: InFlight,
+    ) -> RequestGround<S, P> {
+        RequestGround {
+            store,
+            publisher,
+            clock: Arc::new(SystemClock),
+            health: self.health.clone(),
+            in_flight,
+            batch_max: self.settings.batch_max.into(),
+            keep_unroutable_events: self.settings.keep_unroutable_events,
         }
     }
 
@@ -108,18 +175,19 @@ impl Worker {
         source: (CommandSource, JoinHandle<()>),
         publisher: impl Fn() -> P,
         reports: Option<mpsc::UnboundedSender<Report>>,
+        in_flight: InFlight,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         match &self.database {
             Database::Postgres(database) => {
                 let relay = (database.relay(), publisher());
                 let lanes = self.lanes(|| database.store(), publisher);
-                self.work(source, lanes, relay, reports, stop).await
+                self.work(source, lanes, relay, reports, in_flight, stop).await
             }
             Database::Sqlite(database) => {
                 let relay = (database.relay(), publisher());
                 let lanes = self.lanes(|| database.store(), publisher);
-                self.work(source, lanes, relay, reports, stop).await
+                self.work(source, lanes, relay, reports, in_flight, stop).await
             }
         }
     }
@@ -138,11 +206,11 @@ impl Worker {
         lanes: Vec<(S, P)>,
         relay: (impl RelayStore + 'static, P),
         reports: Option<mpsc::UnboundedSender<Report>>,
+        in_flight: InFlight,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let health = self.health.clone();
-        let in_flight = InFlight::default();
         let keep_unroutable = self.settings.keep_unroutable_events;
         let relay =
             Relay::new(relay.0, relay.1, health.clone(), in_flight.clone(), keep_unroutable);

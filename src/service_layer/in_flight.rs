@@ -11,34 +11,57 @@ use super::Outgoing;
 /// the outbox. Clones share it: the lanes write it, and the relay leaves alone what is in it, however
 /// long the broker takes.
 #[derive(Debug, Clone, Default)]
-pub struct InFlight(Arc<Mutex<HashSet<Uuid>>>);
+pub struct InFlight {
+    on_their_way: Arc<Mutex<HashSet<(Uuid, Origin)>>>,
+    origin: Origin,
+}
+
+/// Which lanes gave a message out. Those of the queue have an order to themselves, each: what one of
+/// them gave out goes before what it gives out next. Commands that come as requests may be about the
+/// same orders at the same time, as if another worker handled them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+enum Origin {
+    #[default]
+    Queue,
+    Requests,
+}
 
 impl InFlight {
+    /// The same for the lane of requests.
+    #[must_use]
+    pub fn of_requests(&self) -> Self {
+        Self { on_their_way: self.on_their_way.clone(), origin: Origin::Requests }
+    }
+
     pub fn insert(&self, event_ids: impl IntoIterator<Item = Uuid>) {
-        self.locked(|present| present.extend(event_ids));
+        let marked = event_ids.into_iter().map(|event_id| (event_id, self.origin));
+        self.locked(|present| present.extend(marked));
     }
 
     pub fn remove(&self, event_ids: impl IntoIterator<Item = Uuid>) {
         self.locked(|present| {
             for event_id in event_ids {
-                present.remove(&event_id);
+                present.remove(&(event_id, self.origin));
             }
         });
     }
 
-    /// What is on its way at this moment.
+    /// What is on its way at this moment, whoever gave it out.
     #[must_use]
     pub fn snapshot(&self) -> HashSet<Uuid> {
-        self.locked(|present| present.clone())
+        self.locked(|present| present.iter().map(|(event_id, _)| *event_id).collect())
     }
 
-    /// Keeps those of the messages that are not on their way.
+    /// Keeps those of the messages that lanes of this origin have not given out. What others have
+    /// given out stays: a copy of it must go before what is newer, as theirs may come later.
     pub fn retain_others(&self, messages: &mut Vec<Outgoing>) {
-        self.locked(|present| messages.retain(|message| !present.contains(&message.key.event_id)));
+        self.locked(|present| {
+            messages.retain(|message| !present.contains(&(message.key.event_id, self.origin)));
+        });
     }
 
-    fn locked<T>(&self, act: impl FnOnce(&mut HashSet<Uuid>) -> T) -> T {
+    fn locked<T>(&self, act: impl FnOnce(&mut HashSet<(Uuid, Origin)>) -> T) -> T {
         // No code that can panic runs under the lock.
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

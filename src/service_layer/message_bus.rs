@@ -10,8 +10,8 @@ use super::handlers::{self, Effect, Obstacle};
 use super::unit_of_work::Committed;
 use super::{
     Backoff, Clock, DeadLetter, DeadLetterCode, HandledMessage, HandledOutcome, Health, HistoryRow,
-    InFlight, Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, RetryReason, Store,
-    StoreError, StoreTransaction, UnitOfWork,
+    InFlight, Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, Published,
+    RetryReason, Store, StoreError, StoreTransaction, UnitOfWork,
 };
 use crate::domain::{Change, Order, OrderId, Refusal, Rejected, StatusChanged};
 
@@ -116,6 +116,14 @@ impl<S: Store> MessageBus<S> {
         let outcomes = messages.iter().map(|message| process(message, &mut uow, now)).collect();
         uow.rollback().await?;
         Ok(outcomes)
+    }
+
+    /// Remembers what became of messages that an [`Outbound`](super::Outbound) had.
+    pub fn note(&mut self, published: Published) {
+        self.note_published(published.confirmed);
+        for kept in &published.kept {
+            self.note_unpublished(kept);
+        }
     }
 
     /// Remembers messages that the broker confirmed, to be taken out of the outbox.

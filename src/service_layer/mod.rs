@@ -13,6 +13,7 @@ mod health;
 mod in_flight;
 mod message;
 mod message_bus;
+mod outbound;
 mod outbox;
 mod outcome;
 mod publisher;
@@ -32,6 +33,7 @@ pub use health::{Health, Inflow, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};
+pub use outbound::{Forward, Outbound, Published, Window};
 pub use outbox::{OutboxKey, Outgoing, OutgoingKind};
 pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
 pub use publisher::{

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, CommandFactory};
-use order_worker::config::DEFAULT_DATABASE_URL;
+use order_worker::config::{DEFAULT_DATABASE_URL, DEFAULT_HTTP_ADDR};
 use order_worker::entrypoints::cli::Program;
 
 #[test]
@@ -136,6 +136,9 @@ fn settings_table() -> String {
 fn default_of(setting: &Arg, variable: &str) -> String {
     if variable == "DATABASE_URL" {
         return format!("`{DEFAULT_DATABASE_URL}`");
+    }
+    if variable == "HTTP_ADDR" {
+        return format!("`{DEFAULT_HTTP_ADDR}`");
     }
     match setting.get_default_values() {
         [] => "none".to_owned(),

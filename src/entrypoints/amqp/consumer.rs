@@ -6,11 +6,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::lane::{ConsumerSettings, Lane};
-use super::outbound::Outbound;
 use super::report::Report;
 use super::tolerance::Tolerance;
 use super::work::Work;
-use crate::service_layer::{Clock, CommandSource, Health, InFlight, MessageBus, Publisher, Store};
+use crate::service_layer::{
+    Clock, CommandSource, Health, InFlight, MessageBus, Outbound, Publisher, Store,
+};
 
 /// Most windows that wait to be published behind a lane.
 const WINDOWS: usize = 4;

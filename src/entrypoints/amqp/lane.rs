@@ -7,14 +7,13 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use super::letters;
-use super::outbound::{Forward, Published, Window};
 use super::report::Report;
 use super::settlement::{self, settle};
 use super::work::Work;
 use crate::kill_points;
 use crate::service_layer::{
-    Clock, Delivery, Message, MessageBus, Outcome, PresentChannel, Publication, Settlement,
-    Settlements, Store,
+    Clock, Delivery, Forward, Message, MessageBus, Outcome, PresentChannel, Publication, Published,
+    Settlement, Settlements, Store, Window,
 };
 
 /// Most messages in a batch with a redelivered one. Whoever held it may have died of it: should it
@@ -61,7 +60,7 @@ impl<S: Store> Lane<S> {
         let Self { mut bus, mut published, windows, settlements, .. } = self;
         drop((windows, settlements));
         while let Some(published) = published.recv().await {
-            note(&mut bus, published);
+            bus.note(published);
         }
         bus.remove_published().await;
     }
@@ -101,7 +100,7 @@ impl<S: Store> Lane<S> {
         loop {
             tokio::select! {
                 biased;
-                Some(published) = self.published.recv() => note(&mut self.bus, published),
+                Some(published) = self.published.recv() => self.bus.note(published),
                 work = self.queue.recv() => match work {
                     // The broker has it again: handling this copy could only make a duplicate.
                     Some(work) if self.present_channel.is_stale(work.delivery.tag) => {}
@@ -181,12 +180,5 @@ impl<S: Store> Lane<S> {
             // Nobody needs to listen.
             let _ = reports.send(report);
         }
-    }
-}
-
-fn note<S: Store>(bus: &mut MessageBus<S>, published: Published) {
-    bus.note_published(published.confirmed);
-    for kept in &published.kept {
-        bus.note_unpublished(kept);
     }
 }

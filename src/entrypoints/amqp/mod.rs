@@ -9,7 +9,6 @@ pub mod edge;
 mod consumer;
 mod lane;
 mod letters;
-mod outbound;
 mod report;
 pub mod settlement;
 mod tolerance;

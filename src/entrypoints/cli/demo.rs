@@ -83,7 +83,8 @@ impl Demo {
         let (database, broker) = (worker.database.clone(), worker.broker.clone());
         self.introduce(&worker)?;
         let stopped = stop.clone();
-        let working = tokio::spawn(async move { worker.run(Some(reports_in), stopped).await });
+        let working =
+            tokio::spawn(async move { worker.run(Some(reports_in), None, stopped).await });
         let mut show = Show { json: self.json, broker, events, reports, counts: Counts::default() };
         let told = show.tell(&database).await;
         stop.cancel();

@@ -1,9 +1,11 @@
 //! The worker itself.
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 
 use tokio::io::BufReader;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::CommandFailed;
@@ -12,6 +14,8 @@ use super::signals::stop_on_signal;
 use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::{Broker, Database, Worker};
 use crate::config::{DEFAULT_DATABASE_URL, Settings};
+use crate::entrypoints::http::{App, Server};
+use crate::entrypoints::requests::{RequestQueue, Requests};
 use crate::service_layer::{Health, Publication};
 
 /// What standard input has for a worker with an in-process broker.
@@ -31,35 +35,65 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     let broker = Broker::of(&settings)?;
     // Before the wait for the servers.
     settings.retention()?;
+    let (requests, queue) = Requests::channel();
+    let app = App::new(&settings, &broker, &health, requests)?;
+    let (serving, address) = serve(&settings, &broker, &app, &stop).await?;
     let database = tokio::select! {
         database = Database::ready(&settings, &health) => database?,
         () = stop.cancelled() => return Ok(()),
     };
-    tell_what_is_used(&settings)?;
+    app.ask(database.clone());
+    drop(app);
+    tell_what_is_used(&settings, address)?;
     let worker = Worker { settings, database, broker, health };
-    match &worker.broker {
-        Broker::RabbitMq(_) => work(&worker, &stop).await,
+    let worked = match &worker.broker {
+        Broker::RabbitMq(_) => work(&worker, queue, &stop).await,
         Broker::InProcess(broker) => {
             let printing = tokio::spawn(print_events(broker.subscribe()));
             let feeding = feed_from_standard_input(broker, stop.clone());
-            let (worked, fed) = tokio::join!(work(&worker, &stop), feeding);
+            let (worked, fed) = tokio::join!(work(&worker, queue, &stop), feeding);
             drop(worker);
             // Ends with the last event, as the broker that sends them is gone.
             printing.await.map_err(std::io::Error::other)??;
             worked.and(fed)
         }
-    }
+    };
+    // It ended with the worker's lane of requests, or it has run out of time.
+    serving.abort();
+    worked
+}
+
+/// Starts to answer HTTP, unless the worker is there for what standard input has, and HTTP_ADDR is
+/// not set.
+async fn serve(
+    settings: &Settings,
+    broker: &Broker,
+    app: &App,
+    stop: &CancellationToken,
+) -> Result<(JoinHandle<()>, Option<SocketAddr>), CommandFailed> {
+    let is_filter = matches!(broker, Broker::InProcess(_)) && input() == Input::File;
+    let server = match settings.http_addr {
+        None if is_filter => None,
+        _ => Server::bind(settings).await?,
+    };
+    let Some(server) = server else { return Ok((tokio::spawn(async {}), None)) };
+    let address = server.address;
+    Ok((tokio::spawn(server.run(app.clone(), stop.clone())), Some(address)))
 }
 
 /// Works until told to stop, then for as long as the grace period allows.
-async fn work(worker: &Worker, stop: &CancellationToken) -> Result<(), CommandFailed> {
+async fn work(
+    worker: &Worker,
+    requests: RequestQueue,
+    stop: &CancellationToken,
+) -> Result<(), CommandFailed> {
     let grace = worker.settings.shutdown_grace();
     let out_of_time = async {
         stop.cancelled().await;
         tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        worked = worker.run(None, stop.clone()) => {
+        worked = worker.run(None, Some(requests), stop.clone()) => {
             tracing::info!("Stopped");
             Ok(worked?)
         }
@@ -72,7 +106,10 @@ async fn work(worker: &Worker, stop: &CancellationToken) -> Result<(), CommandFa
     }
 }
 
-fn tell_what_is_used(settings: &Settings) -> Result<(), CommandFailed> {
+fn tell_what_is_used(
+    settings: &Settings,
+    address: Option<SocketAddr>,
+) -> Result<(), CommandFailed> {
     let broker = settings.broker_url()?;
     let database = match settings.database()? {
         crate::config::DatabaseUrl::Postgres(url) | crate::config::DatabaseUrl::Sqlite(url) => url,
@@ -84,8 +121,12 @@ fn tell_what_is_used(settings: &Settings) -> Result<(), CommandFailed> {
         lanes = settings.lanes,
         batch_max = settings.batch_max,
         prefetch = settings.prefetch,
+        http = address.map(tracing::field::display),
         "Worker starts"
     );
+    if let Some(address) = address {
+        tell_who_may_ask(settings, address)?;
+    }
     if broker.is_some() {
         return Ok(());
     }
@@ -106,6 +147,20 @@ fn tell_what_is_used(settings: &Settings) -> Result<(), CommandFailed> {
     eprintln!(
         "No AMQP_URL is set: commands and events stay within this process, orders go to {orders}.\n{hint}"
     );
+    Ok(())
+}
+
+fn tell_who_may_ask(settings: &Settings, address: SocketAddr) -> Result<(), CommandFailed> {
+    if settings.http_token_lines()?.is_empty() {
+        tracing::warn!(
+            "No HTTP_TOKENS are set: HTTP answers this machine only, and lets it do everything"
+        );
+    }
+    let shown = match address.ip() {
+        ip if ip.is_unspecified() => format!("127.0.0.1:{}", address.port()),
+        _ => address.to_string(),
+    };
+    eprintln!("The console is at http://{shown}/");
     Ok(())
 }
 

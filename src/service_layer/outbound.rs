@@ -2,11 +2,11 @@
 
 use tokio::sync::mpsc;
 
-use crate::kill_points;
-use crate::service_layer::{
+use super::{
     Health, OutboxKey, Outgoing, Publication, Publisher, Settlement, Settlements, Tag, Verdict,
     publish_all,
 };
+use crate::kill_points;
 
 /// What one batch leaves to be published.
 #[derive(Debug, Default)]

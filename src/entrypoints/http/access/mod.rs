@@ -1,0 +1,9 @@
+//! Who may do what.
+
+mod guard;
+mod role;
+mod token;
+
+pub use guard::{Asking, guard};
+pub use role::{Caller, Permission, Role};
+pub use token::{InvalidTokens, Token, Tokens};

@@ -1,0 +1,72 @@
+//! What all routes share.
+
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use axum::http::StatusCode;
+
+use super::Problem;
+use super::access::Tokens;
+use crate::bootstrap::{Broker, Database};
+use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::requests::Requests;
+use crate::service_layer::Health;
+
+/// The worker as HTTP sees it; clones share it.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+#[derive(Debug)]
+pub struct Parts {
+    pub settings: Settings,
+    pub broker: Broker,
+    pub health: Health,
+    pub tokens: Tokens,
+    pub requests: Requests,
+    database: OnceLock<Database>,
+}
+
+impl App {
+    /// # Errors
+    /// When HTTP_TOKENS is wrong.
+    pub fn new(
+        settings: &Settings,
+        broker: &Broker,
+        health: &Health,
+        requests: Requests,
+    ) -> Result<Self, InvalidSetting> {
+        let tokens = Tokens::parse(&settings.http_token_lines()?).map_err(|error| {
+            InvalidSetting { variable: "HTTP_TOKENS", problem: error.to_string() }
+        })?;
+        Ok(Self(Arc::new(Parts {
+            settings: settings.clone(),
+            broker: broker.clone(),
+            health: health.clone(),
+            tokens,
+            requests,
+            database: OnceLock::new(),
+        })))
+    }
+
+    /// Has the routes ask this database from now on.
+    pub fn ask(&self, database: Database) {
+        // A second one would be the same.
+        let _ = self.0.database.set(database);
+    }
+
+    /// # Errors
+    /// While the worker waits for the database at its start.
+    pub fn database(&self) -> Result<&Database, Problem> {
+        self.0.database.get().ok_or_else(|| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the worker waits for its database")
+        })
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,34 @@
+//! All routes, each behind the permission that it takes.
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::MethodRouter;
+
+use super::access::{Permission, guard};
+use super::{App, Problem, api, console, health};
+
+/// A router for everything.
+pub fn routes(app: &App) -> Router {
+    Router::new()
+        .merge(health::routes())
+        .merge(api::routes(app))
+        .merge(console::routes(app))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(app.clone())
+}
+
+/// Puts a route behind a permission.
+pub fn behind(app: &App, permission: Permission, route: MethodRouter<App>) -> MethodRouter<App> {
+    route.route_layer(from_fn_with_state((app.clone(), permission), guard))
+}
+
+async fn nothing_here() -> impl IntoResponse {
+    Problem::not_found("there is nothing at this path")
+}
+
+async fn wrong_method() -> impl IntoResponse {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+}

@@ -1,0 +1,190 @@
+//! Commands whose senders wait for the outcome: a lane of their own, beside those of the queue.
+//!
+//! What such a command leaves to be published waits in the outbox while the broker is away: the
+//! sender has its answer as soon as the database has the order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
+
+use crate::service_layer::{
+    Clock, Health, InFlight, Message, MessageBus, Outbound, Outcome, Published, Publisher, Store,
+    Window,
+};
+
+/// Most commands that wait for their turn; further ones are turned away at once.
+const MOST_WAITING: usize = 1_000;
+
+/// Longest wait of a sender.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Most windows that wait to be published; what does not fit in waits in the outbox.
+const WINDOWS: usize = 4;
+
+/// How long the lane waits without work before it takes confirmed messages out of the outbox in a
+/// transaction of their own.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// Takes commands and answers with their outcomes; clones share the lane.
+#[derive(Debug, Clone)]
+pub struct Requests(mpsc::Sender<Request>);
+
+/// The commands on their way to their lane.
+#[derive(Debug)]
+pub struct RequestQueue(mpsc::Receiver<Request>);
+
+#[derive(Debug)]
+struct Request {
+    message: Message,
+    answer: oneshot::Sender<Outcome>,
+}
+
+/// Why a command has no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    #[error("{MOST_WAITING} commands are waiting already: try again later")]
+    Full,
+    #[error("the worker is stopping: try again")]
+    Stopping,
+    #[error(
+        "the database did not take the command within {} s; it may still take effect: ask again with the same message id",
+        ANSWER_WITHIN.as_secs()
+    )]
+    TooLate,
+}
+
+impl Requests {
+    /// The way to a lane, and its end. The lane ends when the last clone of the way is dropped.
+    #[must_use]
+    pub fn channel() -> (Self, RequestQueue) {
+        let (requests, queue) = mpsc::channel(MOST_WAITING);
+        (Self(requests), RequestQueue(queue))
+    }
+
+    /// Has a command handled: its effects are committed when this answers.
+    ///
+    /// # Errors
+    /// See [`Unanswered`]. Of a command that came too late it is not known whether it takes effect.
+    pub async fn handle(&self, message: Message) -> Result<Outcome, Unanswered> {
+        let (answer, outcome) = oneshot::channel();
+        self.0.try_send(Request { message, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Unanswered::Full,
+            mpsc::error::TrySendError::Closed(_) => Unanswered::Stopping,
+        })?;
+        match tokio::time::timeout(ANSWER_WITHIN, outcome).await {
+            Ok(outcome) => outcome.map_err(|_| Unanswered::Stopping),
+            Err(_) => Err(Unanswered::TooLate),
+        }
+    }
+}
+
+/// What the lane stands on.
+#[derive(Debug)]
+pub struct RequestGround<S, P> {
+    pub store: S,
+    pub publisher: P,
+    pub clock: Arc<dyn Clock>,
+    pub health: Health,
+    pub in_flight: InFlight,
+    /// Most commands in a batch, at least 1.
+    pub batch_max: usize,
+    pub keep_unroutable_events: bool,
+}
+
+/// Handles commands until nobody can send any more, and all that they left is published. The caller
+/// bounds that time by dropping the future, which loses nothing that was answered.
+pub async fn serve<S: Store, P: Publisher>(queue: RequestQueue, ground: RequestGround<S, P>) {
+    let RequestGround { store, publisher, clock, health, in_flight, .. } = ground;
+    let (windows_in, windows) = mpsc::channel(WINDOWS);
+    let (published_in, published) = mpsc::unbounded_channel();
+    // There are no deliveries to settle.
+    let (settlements, _) = mpsc::unbounded_channel();
+    let outbound = Outbound {
+        publisher,
+        health: health.clone(),
+        settlements,
+        windows,
+        published: published_in,
+        keep_unroutable_events: ground.keep_unroutable_events,
+        unroutable_events: 0,
+    };
+    let lane = RequestLane {
+        bus: MessageBus::new(store, clock, health, in_flight),
+        queue: queue.0,
+        windows: windows_in,
+        published,
+        batch_max: ground.batch_max,
+    };
+    tokio::join!(outbound.run(), lane.run());
+}
+
+struct RequestLane<S> {
+    bus: MessageBus<S>,
+    queue: mpsc::Receiver<Request>,
+    windows: mpsc::Sender<Window>,
+    published: mpsc::UnboundedReceiver<Published>,
+    batch_max: usize,
+}
+
+impl<S: Store> RequestLane<S> {
+    async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            let span = tracing::info_span!("requests", messages = batch.len());
+            self.process(batch).instrument(span).await;
+        }
+        let Self { mut bus, mut published, windows, .. } = self;
+        drop(windows);
+        while let Some(published) = published.recv().await {
+            bus.note(published);
+        }
+        bus.remove_published().await;
+    }
+
+    /// Whatever waits, up to the size of a batch, without what nobody waits for any more.
+    async fn next_batch(&mut self) -> Option<Vec<Request>> {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(published) = self.published.recv() => self.bus.note(published),
+                received = self.queue.recv_many(&mut batch, self.batch_max) => {
+                    if received == 0 {
+                        return None;
+                    }
+                    batch.retain(|request| !request.answer.is_closed());
+                    if !batch.is_empty() {
+                        return Some(batch);
+                    }
+                }
+                () = tokio::time::sleep(IDLE), if self.bus.has_published() => {
+                    self.bus.remove_published().await;
+                }
+            }
+        }
+    }
+
+    async fn process(&mut self, batch: Vec<Request>) {
+        let (messages, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|request| (request.message, request.answer)).unzip();
+        let handled = self.bus.handle_batch(&messages).await;
+        for (answer, outcome) in answers.into_iter().zip(handled.outcomes) {
+            // Whoever asked may have gone; the command has its effect all the same.
+            let _ = answer.send(outcome);
+        }
+        self.publish(Window { outgoing: handled.outgoing, ..Window::default() });
+    }
+
+    /// Hands the window on, or leaves it to the relay: the answers must not wait for the broker.
+    fn publish(&mut self, window: Window) {
+        if let Err(
+            mpsc::error::TrySendError::Full(window) | mpsc::error::TrySendError::Closed(window),
+        ) = self.windows.try_send(window)
+        {
+            for message in &window.outgoing {
+                self.bus.note_unpublished(&message.key);
+            }
+        }
+    }
+}
