@@ -69,7 +69,9 @@ impl Worker {
             stop.cancel();
             consumed
         };
-        let (consumed, ()) = tokio::join!(consume, self.serve(requests, in_flight.of_requests()));
+        let serve = self.serve(requests, in_flight.of_requests());
+        // Large, and held by whoever runs a worker.
+        let (consumed, ()) = tokio::join!(Box::pin(consume), Box::pin(serve));
         if let Broker::RabbitMq(rabbitmq) = &self.broker {
             rabbitmq.close().await;
         }
