@@ -53,9 +53,10 @@ async fn a_worker_that_is_told_to_stop_finishes_what_it_began() {
     let surroundings = Surroundings::new().await;
     surroundings.start_worker().await.stop().await;
     subscribe(&surroundings);
-    let expected = publish(&surroundings, "3", 4_000);
+    // Three times what it is handed at once.
+    let expected = publish(&surroundings, "3", 6_000);
 
-    let worker = surroundings.spawn_worker_with(&SMALL_STEPS);
+    let worker = surroundings.spawn_worker();
     eventually("the worker is at work", || async {
         surroundings.count("handled_messages").await > 0
     })
