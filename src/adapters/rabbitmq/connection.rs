@@ -18,6 +18,10 @@ const REPLY_SUCCESS: ReplyCode = 200;
 /// A connection without a sign of life for twice this time is broken.
 const HEARTBEAT_SECONDS: u16 = 10;
 
+/// Largest frame. The client keeps 64 of them for each connection: with the 128 KiB that brokers
+/// propose, an idle worker has 33 MiB resident, with this 17 MiB. Larger bodies come in several.
+const FRAME_BYTES: u32 = 16 * 1024;
+
 /// Why RabbitMQ did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RabbitError {
@@ -52,6 +56,7 @@ impl RabbitMq {
     pub fn new(url: &str, topology: Topology, declare: bool) -> Result<Self, RabbitError> {
         let mut uri: AMQPUri = url.parse().map_err(RabbitError::Address)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        uri.query.frame_max.get_or_insert(FRAME_BYTES);
         let topology = Arc::new(topology);
         Ok(Self { uri, topology, declare, publishing: Arc::default() })
     }
