@@ -14,6 +14,6 @@ mod routes;
 mod server;
 
 pub use app::App;
-pub use routes::routes;
 pub use problem::Problem;
+pub use routes::routes;
 pub use server::Server;

@@ -34,9 +34,12 @@ pub fn line(body: &[u8]) -> Markup {
     };
     match event {
         Event::OrderStatusChanged { order_id, previous_status, status, changed_at, total } => {
-            let what = match previous_status {
-                Some(previous) => html! { (badge(&previous)) " → " (badge(&status)) },
-                None => html! { (badge(&status)) " placed for " (total) },
+            let what = html! {
+                @if let Some(previous) = previous_status {
+                    (badge(&previous)) " → " (badge(&status))
+                } @else {
+                    (badge(&status)) " placed for " (total)
+                }
             };
             of_order(changed_at, &order_id, &what)
         }
