@@ -74,6 +74,7 @@ impl Server {
     /// Answers until `stop` is cancelled, then finishes the answers that are under way.
     pub async fn run(self, app: App, stop: CancellationToken) {
         let routes = routes::routes(&app).layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+        let streams = app.streams();
         drop(app);
         let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let graceful = GracefulShutdown::new();
@@ -97,6 +98,7 @@ impl Server {
                 }
             }
         }
+        streams.end();
         let _ = tokio::time::timeout(LAST_ANSWERS_WITHIN, graceful.shutdown()).await;
     }
 
