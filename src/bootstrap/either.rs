@@ -31,7 +31,7 @@ pub enum EitherTransaction<'a> {
 /// A way to publish.
 #[derive(Debug)]
 pub enum EitherPublisher {
-    RabbitMq(RabbitPublisher),
+    RabbitMq(Box<RabbitPublisher>),
     InProcess(InProcessPublisher),
 }
 
@@ -55,7 +55,7 @@ impl Broker {
     #[must_use]
     pub fn publisher(&self) -> EitherPublisher {
         match self {
-            Self::RabbitMq(broker) => EitherPublisher::RabbitMq(broker.publisher()),
+            Self::RabbitMq(broker) => EitherPublisher::RabbitMq(Box::new(broker.publisher())),
             Self::InProcess(broker) => EitherPublisher::InProcess(broker.publisher()),
         }
     }

@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use super::Problem;
 use super::access::Tokens;
 use super::console::{Console, Streams};
+use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::dead_letters::jobs::Jobs;
 use crate::entrypoints::requests::Requests;
 use crate::service_layer::Health;
 
@@ -24,6 +26,7 @@ pub struct Parts {
     pub health: Health,
     pub tokens: Tokens,
     pub requests: Requests,
+    pub jobs: Jobs,
     pub(super) console: Console,
     database: OnceLock<Database>,
 }
@@ -46,6 +49,7 @@ impl App {
             health: health.clone(),
             tokens,
             requests,
+            jobs: Jobs::new(Arc::new(SystemClock)),
             console: Console::default(),
             database: OnceLock::new(),
         })))

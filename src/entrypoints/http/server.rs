@@ -75,6 +75,7 @@ impl Server {
     pub async fn run(self, app: App, stop: CancellationToken) {
         let routes = routes::routes(&app).layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
         let streams = app.streams();
+        let jobs = app.jobs.clone();
         drop(app);
         let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let graceful = GracefulShutdown::new();
@@ -99,7 +100,9 @@ impl Server {
             }
         }
         streams.end();
-        let _ = tokio::time::timeout(LAST_ANSWERS_WITHIN, graceful.shutdown()).await;
+        let answers = tokio::time::timeout(LAST_ANSWERS_WITHIN, graceful.shutdown());
+        // The worker lasts as long as the routes: what the jobs publish still finds the broker.
+        let _ = tokio::join!(answers, jobs.end());
     }
 
     async fn accept(
