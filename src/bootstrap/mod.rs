@@ -2,6 +2,7 @@
 
 mod broker;
 mod database;
+mod parts;
 mod worker;
 
 pub use broker::Broker;
