@@ -12,7 +12,7 @@ use crate::service_layer::dead_letters::{
     StoredLetter,
 };
 use crate::service_layer::{
-    Backoff, HandledMessage, Health, OrderHistory, OrderQueries, OrderQuery, StoreError,
+    Backoff, HandledMessage, Health, OrderHistory, OrderQueries, OrderQuery, Page, StoreError,
 };
 
 /// Where the orders are.
@@ -86,10 +86,10 @@ impl Database {
 }
 
 impl OrderQueries for Database {
-    async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, StoreError> {
+    async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         match self {
-            Self::Postgres(database) => database.queries().orders(query, limit).await,
-            Self::Sqlite(database) => database.queries().orders(query, limit).await,
+            Self::Postgres(database) => database.queries().orders(query, page).await,
+            Self::Sqlite(database) => database.queries().orders(query, page).await,
         }
     }
 

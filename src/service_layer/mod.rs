@@ -39,7 +39,10 @@ pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
 pub use publisher::{
     Confirmation, Publication, PublishError, Publisher, Target, Verdict, publish_all,
 };
-pub use queries::{Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery};
+pub use queries::{
+    Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
+    Page, Place, Sort, StatusFilter,
+};
 pub use relay::{Relay, RelayStore};
 pub use store::{
     Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, Needs, Store,
