@@ -8,6 +8,7 @@ mod backoff;
 mod clock;
 pub mod dead_letters;
 mod delivery;
+mod disclosures;
 mod handlers;
 mod health;
 mod in_flight;
@@ -29,6 +30,7 @@ pub use delivery::{
     CommandSource, Delivery, HeaderValue, Headers, PresentChannel, Properties, Settlement,
     Settlements, Tag,
 };
+pub use disclosures::{Disclosure, Disclosures};
 pub use health::{Health, Inflow, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};

@@ -1,7 +1,8 @@
 //! The contract on SQLite, in a file of its own for each test.
 
 use order_worker::adapters::sqlite::{
-    SqliteDatabase, SqliteDeadLetters, SqliteQueries, SqliteRelayStore, SqliteStore,
+    SqliteDatabase, SqliteDeadLetters, SqliteDisclosures, SqliteQueries, SqliteRelayStore,
+    SqliteStore,
 };
 use order_worker::domain::CustomerId;
 use order_worker::service_layer::{
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::builders::WithContent;
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
+use crate::disclosure_contract::{WithDisclosures, disclosure_contract};
 use crate::store_contract::{TestDatabase, order, outcomes, store_contract};
 use crate::support::messages::{cancel, id, place};
 
@@ -60,6 +62,14 @@ impl TestDatabase for Sqlite {
     async fn finish(self) {}
 }
 
+impl WithDisclosures for Sqlite {
+    type Disclosures = SqliteDisclosures;
+
+    fn disclosures(&self) -> SqliteDisclosures {
+        self.database.disclosures()
+    }
+}
+
 impl WithDeadLetters for Sqlite {
     type DeadLetters = SqliteDeadLetters;
 
@@ -82,6 +92,10 @@ impl Sqlite {
 }
 
 store_contract!(Sqlite);
+
+mod disclosures {
+    super::disclosure_contract!(super::Sqlite);
+}
 
 mod dead_letters {
     super::dead_letter_contract!(super::Sqlite);
