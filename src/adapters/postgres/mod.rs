@@ -9,6 +9,7 @@ mod load;
 mod numbers;
 mod queries;
 mod relay;
+mod stock;
 mod store;
 mod write;
 
@@ -16,4 +17,5 @@ pub use connection::PgDatabase;
 pub use dead_letters::{PgDeadLetters, PgLetterTransaction};
 pub use queries::PgQueries;
 pub use relay::PgRelayStore;
+pub use stock::PgStock;
 pub use store::{PgStore, PgTransaction};

@@ -14,7 +14,7 @@ use tracing::log::LevelFilter;
 
 use super::errors::store_error;
 use super::writer::Writer;
-use super::{SqliteDeadLetters, SqliteQueries, SqliteRelayStore, SqliteStore};
+use super::{SqliteDeadLetters, SqliteQueries, SqliteRelayStore, SqliteStock, SqliteStore};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -100,6 +100,11 @@ impl SqliteDatabase {
     #[must_use]
     pub fn queries(&self) -> SqliteQueries {
         SqliteQueries::new(self.readers.clone())
+    }
+
+    #[must_use]
+    pub fn stock(&self) -> SqliteStock {
+        SqliteStock::new(self.readers.clone())
     }
 
     #[must_use]
