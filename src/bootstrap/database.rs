@@ -12,7 +12,8 @@ use crate::service_layer::dead_letters::{
     StoredLetter,
 };
 use crate::service_layer::{
-    Backoff, HandledMessage, Health, OrderHistory, OrderQueries, OrderQuery, StoreError,
+    Backoff, Disclosure, Disclosures, HandledMessage, Health, OrderHistory, OrderQueries,
+    OrderQuery, Page, StoreError,
 };
 
 /// Where the orders are.
@@ -86,10 +87,10 @@ impl Database {
 }
 
 impl OrderQueries for Database {
-    async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, StoreError> {
+    async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         match self {
-            Self::Postgres(database) => database.queries().orders(query, limit).await,
-            Self::Sqlite(database) => database.queries().orders(query, limit).await,
+            Self::Postgres(database) => database.queries().orders(query, page).await,
+            Self::Sqlite(database) => database.queries().orders(query, page).await,
         }
     }
 
@@ -104,6 +105,26 @@ impl OrderQueries for Database {
         match self {
             Self::Postgres(database) => database.queries().message(message_id).await,
             Self::Sqlite(database) => database.queries().message(message_id).await,
+        }
+    }
+}
+
+impl Disclosures for Database {
+    async fn record_disclosure(&self, disclosure: &Disclosure) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(database) => database.disclosures().record_disclosure(disclosure).await,
+            Self::Sqlite(database) => database.disclosures().record_disclosure(disclosure).await,
+        }
+    }
+
+    async fn disclosures(
+        &self,
+        order_id: &OrderId,
+        limit: u32,
+    ) -> Result<Vec<Disclosure>, StoreError> {
+        match self {
+            Self::Postgres(database) => database.disclosures().disclosures(order_id, limit).await,
+            Self::Sqlite(database) => database.disclosures().disclosures(order_id, limit).await,
         }
     }
 }

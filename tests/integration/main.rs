@@ -5,6 +5,7 @@
 
 mod builders;
 mod dead_letter_contract;
+mod disclosure_contract;
 mod in_memory;
 mod postgres;
 mod sqlite;

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tracing::log::LevelFilter;
 
-use super::{PgDeadLetters, PgQueries, PgRelayStore, PgStock, PgStore};
+use super::{PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStock, PgStore};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -141,6 +141,12 @@ impl PgDatabase {
     #[must_use]
     pub fn dead_letters(&self) -> PgDeadLetters {
         PgDeadLetters::new(self.dead_letters.clone())
+    }
+
+    /// Through the pool of dead letters: both are there for operators.
+    #[must_use]
+    pub fn disclosures(&self) -> PgDisclosures {
+        PgDisclosures::new(self.dead_letters.clone())
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod connection;
 mod dead_letters;
+mod disclosures;
 mod load;
 mod numbers;
 mod queries;
@@ -15,6 +16,7 @@ mod write;
 
 pub use connection::PgDatabase;
 pub use dead_letters::{PgDeadLetters, PgLetterTransaction};
+pub use disclosures::PgDisclosures;
 pub use queries::PgQueries;
 pub use relay::PgRelayStore;
 pub use stock::PgStock;

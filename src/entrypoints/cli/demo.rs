@@ -19,7 +19,7 @@ use crate::config::{DatabaseUrl, SecretUrl, Settings};
 use crate::domain::CommandKind;
 use crate::entrypoints::amqp::Report;
 use crate::service_layer::{
-    Confirmation, Health, OrderQueries, OrderQuery, Outcome, Publication, Publisher, Target,
+    Confirmation, Health, OrderQueries, OrderQuery, Outcome, Page, Publication, Publisher, Target,
 };
 
 /// The story that the demo tells.
@@ -156,7 +156,7 @@ impl Show {
             submit(&self.broker, command).await?;
             self.show_until_outcome().await?;
         }
-        let orders = database.orders(&OrderQuery::All, u32::MAX).await?;
+        let orders = database.orders(&OrderQuery::all(), &Page::first(u32::MAX)).await?;
         let changes: i32 = orders.iter().map(crate::domain::Order::version).sum();
         let changes = usize::try_from(changes).unwrap_or_default();
         while (self.counts.status_changes, self.counts.rejections)

@@ -11,11 +11,14 @@ use crate::domain::{Money, Order, OrderId, Status};
 use crate::service_layer::wire::{
     CustomerBody, ItemBody, format_moment, microseconds, two_decimals,
 };
-use crate::service_layer::{HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery};
+use crate::service_layer::{
+    HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText, Page,
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Question {
-    /// List orders, newest first; those of a customer by status first.
+    /// List orders: those that meet all that is asked for, newest first, a customer's by status
+    /// first.
     List(List),
     /// Show one order with the history of its changes.
     Show(Show),
@@ -24,23 +27,23 @@ pub enum Question {
 #[derive(Debug, Args)]
 pub struct List {
     /// Only the orders of this customer (the store's customer_id).
-    #[arg(long, value_name = "CUSTOMER_ID", conflicts_with_all = ["status", "start", "end"])]
+    #[arg(long, value_name = "CUSTOMER_ID")]
     customer: Option<String>,
-    /// Of the customer, only orders that are not Completed.
-    #[arg(long, requires = "customer", conflicts_with = "completed")]
+    /// Only orders that are not Completed.
+    #[arg(long)]
     incomplete: bool,
-    /// Of the customer, only Completed orders.
-    #[arg(long, requires = "customer")]
+    /// Only Completed orders.
+    #[arg(long, conflicts_with_all = ["incomplete", "status"])]
     completed: bool,
     /// Only orders in this status, by name or code.
-    #[arg(long, conflicts_with_all = ["start", "end"])]
+    #[arg(long, conflicts_with = "incomplete")]
     status: Option<String>,
     /// Only orders created from this day or moment on (2026-11-20 or 2026-11-20T09:30:00Z).
-    #[arg(long, requires = "end")]
-    start: Option<String>,
+    #[arg(long, alias = "start")]
+    from: Option<String>,
     /// Only orders created up to this day or moment, it included.
-    #[arg(long, requires = "start")]
-    end: Option<String>,
+    #[arg(long, alias = "end")]
+    until: Option<String>,
     /// Most orders that are listed.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     limit: u32,
@@ -100,7 +103,7 @@ impl List {
     async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let query = self.query()?;
         let database = migrated_database(settings).await?;
-        let orders = database.orders(&query, self.limit).await?;
+        let orders = database.orders(&query, &Page::first(self.limit)).await?;
         if self.json {
             return print_json(&orders.iter().map(OrderBody::from).collect::<Vec<_>>());
         }
@@ -125,19 +128,15 @@ impl List {
     }
 
     fn query(&self) -> Result<OrderQuery, InvalidQuery> {
-        if let Some(customer) = &self.customer {
-            let customer_id = OrderQuery::customer(customer)?;
-            return Ok(match (self.incomplete, self.completed) {
-                (true, _) => OrderQuery::IncompleteOf(customer_id),
-                (_, true) => OrderQuery::CompletedOf(customer_id),
-                _ => OrderQuery::OfCustomer(customer_id),
-            });
+        let completed = self.completed.then_some(Status::Completed.name());
+        OrderQueryText {
+            customer: self.customer.as_deref(),
+            status: self.status.as_deref().or(completed),
+            incomplete: self.incomplete,
+            from: self.from.as_deref(),
+            until: self.until.as_deref(),
         }
-        match (&self.status, &self.start, &self.end) {
-            (Some(status), ..) => OrderQuery::in_status(status),
-            (None, Some(start), Some(end)) => OrderQuery::created_between(start, end),
-            _ => Ok(OrderQuery::All),
-        }
+        .read()
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 
 use super::Problem;
 use super::access::Tokens;
+use super::console::Console;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
 use crate::entrypoints::requests::Requests;
@@ -23,6 +24,7 @@ pub struct Parts {
     pub health: Health,
     pub tokens: Tokens,
     pub requests: Requests,
+    pub(super) console: Console,
     database: OnceLock<Database>,
 }
 
@@ -44,6 +46,7 @@ impl App {
             health: health.clone(),
             tokens,
             requests,
+            console: Console::default(),
             database: OnceLock::new(),
         })))
     }

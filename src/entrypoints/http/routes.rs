@@ -17,6 +17,7 @@ pub fn routes(app: &App) -> Router {
         .merge(console::routes(app))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(app.clone(), console::as_pages))
         .with_state(app.clone())
 }
 

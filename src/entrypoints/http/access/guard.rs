@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -37,7 +37,7 @@ pub async fn guard(
 
 fn caller(app: &App, request: &Request) -> Result<Caller, Problem> {
     if app.tokens.is_empty() {
-        return local_caller(request);
+        return local_caller(request.extensions(), request.headers());
     }
     let key = token(request.headers()).ok_or_else(|| {
         Problem::unauthorized("a token is needed: the header Authorization: Token <key>")
@@ -49,10 +49,10 @@ fn caller(app: &App, request: &Request) -> Result<Caller, Problem> {
 ///
 /// # Errors
 /// When it is somebody else, or the request was meant for another name.
-pub fn local_caller(request: &Request) -> Result<Caller, Problem> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+pub fn local_caller(extensions: &Extensions, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     let is_near = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
-    if is_near && is_for_this_machine(request.headers()) {
+    if is_near && is_for_this_machine(headers) {
         return Ok(Caller::local());
     }
     Err(Problem::unauthorized(

@@ -4,6 +4,6 @@ mod guard;
 mod role;
 mod token;
 
-pub use guard::{Asking, guard};
+pub use guard::{Asking, guard, local_caller};
 pub use role::{Caller, Permission, Role};
 pub use token::{InvalidTokens, Token, Tokens};
