@@ -4,6 +4,7 @@ use super::Failure;
 use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::{RabbitError, RabbitMq};
 use crate::config::Settings;
+use crate::metrics::Metrics;
 use crate::service_layer::{Backoff, Health, Inflow};
 
 /// Where commands come from and events go.
@@ -26,6 +27,24 @@ impl Broker {
             }
             None => Self::InProcess(InProcessBroker::new(settings.retry_delays())),
         })
+    }
+
+    /// The same, with its connections counted.
+    #[must_use]
+    pub fn counted_in(self, metrics: &Metrics) -> Self {
+        match self {
+            Self::RabbitMq(rabbitmq) => Self::RabbitMq(rabbitmq.counted_in(metrics.clone())),
+            Self::InProcess(broker) => Self::InProcess(broker),
+        }
+    }
+
+    /// Whether it blocks those that publish, as far as it is known at once.
+    #[must_use]
+    pub fn publishing_is_blocked(&self) -> bool {
+        match self {
+            Self::RabbitMq(rabbitmq) => rabbitmq.publishing_is_blocked(),
+            Self::InProcess(_) => false,
+        }
     }
 
     /// Makes sure that exchanges and queues are there; waits for the broker as long as it takes.

@@ -4,6 +4,7 @@ mod broker;
 mod database;
 mod either;
 mod parts;
+mod sampling;
 mod worker;
 
 pub use broker::Broker;

@@ -64,9 +64,11 @@ impl Transport for InProcessBroker {
         &self,
         inflow: Inflow,
         prefetch: u16,
-        _health: Health,
+        health: Health,
         stop: CancellationToken,
     ) -> (CommandSource, JoinHandle<()>) {
+        // There is nothing that could keep it from doing so.
+        health.consumes(inflow);
         match inflow {
             Inflow::Commands => self.consume(prefetch, stop),
             Inflow::DeadLetters => self.consume_dead_letters(stop),

@@ -112,6 +112,18 @@ impl DeadLetter {
     }
 }
 
+impl RetryReason {
+    pub const ORDER_NOT_FOUND: &'static str = "order_not_found";
+
+    /// The name in metrics.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        match self {
+            Self::OrderNotFound { .. } => Self::ORDER_NOT_FOUND,
+        }
+    }
+}
+
 impl From<RetryReason> for DeadLetter {
     /// What a message becomes whose last retry has passed.
     fn from(reason: RetryReason) -> Self {
@@ -124,6 +136,17 @@ impl From<RetryReason> for DeadLetter {
 }
 
 impl Outcome {
+    /// Why the message went to the dead letters, if it did.
+    #[must_use]
+    pub fn dead_letter_code(&self) -> Option<DeadLetterCode> {
+        match self {
+            Self::DeadLetter(reason) => Some(reason.code),
+            Self::Accepted(_) | Self::Duplicate(_) | Self::Rejected(..) | Self::RetryLater(_) => {
+                None
+            }
+        }
+    }
+
     /// The word for replies and logs.
     #[must_use]
     pub fn word(&self) -> &'static str {
