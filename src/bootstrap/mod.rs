@@ -3,7 +3,6 @@
 mod broker;
 mod database;
 mod either;
-mod parts;
 mod sampling;
 mod worker;
 
