@@ -70,6 +70,7 @@ impl Server {
     pub async fn run(self, app: App, stop: CancellationToken) {
         let connections = Connections::default();
         let routes = limited(routes::routes(&app), &connections.refusals);
+        let streams = app.streams();
         drop(app);
         let graceful = GracefulShutdown::new();
         tokio::select! {
@@ -77,6 +78,7 @@ impl Server {
             () = connections.sweep(false) => {}
             () = stop.cancelled() => {}
         }
+        streams.end();
         tokio::select! {
             () = graceful.shutdown() => {}
             () = connections.sweep(true) => {}

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use maud::Markup;
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use super::secret::secret;
 use crate::entrypoints::http::access::Caller;
@@ -14,6 +15,8 @@ pub struct Session {
     pub caller: Caller,
     /// Stands in each form of this session's pages, and on no other site's.
     pub csrf: String,
+    /// Cancelled when it ends, but for its age.
+    pub over: CancellationToken,
     flash: Mutex<Option<Flash>>,
 }
 
@@ -27,7 +30,7 @@ pub enum Flash {
 
 impl Session {
     pub fn of(caller: Caller) -> Self {
-        Self { caller, csrf: secret(), flash: Mutex::default() }
+        Self { caller, csrf: secret(), over: CancellationToken::new(), flash: Mutex::default() }
     }
 
     /// Takes the same time for each token that is wrong.

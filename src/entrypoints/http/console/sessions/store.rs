@@ -46,7 +46,9 @@ impl Sessions {
         kept.retain(|_, kept| kept.is_good());
         if kept.len() >= MOST_SESSIONS {
             let oldest = kept.iter().min_by_key(|(_, kept)| kept.since).map(|(key, _)| *key);
-            oldest.map(|oldest| kept.remove(&oldest));
+            if let Some(ended) = oldest.and_then(|oldest| kept.remove(&oldest)) {
+                ended.session.over.cancel();
+            }
         }
         kept.insert(key(&id), Kept { session, since: Instant::now() });
         id
@@ -58,7 +60,9 @@ impl Sessions {
     }
 
     pub fn end(&self, id: &str) {
-        self.lock().remove(&key(id));
+        if let Some(ended) = self.lock().remove(&key(id)) {
+            ended.session.over.cancel();
+        }
     }
 
     pub fn local(&self) -> Arc<Session> {
@@ -114,9 +118,10 @@ mod tests {
         let sessions = Sessions::default();
         let id = sessions.begin(ada());
 
-        tokio::time::advance(LIFETIME - Duration::from_secs(1)).await;
+        let half = LIFETIME / 2;
+        tokio::time::advance(half).await;
         assert!(sessions.find(&id).is_some());
-        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::time::advance(half).await;
         assert!(sessions.find(&id).is_none());
     }
 
