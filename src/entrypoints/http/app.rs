@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use super::Problem;
 use super::access::Tokens;
 use super::console::{Console, Streams};
+use super::health::DatabaseCheck;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
 use crate::entrypoints::requests::Requests;
@@ -25,6 +26,7 @@ pub struct Parts {
     pub tokens: Tokens,
     pub requests: Requests,
     pub(super) console: Console,
+    pub(super) database_check: DatabaseCheck,
     database: OnceLock<Database>,
 }
 
@@ -44,6 +46,7 @@ impl App {
             tokens: Tokens::of(settings)?,
             requests,
             console: Console::default(),
+            database_check: DatabaseCheck::default(),
             database: OnceLock::new(),
         })))
     }
@@ -52,6 +55,15 @@ impl App {
     pub fn ask(&self, database: Database) {
         // A second one would be the same.
         let _ = self.0.database.set(database);
+    }
+
+    /// Has the health know whether the broker blocks those that publish, which nobody else tells it.
+    pub fn look_whether_blocked(&self) {
+        if self.broker.publishing_is_blocked() {
+            self.health.publishing_is_blocked();
+        } else {
+            self.health.publishing_is_not_blocked();
+        }
     }
 
     /// # Errors
