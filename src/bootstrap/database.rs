@@ -177,6 +177,13 @@ impl DeadLetterStore for Database {
         dead_letters!(self, letter(id))
     }
 
+    async fn letter_of_message(
+        &self,
+        message_id: &MessageId,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        dead_letters!(self, letter_of_message(message_id))
+    }
+
     async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
         dead_letters!(self, letter_actions(id))
     }

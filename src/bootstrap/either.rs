@@ -1,17 +1,19 @@
-//! Whichever database and broker it is, as one type: for those of whom there are few. The lanes are
-//! built for one kind each.
+//! The ports on whichever database and broker it is. Which one is asked once for a batch, which
+//! costs nothing; types for each pair of them would build the worker four times.
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::{Broker, Database};
 use crate::adapters::in_process::InProcessPublisher;
-use crate::adapters::postgres::{PgStore, PgTransaction};
+use crate::adapters::postgres::{PgRelayStore, PgStore, PgTransaction};
 use crate::adapters::rabbitmq::RabbitPublisher;
-use crate::adapters::sqlite::{SqliteStore, SqliteTransaction};
+use crate::adapters::sqlite::{SqliteRelayStore, SqliteStore, SqliteTransaction};
 use crate::entrypoints::dead_letters::Rehearsal;
 use crate::service_layer::{
     Changes, Clock, Confirmation, Loaded, Needs, OutboxKey, Outgoing, Publication, PublishError,
-    Publisher, Store, StoreError, StoreTransaction,
+    Publisher, RelayStore, Store, StoreError, StoreTransaction,
 };
 
 /// A session with a database.
@@ -26,6 +28,13 @@ pub enum EitherStore {
 pub enum EitherTransaction<'a> {
     Postgres(PgTransaction<'a>),
     Sqlite(SqliteTransaction),
+}
+
+/// The outbox of such a database, for a relay.
+#[derive(Debug)]
+pub enum EitherRelayStore {
+    Postgres(PgRelayStore),
+    Sqlite(SqliteRelayStore),
 }
 
 /// A way to publish.
@@ -47,6 +56,14 @@ impl Database {
         match self {
             Self::Postgres(database) => EitherStore::Postgres(database.store()),
             Self::Sqlite(database) => EitherStore::Sqlite(database.store()),
+        }
+    }
+
+    #[must_use]
+    pub fn relay(&self) -> EitherRelayStore {
+        match self {
+            Self::Postgres(database) => EitherRelayStore::Postgres(database.relay()),
+            Self::Sqlite(database) => EitherRelayStore::Sqlite(database.relay()),
         }
     }
 }
@@ -100,6 +117,41 @@ impl StoreTransaction for EitherTransaction<'_> {
         match self {
             Self::Postgres(transaction) => transaction.rollback().await,
             Self::Sqlite(transaction) => transaction.rollback().await,
+        }
+    }
+}
+
+impl RelayStore for EitherRelayStore {
+    async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(store) => store.try_become_relay().await,
+            Self::Sqlite(store) => store.try_become_relay().await,
+        }
+    }
+
+    async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
+        match self {
+            Self::Postgres(store) => store.now().await,
+            Self::Sqlite(store) => store.now().await,
+        }
+    }
+
+    async fn waiting(
+        &mut self,
+        committed_until: DateTime<Utc>,
+        after: Option<&OutboxKey>,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        match self {
+            Self::Postgres(store) => store.waiting(committed_until, after, limit).await,
+            Self::Sqlite(store) => store.waiting(committed_until, after, limit).await,
+        }
+    }
+
+    async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(store) => store.remove(published).await,
+            Self::Sqlite(store) => store.remove(published).await,
         }
     }
 }

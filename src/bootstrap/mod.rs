@@ -3,6 +3,7 @@
 mod broker;
 mod database;
 mod either;
+mod sampling;
 mod worker;
 
 pub use broker::Broker;

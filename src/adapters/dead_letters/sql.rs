@@ -62,6 +62,12 @@ pub const LETTER_COUNTS: &str = concat!(
 
 pub const LETTER: &str = concat!("select ", columns!(), " from dead_letters where id = $1");
 
+pub const LETTER_OF_MESSAGE: &str = concat!(
+    "select ",
+    columns!(),
+    " from dead_letters where message_id = $1 order by id desc limit 1"
+);
+
 pub const ACTIONS: &str = "
     select done_at, who, what, why, verdict from dead_letter_actions
     where dead_letter_id = $1 order by id";

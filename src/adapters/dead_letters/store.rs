@@ -6,6 +6,7 @@ use super::rows::{
     int, letter_action, letter_count, letter_group, letter_summary, state_code, stored_letter,
 };
 use super::{LetterDatabase, LetterTransaction, Statement, collect, sql};
+use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
     DeadLetterStore, Letter, LetterAction, LetterCount, LetterFilter, LetterGroup, LetterPlace,
@@ -63,6 +64,14 @@ impl<D: LetterDatabase> DeadLetterStore for D {
     async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
         let found = self.read(Statement::new(sql::LETTER).int(id)).await?;
         found.first().map(stored_letter).transpose()
+    }
+
+    async fn letter_of_message(
+        &self,
+        message_id: &MessageId,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        let asked = Statement::new(sql::LETTER_OF_MESSAGE).text(message_id.as_str());
+        self.read(asked).await?.first().map(stored_letter).transpose()
     }
 
     async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {

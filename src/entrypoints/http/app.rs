@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use super::Problem;
 use super::access::Tokens;
 use super::console::{Console, Streams};
+use super::health::DatabaseCheck;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
@@ -28,29 +29,28 @@ pub struct Parts {
     pub requests: Requests,
     pub jobs: Jobs,
     pub(super) console: Console,
+    pub(super) database_check: DatabaseCheck,
     database: OnceLock<Database>,
 }
 
 impl App {
     /// # Errors
-    /// When HTTP_TOKENS is wrong.
+    /// When HTTP_TOKENS or its file is wrong.
     pub fn new(
         settings: &Settings,
         broker: &Broker,
         health: &Health,
         requests: Requests,
     ) -> Result<Self, InvalidSetting> {
-        let tokens = Tokens::parse(&settings.http_token_lines()?).map_err(|error| {
-            InvalidSetting { variable: "HTTP_TOKENS", problem: error.to_string() }
-        })?;
         Ok(Self(Arc::new(Parts {
             settings: settings.clone(),
             broker: broker.clone(),
             health: health.clone(),
-            tokens,
+            tokens: Tokens::of(settings)?,
             requests,
             jobs: Jobs::new(Arc::new(SystemClock)),
             console: Console::default(),
+            database_check: DatabaseCheck::default(),
             database: OnceLock::new(),
         })))
     }
@@ -59,6 +59,15 @@ impl App {
     pub fn ask(&self, database: Database) {
         // A second one would be the same.
         let _ = self.0.database.set(database);
+    }
+
+    /// Has the health know whether the broker blocks those that publish, which nobody else tells it.
+    pub fn look_whether_blocked(&self) {
+        if self.broker.publishing_is_blocked() {
+            self.health.publishing_is_blocked();
+        } else {
+            self.health.publishing_is_not_blocked();
+        }
     }
 
     /// # Errors

@@ -8,6 +8,7 @@ use super::{
     Letter, LetterCount, LetterFilter, LetterGroup, LetterPlace, LetterSummary, Reason,
     StoredLetter, Subject,
 };
+use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 
 /// What somebody did with a dead letter.
@@ -152,6 +153,15 @@ pub trait DeadLetterStore: Send + Sync {
     fn letter(
         &self,
         id: i64,
+    ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
+
+    /// The dead letter of a message with this message id, the last one where there are more.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn letter_of_message(
+        &self,
+        message_id: &MessageId,
     ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
 
     /// What was done with a dead letter, the first action first.
