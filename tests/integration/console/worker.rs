@@ -226,5 +226,5 @@ fn name_and_value(field: &str) -> (&str, &str) {
 }
 
 fn encoded(value: &str) -> String {
-    value.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
+    value.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
 }
