@@ -11,6 +11,9 @@ use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::http::console::pieces::{form, moment, notice};
 use crate::entrypoints::printable::printable;
 
+const BLOCKED: &str = "The broker takes no messages at the moment, as it is short of memory or \
+    disk. The job waits for it.";
+
 /// Seconds between two looks at a job that runs.
 const REFRESH_SECONDS: u32 = 1;
 
@@ -51,7 +54,8 @@ fn row(job: &JobReport) -> Markup {
     }
 }
 
-pub fn page_of(visitor: &Visitor, job: &JobReport) -> Page {
+/// The page of a job; `is_blocked` when the broker takes no messages.
+pub fn page_of(visitor: &Visitor, job: &JobReport, is_blocked: bool) -> Page {
     let refresh = job.is_running().then_some(REFRESH_SECONDS);
     let name = name(job);
     let body = html! {
@@ -59,6 +63,7 @@ pub fn page_of(visitor: &Visitor, job: &JobReport) -> Page {
         div #job data-refresh=[refresh] {
             div .heading { h1 { (name) } (state(job)) }
             (progress(job))
+            @if is_blocked { (notice::trouble(&html! { (BLOCKED) })) }
             @if job.is_running() && visitor.may_operate() { (stop_button(visitor, job)) }
             @if !job.is_running() && visitor.may_operate() { (next_step(visitor, job)) }
             (ended(job))

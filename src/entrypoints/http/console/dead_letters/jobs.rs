@@ -54,7 +54,9 @@ pub async fn show(
     State(app): State<App>,
     Path(job): Path<String>,
 ) -> Result<Page, Problem> {
-    Ok(job_page::page_of(&visitor, &find(&app, &job)?))
+    let job = find(&app, &job)?;
+    let is_blocked = job.is_running() && app.broker.publishing_is_blocked();
+    Ok(job_page::page_of(&visitor, &job, is_blocked))
 }
 
 pub async fn stop(
