@@ -20,6 +20,7 @@ mod outcome;
 mod publisher;
 mod queries;
 mod relay;
+mod sampling;
 mod store;
 mod unit_of_work;
 pub mod wire;
@@ -46,6 +47,10 @@ pub use queries::{
     Page, Place, Sort, StatusFilter,
 };
 pub use relay::{Relay, RelayStore};
+pub use sampling::{
+    MOST_COUNTED, OpenLetters, Outboxed, QueueDepth, QueueDepths, Stock, Stocktaking,
+    sample_queues, sample_stock,
+};
 pub use store::{
     Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, Needs, Store,
     StoreError, StoreTransaction,

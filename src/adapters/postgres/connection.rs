@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tracing::log::LevelFilter;
 
-use super::{PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStore};
+use super::{PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStock, PgStore};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -126,6 +126,11 @@ impl PgDatabase {
     #[must_use]
     pub fn queries(&self) -> PgQueries {
         PgQueries::new(self.readers.clone())
+    }
+
+    #[must_use]
+    pub fn stock(&self) -> PgStock {
+        PgStock::new(self.dead_letters.clone())
     }
 
     #[must_use]

@@ -10,6 +10,7 @@ mod load;
 mod numbers;
 mod queries;
 mod relay;
+mod stock;
 mod store;
 mod write;
 
@@ -18,4 +19,5 @@ pub use dead_letters::{PgDeadLetters, PgLetterTransaction};
 pub use disclosures::PgDisclosures;
 pub use queries::PgQueries;
 pub use relay::PgRelayStore;
+pub use stock::PgStock;
 pub use store::{PgStore, PgTransaction};

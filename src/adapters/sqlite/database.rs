@@ -14,7 +14,9 @@ use tracing::log::LevelFilter;
 
 use super::errors::store_error;
 use super::writer::Writer;
-use super::{SqliteDeadLetters, SqliteDisclosures, SqliteQueries, SqliteRelayStore, SqliteStore};
+use super::{
+    SqliteDeadLetters, SqliteDisclosures, SqliteQueries, SqliteRelayStore, SqliteStock, SqliteStore,
+};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -100,6 +102,11 @@ impl SqliteDatabase {
     #[must_use]
     pub fn queries(&self) -> SqliteQueries {
         SqliteQueries::new(self.readers.clone())
+    }
+
+    #[must_use]
+    pub fn stock(&self) -> SqliteStock {
+        SqliteStock::new(self.readers.clone())
     }
 
     #[must_use]

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use super::Problem;
 use super::access::Tokens;
-use super::console::{Console, Streams};
+use super::console::Console;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
 use crate::entrypoints::requests::Requests;
@@ -30,21 +30,18 @@ pub struct Parts {
 
 impl App {
     /// # Errors
-    /// When HTTP_TOKENS is wrong.
+    /// When HTTP_TOKENS or its file is wrong.
     pub fn new(
         settings: &Settings,
         broker: &Broker,
         health: &Health,
         requests: Requests,
     ) -> Result<Self, InvalidSetting> {
-        let tokens = Tokens::parse(&settings.http_token_lines()?).map_err(|error| {
-            InvalidSetting { variable: "HTTP_TOKENS", problem: error.to_string() }
-        })?;
         Ok(Self(Arc::new(Parts {
             settings: settings.clone(),
             broker: broker.clone(),
             health: health.clone(),
-            tokens,
+            tokens: Tokens::of(settings)?,
             requests,
             console: Console::default(),
             database: OnceLock::new(),
@@ -63,13 +60,6 @@ impl App {
         self.0.database.get().ok_or_else(|| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the worker waits for its database")
         })
-    }
-}
-
-impl App {
-    /// What ends the streams that browsers listen to.
-    pub(super) fn streams(&self) -> Streams {
-        self.console.streams()
     }
 }
 
