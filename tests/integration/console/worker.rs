@@ -1,6 +1,7 @@
 //! A worker with its pages, and browsers that look at them.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub struct Console {
     requests: Requests,
     pub database: Database,
     tokens: Vec<(Role, String)>,
+    pub tokens_file: PathBuf,
     _worker: JoinHandle<()>,
     _folder: TempDir,
 }
@@ -67,8 +69,10 @@ impl Console {
         let url = format!("sqlite://{}", folder.path().join("orders.db").display());
         let lines: Vec<&str> = tokens.iter().map(|(_, token)| token.line.as_str()).collect();
         let mut arguments = vec!["order-worker".to_owned(), "--database-url".to_owned(), url];
+        let tokens_file = folder.path().join("tokens");
         if !lines.is_empty() {
-            arguments.extend(["--http-tokens".to_owned(), lines.join("\n")]);
+            std::fs::write(&tokens_file, lines.join("\n")).unwrap();
+            arguments.push(format!("--http-tokens-file={}", tokens_file.display()));
         }
         // Whatever is set for the servers of other tests does not count.
         let command = Program::command().mut_args(|argument| argument.env(None::<&str>));
@@ -89,6 +93,7 @@ impl Console {
             requests,
             database,
             tokens: tokens.into_iter().map(|(role, token)| (role, token.secret)).collect(),
+            tokens_file,
             _worker: worker,
             _folder: folder,
         }
