@@ -5,6 +5,7 @@
 mod docs;
 mod edge;
 mod message_bus;
+mod metrics;
 mod order_queries;
 mod order_rules;
 mod properties_json;
