@@ -12,6 +12,8 @@ mod properties_json;
 mod publishing;
 mod relay;
 mod schemas;
+#[path = "../support/scrape.rs"]
+mod scrape;
 mod simulation;
 #[path = "../support/mod.rs"]
 mod support;

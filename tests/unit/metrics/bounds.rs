@@ -6,7 +6,7 @@ use std::time::Duration;
 use order_worker::metrics::{MOST_PUBLISHERS, Metrics, Tolerated};
 
 use super::scrape;
-use crate::support::scrape::Scrape;
+use crate::scrape::Scrape;
 
 const UNKNOWN: &str = "order_worker_unknown_fields_total";
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::scrape;
-use crate::support::scrape::Scrape;
+use crate::scrape::Scrape;
 
 /// The first of a source.
 const CHANNEL: u32 = 1;

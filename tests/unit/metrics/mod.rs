@@ -11,7 +11,7 @@ mod state;
 
 use order_worker::metrics::Metrics;
 
-use crate::support::scrape::Scrape;
+use crate::scrape::Scrape;
 
 fn scrape(metrics: &Metrics) -> Scrape {
     Scrape::parse(&metrics.text())
