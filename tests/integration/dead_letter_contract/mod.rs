@@ -1,6 +1,7 @@
 //! What every database must do for dead letters.
 
 pub mod collecting;
+pub mod counting;
 pub mod deciding;
 pub mod finding;
 pub mod pruning;
@@ -141,6 +142,8 @@ pub async fn finish<D: WithDeadLetters>(database: &D, claimed: &StoredLetter, co
 macro_rules! dead_letter_contract {
     ($database:ty $(, #[$attribute:meta])*) => {
         $crate::store_contract::claims! { dead_letter_contract, $database, [$(#[$attribute])*],
+            counting::open_ones_are_counted_by_code,
+            counting::the_oldest_open_one_has_its_age,
             collecting::a_letter_comes_back_as_it_went,
             collecting::any_bytes_round_trip,
             collecting::text_with_a_nul_is_kept_all_the_same,
