@@ -3,6 +3,8 @@
 //! Each setting is a variable of the environment and an option of the same name on the command
 //! line. The option wins. An address that is set to nothing counts as not set.
 
+mod shown;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,6 +16,8 @@ use clap::{Args, ValueEnum};
 
 use crate::adapters::rabbitmq::Topology;
 use crate::service_layer::dead_letters::RetentionPeriods;
+
+pub use shown::ShownSetting;
 
 /// Factor between one retry delay and the next.
 const RETRY_GROWTH: u32 = 5;
@@ -514,7 +518,7 @@ mod tests {
     }
 
     /// Without whatever is set in this process's environment.
-    fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
+    pub(super) fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
         let command = Program::command().mut_args(|argument| argument.env(None::<&str>));
         let arguments = ["order-worker"].iter().chain(arguments);
         let matches = command.try_get_matches_from(arguments)?;

@@ -1,10 +1,14 @@
 //! The broker that the settings name.
 
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
 use super::Failure;
 use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::{RabbitError, RabbitMq};
 use crate::config::Settings;
-use crate::service_layer::{Backoff, Health, Inflow};
+use crate::metrics::Metrics;
+use crate::service_layer::{Backoff, CommandSource, Health, Inflow};
 
 /// Where commands come from and events go.
 #[derive(Debug, Clone)]
@@ -26,6 +30,52 @@ impl Broker {
             }
             None => Self::InProcess(InProcessBroker::new(settings.retry_delays())),
         })
+    }
+
+    /// The same, with its connections counted.
+    #[must_use]
+    pub fn counted_in(self, metrics: &Metrics) -> Self {
+        match self {
+            Self::RabbitMq(rabbitmq) => Self::RabbitMq(rabbitmq.counted_in(metrics.clone())),
+            Self::InProcess(broker) => Self::InProcess(broker),
+        }
+    }
+
+    /// Whether it blocks those that publish, as far as it is known at once.
+    #[must_use]
+    pub fn publishing_is_blocked(&self) -> bool {
+        match self {
+            Self::RabbitMq(rabbitmq) => rabbitmq.publishing_is_blocked(),
+            Self::InProcess(_) => false,
+        }
+    }
+
+    /// Starts to consume; see [`CommandSource`].
+    pub(super) fn consume(
+        &self,
+        inflow: Inflow,
+        prefetch: u16,
+        health: Health,
+        stop: CancellationToken,
+    ) -> (CommandSource, JoinHandle<()>) {
+        match self {
+            Self::RabbitMq(rabbitmq) => rabbitmq.consume(inflow, prefetch, health, stop),
+            Self::InProcess(broker) => {
+                // There is nothing that could keep it from doing so.
+                health.consumes(inflow);
+                match inflow {
+                    Inflow::Commands => broker.consume(prefetch, stop),
+                    Inflow::DeadLetters => broker.consume_dead_letters(stop),
+                }
+            }
+        }
+    }
+
+    /// Closes in good order what the publishers share.
+    pub(super) async fn close(&self) {
+        if let Self::RabbitMq(rabbitmq) = self {
+            rabbitmq.close().await;
+        }
     }
 
     /// Makes sure that exchanges and queues are there; waits for the broker as long as it takes.

@@ -8,11 +8,12 @@ use crate::adapters::sqlite::SqliteDatabase;
 use crate::config::{DatabaseUrl, Settings};
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, Letter, LetterAction, LetterFilter, LetterGroup, Pruned, Retention, Revision,
-    StoredLetter,
+    DeadLetterStore, Letter, LetterAction, LetterCount, LetterFilter, LetterGroup, LetterPlace,
+    LetterSummary, Pruned, Retention, Revision, StoredLetter,
 };
 use crate::service_layer::{
-    Backoff, HandledMessage, Health, OrderHistory, OrderQueries, OrderQuery, StoreError,
+    Backoff, Disclosure, Disclosures, HandledMessage, Health, OrderHistory, OrderQueries,
+    OrderQuery, Page, StoreError,
 };
 
 /// Where the orders are.
@@ -86,10 +87,10 @@ impl Database {
 }
 
 impl OrderQueries for Database {
-    async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, StoreError> {
+    async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         match self {
-            Self::Postgres(database) => database.queries().orders(query, limit).await,
-            Self::Sqlite(database) => database.queries().orders(query, limit).await,
+            Self::Postgres(database) => database.queries().orders(query, page).await,
+            Self::Sqlite(database) => database.queries().orders(query, page).await,
         }
     }
 
@@ -104,6 +105,26 @@ impl OrderQueries for Database {
         match self {
             Self::Postgres(database) => database.queries().message(message_id).await,
             Self::Sqlite(database) => database.queries().message(message_id).await,
+        }
+    }
+}
+
+impl Disclosures for Database {
+    async fn record_disclosure(&self, disclosure: &Disclosure) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(database) => database.disclosures().record_disclosure(disclosure).await,
+            Self::Sqlite(database) => database.disclosures().record_disclosure(disclosure).await,
+        }
+    }
+
+    async fn disclosures(
+        &self,
+        order_id: &OrderId,
+        limit: u32,
+    ) -> Result<Vec<Disclosure>, StoreError> {
+        match self {
+            Self::Postgres(database) => database.disclosures().disclosures(order_id, limit).await,
+            Self::Sqlite(database) => database.disclosures().disclosures(order_id, limit).await,
         }
     }
 }
@@ -126,13 +147,14 @@ impl DeadLetterStore for Database {
     async fn letters(
         &self,
         filter: &LetterFilter,
+        after: Option<LetterPlace>,
         limit: u32,
-    ) -> Result<Vec<StoredLetter>, StoreError> {
-        dead_letters!(self, letters(filter, limit))
+    ) -> Result<Vec<LetterSummary>, StoreError> {
+        dead_letters!(self, letters(filter, after, limit))
     }
 
-    async fn letter_ids(&self, filter: &LetterFilter) -> Result<Vec<i64>, StoreError> {
-        dead_letters!(self, letter_ids(filter))
+    async fn letter_ids(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<i64>, StoreError> {
+        dead_letters!(self, letter_ids(filter, limit))
     }
 
     async fn letter_groups(
@@ -143,8 +165,23 @@ impl DeadLetterStore for Database {
         dead_letters!(self, letter_groups(filter, limit))
     }
 
+    async fn letter_counts(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<LetterCount>, StoreError> {
+        dead_letters!(self, letter_counts(filter, limit))
+    }
+
     async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
         dead_letters!(self, letter(id))
+    }
+
+    async fn letter_of_message(
+        &self,
+        message_id: &MessageId,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        dead_letters!(self, letter_of_message(message_id))
     }
 
     async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, Health, InFlight, Message, MessageBus, Outbound, Outcome, Published, Publisher, Store,
-    Window,
+    Clock, Handled, Health, InFlight, Message, MessageBus, Outbound, Outcome, Published, Publisher,
+    Store, Window,
 };
 
 /// Most commands that wait for their turn; further ones are turned away at once.
@@ -63,6 +65,12 @@ impl Requests {
         (Self(requests), RequestQueue(queue))
     }
 
+    /// Whether there is a lane, or is going to be one.
+    #[must_use]
+    pub fn lane_lives(&self) -> bool {
+        !self.0.is_closed()
+    }
+
     /// Has a command handled: its effects are committed when this answers.
     ///
     /// # Errors
@@ -108,9 +116,9 @@ pub async fn serve<S: Store, P: Publisher>(queue: RequestQueue, ground: RequestG
         windows,
         published: published_in,
         keep_unroutable_events: ground.keep_unroutable_events,
-        unroutable_events: 0,
     };
     let lane = RequestLane {
+        metrics: health.metrics().clone(),
         bus: MessageBus::new(store, clock, health, in_flight),
         queue: queue.0,
         windows: windows_in,
@@ -121,6 +129,7 @@ pub async fn serve<S: Store, P: Publisher>(queue: RequestQueue, ground: RequestG
 }
 
 struct RequestLane<S> {
+    metrics: Metrics,
     bus: MessageBus<S>,
     queue: mpsc::Receiver<Request>,
     windows: mpsc::Sender<Window>,
@@ -168,12 +177,28 @@ impl<S: Store> RequestLane<S> {
     async fn process(&mut self, batch: Vec<Request>) {
         let (messages, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|request| (request.message, request.answer)).unzip();
+        let began = Instant::now();
         let handled = self.bus.handle_batch(&messages).await;
+        let committed_at = Instant::now();
+        self.count(&messages, &handled, committed_at - began);
         for (answer, outcome) in answers.into_iter().zip(handled.outcomes) {
             // Whoever asked may have gone; the command has its effect all the same.
             let _ = answer.send(outcome);
         }
-        self.publish(Window { outgoing: handled.outgoing, ..Window::default() });
+        self.publish(Window {
+            outgoing: handled.outgoing,
+            committed_at: Some(committed_at),
+            ..Window::default()
+        });
+    }
+
+    fn count(&self, messages: &[Message], handled: &Handled, took: Duration) {
+        let counters = &self.metrics.messages;
+        counters.batch(Source::Http, messages.len(), handled, took);
+        for (message, outcome) in messages.iter().zip(&handled.outcomes) {
+            counters.received(Source::Http, false);
+            counters.handled(Source::Http, Some(message.command.kind()), outcome);
+        }
     }
 
     /// Hands the window on, or leaves it to the relay: the answers must not wait for the broker.

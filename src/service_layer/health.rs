@@ -1,10 +1,26 @@
-//! Whether the worker can work, said once when it changes.
+//! What the parts of a worker tell of themselves: whether they can work, and what they count.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// What the parts of a worker know of the servers they need; clones share it.
+use crate::metrics::{Metrics, Pause};
+
+/// What the parts of a worker know of the servers they need, said once when it changes, and what they
+/// count; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<Troubles>>);
+pub struct Health(Arc<Parts>);
+
+#[derive(Debug, Default)]
+struct Parts {
+    state: Mutex<State>,
+    /// Made when somebody counts: they are many.
+    metrics: OnceLock<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    troubles: Troubles,
+    consumes_commands: bool,
+}
 
 /// What comes in from the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +37,33 @@ pub struct Troubles {
     /// Dead letters wait in their queue; commands are not concerned.
     pub collecting: Option<String>,
     pub publishing: Option<String>,
+    /// The broker takes nothing from those that publish.
+    pub blocked: Option<String>,
 }
 
 impl Inflow {
+    pub const ALL: [Self; 2] = [Self::Commands, Self::DeadLetters];
+
     fn name(self) -> &'static str {
         match self {
             Self::Commands => "Commands",
             Self::DeadLetters => "Dead letters",
+        }
+    }
+
+    /// The word in metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Commands => "commands",
+            Self::DeadLetters => "dead_letters",
+        }
+    }
+
+    fn pause(self) -> Pause {
+        match self {
+            Self::Commands => Pause::Consuming,
+            Self::DeadLetters => Pause::Collecting,
         }
     }
 }
@@ -38,10 +74,13 @@ impl Troubles {
         *self == Self::default()
     }
 
-    fn of(&mut self, inflow: Inflow) -> &mut Option<String> {
-        match inflow {
-            Inflow::Commands => &mut self.consuming,
-            Inflow::DeadLetters => &mut self.collecting,
+    fn of(&mut self, pause: Pause) -> &mut Option<String> {
+        match pause {
+            Pause::Database => &mut self.database,
+            Pause::Consuming => &mut self.consuming,
+            Pause::Collecting => &mut self.collecting,
+            Pause::Publishing => &mut self.publishing,
+            Pause::Blocked => &mut self.blocked,
         }
     }
 }
@@ -49,29 +88,42 @@ impl Troubles {
 impl Health {
     #[must_use]
     pub fn troubles(&self) -> Troubles {
-        self.lock().clone()
+        self.lock().troubles.clone()
+    }
+
+    /// Whether the broker has confirmed this worker as a consumer of commands, and it still is one.
+    #[must_use]
+    pub fn consumes_commands(&self) -> bool {
+        self.lock().consumes_commands
+    }
+
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.0.metrics.get_or_init(Metrics::new)
     }
 
     pub fn database_answers(&self) {
-        if self.lock().database.take().is_some() {
+        if self.ends(Pause::Database) {
             tracing::info!("Database answers again, work resumes");
         }
     }
 
     pub fn database_in_trouble(&self, reason: &str) {
-        if self.lock().database.replace(reason.to_owned()).is_none() {
+        if self.begins(Pause::Database, reason) {
             tracing::warn!(reason, "Database is in trouble, work pauses until it answers");
         }
     }
 
     pub fn consumes(&self, inflow: Inflow) {
-        if self.lock().of(inflow).take().is_some() {
+        self.note_consumer(inflow, true);
+        if self.ends(inflow.pause()) {
             tracing::info!("{} are consumed again", inflow.name());
         }
     }
 
     pub fn cannot_consume(&self, inflow: Inflow, reason: &str) {
-        if self.lock().of(inflow).replace(reason.to_owned()).is_none() {
+        self.note_consumer(inflow, false);
+        if self.begins(inflow.pause(), reason) {
             tracing::warn!(
                 reason,
                 "{} cannot be consumed, trying again without end",
@@ -80,19 +132,65 @@ impl Health {
         }
     }
 
+    /// In good order, as the worker stops.
+    pub fn consumes_no_more(&self, inflow: Inflow) {
+        self.note_consumer(inflow, false);
+    }
+
     pub fn publishes(&self) {
-        if self.lock().publishing.take().is_some() {
+        if self.ends(Pause::Publishing) {
             tracing::info!("Messages are published again");
         }
     }
 
     pub fn cannot_publish(&self, reason: &str) {
-        if self.lock().publishing.replace(reason.to_owned()).is_none() {
+        if self.begins(Pause::Publishing, reason) {
             tracing::warn!(reason, "Messages cannot be published, trying again without end");
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Troubles> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The broker is short of something.
+    pub fn publishing_is_blocked(&self) {
+        if self.begins(Pause::Blocked, "memory or disk alarm") {
+            tracing::warn!("The broker blocks publishing (memory or disk alarm)");
+        }
+    }
+
+    pub fn publishing_is_not_blocked(&self) {
+        if self.ends(Pause::Blocked) {
+            tracing::info!("The broker does not block publishing any more");
+        }
+    }
+
+    /// Whether that is news. Counted before anybody else can end it.
+    fn begins(&self, pause: Pause, reason: &str) -> bool {
+        let mut state = self.lock();
+        let begins = state.troubles.of(pause).replace(reason.to_owned()).is_none();
+        if begins {
+            self.metrics().state.paused(pause);
+        }
+        begins
+    }
+
+    fn ends(&self, pause: Pause) -> bool {
+        let mut state = self.lock();
+        let ends = state.troubles.of(pause).take().is_some();
+        if ends {
+            self.metrics().state.goes_on(pause);
+        }
+        ends
+    }
+
+    fn note_consumer(&self, inflow: Inflow, consumes: bool) {
+        let mut state = self.lock();
+        self.metrics().state.consumes(inflow, consumes);
+        match inflow {
+            Inflow::Commands => state.consumes_commands = consumes,
+            Inflow::DeadLetters => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

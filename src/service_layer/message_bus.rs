@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::handlers::{self, Effect, Obstacle};
 use super::unit_of_work::Committed;
@@ -38,6 +40,10 @@ pub struct Handled {
     /// What the commits left to be published, in this order; may begin with messages of earlier
     /// commits that the outbox still held.
     pub outgoing: Vec<Outgoing>,
+    /// How long each commit took.
+    pub commits: Vec<Duration>,
+    /// How often another transaction was faster.
+    pub conflicts: u64,
 }
 
 /// Why a batch had no effect.
@@ -70,11 +76,12 @@ impl<S: Store> MessageBus<S> {
         let mut conflicts = 0;
         while let Some(part) = parts.pop() {
             match self.attempt(&messages[part.clone()]).await {
-                Ok((outcomes, committed)) => {
+                Ok((outcomes, committed, took)) => {
                     self.health.database_answers();
                     backoff.reset();
                     conflicts = 0;
                     handled.outcomes.extend(outcomes);
+                    handled.commits.push(took);
                     handled.outgoing.extend(self.take_in_flight(committed));
                 }
                 Err(Trouble::Store(
@@ -87,6 +94,7 @@ impl<S: Store> MessageBus<S> {
                 // Nobody's fault, however often it happens: never a dead letter.
                 Err(Trouble::Store(StoreError::Conflict(_))) => {
                     conflicts += 1;
+                    handled.conflicts += 1;
                     backoff.pause_after_conflict().await;
                     match halves(&part) {
                         Some((first, second)) if conflicts > MOST_CONFLICTS => {
@@ -169,7 +177,7 @@ impl<S: Store> MessageBus<S> {
     async fn attempt(
         &mut self,
         messages: &[Message],
-    ) -> Result<(Vec<Outcome>, Committed), Trouble> {
+    ) -> Result<(Vec<Outcome>, Committed, Duration), Trouble> {
         let mut uow = UnitOfWork::begin(&mut self.store, &Needs::of(messages)).await?;
         let now = self.clock.now();
         let processed = catch_unwind(AssertUnwindSafe(|| {
@@ -182,8 +190,9 @@ impl<S: Store> MessageBus<S> {
             uow.rollback().await?;
             return Err(Trouble::Panic);
         };
+        let began = Instant::now();
         let committed = uow.commit(self.published.clone()).await?;
-        Ok((outcomes, committed))
+        Ok((outcomes, committed, began.elapsed()))
     }
 }
 

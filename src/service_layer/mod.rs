@@ -8,6 +8,7 @@ mod backoff;
 mod clock;
 pub mod dead_letters;
 mod delivery;
+mod disclosures;
 mod handlers;
 mod health;
 mod in_flight;
@@ -19,6 +20,7 @@ mod outcome;
 mod publisher;
 mod queries;
 mod relay;
+mod sampling;
 mod store;
 mod unit_of_work;
 pub mod wire;
@@ -29,6 +31,7 @@ pub use delivery::{
     CommandSource, Delivery, HeaderValue, Headers, PresentChannel, Properties, Settlement,
     Settlements, Tag,
 };
+pub use disclosures::{Disclosure, Disclosures};
 pub use health::{Health, Inflow, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
@@ -39,8 +42,15 @@ pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
 pub use publisher::{
     Confirmation, Publication, PublishError, Publisher, Target, Verdict, publish_all,
 };
-pub use queries::{Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery};
+pub use queries::{
+    Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
+    Page, Place, Sort, StatusFilter,
+};
 pub use relay::{Relay, RelayStore};
+pub use sampling::{
+    MOST_COUNTED, OpenLetters, Outboxed, QueueDepth, QueueDepths, Stock, Stocktaking,
+    sample_queues, sample_stock,
+};
 pub use store::{
     Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, Needs, Store,
     StoreError, StoreTransaction,

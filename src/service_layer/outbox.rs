@@ -51,11 +51,22 @@ impl OutgoingKind {
         Self::ALL.into_iter().find(|kind| i64::from(kind.code()) == code)
     }
 
-    fn type_name(self) -> &'static str {
+    /// The property `type` of its messages.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
         match self {
             Self::StatusChanged => OrderStatusChangedBody::TYPE,
             Self::Rejected => OrderCommandRejectedBody::TYPE,
             Self::Reply => CommandOutcomeBody::TYPE,
+        }
+    }
+
+    /// Whether it tells the public; a reply is for one reader.
+    #[must_use]
+    pub fn is_event(self) -> bool {
+        match self {
+            Self::StatusChanged | Self::Rejected => true,
+            Self::Reply => false,
         }
     }
 }
@@ -99,10 +110,7 @@ impl Outgoing {
     /// Whether it tells the public; a reply is for one reader.
     #[must_use]
     pub fn is_event(&self) -> bool {
-        match self.kind {
-            OutgoingKind::StatusChanged | OutgoingKind::Rejected => true,
-            OutgoingKind::Reply => false,
-        }
+        self.kind.is_event()
     }
 
     fn caused_by(

@@ -39,6 +39,8 @@ pub struct DeadLetter {
     pub code: DeadLetterCode,
     /// For people; names the field where one is at fault. Never holds the value itself.
     pub detail: String,
+    /// The field of the body at fault, where it is one: `items[3].quantity`.
+    pub field: Option<String>,
 }
 
 /// The stable reasons for a dead letter.
@@ -100,7 +102,25 @@ impl DeadLetterCode {
 impl DeadLetter {
     #[must_use]
     pub fn new(code: DeadLetterCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), field: None }
+    }
+
+    /// A rule that a field of the body breaks.
+    #[must_use]
+    pub fn of_field(code: DeadLetterCode, field: String, rule: &str) -> Self {
+        Self { code, detail: format!("{field} {rule}"), field: Some(field) }
+    }
+}
+
+impl RetryReason {
+    pub const ORDER_NOT_FOUND: &'static str = "order_not_found";
+
+    /// The name in metrics.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        match self {
+            Self::OrderNotFound { .. } => Self::ORDER_NOT_FOUND,
+        }
     }
 }
 
@@ -116,6 +136,17 @@ impl From<RetryReason> for DeadLetter {
 }
 
 impl Outcome {
+    /// Why the message went to the dead letters, if it did.
+    #[must_use]
+    pub fn dead_letter_code(&self) -> Option<DeadLetterCode> {
+        match self {
+            Self::DeadLetter(reason) => Some(reason.code),
+            Self::Accepted(_) | Self::Duplicate(_) | Self::Rejected(..) | Self::RetryLater(_) => {
+                None
+            }
+        }
+    }
+
     /// The word for replies and logs.
     #[must_use]
     pub fn word(&self) -> &'static str {

@@ -120,6 +120,7 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
             waiting.retain(|message| is_free(&message.key, &in_flight, &mut held));
             let done = self.publish(waiting).await;
             self.store.remove(&done).await?;
+            self.health.metrics().publishing.relayed(done.len());
             published += done.len();
         }
     }
@@ -127,6 +128,9 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     async fn publish(&mut self, waiting: Vec<Outgoing>) -> Vec<OutboxKey> {
         let window = waiting.iter().map(Publication::from).collect();
         let verdicts = publish_all(&mut self.publisher, &self.health, window).await;
+        for (outgoing, verdict) in waiting.iter().zip(&verdicts) {
+            self.health.metrics().publishing.judged(outgoing.kind, *verdict);
+        }
         let done = waiting.into_iter().zip(verdicts).filter(|(outgoing, verdict)| match verdict {
             Verdict::Confirmed => true,
             Verdict::Unroutable => !(self.keep_unroutable && outgoing.is_event()),

@@ -4,6 +4,9 @@ use crate::shop::{self, place};
 use crate::story::{Copies, assert_adds_up, publish, subscribe, subscriber_of};
 use crate::surroundings::{Surroundings, eventually};
 
+/// For a worker that is not to be done before the test has noticed that it works.
+const SMALL_STEPS: [&str; 4] = ["--batch-max", "20", "--prefetch", "100"];
+
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn ten_thousand_messages_of_a_foreign_client_add_up() {
@@ -27,7 +30,7 @@ async fn five_kills_lose_nothing_and_double_nothing() {
     let expected = publish(&surroundings, "2", 6_000);
 
     for kill in 1..=5 {
-        let worker = surroundings.spawn_worker();
+        let worker = surroundings.spawn_worker_with(&SMALL_STEPS);
         let some_more = surroundings.count("handled_messages").await + 500;
         eventually("some hundred messages more are handled", || async {
             surroundings.count("handled_messages").await >= some_more
@@ -50,7 +53,8 @@ async fn a_worker_that_is_told_to_stop_finishes_what_it_began() {
     let surroundings = Surroundings::new().await;
     surroundings.start_worker().await.stop().await;
     subscribe(&surroundings);
-    let expected = publish(&surroundings, "3", 4_000);
+    // Three times what it is handed at once.
+    let expected = publish(&surroundings, "3", 6_000);
 
     let worker = surroundings.spawn_worker();
     eventually("the worker is at work", || async {

@@ -101,9 +101,9 @@ fn a_query_with_a_wrong_argument_names_the_argument() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, name) in [
         (&["--status", "Paid"][..], "status: "),
-        (&["--start", "yesterday", "--end", "2026-11-20"], "start: "),
-        (&["--start", "2026-11-20", "--end", "2026-11-19"], "end: "),
-        (&["--customer", ""], "customer_id: "),
+        (&["--from", "yesterday", "--until", "2026-11-20"], "from: "),
+        (&["--start", "2026-11-20", "--end", "2026-11-19"], "until: "),
+        (&["--customer", ""], "customer: "),
     ] {
         let (code, _, errors) = done(program(&["orders", "list"], folder.path()).args(arguments));
 

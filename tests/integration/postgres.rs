@@ -1,12 +1,13 @@
 //! The contract on PostgreSQL, in a schema of its own for each test.
 
 use order_worker::adapters::postgres::{
-    PgDatabase, PgDeadLetters, PgQueries, PgRelayStore, PgStore,
+    PgDatabase, PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStore,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
+use crate::disclosure_contract::{WithDisclosures, disclosure_contract};
 use crate::store_contract::{TestDatabase, store_contract};
 
 struct Postgres {
@@ -59,6 +60,14 @@ impl TestDatabase for Postgres {
     }
 }
 
+impl WithDisclosures for Postgres {
+    type Disclosures = PgDisclosures;
+
+    fn disclosures(&self) -> PgDisclosures {
+        self.database.disclosures()
+    }
+}
+
 impl WithDeadLetters for Postgres {
     type DeadLetters = PgDeadLetters;
 
@@ -83,6 +92,10 @@ fn server() -> String {
 }
 
 store_contract!(Postgres, #[ignore = "needs PostgreSQL: make test"]);
+
+mod disclosures {
+    super::disclosure_contract!(super::Postgres, #[ignore = "needs PostgreSQL: make test"]);
+}
 
 mod dead_letters {
     super::dead_letter_contract!(super::Postgres, #[ignore = "needs PostgreSQL: make test"]);

@@ -1,15 +1,19 @@
 //! The contract on SQLite, in a file of its own for each test.
 
 use order_worker::adapters::sqlite::{
-    SqliteDatabase, SqliteDeadLetters, SqliteQueries, SqliteRelayStore, SqliteStore,
+    SqliteDatabase, SqliteDeadLetters, SqliteDisclosures, SqliteQueries, SqliteRelayStore,
+    SqliteStore,
 };
 use order_worker::domain::CustomerId;
-use order_worker::service_layer::{Needs, OrderQueries, OrderQuery, Outcome, Store, StoreError};
+use order_worker::service_layer::{
+    Needs, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError,
+};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::builders::WithContent;
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
+use crate::disclosure_contract::{WithDisclosures, disclosure_contract};
 use crate::store_contract::{TestDatabase, order, outcomes, store_contract};
 use crate::support::messages::{cancel, id, place};
 
@@ -58,6 +62,14 @@ impl TestDatabase for Sqlite {
     async fn finish(self) {}
 }
 
+impl WithDisclosures for Sqlite {
+    type Disclosures = SqliteDisclosures;
+
+    fn disclosures(&self) -> SqliteDisclosures {
+        self.database.disclosures()
+    }
+}
+
 impl WithDeadLetters for Sqlite {
     type DeadLetters = SqliteDeadLetters;
 
@@ -81,6 +93,10 @@ impl Sqlite {
 
 store_contract!(Sqlite);
 
+mod disclosures {
+    super::disclosure_contract!(super::Sqlite);
+}
+
 mod dead_letters {
     super::dead_letter_contract!(super::Sqlite);
 }
@@ -103,7 +119,7 @@ async fn a_row_that_is_no_order_is_an_error_that_names_it() {
     outcomes(&database, &[place("14"), place("15")]).await;
     database.execute("delete from order_items where order_id = '14'".to_owned()).await;
 
-    let listed = database.queries().orders(&OrderQuery::All, 10).await.unwrap_err();
+    let listed = database.queries().orders(&OrderQuery::all(), &Page::first(10)).await.unwrap_err();
     let loaded = database.store().begin(&Needs::of(&[place("14")])).await.map(drop).unwrap_err();
 
     for error in [listed, loaded] {
@@ -132,7 +148,8 @@ async fn without_its_tables_a_file_is_unavailable() {
     let database = SqliteDatabase::open(&url).await.unwrap();
     let (customer_id, order_id) = (CustomerId::new("2").unwrap(), id("14"));
 
-    let listed = database.queries().orders(&OrderQuery::OfCustomer(customer_id), 10).await;
+    let listed =
+        database.queries().orders(&OrderQuery::of_customer(customer_id), &Page::first(10)).await;
     let found = database.queries().order(&order_id).await;
 
     assert!(matches!(listed, Err(StoreError::Unavailable(_))), "{listed:?}");

@@ -11,7 +11,14 @@ pub struct TickingClock(Mutex<DateTime<Utc>>);
 
 impl Default for TickingClock {
     fn default() -> Self {
-        Self(Mutex::new(moment("2026-11-20T09:30:00.123456Z")))
+        Self::from("2026-11-20T09:30:00.123456Z")
+    }
+}
+
+impl From<&str> for TickingClock {
+    /// Begins at a moment.
+    fn from(first: &str) -> Self {
+        Self(Mutex::new(moment(first)))
     }
 }
 

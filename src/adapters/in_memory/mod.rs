@@ -2,6 +2,7 @@
 
 mod queries;
 mod relay;
+mod stock;
 mod store;
 mod tables;
 

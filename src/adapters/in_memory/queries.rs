@@ -1,12 +1,10 @@
 //! Questions about orders in memory.
 
-use std::cmp::Reverse;
-
 use super::InMemoryDatabase;
-use crate::domain::{CustomerId, MessageId, Order, OrderId, Status};
+use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
-    Cause, HandledMessage, HistoryEntry, HistoryRow, OrderHistory, OrderQueries, OrderQuery,
-    StoreError,
+    Cause, HandledMessage, HistoryEntry, HistoryRow, OrderHistory, OrderQueries, OrderQuery, Page,
+    Place, StoreError,
 };
 
 /// Reads orders in memory.
@@ -22,15 +20,16 @@ impl InMemoryQueries {
 }
 
 impl OrderQueries for InMemoryQueries {
-    async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, StoreError> {
+    async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         let tables = self.database.lock().await?;
-        let mut found: Vec<&Order> =
-            tables.orders().filter(|order| asks_for(query, order)).collect();
-        let by_status = matches!(query, OrderQuery::OfCustomer(_) | OrderQuery::IncompleteOf(_));
-        found.sort_by_key(|order| {
-            (by_status.then(|| order.status()), Reverse(order.created_at()), order.order_id())
-        });
-        Ok(found.into_iter().take(limit as usize).cloned().collect())
+        let key = |place: &Place| place.key(query.sort());
+        let after = page.after.as_ref().map(key);
+        let found = tables.orders().filter(|order| query.asks_for(order));
+        let mut found: Vec<_> = found.map(|order| (key(&Place::of(order)), order)).collect();
+        found.retain(|(place, _)| after.as_ref().is_none_or(|after| place > after));
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let found = found.into_iter().take(page.limit as usize);
+        Ok(found.map(|(_, order)| order.clone()).collect())
     }
 
     async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
@@ -43,22 +42,6 @@ impl OrderQueries for InMemoryQueries {
 
     async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
         Ok(self.database.lock().await?.handled(message_id))
-    }
-}
-
-fn asks_for(query: &OrderQuery, order: &Order) -> bool {
-    let is_of = |customer_id: &CustomerId| order.customer().customer_id == *customer_id;
-    match query {
-        OrderQuery::OfCustomer(customer_id) => is_of(customer_id),
-        OrderQuery::IncompleteOf(customer_id) => {
-            is_of(customer_id) && order.status() != Status::Completed
-        }
-        OrderQuery::CompletedOf(customer_id) => {
-            is_of(customer_id) && order.status() == Status::Completed
-        }
-        OrderQuery::InStatus(status) => order.status() == *status,
-        OrderQuery::CreatedBetween { start, end } => (*start..=*end).contains(&order.created_at()),
-        OrderQuery::All => true,
     }
 }
 

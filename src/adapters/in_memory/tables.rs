@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use crate::adapters::clock::SystemClock;
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
-    Changes, Clock, FIRST_NUMBER, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outgoing,
-    StoreError,
+    Changes, Clock, FIRST_NUMBER, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outboxed,
+    Outgoing, StoreError,
 };
 
 #[derive(Debug, Default)]
@@ -119,6 +119,12 @@ impl Tables {
         let waiting = self.outbox.range((start, Bound::Unbounded)).map(|(_, waiting)| waiting);
         let old = waiting.filter(|waiting| waiting.committed_at <= committed_until);
         old.take(limit).map(|waiting| waiting.outgoing.clone()).collect()
+    }
+
+    pub(super) fn outbox_at(&self, now: DateTime<Utc>) -> Outboxed {
+        let oldest = self.outbox.values().map(|waiting| waiting.committed_at).min();
+        let age = oldest.map(|oldest| (now - oldest).to_std().unwrap_or_default());
+        Outboxed { count: self.outbox.len() as u64, oldest: age }
     }
 
     pub(super) fn orders(&self) -> impl Iterator<Item = &Order> {

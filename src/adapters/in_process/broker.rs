@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::InProcessPublisher;
 use crate::service_layer::{
-    CommandSource, Delivery, PresentChannel, Properties, Publication, Settlement, Tag, Target,
+    CommandSource, Delivery, Inflow, PresentChannel, Properties, Publication, QueueDepth,
+    QueueDepths, Settlement, Tag, Target,
 };
 
 /// Most dead letters that are handed out and not collected.
@@ -42,6 +43,8 @@ struct State {
     /// Those that nobody collects.
     dead_letters: Vec<Publication>,
     collector: Option<mpsc::UnboundedSender<Publication>>,
+    /// Of commands.
+    consumers: u64,
 }
 
 /// A command as a publisher gives it to a broker.
@@ -132,6 +135,7 @@ impl InProcessBroker {
         let (deliveries_in, deliveries) = mpsc::channel(prefetch.into());
         let (settlements, settlements_out) = mpsc::unbounded_channel();
         let present_channel = PresentChannel::default();
+        self.lock().consumers += 1;
         let hand_out = self.clone().hand_out(
             deliveries_in,
             settlements_out,
@@ -159,7 +163,7 @@ impl InProcessBroker {
                         prefetch.add_permits(settled.len());
                         self.forget(settled.len());
                     }
-                    None => return,
+                    None => break,
                 },
                 command = self.next_command(&prefetch), if deliveries.is_some() => {
                     number += 1;
@@ -172,6 +176,7 @@ impl InProcessBroker {
                 () = stop.cancelled(), if deliveries.is_some() => deliveries = None,
             }
         }
+        self.lock().consumers -= 1;
     }
 
     async fn next_command(&self, prefetch: &Semaphore) -> Submitted {
@@ -227,6 +232,17 @@ impl InProcessBroker {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl QueueDepths for InProcessBroker {
+    async fn depth(&mut self, inflow: Inflow) -> Option<QueueDepth> {
+        let state = self.lock();
+        let (ready, consumers) = match inflow {
+            Inflow::Commands => (state.ready.len(), state.consumers),
+            Inflow::DeadLetters => (state.dead_letters.len(), state.collector.is_some().into()),
+        };
+        Some(QueueDepth { ready: ready as u64, consumers })
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tracing::log::LevelFilter;
 
-use super::{PgDeadLetters, PgQueries, PgRelayStore, PgStore};
+use super::{PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStock, PgStore};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -129,6 +129,11 @@ impl PgDatabase {
     }
 
     #[must_use]
+    pub fn stock(&self) -> PgStock {
+        PgStock::new(self.dead_letters.clone())
+    }
+
+    #[must_use]
     pub fn relay(&self) -> PgRelayStore {
         PgRelayStore::new(self.options.clone())
     }
@@ -136,6 +141,12 @@ impl PgDatabase {
     #[must_use]
     pub fn dead_letters(&self) -> PgDeadLetters {
         PgDeadLetters::new(self.dead_letters.clone())
+    }
+
+    /// Through the pool of dead letters: both are there for operators.
+    #[must_use]
+    pub fn disclosures(&self) -> PgDisclosures {
+        PgDisclosures::new(self.dead_letters.clone())
     }
 }
 

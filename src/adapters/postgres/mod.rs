@@ -5,15 +5,19 @@
 
 mod connection;
 mod dead_letters;
+mod disclosures;
 mod load;
 mod numbers;
 mod queries;
 mod relay;
+mod stock;
 mod store;
 mod write;
 
 pub use connection::PgDatabase;
 pub use dead_letters::{PgDeadLetters, PgLetterTransaction};
+pub use disclosures::PgDisclosures;
 pub use queries::PgQueries;
 pub use relay::PgRelayStore;
+pub use stock::PgStock;
 pub use store::{PgStore, PgTransaction};

@@ -2,13 +2,15 @@
 
 use sqlx::postgres::{PgArguments, PgPool};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 
 use super::connection::{ANSWER_TIMEOUT, within};
 use super::load::{HANDLED, SELECT_FOUND, parsed};
 use crate::adapters::rows::{HandledRow, HistoryRecord, OrderRow};
-use crate::domain::{MessageId, OrderId, Status};
-use crate::service_layer::{HandledMessage, OrderHistory, OrderQueries, OrderQuery, StoreError};
+use crate::domain::{MessageId, Order, OrderId, Status};
+use crate::service_layer::{
+    HandledMessage, OrderHistory, OrderQueries, OrderQuery, Page, Place, Sort, StoreError,
+};
 
 /// Reads orders through a small pool.
 #[derive(Debug, Clone)]
@@ -35,43 +37,10 @@ impl PgQueries {
 
 type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
-/// The condition of a query, with its parameters from `$2` on, and its sort order.
-fn condition(query: &OrderQuery) -> (&'static str, &'static str) {
-    const BY_STATUS: &str = "status, created_at desc, order_id";
-    const NEWEST_FIRST: &str = "created_at desc, order_id";
-    match query {
-        OrderQuery::OfCustomer(_) => ("customer_id = $2", BY_STATUS),
-        OrderQuery::IncompleteOf(_) => ("customer_id = $2 and status <> $3", BY_STATUS),
-        OrderQuery::CompletedOf(_) => ("customer_id = $2 and status = $3", NEWEST_FIRST),
-        OrderQuery::InStatus(_) => ("status = $2", NEWEST_FIRST),
-        OrderQuery::CreatedBetween { .. } => ("created_at between $2 and $3", NEWEST_FIRST),
-        OrderQuery::All => ("true", NEWEST_FIRST),
-    }
-}
-
 impl OrderQueries for PgQueries {
-    async fn orders(
-        &self,
-        query: &OrderQuery,
-        limit: u32,
-    ) -> Result<Vec<crate::domain::Order>, StoreError> {
-        let (condition, sorted) = condition(query);
-        let statement = format!(
-            "with found as (select *, row_number() over (order by {sorted}) as place from orders
-             where {condition} order by {sorted} limit $1) {SELECT_FOUND}"
-        );
-        let statement = sqlx::query(AssertSqlSafe(statement)).bind(i64::from(limit));
-        let completed = Status::Completed.code();
-        let statement = match query {
-            OrderQuery::OfCustomer(customer_id) => statement.bind(customer_id.as_str()),
-            OrderQuery::IncompleteOf(customer_id) | OrderQuery::CompletedOf(customer_id) => {
-                statement.bind(customer_id.as_str()).bind(completed)
-            }
-            OrderQuery::InStatus(status) => statement.bind(status.code()),
-            OrderQuery::CreatedBetween { start, end } => statement.bind(*start).bind(*end),
-            OrderQuery::All => statement,
-        };
-        self.order_rows(statement).await?.into_iter().map(OrderRow::into_order).collect()
+    async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
+        let rows = self.order_rows(page_statement(query, page).build()).await?;
+        rows.into_iter().map(OrderRow::into_order).collect()
     }
 
     async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
@@ -99,4 +68,68 @@ impl OrderQueries for PgQueries {
         let handled = parsed::<HandledRow>(&row, "handled")?.into_iter().next();
         handled.map(HandledRow::into_handled).transpose()
     }
+}
+
+/// The orders of a page with their items.
+///
+/// A customer's orders are found by the customer: the `+ 0` keeps the index of statuses out of it.
+/// Other lists have the newest orders of each status from that index, at most a page of each, and
+/// take the newest of those.
+fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Postgres> {
+    let sorted = match query.sort() {
+        Sort::ByStatus => "status, created_at desc, order_id",
+        Sort::NewestFirst => "created_at desc, order_id",
+    };
+    let limit = i64::from(page.limit);
+    let statuses: Vec<i16> = statuses(query).map(Status::code).collect();
+    let mut sql = QueryBuilder::new("with page as (select o.* from ");
+    if let Some(customer_id) = &query.customer_id {
+        sql.push("orders o where customer_id = ").push_bind(customer_id.as_str());
+        sql.push(" and status + 0 = any(").push_bind(statuses).push(")");
+        push_moments_and_place(&mut sql, query, page);
+    } else {
+        sql.push("unnest(").push_bind(statuses).push("::smallint[]) as wanted (status)");
+        sql.push(" cross join lateral (select * from orders where status = wanted.status");
+        push_moments_and_place(&mut sql, query, page);
+        sql.push(format_args!(" order by {sorted} limit ")).push_bind(limit).push(") o");
+    }
+    sql.push(format_args!(" order by {sorted} limit ")).push_bind(limit);
+    sql.push(format_args!(
+        "), found as (select *, row_number() over (order by {sorted}) as place from page)"
+    ));
+    sql.push(SELECT_FOUND);
+    sql
+}
+
+fn statuses(query: &OrderQuery) -> impl Iterator<Item = Status> {
+    let asked = move |status: &Status| query.status.is_none_or(|filter| filter.includes(*status));
+    Status::ALL.into_iter().filter(asked)
+}
+
+fn push_moments_and_place(sql: &mut QueryBuilder<Postgres>, query: &OrderQuery, page: &Page) {
+    for (operator, moment) in [(">=", query.from), ("<=", page.until(query))] {
+        if let Some(moment) = moment {
+            sql.push(format_args!(" and created_at {operator} ")).push_bind(moment);
+        }
+    }
+    if let Some(place) = &page.after {
+        push_behind(sql, query.sort(), place);
+    }
+}
+
+/// Adds the condition of orders behind a place; see [`Page::until`] for its other half.
+fn push_behind(sql: &mut QueryBuilder<Postgres>, sort: Sort, place: &Place) {
+    let status = place.status.code();
+    match sort {
+        Sort::ByStatus => {
+            sql.push(" and status >= ").push_bind(status);
+            sql.push(" and (status > ").push_bind(status);
+            sql.push(" or created_at < ").push_bind(place.created_at);
+            sql.push(" or created_at = ").push_bind(place.created_at).push(" and order_id > ");
+        }
+        Sort::NewestFirst => {
+            sql.push(" and (created_at < ").push_bind(place.created_at).push(" or order_id > ");
+        }
+    }
+    sql.push_bind(place.order_id.as_str()).push(")");
 }

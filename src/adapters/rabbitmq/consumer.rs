@@ -77,7 +77,7 @@ struct Supervisor {
 }
 
 impl Inflow {
-    fn queue(self, topology: &Topology) -> &str {
+    pub(super) fn queue(self, topology: &Topology) -> &str {
         match self {
             Self::Commands => &topology.commands_queue,
             Self::DeadLetters => &topology.dead_letter_queue,
@@ -204,6 +204,7 @@ impl Supervisor {
     async fn take_no_more(&mut self, session: &mut Session) -> Result<(), RabbitError> {
         self.deliveries = None;
         session.next = None;
+        self.health.consumes_no_more(self.inflow);
         session.cancel().await
     }
 

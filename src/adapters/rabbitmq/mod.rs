@@ -1,13 +1,15 @@
 //! The transport on RabbitMQ (3.10 to 4.3) with lapin.
 //!
-//! A connection for each queue that is consumed, and one that publishes: a broker short of memory
-//! blocks connections that publish, and a blocked one would hold back acknowledgements as well.
+//! A connection for each queue that is consumed, one that publishes, and one that asks for depths: a
+//! broker short of memory blocks connections that publish, and a blocked one would hold back
+//! acknowledgements as well.
 //! Whatever breaks is dropped and built anew; nothing is recovered in place.
 
 mod acks;
 mod admin;
 mod connection;
 mod consumer;
+mod depths;
 mod part;
 mod properties;
 mod publisher;
@@ -15,6 +17,7 @@ mod subscriber;
 mod topology;
 
 pub use connection::{RabbitError, RabbitMq};
+pub use depths::RabbitDepths;
 pub use publisher::RabbitPublisher;
 pub use subscriber::{Received, Subscription};
 pub use topology::{Finding, Topology, Verdict};

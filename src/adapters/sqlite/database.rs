@@ -14,7 +14,9 @@ use tracing::log::LevelFilter;
 
 use super::errors::store_error;
 use super::writer::Writer;
-use super::{SqliteDeadLetters, SqliteQueries, SqliteRelayStore, SqliteStore};
+use super::{
+    SqliteDeadLetters, SqliteDisclosures, SqliteQueries, SqliteRelayStore, SqliteStock, SqliteStore,
+};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -103,6 +105,11 @@ impl SqliteDatabase {
     }
 
     #[must_use]
+    pub fn stock(&self) -> SqliteStock {
+        SqliteStock::new(self.readers.clone())
+    }
+
+    #[must_use]
     pub fn relay(&self) -> SqliteRelayStore {
         SqliteRelayStore::new(self.writer.clone(), Arc::clone(&self.relay))
     }
@@ -110,5 +117,10 @@ impl SqliteDatabase {
     #[must_use]
     pub fn dead_letters(&self) -> SqliteDeadLetters {
         SqliteDeadLetters::new(self.writer.clone(), self.readers.clone())
+    }
+
+    #[must_use]
+    pub fn disclosures(&self) -> SqliteDisclosures {
+        SqliteDisclosures::new(self.writer.clone(), self.readers.clone())
     }
 }

@@ -6,6 +6,7 @@
 
 mod database;
 mod dead_letters;
+mod disclosures;
 mod errors;
 mod load;
 mod numbers;
@@ -14,12 +15,15 @@ mod queries;
 mod relay;
 mod rows;
 mod statement;
+mod stock;
 mod store;
 mod write;
 mod writer;
 
 pub use database::SqliteDatabase;
 pub use dead_letters::{SqliteDeadLetters, SqliteLetterTransaction};
+pub use disclosures::SqliteDisclosures;
 pub use queries::SqliteQueries;
 pub use relay::SqliteRelayStore;
+pub use stock::SqliteStock;
 pub use store::{SqliteStore, SqliteTransaction};

@@ -1,13 +1,15 @@
 //! Questions about orders.
 
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqlitePool};
-use sqlx::{AssertSqlSafe, Sqlite};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::errors::store_error;
 use super::rows::{entry_from, handled_columns, handled_from, order_columns, order_from};
 use crate::domain::{MessageId, Order, OrderId, Status};
-use crate::service_layer::{HandledMessage, OrderHistory, OrderQueries, OrderQuery, StoreError};
+use crate::service_layer::{
+    HandledMessage, OrderHistory, OrderQueries, OrderQuery, Page, Place, Sort, StatusFilter,
+    StoreError,
+};
 
 /// Reads orders through a small pool.
 #[derive(Debug, Clone)]
@@ -15,7 +17,7 @@ pub struct SqliteQueries {
     readers: SqlitePool,
 }
 
-const ORDERS: &str = concat!("select ", order_columns!(), " from orders o where ");
+const ORDERS: &str = concat!("select ", order_columns!(), " from orders o where true");
 
 const ORDER: &str = concat!("select ", order_columns!(), " from orders o where o.order_id = ?1");
 
@@ -30,8 +32,6 @@ const HANDLED: &str = concat!(
       where h.message_id = ?1"
 );
 
-type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
-
 impl SqliteQueries {
     pub(super) fn new(readers: SqlitePool) -> Self {
         Self { readers }
@@ -39,11 +39,9 @@ impl SqliteQueries {
 }
 
 impl OrderQueries for SqliteQueries {
-    async fn orders(&self, query: &OrderQuery, limit: u32) -> Result<Vec<Order>, StoreError> {
-        let (condition, sorted) = condition(query);
-        let statement = format!("{ORDERS} {condition} order by {sorted} limit ?1");
-        let statement = bind(sqlx::query(AssertSqlSafe(statement)).bind(limit), query);
-        let rows = statement.fetch_all(&self.readers).await;
+    async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
+        let mut statement = page_statement(query, page);
+        let rows = statement.build().fetch_all(&self.readers).await;
         rows.map_err(|error| store_error(&error))?.iter().map(order_from).collect()
     }
 
@@ -67,30 +65,49 @@ impl OrderQueries for SqliteQueries {
     }
 }
 
-/// The condition of a query, with its parameters from `?2` on, and its sort order.
-fn condition(query: &OrderQuery) -> (&'static str, &'static str) {
-    const BY_STATUS: &str = "status, created_at desc, order_id";
-    const NEWEST_FIRST: &str = "created_at desc, order_id";
-    match query {
-        OrderQuery::OfCustomer(_) => ("customer_id = ?2", BY_STATUS),
-        OrderQuery::IncompleteOf(_) => ("customer_id = ?2 and status <> ?3", BY_STATUS),
-        OrderQuery::CompletedOf(_) => ("customer_id = ?2 and status = ?3", NEWEST_FIRST),
-        OrderQuery::InStatus(_) => ("status = ?2", NEWEST_FIRST),
-        OrderQuery::CreatedBetween { .. } => ("created_at between ?2 and ?3", NEWEST_FIRST),
-        OrderQuery::All => ("true", NEWEST_FIRST),
+/// A customer's orders are found by the customer: a `+` keeps the other columns out of the choice of
+/// an index.
+fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Sqlite> {
+    let mut sql = QueryBuilder::new(ORDERS);
+    let plus = if query.customer_id.is_some() { "+" } else { "" };
+    if let Some(customer_id) = &query.customer_id {
+        sql.push(" and o.customer_id = ").push_bind(customer_id.as_str());
     }
+    if let Some(filter) = query.status {
+        let (operator, status) = match filter {
+            StatusFilter::Only(status) => ("=", status),
+            StatusFilter::Incomplete => ("<>", Status::Completed),
+        };
+        sql.push(format_args!(" and {plus}o.status {operator} ")).push_bind(status.code());
+    }
+    for (operator, moment) in [(">=", query.from), ("<=", page.until(query))] {
+        if let Some(moment) = moment {
+            sql.push(format_args!(" and {plus}o.created_at {operator} "));
+            sql.push_bind(moment.timestamp_micros());
+        }
+    }
+    if let Some(place) = &page.after {
+        push_behind(&mut sql, query.sort(), place);
+    }
+    sql.push(match query.sort() {
+        Sort::ByStatus => " order by o.status, o.created_at desc, o.order_id limit ",
+        Sort::NewestFirst => " order by o.created_at desc, o.order_id limit ",
+    });
+    sql.push_bind(page.limit);
+    sql
 }
 
-fn bind<'q>(statement: SqliteQuery<'q>, query: &'q OrderQuery) -> SqliteQuery<'q> {
-    match query {
-        OrderQuery::OfCustomer(customer_id) => statement.bind(customer_id.as_str()),
-        OrderQuery::IncompleteOf(customer_id) | OrderQuery::CompletedOf(customer_id) => {
-            statement.bind(customer_id.as_str()).bind(Status::Completed.code())
+/// Adds the condition of orders behind a place; see [`Page::until`] for its other half.
+fn push_behind(sql: &mut QueryBuilder<Sqlite>, sort: Sort, place: &Place) {
+    let created_at = place.created_at.timestamp_micros();
+    match sort {
+        Sort::ByStatus => {
+            sql.push(" and (o.status, -o.created_at, o.order_id) > (");
+            sql.push_bind(place.status.code()).push(", ").push_bind(-created_at).push(", ");
         }
-        OrderQuery::InStatus(status) => statement.bind(status.code()),
-        OrderQuery::CreatedBetween { start, end } => {
-            statement.bind(start.timestamp_micros()).bind(end.timestamp_micros())
+        Sort::NewestFirst => {
+            sql.push(" and (o.created_at < ").push_bind(created_at).push(" or o.order_id > ");
         }
-        OrderQuery::All => statement,
     }
+    sql.push_bind(place.order_id.as_str()).push(")");
 }

@@ -7,8 +7,9 @@ use tokio::task::JoinSet;
 
 use super::lane::{ConsumerSettings, Lane};
 use super::report::Report;
-use super::tolerance::Tolerance;
+use super::tolerance;
 use super::work::Work;
+use crate::metrics::Source;
 use crate::service_layer::{
     Clock, CommandSource, Health, InFlight, MessageBus, Outbound, Publisher, Store,
 };
@@ -47,6 +48,7 @@ where
 {
     let Ground { source, lanes, clock, health, in_flight } = ground;
     let CommandSource { mut deliveries, settlements, present_channel } = source;
+    let metrics = health.metrics();
     let mut tasks = JoinSet::new();
     let mut queues = Vec::with_capacity(lanes.len());
     // Together the queues hold what a source can have out.
@@ -62,10 +64,10 @@ where
             windows,
             published: published_in,
             keep_unroutable_events: settings.keep_unroutable_events,
-            unroutable_events: 0,
         };
         let lane = Lane {
             number,
+            metrics: metrics.clone(),
             bus: MessageBus::new(store, clock.clone(), health.clone(), in_flight.clone()),
             clock: clock.clone(),
             settings: settings.clone(),
@@ -81,10 +83,10 @@ where
         tasks.spawn(lane.run());
     }
     drop((settlements, reports));
-    let mut tolerance = Tolerance::default();
     while let Some(delivery) = deliveries.recv().await {
+        metrics.messages.received(Source::Queue, delivery.redelivered);
         let work = Work::on(delivery);
-        tolerance.count(&work);
+        tolerance::count(&work, metrics);
         let lane = work.lane(queues.len());
         if queues[lane].send(work).await.is_err() {
             // The lane died.
@@ -92,7 +94,7 @@ where
         }
     }
     drop((queues, deliveries));
-    tolerance.sum_up();
+    tolerance::sum_up(metrics);
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(|error| LaneDied(error.to_string()))?;
     }

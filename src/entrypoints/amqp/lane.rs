@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::letters;
@@ -11,6 +13,7 @@ use super::report::Report;
 use super::settlement::{self, settle};
 use super::work::Work;
 use crate::kill_points;
+use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     Clock, Delivery, Forward, Message, MessageBus, Outcome, PresentChannel, Publication, Published,
     Settlement, Settlements, Store, Window,
@@ -41,6 +44,7 @@ pub struct Lane<S> {
     pub number: usize,
     pub bus: MessageBus<S>,
     pub clock: Arc<dyn Clock>,
+    pub metrics: Metrics,
     pub settings: ConsumerSettings,
     pub queue: mpsc::Receiver<Work>,
     pub present_channel: PresentChannel,
@@ -120,10 +124,23 @@ impl<S: Store> Lane<S> {
             .unzip();
         let messages: Vec<Message> = looked_at.iter().flatten().cloned().collect();
         kill_points::reached("received");
+        let began = Instant::now();
         let handled = self.bus.handle_batch(&messages).await;
+        let committed_at = Instant::now();
         kill_points::reached("committed");
+        self.metrics.messages.batch(
+            Source::Queue,
+            deliveries.len(),
+            &handled,
+            committed_at - began,
+        );
+        let now = self.clock.now();
         let mut outcomes = handled.outcomes.into_iter();
-        let mut window = Window { outgoing: handled.outgoing, ..Window::default() };
+        let mut window = Window {
+            outgoing: handled.outgoing,
+            committed_at: Some(committed_at),
+            ..Window::default()
+        };
         let mut acks = Vec::with_capacity(deliveries.len());
         for ((delivery, kind), looked_at) in deliveries.into_iter().zip(looked_at) {
             let property = delivery.properties.message_id.clone();
@@ -136,9 +153,16 @@ impl<S: Store> Lane<S> {
             };
             let mut report = Report { kind, message_id, outcome };
             let tag = delivery.tag;
+            let sent_at = delivery.properties.timestamp;
             match self.apply(delivery, &mut report) {
-                copies if copies.is_empty() => acks.push(Settlement::Ack(tag)),
-                copies => window.forwards.push(Forward { tag, copies }),
+                copies if copies.is_empty() => {
+                    acks.push(Settlement::Ack(tag));
+                    self.note_end(sent_at, now);
+                }
+                copies => {
+                    let dead_letter = report.outcome.dead_letter_code();
+                    window.forwards.push(Forward { tag, copies, dead_letter });
+                }
             }
             self.tell(report);
         }
@@ -174,8 +198,15 @@ impl<S: Store> Lane<S> {
         }
     }
 
+    fn note_end(&self, sent_at: Option<u64>, now: DateTime<Utc>) {
+        if let Some(sent_at) = sent_at.and_then(|seconds| i64::try_from(seconds).ok()) {
+            self.metrics.messages.done_after(now.timestamp().saturating_sub(sent_at));
+        }
+    }
+
     fn tell(&self, report: Report) {
         report.log();
+        self.metrics.messages.handled(Source::Queue, report.kind, &report.outcome);
         if let Some(reports) = &self.reports {
             // Nobody needs to listen.
             let _ = reports.send(report);

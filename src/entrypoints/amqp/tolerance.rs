@@ -1,63 +1,64 @@
-//! What the edge put up with: counted, and said once, so that a publisher's drift from the contract
-//! is seen without a line for each of its messages.
+//! What the edge put up with: counted by publisher, and said once, so that a publisher's drift from
+//! the contract is seen without a line for each of its messages.
 
+use super::edge::Notes;
 use super::work::Work;
+use crate::metrics::{Metrics, Tolerated};
 
-/// Counts since the consumer began.
-#[derive(Debug, Default)]
-pub struct Tolerance {
-    unknown_fields: u64,
-    coerced_fields: u64,
-    totals_that_differ: u64,
-}
-
-impl Tolerance {
-    /// Counts what was put up with in one message, and logs the first of each kind.
-    pub fn count(&mut self, work: &Work) {
-        let notes = work.decoded.notes;
-        let properties = &work.delivery.properties;
-        let message_id = properties.message_id.as_deref();
-        let app_id = properties.app_id.as_deref();
-        if is_first(&mut self.unknown_fields, notes.unknown_fields) {
-            tracing::info!(
-                message_id,
-                app_id,
-                "A message has unknown fields; further ones are only counted"
-            );
-        }
-        if is_first(&mut self.coerced_fields, notes.coerced_fields) {
-            tracing::info!(
-                message_id,
-                app_id,
-                "A message has numbers as text; further ones are only counted"
-            );
-        }
-        if is_first(&mut self.totals_that_differ, notes.total_differs.into()) {
-            tracing::info!(
-                message_id,
-                app_id,
-                "An order's total is not the sum of its items; further ones are only counted"
-            );
-        }
-    }
-
-    /// Logs the counts, if there is anything to tell.
-    pub fn sum_up(&self) {
-        let Self { unknown_fields, coerced_fields, totals_that_differ } = *self;
-        if unknown_fields + coerced_fields + totals_that_differ > 0 {
-            tracing::info!(
-                unknown_fields,
-                coerced_fields,
-                totals_that_differ,
-                "Put up with in messages"
-            );
+impl From<Notes> for Tolerated {
+    fn from(notes: Notes) -> Self {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Self {
+            unknown_fields: count(notes.unknown_fields),
+            coerced_fields: count(notes.coerced_fields),
+            differing_totals: notes.total_differs.into(),
         }
     }
 }
 
-/// Adds to a count; whether it was nothing before.
-fn is_first(count: &mut u64, more: usize) -> bool {
-    let none_before = *count == 0;
-    *count += u64::try_from(more).unwrap_or(u64::MAX);
-    none_before && more > 0
+/// Counts what was put up with in one message, and logs the first of each kind.
+pub fn count(work: &Work, metrics: &Metrics) {
+    let here = Tolerated::from(work.decoded.notes);
+    if here == Tolerated::default() {
+        return;
+    }
+    let properties = &work.delivery.properties;
+    let message_id = properties.message_id.as_deref();
+    let app_id = properties.app_id.as_deref();
+    let before = metrics.drift.so_far();
+    metrics.drift.count(app_id, here);
+    if before.unknown_fields == 0 && here.unknown_fields > 0 {
+        tracing::info!(
+            message_id,
+            app_id,
+            "A message has unknown fields; further ones are only counted"
+        );
+    }
+    if before.coerced_fields == 0 && here.coerced_fields > 0 {
+        tracing::info!(
+            message_id,
+            app_id,
+            "A message has numbers as text; further ones are only counted"
+        );
+    }
+    if before.differing_totals == 0 && here.differing_totals > 0 {
+        tracing::info!(
+            message_id,
+            app_id,
+            "An order's total is not the sum of its items; further ones are only counted"
+        );
+    }
+}
+
+/// Logs the counts, if there is anything to tell.
+pub fn sum_up(metrics: &Metrics) {
+    let all = metrics.drift.so_far();
+    if all != Tolerated::default() {
+        tracing::info!(
+            unknown_fields = all.unknown_fields,
+            coerced_fields = all.coerced_fields,
+            totals_that_differ = all.differing_totals,
+            "Put up with in messages"
+        );
+    }
 }

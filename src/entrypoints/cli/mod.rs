@@ -4,7 +4,7 @@ mod dead_letters;
 mod demo;
 mod feed;
 mod healthcheck;
-mod input;
+pub(super) mod input;
 mod migrate;
 mod orders;
 mod publish;

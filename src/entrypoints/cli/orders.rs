@@ -1,21 +1,21 @@
 //! Lists of orders, and one order with its history.
 
-use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::show::{print_json, print_line, printable, table};
 use super::{CommandFailed, migrated_database};
 use crate::config::Settings;
-use crate::domain::{Money, Order, OrderId, Status};
-use crate::service_layer::wire::{
-    CustomerBody, ItemBody, format_moment, microseconds, two_decimals,
+use crate::domain::{Order, OrderId, Status};
+use crate::entrypoints::order_body::OrderBody;
+use crate::service_layer::wire::format_moment;
+use crate::service_layer::{
+    HistoryEntry, InvalidQuery, OrderQueries, OrderQuery, OrderQueryText, Page,
 };
-use crate::service_layer::{HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery};
 
 #[derive(Debug, Subcommand)]
 pub enum Question {
-    /// List orders, newest first; those of a customer by status first.
+    /// List orders: those that meet all that is asked for, newest first, a customer's by status
+    /// first.
     List(List),
     /// Show one order with the history of its changes.
     Show(Show),
@@ -24,23 +24,23 @@ pub enum Question {
 #[derive(Debug, Args)]
 pub struct List {
     /// Only the orders of this customer (the store's customer_id).
-    #[arg(long, value_name = "CUSTOMER_ID", conflicts_with_all = ["status", "start", "end"])]
+    #[arg(long, value_name = "CUSTOMER_ID")]
     customer: Option<String>,
-    /// Of the customer, only orders that are not Completed.
-    #[arg(long, requires = "customer", conflicts_with = "completed")]
+    /// Only orders that are not Completed.
+    #[arg(long)]
     incomplete: bool,
-    /// Of the customer, only Completed orders.
-    #[arg(long, requires = "customer")]
+    /// Only Completed orders.
+    #[arg(long, conflicts_with_all = ["incomplete", "status"])]
     completed: bool,
     /// Only orders in this status, by name or code.
-    #[arg(long, conflicts_with_all = ["start", "end"])]
+    #[arg(long, conflicts_with = "incomplete")]
     status: Option<String>,
     /// Only orders created from this day or moment on (2026-11-20 or 2026-11-20T09:30:00Z).
-    #[arg(long, requires = "end")]
-    start: Option<String>,
+    #[arg(long, alias = "start")]
+    from: Option<String>,
     /// Only orders created up to this day or moment, it included.
-    #[arg(long, requires = "start")]
-    end: Option<String>,
+    #[arg(long, alias = "end")]
+    until: Option<String>,
     /// Most orders that are listed.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     limit: u32,
@@ -57,36 +57,6 @@ pub struct Show {
     json: bool,
 }
 
-/// An order as the command line prints it for programs.
-#[derive(Debug, Serialize)]
-struct OrderBody<'a> {
-    order_id: &'a str,
-    status: &'static str,
-    version: i32,
-    order_customer: CustomerBody<'a>,
-    items: Vec<ItemBody<'a>>,
-    #[serde(serialize_with = "two_decimals")]
-    total: Money,
-    #[serde(serialize_with = "microseconds")]
-    created_at: DateTime<Utc>,
-    #[serde(serialize_with = "microseconds")]
-    last_updated: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<Vec<ChangeBody<'a>>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ChangeBody<'a> {
-    version: i32,
-    previous_status: Option<&'static str>,
-    status: &'static str,
-    #[serde(serialize_with = "microseconds")]
-    changed_at: DateTime<Utc>,
-    command: &'a str,
-    caused_by: Option<&'a str>,
-    reason: Option<&'a str>,
-}
-
 impl Question {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         match self {
@@ -100,7 +70,7 @@ impl List {
     async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let query = self.query()?;
         let database = migrated_database(settings).await?;
-        let orders = database.orders(&query, self.limit).await?;
+        let orders = database.orders(&query, &Page::first(self.limit)).await?;
         if self.json {
             return print_json(&orders.iter().map(OrderBody::from).collect::<Vec<_>>());
         }
@@ -125,19 +95,15 @@ impl List {
     }
 
     fn query(&self) -> Result<OrderQuery, InvalidQuery> {
-        if let Some(customer) = &self.customer {
-            let customer_id = OrderQuery::customer(customer)?;
-            return Ok(match (self.incomplete, self.completed) {
-                (true, _) => OrderQuery::IncompleteOf(customer_id),
-                (_, true) => OrderQuery::CompletedOf(customer_id),
-                _ => OrderQuery::OfCustomer(customer_id),
-            });
+        let completed = self.completed.then_some(Status::Completed.name());
+        OrderQueryText {
+            customer: self.customer.as_deref(),
+            status: self.status.as_deref().or(completed),
+            incomplete: self.incomplete,
+            from: self.from.as_deref(),
+            until: self.until.as_deref(),
         }
-        match (&self.status, &self.start, &self.end) {
-            (Some(status), ..) => OrderQuery::in_status(status),
-            (None, Some(start), Some(end)) => OrderQuery::created_between(start, end),
-            _ => Ok(OrderQuery::All),
-        }
+        .read()
     }
 }
 
@@ -146,18 +112,17 @@ impl Show {
         let order_id = OrderId::new(self.order_id.as_str())
             .map_err(|error| InvalidQuery { argument: "order_id", problem: error.to_string() })?;
         let found = migrated_database(settings).await?.order(&order_id).await?;
-        let Some(OrderHistory { order, history }) = found else {
+        let Some(found) = found else {
             return Err(CommandFailed::Told(format!(
                 "there is no order {}",
                 printable(&self.order_id)
             )));
         };
         if self.json {
-            let history = Some(history.iter().map(ChangeBody::from).collect());
-            return print_json(&OrderBody { history, ..OrderBody::from(&order) });
+            return print_json(&OrderBody::from(&found));
         }
-        print_order(&order)?;
-        print_line(&history_table(&history))
+        print_order(&found.order)?;
+        print_line(&history_table(&found.history))
     }
 }
 
@@ -209,34 +174,4 @@ pub fn history_table(history: &[HistoryEntry]) -> String {
         ]);
     }
     changes.to_string()
-}
-
-impl<'a> From<&'a Order> for OrderBody<'a> {
-    fn from(order: &'a Order) -> Self {
-        Self {
-            order_id: order.order_id().as_str(),
-            status: order.status().name(),
-            version: order.version(),
-            order_customer: order.customer().into(),
-            items: order.items().iter().map(ItemBody::from).collect(),
-            total: order.total(),
-            created_at: order.created_at(),
-            last_updated: order.last_updated(),
-            history: None,
-        }
-    }
-}
-
-impl<'a> From<&'a HistoryEntry> for ChangeBody<'a> {
-    fn from(entry: &'a HistoryEntry) -> Self {
-        Self {
-            version: entry.version,
-            previous_status: entry.previous.map(Status::name),
-            status: entry.status.name(),
-            changed_at: entry.at,
-            command: &entry.cause.command,
-            caused_by: entry.cause.message_id.as_deref(),
-            reason: entry.cause.reason.as_deref(),
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::io::BufReader;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandFailed;
@@ -32,17 +32,25 @@ enum Input {
 pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     let stop = stop_on_signal()?;
     let health = Health::default();
-    let broker = Broker::of(&settings)?;
+    let broker = Broker::of(&settings)?.counted_in(health.metrics());
     // Before the wait for the servers.
     settings.retention()?;
     let (requests, queue) = Requests::channel();
     let app = App::new(&settings, &broker, &health, requests)?;
     let (serving, address) = serve(&settings, &broker, &app, &stop).await?;
+    // What only those who ask over HTTP can see.
+    let mut sampling = JoinSet::new();
+    if address.is_some() {
+        sampling.spawn(broker.clone().sample(health.metrics().clone(), stop.clone()));
+    }
     let database = tokio::select! {
         database = Database::ready(&settings, &health) => database?,
         () = stop.cancelled() => return Ok(()),
     };
     app.ask(database.clone());
+    if address.is_some() {
+        sampling.spawn(database.clone().sample(health.metrics().clone(), stop.clone()));
+    }
     drop(app);
     tell_what_is_used(&settings, address)?;
     let worker = Worker { settings, database, broker, health };
@@ -60,6 +68,7 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     };
     // It ended with the worker's lane of requests, or it has run out of time.
     serving.abort();
+    sampling.join_all().await;
     worked
 }
 

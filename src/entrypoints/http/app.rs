@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 
 use super::Problem;
 use super::access::Tokens;
+use super::console::{Console, Streams};
+use super::health::DatabaseCheck;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
 use crate::entrypoints::requests::Requests;
@@ -23,6 +25,8 @@ pub struct Parts {
     pub health: Health,
     pub tokens: Tokens,
     pub requests: Requests,
+    pub(super) console: Console,
+    pub(super) database_check: DatabaseCheck,
     database: OnceLock<Database>,
 }
 
@@ -41,6 +45,8 @@ impl App {
             health: health.clone(),
             tokens: Tokens::of(settings)?,
             requests,
+            console: Console::default(),
+            database_check: DatabaseCheck::default(),
             database: OnceLock::new(),
         })))
     }
@@ -51,12 +57,28 @@ impl App {
         let _ = self.0.database.set(database);
     }
 
+    /// Has the health know whether the broker blocks those that publish, which nobody else tells it.
+    pub fn look_whether_blocked(&self) {
+        if self.broker.publishing_is_blocked() {
+            self.health.publishing_is_blocked();
+        } else {
+            self.health.publishing_is_not_blocked();
+        }
+    }
+
     /// # Errors
     /// While the worker waits for the database at its start.
     pub fn database(&self) -> Result<&Database, Problem> {
         self.0.database.get().ok_or_else(|| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the worker waits for its database")
         })
+    }
+}
+
+impl App {
+    /// What ends the streams that browsers listen to.
+    pub(super) fn streams(&self) -> Streams {
+        self.console.streams()
     }
 }
 

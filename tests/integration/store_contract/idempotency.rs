@@ -1,7 +1,7 @@
 //! Repeats have one effect.
 
 use order_worker::domain::Status;
-use order_worker::service_layer::{OrderQueries, OrderQuery, Outcome};
+use order_worker::service_layer::{OrderQueries, OrderQuery, Outcome, Page};
 
 use super::{TestDatabase, bus_on, dead_letter_code, find, order, outcomes, words};
 use crate::builders::WithContent;
@@ -23,7 +23,7 @@ pub async fn five_copies_in_one_batch_have_one_effect<D: TestDatabase>(database:
     let outcomes = outcomes(database, &copies).await;
 
     assert_eq!(words(&outcomes)[..2], ["accepted", "duplicate"]);
-    let orders = database.queries().orders(&OrderQuery::All, 10).await.unwrap();
+    let orders = database.queries().orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
     assert_eq!((outcomes.len(), orders.len()), (5, 1));
 }
 

@@ -3,6 +3,7 @@
 pub mod idempotency;
 pub mod numbers;
 pub mod outbox;
+pub mod pages;
 pub mod queries;
 pub mod round_trips;
 pub mod transactions;
@@ -119,9 +120,14 @@ macro_rules! store_contract {
             queries::orders_in_a_status_come_newest_first,
             queries::a_period_includes_both_its_ends,
             queries::a_period_without_orders_is_empty,
-            queries::a_limit_keeps_the_newest,
+            queries::the_parts_of_a_query_combine,
             queries::orders_of_one_moment_come_by_order_id,
             queries::what_is_not_there_is_not_found,
+            pages::a_page_keeps_to_its_limit,
+            pages::pages_together_give_each_order_once_and_in_order,
+            pages::orders_of_one_moment_are_paged_by_order_id,
+            pages::orders_that_come_meanwhile_repeat_none_and_hide_none,
+            pages::a_page_behind_the_last_order_is_empty,
         }
     };
 }

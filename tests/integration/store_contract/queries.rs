@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use order_worker::domain::{MessageId, Status};
-use order_worker::service_layer::{Message, OrderQueries, OrderQuery};
+use order_worker::domain::{CustomerId, MessageId, Status};
+use order_worker::service_layer::{Message, OrderQueries, OrderQuery, Page};
 
 use super::{TestDatabase, bus_with_clock, find, order};
 use crate::builders::WithContent;
-use crate::support::clock::TickingClock;
+use crate::support::clock::{TickingClock, moment};
 use crate::support::messages::{cancel, place, set_status};
 
 pub async fn orders_of_a_customer_come_by_status_then_newest_first<D: TestDatabase>(database: &D) {
     stock(database).await;
 
-    let query = OrderQuery::OfCustomer(OrderQuery::customer("Ada").unwrap());
+    let query = OrderQuery::of_customer(customer("Ada"));
 
     assert_eq!(ids(database, &query).await, ["5", "1", "2", "3", "4"]);
 }
@@ -21,7 +21,7 @@ pub async fn orders_of_a_customer_come_by_status_then_newest_first<D: TestDataba
 pub async fn incomplete_orders_leave_out_the_completed<D: TestDatabase>(database: &D) {
     stock(database).await;
 
-    let query = OrderQuery::IncompleteOf(OrderQuery::customer("Ada").unwrap());
+    let query = OrderQuery::incomplete_of(customer("Ada"));
 
     assert_eq!(ids(database, &query).await, ["5", "1", "2", "4"]);
 }
@@ -29,8 +29,8 @@ pub async fn incomplete_orders_leave_out_the_completed<D: TestDatabase>(database
 pub async fn completed_orders_are_just_the_completed<D: TestDatabase>(database: &D) {
     stock(database).await;
 
-    let of_ada = OrderQuery::CompletedOf(OrderQuery::customer("Ada").unwrap());
-    let of_bob = OrderQuery::CompletedOf(OrderQuery::customer("Bob").unwrap());
+    let of_ada = OrderQuery::completed_of(customer("Ada"));
+    let of_bob = OrderQuery::completed_of(customer("Bob"));
 
     assert_eq!(ids(database, &of_ada).await, ["3"]);
     assert_eq!(ids(database, &of_bob).await, [""; 0]);
@@ -39,8 +39,8 @@ pub async fn completed_orders_are_just_the_completed<D: TestDatabase>(database: 
 pub async fn orders_in_a_status_come_newest_first<D: TestDatabase>(database: &D) {
     stock(database).await;
 
-    let received = OrderQuery::in_status("received").unwrap();
-    let paid = OrderQuery::in_status("payment complete").unwrap();
+    let received = OrderQuery::in_status(Status::Received);
+    let paid = OrderQuery::in_status(Status::PaymentComplete);
 
     assert_eq!(ids(database, &received).await, ["6", "5", "1"]);
     assert_eq!(ids(database, &paid).await, [""; 0]);
@@ -51,41 +51,51 @@ pub async fn a_period_includes_both_its_ends<D: TestDatabase>(database: &D) {
     let start = order(database, "2").await.created_at();
     let end = order(database, "4").await.created_at();
 
-    let query = OrderQuery::CreatedBetween { start, end };
+    let query = OrderQuery::created_between(start, end);
 
     assert_eq!(ids(database, &query).await, ["4", "3", "2"]);
-    let today = OrderQuery::created_between("2026-11-20", "2026-11-20").unwrap();
-    assert_eq!(ids(database, &today).await.len(), 6);
+    let since = OrderQuery { from: Some(end), ..OrderQuery::all() };
+    let up_to = OrderQuery { until: Some(start), ..OrderQuery::all() };
+    assert_eq!(ids(database, &since).await, ["6", "5", "4"]);
+    assert_eq!(ids(database, &up_to).await, ["2", "1"]);
 }
 
 pub async fn a_period_without_orders_is_empty<D: TestDatabase>(database: &D) {
     stock(database).await;
 
-    let before = OrderQuery::created_between("2026-11-01", "2026-11-19").unwrap();
+    let yesterday = moment("2026-11-19T23:59:59.999999Z");
+    let before = OrderQuery { until: Some(yesterday), ..OrderQuery::all() };
 
     assert_eq!(ids(database, &before).await, [""; 0]);
 }
 
-pub async fn a_limit_keeps_the_newest<D: TestDatabase>(database: &D) {
+pub async fn the_parts_of_a_query_combine<D: TestDatabase>(database: &D) {
     stock(database).await;
+    let from = Some(order(database, "2").await.created_at());
+    let until = Some(order(database, "5").await.created_at());
 
-    let newest = database.queries().orders(&OrderQuery::All, 2).await.unwrap();
+    let incomplete = OrderQuery { from, until, ..OrderQuery::incomplete_of(customer("Ada")) };
+    let received = OrderQuery { from, ..OrderQuery::in_status(Status::Received) };
+    let of_bob = OrderQuery { until, ..OrderQuery::of_customer(customer("Bob")) };
+    let all_but_completed = OrderQuery { customer_id: None, ..incomplete.clone() };
 
-    let ids: Vec<&str> = newest.iter().map(|order| order.order_id().as_str()).collect();
-    assert_eq!(ids, ["6", "5"]);
+    assert_eq!(ids(database, &incomplete).await, ["5", "2", "4"]);
+    assert_eq!(ids(database, &received).await, ["6", "5"]);
+    assert_eq!(ids(database, &of_bob).await, [""; 0]);
+    assert_eq!(ids(database, &all_but_completed).await, ["5", "4", "2"]);
 }
 
 pub async fn orders_of_one_moment_come_by_order_id<D: TestDatabase>(database: &D) {
     handle_each(database, [&[place("b"), place("B"), place("10"), place("9"), place("a")][..]])
         .await;
 
-    assert_eq!(ids(database, &OrderQuery::All).await, ["10", "9", "B", "a", "b"]);
+    assert_eq!(ids(database, &OrderQuery::all()).await, ["10", "9", "B", "a", "b"]);
 }
 
 pub async fn what_is_not_there_is_not_found<D: TestDatabase>(database: &D) {
     stock(database).await;
 
-    let nobody = OrderQuery::OfCustomer(OrderQuery::customer("' or 1=1 --").unwrap());
+    let nobody = OrderQuery::of_customer(customer("' or 1=1 --"));
     let message = database.queries().message(&MessageId::new("unknown").unwrap()).await;
 
     assert_eq!(ids(database, &nobody).await, [""; 0]);
@@ -94,7 +104,7 @@ pub async fn what_is_not_there_is_not_found<D: TestDatabase>(database: &D) {
 }
 
 /// Places orders 1 to 5 for Ada and 6 for Bob, one second apart, and moves some of them on.
-async fn stock<D: TestDatabase>(database: &D) {
+pub async fn stock<D: TestDatabase>(database: &D) {
     let placed = ["1", "2", "3", "4", "5"].map(|order_id| place(order_id).of_customer("Ada"));
     let moved =
         [set_status("2", Status::Shipping), set_status("3", Status::Completed), cancel("4")];
@@ -104,7 +114,7 @@ async fn stock<D: TestDatabase>(database: &D) {
 }
 
 /// Handles the batches one after another, each a second later.
-async fn handle_each<'a, D: TestDatabase>(
+pub async fn handle_each<'a, D: TestDatabase>(
     database: &D,
     batches: impl IntoIterator<Item = &'a [Message]>,
 ) {
@@ -114,7 +124,11 @@ async fn handle_each<'a, D: TestDatabase>(
     }
 }
 
+pub fn customer(customer_id: &str) -> CustomerId {
+    CustomerId::new(customer_id).unwrap()
+}
+
 async fn ids<D: TestDatabase>(database: &D, query: &OrderQuery) -> Vec<String> {
-    let orders = database.queries().orders(query, 100).await.unwrap();
+    let orders = database.queries().orders(query, &Page::first(100)).await.unwrap();
     orders.iter().map(|order| order.order_id().to_string()).collect()
 }

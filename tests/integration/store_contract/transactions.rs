@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use order_worker::domain::{Order, Status};
 use order_worker::service_layer::{
-    Message, Needs, OrderQueries, OrderQuery, Outcome, Store, StoreTransaction, UnitOfWork,
+    Message, Needs, OrderQueries, OrderQuery, Outcome, Page, Store, StoreTransaction, UnitOfWork,
 };
 
 use super::{TestDatabase, bus_on, bus_with_clock, dead_letter_code, find, order, outcomes, words};
@@ -107,7 +107,7 @@ pub async fn one_poison_among_many_is_the_only_one_that_fails<D: TestDatabase>(d
             other => assert_eq!((number, dead_letter_code(other)), (113, "internal_error")),
         }
     }
-    let orders = database.queries().orders(&OrderQuery::All, 1_000).await.unwrap();
+    let orders = database.queries().orders(&OrderQuery::all(), &Page::first(1_000)).await.unwrap();
     assert_eq!((outcomes.len(), orders.len()), (200, 199));
 }
 
@@ -118,8 +118,11 @@ pub async fn a_large_batch_commits_whole<D: TestDatabase>(database: &D) {
     outcomes(database, &placed.collect::<Vec<_>>()).await;
     outcomes(database, &moved.collect::<Vec<_>>()).await;
 
-    let processing = OrderQuery::InStatus(Status::Processing);
-    assert_eq!(database.queries().orders(&processing, 2_000).await.unwrap().len(), 1_000);
+    let processing = OrderQuery::in_status(Status::Processing);
+    assert_eq!(
+        database.queries().orders(&processing, &Page::first(2_000)).await.unwrap().len(),
+        1_000
+    );
 }
 
 async fn wait(turns: usize) {

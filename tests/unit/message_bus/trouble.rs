@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore};
 use order_worker::service_layer::{
-    Health, InFlight, MessageBus, OrderQueries, OrderQuery, Outcome,
+    Health, InFlight, MessageBus, OrderQueries, OrderQuery, Outcome, Page,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -75,7 +75,7 @@ async fn a_message_that_the_database_refuses_stands_alone() {
     let words: Vec<&str> = handled.outcomes.iter().map(Outcome::word).collect();
     assert_eq!(words, ["accepted", "accepted", "dead_lettered", "accepted", "accepted"]);
     assert_eq!(handled.outgoing.len(), 4);
-    let orders = database.queries().orders(&OrderQuery::All, 10).await.unwrap();
+    let orders = database.queries().orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
     assert_eq!(orders.len(), 4);
 }
 

@@ -78,21 +78,25 @@ impl Server {
     pub async fn run(self, app: App, stop: CancellationToken) {
         let connections = Connections::default();
         let routes = limited(routes::routes(&app), Handle::current(), &connections.refusals);
+        let (streams, stopping) = (app.streams(), stop.clone());
         drop(app);
-        let (told_in, told) = oneshot::channel();
+        let (told_in, told) = oneshot::channel::<()>();
         let answering = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let answer = answer(self.listener, connections, routes, stop);
-            // Nobody listens any more when the worker has run out of time.
-            let _ = told_in.send(runtime.and_then(|runtime| runtime.block_on(answer)));
+            if let Err(error) = runtime.and_then(|runtime| runtime.block_on(answer)) {
+                tracing::error!(%error, "HTTP is not answered");
+            }
+            drop(told_in);
         };
-        let started = std::thread::Builder::new().name("http".to_owned()).spawn(answering);
-        let ended = match started {
-            Ok(_) => told.await.map_err(std::io::Error::other).flatten(),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = ended {
-            tracing::error!(%error, "HTTP is not answered");
+        match std::thread::Builder::new().name("http".to_owned()).spawn(answering) {
+            Ok(_) => {
+                stopping.cancelled().await;
+                streams.end();
+                // It ends with the thread, and tells nothing else.
+                let _ = told.await;
+            }
+            Err(error) => tracing::error!(%error, "HTTP is not answered"),
         }
     }
 }
@@ -107,7 +111,7 @@ async fn answer(
     let listener = TcpListener::from_std(listener)?;
     let graceful = GracefulShutdown::new();
     tokio::select! {
-        () = accept(&listener, &connections, &graceful, routes, &stop) => {}
+        () = accept(&listener, &connections, &graceful, routes) => {}
         () = connections.sweep(false) => {}
         () = stop.cancelled() => {}
     }
@@ -128,7 +132,6 @@ async fn accept(
     connections: &Connections,
     graceful: &GracefulShutdown,
     routes: Router,
-    stop: &CancellationToken,
 ) {
     loop {
         connections.room().await;
@@ -136,7 +139,7 @@ async fn accept(
             // An answer is one write.
             let _ = stream.set_nodelay(true);
             let (place, watcher) = (connections.enter(), graceful.watcher());
-            tokio::spawn(serve((stream, peer), place, routes.clone(), watcher, stop.clone()));
+            tokio::spawn(serve((stream, peer), place, routes.clone(), watcher));
         } else {
             // Out of file descriptors, most likely: others have to be closed first.
             connections.refusals.note(Refusal::Unaccepted);

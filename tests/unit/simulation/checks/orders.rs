@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use order_worker::domain::{Order, OrderId, Status};
-use order_worker::service_layer::{HistoryEntry, OrderQueries, OrderQuery};
+use order_worker::service_layer::{HistoryEntry, OrderQueries, OrderQuery, Page};
 use serde_json::Value;
 
 use super::{Ledger, Surroundings, Wish};
@@ -14,7 +14,7 @@ pub async fn check(surroundings: &Surroundings, events: &[Value]) {
     let queries = database.queries();
     let mut caused = BTreeSet::new();
     let mut told = versions_told(ledger, events);
-    for order in queries.orders(&OrderQuery::All, u32::MAX).await.unwrap() {
+    for order in queries.orders(&OrderQuery::all(), &Page::first(u32::MAX)).await.unwrap() {
         let found = queries.order(order.order_id()).await.unwrap().unwrap();
         check_history(ledger, &found.order, &found.history);
         let told = told.remove(order.order_id().as_str()).unwrap_or_default();

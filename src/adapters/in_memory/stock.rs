@@ -1,0 +1,12 @@
+//! What waits in a database in memory.
+
+use super::InMemoryDatabase;
+use crate::adapters::clock::SystemClock;
+use crate::service_layer::{Clock, Stock, Stocktaking, StoreError};
+
+impl Stocktaking for InMemoryDatabase {
+    async fn stock(&mut self) -> Result<Stock, StoreError> {
+        let outbox = self.lock().await?.outbox_at(SystemClock.now());
+        Ok(Stock { outbox, open_letters: None })
+    }
+}

@@ -1,0 +1,73 @@
+//! What waits in PostgreSQL.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::postgres::{PgPool, PgRow};
+
+use super::connection::{ANSWER_TIMEOUT, store_error, within};
+use crate::service_layer::{MOST_COUNTED, OpenLetters, Outboxed, Stock, Stocktaking, StoreError};
+
+const OUTBOX: &str = "
+    select count(*) as count, extract(epoch from now() - min(committed_at))::float8 as oldest
+    from (select committed_at from outbox limit $1) as some";
+
+const OPEN_LETTERS: &str = "
+    select code, count(*) as count
+    from (select code from dead_letters where state = 1 limit $1) as some group by code";
+
+/// By the index on state and failure.
+const OLDEST_LETTER: &str = "
+    select extract(epoch from now() - min(last_failed_at))::float8 as oldest
+    from dead_letters where state = 1";
+
+/// Counts through a pool.
+#[derive(Debug, Clone)]
+pub struct PgStock {
+    pool: PgPool,
+}
+
+impl PgStock {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    async fn outbox(&self) -> Result<Outboxed, StoreError> {
+        let query = sqlx::query(OUTBOX).bind(i64::from(MOST_COUNTED));
+        let row = within(ANSWER_TIMEOUT, query.fetch_one(&self.pool)).await?;
+        Ok(Outboxed { count: count(&row)?, oldest: oldest(&row)? })
+    }
+
+    async fn open_letters(&self) -> Result<OpenLetters, StoreError> {
+        let query = sqlx::query(OPEN_LETTERS).bind(i64::from(MOST_COUNTED));
+        let rows = within(ANSWER_TIMEOUT, query.fetch_all(&self.pool)).await?;
+        let counted = |row: &PgRow| Ok((column(row, "code")?, count(row)?));
+        let counts = rows.iter().map(counted).collect::<Result<_, StoreError>>()?;
+        let row = within(ANSWER_TIMEOUT, sqlx::query(OLDEST_LETTER).fetch_one(&self.pool)).await?;
+        Ok(OpenLetters { counts, oldest: oldest(&row)? })
+    }
+}
+
+impl Stocktaking for PgStock {
+    async fn stock(&mut self) -> Result<Stock, StoreError> {
+        let outbox = self.outbox().await?;
+        Ok(Stock { outbox, open_letters: Some(self.open_letters().await?) })
+    }
+}
+
+fn count(row: &PgRow) -> Result<u64, StoreError> {
+    Ok(u64::try_from(column::<i64>(row, "count")?).unwrap_or(0))
+}
+
+/// A moment of a clock that is ahead counts as now.
+fn oldest(row: &PgRow) -> Result<Option<Duration>, StoreError> {
+    let seconds: Option<f64> = column(row, "oldest")?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}
+
+fn column<'r, T>(row: &'r PgRow, name: &str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    row.try_get(name).map_err(|error| store_error(&error))
+}

@@ -1,0 +1,63 @@
+//! Style, script and icon: parts of the program, named by their content.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::entrypoints::http::Problem;
+
+/// A file that pages refer to.
+#[derive(Debug)]
+pub struct Asset {
+    /// With a hash of the content: another content has another name.
+    name: String,
+    etag: String,
+    content_type: &'static str,
+    content: &'static str,
+}
+
+pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("console", "css", "text/css; charset=utf-8", include_str!("assets/console.css"))
+});
+
+pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let content = include_str!("assets/console.js");
+    Asset::new("console", "js", "text/javascript; charset=utf-8", content)
+});
+
+pub static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")));
+
+impl Asset {
+    fn new(name: &str, extension: &str, content_type: &'static str, content: &'static str) -> Self {
+        // 48 bits, far more than a few files need.
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(content)[..6]);
+        let etag = format!("\"{hash}\"");
+        Self { name: format!("{name}-{hash}.{extension}"), etag, content_type, content }
+    }
+
+    /// Where browsers get it.
+    pub fn path(&self) -> String {
+        format!("/assets/{}", self.name)
+    }
+}
+
+pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some(asset) = [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.name == name)
+    else {
+        return Problem::not_found("there is no such file").into_response();
+    };
+    let described =
+        [(ETAG, asset.etag.as_str()), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let known = headers.get_all(IF_NONE_MATCH).iter().any(|etag| etag == asset.etag.as_str());
+    if known {
+        return (StatusCode::NOT_MODIFIED, described).into_response();
+    }
+    (described, [(CONTENT_TYPE, asset.content_type)], asset.content).into_response()
+}

@@ -1,0 +1,48 @@
+//! One person at one browser.
+
+use std::sync::{Mutex, PoisonError};
+
+use maud::Markup;
+use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
+
+use super::secret::secret;
+use crate::entrypoints::http::access::Caller;
+
+/// What the worker knows of a browser.
+#[derive(Debug)]
+pub struct Session {
+    pub caller: Caller,
+    /// Stands in each form of this session's pages, and on no other site's.
+    pub csrf: String,
+    /// Cancelled when it ends, but for its age.
+    pub over: CancellationToken,
+    flash: Mutex<Option<Flash>>,
+}
+
+/// What to tell on the next page.
+#[derive(Debug)]
+pub enum Flash {
+    Done(Markup),
+    /// It was not done, and why.
+    Refused(Markup),
+}
+
+impl Session {
+    pub fn of(caller: Caller) -> Self {
+        Self { caller, csrf: secret(), over: CancellationToken::new(), flash: Mutex::default() }
+    }
+
+    /// Takes the same time for each token that is wrong.
+    pub fn knows(&self, csrf: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    }
+
+    pub fn tell_next(&self, flash: Flash) {
+        *self.flash.lock().unwrap_or_else(PoisonError::into_inner) = Some(flash);
+    }
+
+    pub fn to_tell(&self) -> Option<Flash> {
+        self.flash.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

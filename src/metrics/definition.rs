@@ -1,0 +1,101 @@
+//! What a metric is called and means, and how one is made of it.
+
+use prometheus::core::{Collector, GenericCounterVec, GenericGaugeVec};
+use prometheus::{
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
+
+/// A metric as it appears to whoever scrapes.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition {
+    /// Ends in its unit, or in `_total` for what only counts up.
+    pub name: &'static str,
+    pub kind: Kind,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+/// How a metric moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    /// With the upper bounds of its buckets.
+    Histogram(&'static [f64]),
+}
+
+impl Kind {
+    /// The word in the text format.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
+const ONCE: &str = "each metric is valid, and registered once";
+
+impl Definition {
+    pub(super) const fn counter(
+        name: &'static str,
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind: Kind::Counter, labels, help }
+    }
+
+    pub(super) const fn gauge(
+        name: &'static str,
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind: Kind::Gauge, labels, help }
+    }
+
+    pub(super) const fn histogram(
+        name: &'static str,
+        buckets: &'static [f64],
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind: Kind::Histogram(buckets), labels, help }
+    }
+
+    pub(super) fn counters(&self, registry: &Registry) -> IntCounterVec {
+        registered(GenericCounterVec::new(self.options(), self.labels), registry)
+    }
+
+    /// Of whole numbers.
+    pub(super) fn gauges(&self, registry: &Registry) -> IntGaugeVec {
+        registered(GenericGaugeVec::new(self.options(), self.labels), registry)
+    }
+
+    pub(super) fn float_gauges(&self, registry: &Registry) -> GaugeVec {
+        registered(GenericGaugeVec::new(self.options(), self.labels), registry)
+    }
+
+    pub(super) fn histograms(&self, registry: &Registry) -> HistogramVec {
+        let buckets = match self.kind {
+            Kind::Histogram(buckets) => buckets.to_vec(),
+            Kind::Counter | Kind::Gauge => Vec::new(),
+        };
+        let options = HistogramOpts::new(self.name, self.help).buckets(buckets);
+        registered(HistogramVec::new(options, self.labels), registry)
+    }
+
+    pub(super) fn options(&self) -> Opts {
+        Opts::new(self.name, self.help)
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(
+    made: prometheus::Result<C>,
+    registry: &Registry,
+) -> C {
+    let metric = made.expect(ONCE);
+    registry.register(Box::new(metric.clone())).expect(ONCE);
+    metric
+}

@@ -1,0 +1,170 @@
+//! Commands and what becomes of them.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
+
+use super::catalog;
+use crate::domain::{CommandKind, Refusal, Status};
+use crate::service_layer::{Handled, Outcome, RetryReason};
+
+/// Where a command came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Queue,
+    Http,
+}
+
+impl Source {
+    pub const ALL: [Self; 2] = [Self::Queue, Self::Http];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// None for a message that does not say which command it is.
+const COMMANDS: [Option<CommandKind>; 5] = [
+    Some(CommandKind::PlaceOrder),
+    Some(CommandKind::CancelOrder),
+    Some(CommandKind::SetStatus),
+    Some(CommandKind::SetNextStatus),
+    None,
+];
+
+/// As [`Outcome::word`] has them.
+const OUTCOMES: [&str; 5] = ["accepted", "duplicate", "rejected", "retry_later", "dead_lettered"];
+
+/// One of each.
+const REFUSALS: [Refusal; 4] = [
+    Refusal::AlreadyCancelled,
+    Refusal::AlreadyCompleted,
+    Refusal::CannotBeCancelled { status: Status::Shipping },
+    Refusal::MovedOn { expected: Status::Received, status: Status::Shipping },
+];
+
+/// For commands and their batches.
+///
+/// What is counted for each message is looked up once, here: then it costs no more than an addition.
+#[derive(Debug)]
+pub struct Messages {
+    of_source: [OfSource; 2],
+    redelivered: IntCounter,
+    rejected: IntCounterVec,
+    retries: IntCounterVec,
+    end_to_end: Histogram,
+}
+
+#[derive(Debug)]
+struct OfSource {
+    received: IntCounter,
+    /// By command, then by outcome.
+    handled: [[IntCounter; 5]; 5],
+    batch_messages: Histogram,
+    batch_seconds: Histogram,
+    commit_seconds: Histogram,
+    conflicts: IntCounter,
+}
+
+impl Messages {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let received = catalog::RECEIVED.counters(registry);
+        let handled = catalog::HANDLED.counters(registry);
+        let batch_messages = catalog::BATCH_MESSAGES.histograms(registry);
+        let batch_seconds = catalog::BATCH_SECONDS.histograms(registry);
+        let commit_seconds = catalog::COMMIT_SECONDS.histograms(registry);
+        let conflicts = catalog::CONFLICTS.counters(registry);
+        let of_source = Source::ALL.map(|source| OfSource {
+            received: received.with_label_values(&[source.word()]),
+            handled: COMMANDS.map(|command| {
+                let command = command.map_or("unknown", CommandKind::name);
+                OUTCOMES.map(|word| handled.with_label_values(&[source.word(), command, word]))
+            }),
+            batch_messages: batch_messages.with_label_values(&[source.word()]),
+            batch_seconds: batch_seconds.with_label_values(&[source.word()]),
+            commit_seconds: commit_seconds.with_label_values(&[source.word()]),
+            conflicts: conflicts.with_label_values(&[source.word()]),
+        });
+        let rejected = catalog::REJECTED.counters(registry);
+        for refusal in REFUSALS {
+            rejected.with_label_values(&[refusal.code()]);
+        }
+        let retries = catalog::RETRIES.counters(registry);
+        retries.with_label_values(&[RetryReason::ORDER_NOT_FOUND]);
+        Self {
+            of_source,
+            redelivered: catalog::REDELIVERED.counters(registry).with_label_values::<&str>(&[]),
+            rejected,
+            retries,
+            end_to_end: catalog::END_TO_END_SECONDS
+                .histograms(registry)
+                .with_label_values::<&str>(&[]),
+        }
+    }
+
+    /// A command came.
+    pub fn received(&self, source: Source, redelivered: bool) {
+        self.of(source).received.inc();
+        self.redelivered.inc_by(redelivered.into());
+    }
+
+    /// This became of a command; of one that is not retried any more, the dead letter.
+    pub fn handled(&self, source: Source, command: Option<CommandKind>, outcome: &Outcome) {
+        self.of(source).handled[place_of_command(command)][place_of_outcome(outcome)].inc();
+        match outcome {
+            Outcome::Rejected(_, refusal) => {
+                self.rejected.with_label_values(&[refusal.code()]).inc();
+            }
+            Outcome::RetryLater(reason) if source == Source::Queue => {
+                self.retries.with_label_values(&[reason.slug()]).inc();
+            }
+            Outcome::RetryLater(_)
+            | Outcome::Accepted(_)
+            | Outcome::Duplicate(_)
+            | Outcome::DeadLetter(_) => {}
+        }
+    }
+
+    /// A batch of so many messages is committed, after so long.
+    pub fn batch(&self, source: Source, messages: usize, handled: &Handled, took: Duration) {
+        let of_source = self.of(source);
+        of_source.batch_messages.observe(size(messages));
+        of_source.batch_seconds.observe(took.as_secs_f64());
+        for commit in &handled.commits {
+            of_source.commit_seconds.observe(commit.as_secs_f64());
+        }
+        of_source.conflicts.inc_by(handled.conflicts);
+    }
+
+    /// A command of the queue is done with, so many whole seconds after its publisher's timestamp. A
+    /// timestamp of the future counts as now.
+    pub fn done_after(&self, seconds: i64) {
+        self.end_to_end.observe(f64::from(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)));
+    }
+
+    fn of(&self, source: Source) -> &OfSource {
+        &self.of_source[source as usize]
+    }
+}
+
+fn place_of_command(command: Option<CommandKind>) -> usize {
+    command.map_or(COMMANDS.len() - 1, |command| command as usize)
+}
+
+fn place_of_outcome(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Accepted(_) => 0,
+        Outcome::Duplicate(_) => 1,
+        Outcome::Rejected(..) => 2,
+        Outcome::RetryLater(_) => 3,
+        Outcome::DeadLetter(_) => 4,
+    }
+}
+
+fn size(messages: usize) -> f64 {
+    f64::from(u32::try_from(messages).unwrap_or(u32::MAX))
+}

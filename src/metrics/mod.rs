@@ -1,0 +1,82 @@
+//! What the worker counts and measures, for Prometheus and for the console.
+//!
+//! [`Metrics`] is a value: whoever counts has a clone, and what is counted in one is seen in all. The
+//! names stand in [`catalog`]. Labels have closed sets of values, the routes of HTTP among them, but
+//! for the names of publishers, of which there are [`MOST_PUBLISHERS`].
+
+pub mod catalog;
+mod definition;
+mod drift;
+mod http;
+mod messages;
+mod process;
+mod publishing;
+mod sampled;
+mod state;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use prometheus::{Registry, TextEncoder};
+
+pub use definition::{Definition, Kind};
+pub use drift::{Drift, MOST_PUBLISHERS, Tolerated};
+pub use http::Http;
+pub use messages::{Messages, Source};
+use process::Process;
+pub use publishing::Publishing;
+pub use sampled::{Sampled, Server};
+pub use state::{Pause, State};
+
+/// The counters of one worker; clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Parts>);
+
+#[derive(Debug)]
+pub struct Parts {
+    registry: Registry,
+    pub messages: Messages,
+    pub drift: Drift,
+    pub publishing: Publishing,
+    pub state: State,
+    pub sampled: Sampled,
+    pub http: Http,
+}
+
+impl Metrics {
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        Process::register(&registry);
+        Self(Arc::new(Parts {
+            messages: Messages::new(&registry),
+            drift: Drift::new(&registry),
+            publishing: Publishing::new(&registry),
+            state: State::new(&registry),
+            sampled: Sampled::new(&registry),
+            http: Http::new(&registry),
+            registry,
+        }))
+    }
+
+    /// All metrics in Prometheus' text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        // A family without metrics would be an error, and the registry leaves those out.
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Metrics {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

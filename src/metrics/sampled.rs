@@ -1,0 +1,107 @@
+//! What has to be asked of servers: the last answers, or nothing where there is none.
+
+use std::time::Duration;
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
+
+use super::catalog;
+use crate::service_layer::{DeadLetterCode, Inflow, QueueDepth, Stock};
+
+/// Whoever is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    Database,
+    Broker,
+}
+
+impl Server {
+    pub const ALL: [Self; 2] = [Self::Database, Self::Broker];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Broker => "broker",
+        }
+    }
+}
+
+/// The code of dead letters that this program does not know: the broker's own, or somebody's.
+const OTHER: &str = "other";
+
+/// For what is sampled. Without an answer a metric is absent, which is not the same as 0.
+#[derive(Debug)]
+pub struct Sampled {
+    open: IntGaugeVec,
+    oldest_letter: GaugeVec,
+    outbox: IntGaugeVec,
+    oldest_outgoing: GaugeVec,
+    ready: IntGaugeVec,
+    consumers: IntGaugeVec,
+    failed: IntCounterVec,
+}
+
+impl Sampled {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let failed = catalog::SAMPLES_FAILED.counters(registry);
+        for server in Server::ALL {
+            failed.with_label_values(&[server.word()]);
+        }
+        Self {
+            open: catalog::DEAD_LETTERS_OPEN.gauges(registry),
+            oldest_letter: catalog::DEAD_LETTERS_AGE.float_gauges(registry),
+            outbox: catalog::OUTBOX_MESSAGES.gauges(registry),
+            oldest_outgoing: catalog::OUTBOX_AGE.float_gauges(registry),
+            ready: catalog::QUEUE_MESSAGES.gauges(registry),
+            consumers: catalog::QUEUE_CONSUMERS.gauges(registry),
+            failed,
+        }
+    }
+
+    /// What the database said; none when it did not answer.
+    pub fn database(&self, stock: Option<&Stock>) {
+        if stock.is_none() {
+            self.failed.with_label_values(&[Server::Database.word()]).inc();
+        }
+        let outbox = stock.map(|stock| stock.outbox);
+        set(&self.outbox, &[], outbox.map(|outbox| outbox.count));
+        set_age(&self.oldest_outgoing, outbox.map(|outbox| outbox.oldest.unwrap_or_default()));
+        let letters = stock.and_then(|stock| stock.open_letters.as_ref());
+        for code in DeadLetterCode::ALL.map(DeadLetterCode::slug).into_iter().chain([OTHER]) {
+            let count = letters.map(|letters| letters.of(|it| label_of(it) == code));
+            set(&self.open, &[code], count);
+        }
+        set_age(&self.oldest_letter, letters.map(|letters| letters.oldest.unwrap_or_default()));
+    }
+
+    /// What the broker said of a queue; none when it did not answer.
+    pub fn queue(&self, inflow: Inflow, depth: Option<QueueDepth>) {
+        if depth.is_none() {
+            self.failed.with_label_values(&[Server::Broker.word()]).inc();
+        }
+        set(&self.ready, &[inflow.word()], depth.map(|depth| depth.ready));
+        set(&self.consumers, &[inflow.word()], depth.map(|depth| depth.consumers));
+    }
+}
+
+fn label_of(code: &str) -> &'static str {
+    let known = DeadLetterCode::ALL.into_iter().map(DeadLetterCode::slug);
+    known.into_iter().find(|known| *known == code).unwrap_or(OTHER)
+}
+
+fn set(gauges: &IntGaugeVec, labels: &[&str], value: Option<u64>) {
+    match value {
+        Some(value) => {
+            gauges.with_label_values(labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        // It may be absent already.
+        None => drop(gauges.remove_label_values(labels)),
+    }
+}
+
+fn set_age(gauges: &GaugeVec, age: Option<Duration>) {
+    match age {
+        Some(age) => gauges.with_label_values::<&str>(&[]).set(age.as_secs_f64()),
+        None => drop(gauges.remove_label_values::<&str>(&[])),
+    }
+}

@@ -1,0 +1,80 @@
+//! What the worker is, and whether it can work.
+
+use prometheus::{IntCounterVec, IntGaugeVec, Registry};
+
+use super::catalog;
+use crate::service_layer::Inflow;
+
+/// What can keep the worker from its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    Database,
+    Consuming,
+    Collecting,
+    Publishing,
+    /// The broker blocks those that publish.
+    Blocked,
+}
+
+impl Pause {
+    pub const ALL: [Self; 5] =
+        [Self::Database, Self::Consuming, Self::Collecting, Self::Publishing, Self::Blocked];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Consuming => "consuming",
+            Self::Collecting => "collecting",
+            Self::Publishing => "publishing",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// For what can be so or not.
+#[derive(Debug)]
+pub struct State {
+    paused: IntGaugeVec,
+    pauses: IntCounterVec,
+    consuming: IntGaugeVec,
+    connections: IntCounterVec,
+}
+
+impl State {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let build_info = catalog::BUILD_INFO.gauges(registry);
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let state = Self {
+            paused: catalog::PAUSED.gauges(registry),
+            pauses: catalog::PAUSES.counters(registry),
+            consuming: catalog::CONSUMING.gauges(registry),
+            connections: catalog::BROKER_CONNECTIONS.counters(registry),
+        };
+        for pause in Pause::ALL {
+            state.paused.with_label_values(&[pause.word()]);
+            state.pauses.with_label_values(&[pause.word()]);
+        }
+        state.consumes(Inflow::Commands, false);
+        state
+    }
+
+    pub fn paused(&self, pause: Pause) {
+        self.paused.with_label_values(&[pause.word()]).set(1);
+        self.pauses.with_label_values(&[pause.word()]).inc();
+    }
+
+    pub fn goes_on(&self, pause: Pause) {
+        self.paused.with_label_values(&[pause.word()]).set(0);
+    }
+
+    /// Whether the broker has confirmed a consumer.
+    pub fn consumes(&self, inflow: Inflow, consumes: bool) {
+        self.consuming.with_label_values(&[inflow.word()]).set(consumes.into());
+    }
+
+    /// A connection to the broker is made.
+    pub fn connected(&self, purpose: &'static str) {
+        self.connections.with_label_values(&[purpose]).inc();
+    }
+}
