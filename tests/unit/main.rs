@@ -7,6 +7,7 @@ mod edge;
 mod message_bus;
 mod order_queries;
 mod order_rules;
+mod performance;
 mod properties_json;
 mod publishing;
 mod relay;
