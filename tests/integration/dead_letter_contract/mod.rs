@@ -189,6 +189,7 @@ macro_rules! dead_letter_contract {
             deciding::every_change_leaves_its_action,
             deciding::a_change_that_is_refused_leaves_no_action,
             deciding::a_change_that_cannot_be_recorded_does_not_happen,
+            deciding::an_action_that_changes_nothing_is_recorded_alone,
             pruning::old_letters_go_with_their_actions,
             pruning::a_letter_that_somebody_is_replaying_stays,
             pruning::handled_messages_go_but_for_those_that_a_letter_names,
