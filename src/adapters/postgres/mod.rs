@@ -7,6 +7,8 @@ mod connection;
 mod dead_letters;
 mod load;
 mod numbers;
+mod order_rows;
+mod pages;
 mod queries;
 mod relay;
 mod store;
