@@ -166,6 +166,7 @@ macro_rules! dead_letter_contract {
             replaying::an_unconfirmed_replay_is_open_again_and_not_counted,
             replaying::the_end_of_a_replay_that_failed_already_changes_nothing,
             replaying::the_end_of_a_replay_that_was_taken_over_changes_nothing,
+            finding::a_letter_is_found_by_the_id_of_its_message,
             finding::each_part_of_a_filter_must_hold,
             finding::all_parts_of_a_filter_must_hold_together,
             finding::text_is_found_in_whatever_case,
