@@ -3,6 +3,8 @@
 //! Each setting is a variable of the environment and an option of the same name on the command
 //! line. The option wins. An address that is set to nothing counts as not set.
 
+mod shown;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,6 +16,8 @@ use clap::{Args, ValueEnum};
 
 use crate::adapters::rabbitmq::Topology;
 use crate::service_layer::dead_letters::RetentionPeriods;
+
+pub use shown::ShownSetting;
 
 /// Factor between one retry delay and the next.
 const RETRY_GROWTH: u32 = 5;
@@ -47,11 +51,11 @@ pub struct Settings {
     pub http_addr: Option<HttpAddr>,
 
     /// Who may use HTTP: the lines that `order-worker token new` prints, with blanks between them.
-    /// None: everybody on this machine may do everything, and nobody else anything.
+    /// Not set: everybody on this machine may do everything, and nobody else anything.
     #[arg(long, env, value_name = "HTTP_TOKENS", hide_env_values = true, global = true)]
     pub http_tokens: Option<TokenLines>,
 
-    /// A file that holds the HTTP_TOKENS.
+    /// A file that holds the HTTP_TOKENS. What changes in it counts within a second.
     #[arg(long, env, value_name = "HTTP_TOKENS_FILE", global = true)]
     pub http_tokens_file: Option<PathBuf>,
 
@@ -304,16 +308,26 @@ impl Settings {
         Err(InvalidSetting { variable: "DATABASE_URL", problem })
     }
 
-    /// Who may use HTTP, a line for each; empty when nobody is named.
+    /// Who may use HTTP, a line for each; none when there is no setting for it.
     ///
     /// # Errors
     /// When their file cannot be read.
-    pub fn http_token_lines(&self) -> Result<String, InvalidSetting> {
-        if let Some(TokenLines(lines)) = self.http_tokens.as_ref().filter(|it| !it.0.is_empty()) {
-            return Ok(lines.clone());
+    pub fn http_token_lines(&self) -> Result<Option<String>, InvalidSetting> {
+        if let Some(TokenLines(lines)) = self.given_tokens() {
+            return Ok(Some(lines.clone()));
         }
-        let path = self.http_tokens_file.as_ref().filter(|path| !path.as_os_str().is_empty());
-        path.map_or(Ok(String::new()), |path| read("HTTP_TOKENS_FILE", path))
+        self.tokens_file().map(|path| read("HTTP_TOKENS_FILE", path)).transpose()
+    }
+
+    /// The file that holds them; none when they are given themselves, which wins.
+    #[must_use]
+    pub fn tokens_file(&self) -> Option<&Path> {
+        let file = self.http_tokens_file.as_deref().filter(|path| !path.as_os_str().is_empty());
+        file.filter(|_| self.given_tokens().is_none())
+    }
+
+    fn given_tokens(&self) -> Option<&TokenLines> {
+        self.http_tokens.as_ref().filter(|tokens| !tokens.0.is_empty())
     }
 
     /// The waits before the retries: 1 s, 5 s, 25 s by default.
@@ -504,7 +518,7 @@ mod tests {
     }
 
     /// Without whatever is set in this process's environment.
-    fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
+    pub(super) fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
         let command = Program::command().mut_args(|argument| argument.env(None::<&str>));
         let arguments = ["order-worker"].iter().chain(arguments);
         let matches = command.try_get_matches_from(arguments)?;

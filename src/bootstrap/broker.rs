@@ -1,11 +1,14 @@
 //! The broker that the settings name.
 
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
 use super::Failure;
 use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::{RabbitError, RabbitMq};
 use crate::config::Settings;
 use crate::metrics::Metrics;
-use crate::service_layer::{Backoff, Health, Inflow};
+use crate::service_layer::{Backoff, CommandSource, Health, Inflow};
 
 /// Where commands come from and events go.
 #[derive(Debug, Clone)]
@@ -44,6 +47,34 @@ impl Broker {
         match self {
             Self::RabbitMq(rabbitmq) => rabbitmq.publishing_is_blocked(),
             Self::InProcess(_) => false,
+        }
+    }
+
+    /// Starts to consume; see [`CommandSource`].
+    pub(super) fn consume(
+        &self,
+        inflow: Inflow,
+        prefetch: u16,
+        health: Health,
+        stop: CancellationToken,
+    ) -> (CommandSource, JoinHandle<()>) {
+        match self {
+            Self::RabbitMq(rabbitmq) => rabbitmq.consume(inflow, prefetch, health, stop),
+            Self::InProcess(broker) => {
+                // There is nothing that could keep it from doing so.
+                health.consumes(inflow);
+                match inflow {
+                    Inflow::Commands => broker.consume(prefetch, stop),
+                    Inflow::DeadLetters => broker.consume_dead_letters(stop),
+                }
+            }
+        }
+    }
+
+    /// Closes in good order what the publishers share.
+    pub(super) async fn close(&self) {
+        if let Self::RabbitMq(rabbitmq) = self {
+            rabbitmq.close().await;
         }
     }
 

@@ -8,8 +8,8 @@ use crate::adapters::sqlite::SqliteDatabase;
 use crate::config::{DatabaseUrl, Settings};
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, Letter, LetterAction, LetterFilter, LetterGroup, Pruned, Retention, Revision,
-    StoredLetter,
+    DeadLetterStore, Letter, LetterAction, LetterCount, LetterFilter, LetterGroup, LetterPlace,
+    LetterSummary, Pruned, Retention, Revision, StoredLetter,
 };
 use crate::service_layer::{
     Backoff, Disclosure, Disclosures, HandledMessage, Health, OrderHistory, OrderQueries,
@@ -147,13 +147,14 @@ impl DeadLetterStore for Database {
     async fn letters(
         &self,
         filter: &LetterFilter,
+        after: Option<LetterPlace>,
         limit: u32,
-    ) -> Result<Vec<StoredLetter>, StoreError> {
-        dead_letters!(self, letters(filter, limit))
+    ) -> Result<Vec<LetterSummary>, StoreError> {
+        dead_letters!(self, letters(filter, after, limit))
     }
 
-    async fn letter_ids(&self, filter: &LetterFilter) -> Result<Vec<i64>, StoreError> {
-        dead_letters!(self, letter_ids(filter))
+    async fn letter_ids(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<i64>, StoreError> {
+        dead_letters!(self, letter_ids(filter, limit))
     }
 
     async fn letter_groups(
@@ -164,8 +165,23 @@ impl DeadLetterStore for Database {
         dead_letters!(self, letter_groups(filter, limit))
     }
 
+    async fn letter_counts(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<LetterCount>, StoreError> {
+        dead_letters!(self, letter_counts(filter, limit))
+    }
+
     async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
         dead_letters!(self, letter(id))
+    }
+
+    async fn letter_of_message(
+        &self,
+        message_id: &MessageId,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        dead_letters!(self, letter_of_message(message_id))
     }
 
     async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {

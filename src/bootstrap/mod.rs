@@ -2,12 +2,13 @@
 
 mod broker;
 mod database;
-mod parts;
+mod either;
 mod sampling;
 mod worker;
 
 pub use broker::Broker;
 pub use database::Database;
+pub use either::{EitherPublisher, EitherStore, EitherTransaction, rehearsal};
 pub use worker::Worker;
 
 use crate::adapters::rabbitmq::RabbitError;

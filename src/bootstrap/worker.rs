@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::parts::{Stores, Transport};
+use super::either::{EitherPublisher, EitherStore};
 use super::{Broker, Database, Failure};
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
@@ -61,54 +61,27 @@ impl Worker {
         requests: Option<RequestQueue>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
-        // Boxed, as they are large, and held by whoever runs a worker.
-        match (&self.broker, &self.database) {
-            (Broker::RabbitMq(broker), Database::Postgres(database)) => {
-                Box::pin(self.run_on(broker, database, reports, requests, stop)).await
-            }
-            (Broker::RabbitMq(broker), Database::Sqlite(database)) => {
-                Box::pin(self.run_on(broker, database, reports, requests, stop)).await
-            }
-            (Broker::InProcess(broker), Database::Postgres(database)) => {
-                Box::pin(self.run_on(broker, database, reports, requests, stop)).await
-            }
-            (Broker::InProcess(broker), Database::Sqlite(database)) => {
-                Box::pin(self.run_on(broker, database, reports, requests, stop)).await
-            }
-        }
-    }
-
-    async fn run_on(
-        &self,
-        broker: &impl Transport,
-        database: &impl Stores,
-        reports: Option<mpsc::UnboundedSender<Report>>,
-        requests: Option<RequestQueue>,
-        stop: CancellationToken,
-    ) -> Result<(), Failure> {
         let in_flight = InFlight::default();
         let serving = async {
             if let Some(requests) = requests {
-                let ground = self.request_ground(broker, database, in_flight.of_requests());
+                let ground = self.request_ground(in_flight.of_requests());
                 requests::serve(requests, ground).await;
             }
         };
         let consuming = async {
-            let consumed =
-                self.consume(broker, database, in_flight.clone(), reports, stop.clone()).await;
+            let consumed = self.consume(in_flight.clone(), reports, stop.clone()).await;
             // Whoever sends requests stops, too, when there is nothing to be consumed.
             stop.cancel();
             consumed
         };
-        let (consumed, ()) = tokio::join!(consuming, serving);
-        broker.close().await;
+        // Boxed, as they are large, and held by whoever runs a worker.
+        let (consumed, ()) = tokio::join!(Box::pin(consuming), Box::pin(serving));
+        self.broker.close().await;
         consumed
     }
 
     async fn consume(
         &self,
-        broker: &impl Transport,
-        database: &impl Stores,
         in_flight: InFlight,
         reports: Option<mpsc::UnboundedSender<Report>>,
         stop: CancellationToken,
@@ -117,13 +90,13 @@ impl Worker {
             ready = self.broker.ready(&self.health) => ready?,
             () = stop.cancelled() => return Ok(()),
         }
-        let chores = self.start_chores(broker)?;
+        let chores = self.start_chores()?;
         let (health, prefetch) = (self.health.clone(), self.settings.prefetch);
         let (source, source_task) =
-            broker.consume(Inflow::Commands, prefetch, health.clone(), stop.clone());
-        let relay = self.start_relay(broker, database, in_flight.clone());
-        let lanes =
-            (0..self.settings.lanes).map(|_| (database.store(), broker.publisher())).collect();
+            self.broker.consume(Inflow::Commands, prefetch, health.clone(), stop.clone());
+        let relay = self.start_relay(in_flight.clone());
+        let lane = |_| (self.database.store(), self.broker.publisher());
+        let lanes = (0..self.settings.lanes).map(lane).collect();
         let ground = Ground { source, lanes, clock: Arc::new(SystemClock), health, in_flight };
         let consumed = amqp::run(ground, self.consumer_settings(), reports).await;
         relay.abort();
@@ -143,15 +116,10 @@ impl Worker {
         }
     }
 
-    fn request_ground<B: Transport, D: Stores>(
-        &self,
-        broker: &B,
-        database: &D,
-        in_flight: InFlight,
-    ) -> RequestGround<D::Store, B::Publisher> {
+    fn request_ground(&self, in_flight: InFlight) -> RequestGround<EitherStore, EitherPublisher> {
         RequestGround {
-            store: database.store(),
-            publisher: broker.publisher(),
+            store: self.database.store(),
+            publisher: self.broker.publisher(),
             clock: Arc::new(SystemClock),
             health: self.health.clone(),
             in_flight,
@@ -160,28 +128,32 @@ impl Worker {
         }
     }
 
-    fn start_relay(
-        &self,
-        broker: &impl Transport,
-        database: &impl Stores,
-        in_flight: InFlight,
-    ) -> JoinHandle<()> {
+    fn start_relay(&self, in_flight: InFlight) -> JoinHandle<()> {
         let keep_unroutable = self.settings.keep_unroutable_events;
         let health = self.health.clone();
-        let relay =
-            Relay::new(database.relay(), broker.publisher(), health, in_flight, keep_unroutable);
+        let relay = Relay::new(
+            self.database.relay(),
+            self.broker.publisher(),
+            health,
+            in_flight,
+            keep_unroutable,
+        );
         tokio::spawn(relay.run(self.settings.relay_interval()))
     }
 
-    fn start_chores(&self, broker: &impl Transport) -> Result<Chores, Failure> {
+    fn start_chores(&self) -> Result<Chores, Failure> {
         let retention = self.settings.retention()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pruning = tokio::spawn(prune_for_ever(self.database.clone(), retention, clock.clone()));
         let stop = CancellationToken::new();
         let collecting = (!self.settings.no_collect).then(|| {
             let health = self.health.clone();
-            let (letters, source_task) =
-                broker.consume(Inflow::DeadLetters, DEAD_LETTER_PREFETCH, health, stop.clone());
+            let (letters, source_task) = self.broker.consume(
+                Inflow::DeadLetters,
+                DEAD_LETTER_PREFETCH,
+                health,
+                stop.clone(),
+            );
             [tokio::spawn(collect(letters, self.database.clone(), clock)), source_task]
         });
         Ok(Chores { stop, pruning, collecting })

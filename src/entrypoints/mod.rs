@@ -4,5 +4,7 @@ pub mod amqp;
 pub mod cli;
 pub mod dead_letters;
 pub mod http;
+pub mod order_body;
+pub mod printable;
 pub mod requests;
 pub mod schemas;

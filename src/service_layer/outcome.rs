@@ -39,6 +39,8 @@ pub struct DeadLetter {
     pub code: DeadLetterCode,
     /// For people; names the field where one is at fault. Never holds the value itself.
     pub detail: String,
+    /// The field of the body at fault, where it is one: `items[3].quantity`.
+    pub field: Option<String>,
 }
 
 /// The stable reasons for a dead letter.
@@ -100,7 +102,13 @@ impl DeadLetterCode {
 impl DeadLetter {
     #[must_use]
     pub fn new(code: DeadLetterCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), field: None }
+    }
+
+    /// A rule that a field of the body breaks.
+    #[must_use]
+    pub fn of_field(code: DeadLetterCode, field: String, rule: &str) -> Self {
+        Self { code, detail: format!("{field} {rule}"), field: Some(field) }
     }
 }
 

@@ -233,21 +233,21 @@ fn order_command_rejected(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "const": OrderCommandRejectedBody::TYPE })
 }
 
-fn status_name(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn status_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": Status::ALL.map(Status::name) })
 }
 
-fn status_name_or_null(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn status_name_or_null(_: &mut SchemaGenerator) -> Schema {
     let names = Status::ALL.map(Status::name).map(Some);
     let choices: Vec<Option<&str>> = names.into_iter().chain([None]).collect();
     json_schema!({ "type": ["string", "null"], "enum": choices })
 }
 
-fn text_or_null(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn text_or_null(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"] })
 }
 
-fn command_name(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn command_name(_: &mut SchemaGenerator) -> Schema {
     let names = crate::domain::CommandKind::ALL.map(crate::domain::CommandKind::name);
     json_schema!({ "type": "string", "enum": names })
 }
@@ -263,7 +263,7 @@ fn outcome_word(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": ["accepted", "duplicate", "rejected", "dead_lettered"] })
 }
 
-fn moment(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn moment(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "format": "date-time",
@@ -271,6 +271,6 @@ fn moment(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-fn amount(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn amount(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": r"^(0|[1-9]\d{0,9})\.\d{2}$" })
 }

@@ -64,6 +64,39 @@ fn what_needs_a_broker_says_so() {
 }
 
 #[test]
+fn a_token_is_shown_once_and_its_file_knows_it_by_a_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = |arguments: &[&str]| {
+        let arguments = [&["token"], arguments, &["--file", "tokens"]].concat();
+        done(&mut program(&arguments, folder.path()))
+    };
+
+    let (code, secret, errors) = token(&["new", "--name", "shop", "--role", "store"]);
+
+    assert_eq!(code, Some(0), "{errors}");
+    let file = std::fs::read_to_string(folder.path().join("tokens")).unwrap();
+    assert!(secret.starts_with("owt_") && file.starts_with("shop:store:"), "{file}");
+    assert!(!file.contains(secret.trim()) && !errors.contains(secret.trim()), "{errors}");
+    assert!(token(&["list", "--json"]).1.contains("\"shop\""));
+    assert_eq!(token(&["new", "--name", "shop", "--role", "store"]).0, Some(1));
+    assert_eq!(token(&["remove", "shop"]).0, Some(0));
+    assert_eq!(std::fs::read_to_string(folder.path().join("tokens")).unwrap(), "");
+}
+
+#[test]
+fn a_token_without_a_file_comes_with_the_line_for_the_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = ["token", "new", "--name", "ada", "--role", "operator"];
+
+    let (code, printed, errors) = done(&mut program(&new, folder.path()));
+
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!((code, lines.len()), (Some(0), 2), "{errors}");
+    assert!(lines[0].starts_with("owt_") && lines[1].starts_with("ada:operator:"), "{printed}");
+    assert!(errors.contains("HTTP_TOKENS"), "{errors}");
+}
+
+#[test]
 fn a_query_with_a_wrong_argument_names_the_argument() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, name) in [

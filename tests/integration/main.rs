@@ -1,9 +1,10 @@
 //! The stores, on real databases and in memory: one contract for all of them, and one for dead
-//! letters.
+//! letters. The pages of the console.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod builders;
+mod console;
 mod dead_letter_contract;
 mod disclosure_contract;
 mod in_memory;

@@ -8,6 +8,7 @@ mod message_bus;
 mod metrics;
 mod order_queries;
 mod order_rules;
+mod performance;
 mod properties_json;
 mod publishing;
 mod relay;

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use super::Columns;
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
-    ActionKind, Letter, LetterAction, LetterGroup, LetterKey, LetterState, Reason, StoredLetter,
-    Subject, properties_from_json,
+    ActionKind, Letter, LetterAction, LetterCount, LetterGroup, LetterKey, LetterState,
+    LetterSummary, Reason, StoredLetter, Subject, properties_from_json,
 };
 
 /// The code in tables.
@@ -50,20 +50,51 @@ fn letter(row: &impl Columns) -> Result<Letter, StoreError> {
         routing_key: text(row, "routing_key")?,
         properties: properties.map_err(|error| unreadable("properties", &error))?,
         body: bytes(row, "body")?,
-        reason: Reason {
-            code: text(row, "code")?,
-            detail: text(row, "detail")?,
-            pattern: text(row, "pattern")?,
-        },
-        subject: Subject {
-            command: row.text("command")?,
-            order_id: row.text("order_id")?,
-            customer_id: row.text("customer_id")?,
-        },
+        reason: reason(row)?,
+        subject: subject(row)?,
         failed_at: moment(row, "last_failed_at")?,
         attempts: count(row, "attempts")?,
         replay_of: replay_of.map(|key| Ok((key, count(row, "replay")?))).transpose()?,
     })
+}
+
+fn reason(row: &impl Columns) -> Result<Reason, StoreError> {
+    Ok(Reason {
+        code: text(row, "code")?,
+        detail: text(row, "detail")?,
+        pattern: text(row, "pattern")?,
+    })
+}
+
+fn subject(row: &impl Columns) -> Result<Subject, StoreError> {
+    Ok(Subject {
+        command: row.text("command")?,
+        order_id: row.text("order_id")?,
+        customer_id: row.text("customer_id")?,
+    })
+}
+
+pub fn letter_summary(row: &impl Columns) -> Result<LetterSummary, StoreError> {
+    Ok(LetterSummary {
+        id: int(row, "id")?,
+        state: state(row)?,
+        reason: reason(row)?,
+        subject: subject(row)?,
+        message_id: row.text("message_id")?,
+        app_id: row.text("app_id")?,
+        first_failed_at: moment(row, "first_failed_at")?,
+        failed_at: moment(row, "last_failed_at")?,
+        attempts: count(row, "attempts")?,
+        failures: count(row, "failures")?,
+        replays: count(row, "replays")?,
+        revision: count(row, "revision")?,
+        changed_at: moment(row, "changed_at")?,
+    })
+}
+
+pub fn letter_count(row: &impl Columns) -> Result<LetterCount, StoreError> {
+    let (state, code) = (state(row)?, text(row, "code")?);
+    Ok(LetterCount { state, code, count: count(row, "letters")?.into() })
 }
 
 pub fn letter_group(row: &impl Columns) -> Result<LetterGroup, StoreError> {

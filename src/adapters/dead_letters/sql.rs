@@ -10,13 +10,22 @@ macro_rules! columns {
     };
 }
 
+/// What [`letter_summary`](super::rows::letter_summary) reads.
+macro_rules! summary_columns {
+    () => {
+        "id, cast(state as bigint) as state, code, detail, pattern, command, order_id, customer_id,
+         message_id, app_id, revision, attempts, failures, replays, first_failed_at,
+         last_failed_at, changed_at"
+    };
+}
+
 /// A filter, as the parameters from `$1` to `$10`.
 macro_rules! matching {
     () => {
         " from dead_letters
           where ($1 is null or state = $1)
             and ($2 is null or code = $2)
-            and ($3 is null or command = $3)
+            and ($3 is null or coalesce(command, '') = $3)
             and ($4 is null or order_id = $4)
             and ($5 is null or customer_id = $5)
             and ($6 is null or detail_lowered like $6 escape '\\')
@@ -27,10 +36,15 @@ macro_rules! matching {
     };
 }
 
-pub const LETTERS: &str =
-    concat!("select ", columns!(), matching!(), " order by last_failed_at desc, id desc limit $11");
+pub const LETTERS: &str = concat!(
+    "select ",
+    summary_columns!(),
+    matching!(),
+    " and ($11 is null or (last_failed_at, id) < ($11, $12))
+      order by last_failed_at desc, id desc limit $13"
+);
 
-pub const LETTER_IDS: &str = concat!("select id", matching!(), " order by id");
+pub const LETTER_IDS: &str = concat!("select id", matching!(), " order by id limit $11");
 
 pub const LETTER_GROUPS: &str = concat!(
     "select code, command, pattern, count(*) as letters, min(first_failed_at) as first_failed_at,
@@ -40,7 +54,19 @@ pub const LETTER_GROUPS: &str = concat!(
       order by count(*) desc, max(last_failed_at) desc, max(id) desc limit $11"
 );
 
+pub const LETTER_COUNTS: &str = concat!(
+    "select cast(state as bigint) as state, code, count(*) as letters",
+    matching!(),
+    " group by state, code order by count(*) desc, state, code limit $11"
+);
+
 pub const LETTER: &str = concat!("select ", columns!(), " from dead_letters where id = $1");
+
+pub const LETTER_OF_MESSAGE: &str = concat!(
+    "select ",
+    columns!(),
+    " from dead_letters where message_id = $1 order by id desc limit 1"
+);
 
 pub const ACTIONS: &str = "
     select done_at, who, what, why, verdict from dead_letter_actions

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
-use super::rows::{int, letter_action, letter_group, state_code, stored_letter};
+use super::rows::{
+    int, letter_action, letter_count, letter_group, letter_summary, state_code, stored_letter,
+};
 use super::{LetterDatabase, LetterTransaction, Statement, collect, sql};
+use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, Letter, LetterAction, LetterFilter, LetterGroup, Pruned, Retention, Revision,
-    StoredLetter,
+    DeadLetterStore, Letter, LetterAction, LetterCount, LetterFilter, LetterGroup, LetterPlace,
+    LetterSummary, Pruned, Retention, Revision, StoredLetter,
 };
 
 impl<D: LetterDatabase> DeadLetterStore for D {
@@ -24,14 +27,19 @@ impl<D: LetterDatabase> DeadLetterStore for D {
     async fn letters(
         &self,
         filter: &LetterFilter,
+        after: Option<LetterPlace>,
         limit: u32,
-    ) -> Result<Vec<StoredLetter>, StoreError> {
-        let found = self.read(matching(sql::LETTERS, filter).int(limit)).await?;
-        found.iter().map(stored_letter).collect()
+    ) -> Result<Vec<LetterSummary>, StoreError> {
+        let letters = matching(sql::LETTERS, filter)
+            .moment(after.map(|place| place.failed_at))
+            .optional_int(after.map(|place| place.id))
+            .int(limit);
+        let found = self.read(letters).await?;
+        found.iter().map(letter_summary).collect()
     }
 
-    async fn letter_ids(&self, filter: &LetterFilter) -> Result<Vec<i64>, StoreError> {
-        let found = self.read(matching(sql::LETTER_IDS, filter)).await?;
+    async fn letter_ids(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<i64>, StoreError> {
+        let found = self.read(matching(sql::LETTER_IDS, filter).int(limit)).await?;
         found.iter().map(|row| int(row, "id")).collect()
     }
 
@@ -44,9 +52,26 @@ impl<D: LetterDatabase> DeadLetterStore for D {
         found.iter().map(letter_group).collect()
     }
 
+    async fn letter_counts(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<LetterCount>, StoreError> {
+        let found = self.read(matching(sql::LETTER_COUNTS, filter).int(limit)).await?;
+        found.iter().map(letter_count).collect()
+    }
+
     async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
         let found = self.read(Statement::new(sql::LETTER).int(id)).await?;
         found.first().map(stored_letter).transpose()
+    }
+
+    async fn letter_of_message(
+        &self,
+        message_id: &MessageId,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        let asked = Statement::new(sql::LETTER_OF_MESSAGE).text(message_id.as_str());
+        self.read(asked).await?.first().map(stored_letter).transpose()
     }
 
     async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandFailed;
-use super::input::parse_line;
+use super::input::{EXAMPLES, parse_line};
 use super::show::{print_line, printable, table};
 use super::watch;
 use crate::adapters::in_process::Submitted;
@@ -21,9 +21,6 @@ use crate::entrypoints::amqp::Report;
 use crate::service_layer::{
     Confirmation, Health, OrderQueries, OrderQuery, Outcome, Page, Publication, Publisher, Target,
 };
-
-/// The story that the demo tells.
-const COMMANDS: &str = include_str!("../../../examples/commands.ndjson");
 
 /// Where its orders are when no DATABASE_URL is set, and in which schema otherwise.
 const FILE: &str = "order-worker-demo.db";
@@ -149,7 +146,7 @@ async fn fresh_database(settings: &mut Settings) -> Result<Database, CommandFail
 impl Show {
     /// Feeds the commands one after the other, so that each outcome stands behind its command.
     async fn tell(&mut self, database: &Database) -> Result<(), CommandFailed> {
-        for line in COMMANDS.lines() {
+        for line in EXAMPLES.lines() {
             let command = parse_line(line)
                 .map_err(|error| CommandFailed::Told(format!("the line {error}")))?;
             self.counts.fed += 1;

@@ -14,6 +14,9 @@ use crate::adapters::in_process::Submitted;
 use crate::domain::CommandKind;
 use crate::service_layer::{HeaderValue, Headers, Properties};
 
+/// The commands of the demonstration, in this format.
+pub const EXAMPLES: &str = include_str!("../../../examples/commands.ndjson");
+
 /// A line that is no command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLine {

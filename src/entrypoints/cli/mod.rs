@@ -4,7 +4,7 @@ mod dead_letters;
 mod demo;
 mod feed;
 mod healthcheck;
-mod input;
+pub(super) mod input;
 mod migrate;
 mod orders;
 mod publish;
@@ -12,6 +12,7 @@ mod run;
 mod schemas;
 mod show;
 mod signals;
+mod token;
 mod topology;
 mod watch;
 
@@ -62,6 +63,11 @@ pub enum Action {
     DeadLetters {
         #[command(subcommand)]
         action: Box<dead_letters::DeadLetters>,
+    },
+    /// Who may use the console and the API.
+    Token {
+        #[command(subcommand)]
+        action: token::TokenAction,
     },
     /// The exchanges and queues on the broker.
     Topology {
@@ -132,6 +138,7 @@ pub async fn main(program: Program) -> ExitCode {
         Action::Watch(watch) => watch.run(&settings).await,
         Action::Orders { question } => question.run(&settings).await,
         Action::DeadLetters { action } => action.run(&settings).await,
+        Action::Token { action } => action.run(&settings),
         Action::Topology { action } => action.run(&settings).await,
         Action::Migrate => migrate::run(&settings).await,
         Action::Schemas(schemas) => schemas.run(),

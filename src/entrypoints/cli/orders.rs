@@ -1,18 +1,15 @@
 //! Lists of orders, and one order with its history.
 
-use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::show::{print_json, print_line, printable, table};
 use super::{CommandFailed, migrated_database};
 use crate::config::Settings;
-use crate::domain::{Money, Order, OrderId, Status};
-use crate::service_layer::wire::{
-    CustomerBody, ItemBody, format_moment, microseconds, two_decimals,
-};
+use crate::domain::{Order, OrderId, Status};
+use crate::entrypoints::order_body::OrderBody;
+use crate::service_layer::wire::format_moment;
 use crate::service_layer::{
-    HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText, Page,
+    HistoryEntry, InvalidQuery, OrderQueries, OrderQuery, OrderQueryText, Page,
 };
 
 #[derive(Debug, Subcommand)]
@@ -58,36 +55,6 @@ pub struct Show {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// An order as the command line prints it for programs.
-#[derive(Debug, Serialize)]
-struct OrderBody<'a> {
-    order_id: &'a str,
-    status: &'static str,
-    version: i32,
-    order_customer: CustomerBody<'a>,
-    items: Vec<ItemBody<'a>>,
-    #[serde(serialize_with = "two_decimals")]
-    total: Money,
-    #[serde(serialize_with = "microseconds")]
-    created_at: DateTime<Utc>,
-    #[serde(serialize_with = "microseconds")]
-    last_updated: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<Vec<ChangeBody<'a>>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ChangeBody<'a> {
-    version: i32,
-    previous_status: Option<&'static str>,
-    status: &'static str,
-    #[serde(serialize_with = "microseconds")]
-    changed_at: DateTime<Utc>,
-    command: &'a str,
-    caused_by: Option<&'a str>,
-    reason: Option<&'a str>,
 }
 
 impl Question {
@@ -145,18 +112,17 @@ impl Show {
         let order_id = OrderId::new(self.order_id.as_str())
             .map_err(|error| InvalidQuery { argument: "order_id", problem: error.to_string() })?;
         let found = migrated_database(settings).await?.order(&order_id).await?;
-        let Some(OrderHistory { order, history }) = found else {
+        let Some(found) = found else {
             return Err(CommandFailed::Told(format!(
                 "there is no order {}",
                 printable(&self.order_id)
             )));
         };
         if self.json {
-            let history = Some(history.iter().map(ChangeBody::from).collect());
-            return print_json(&OrderBody { history, ..OrderBody::from(&order) });
+            return print_json(&OrderBody::from(&found));
         }
-        print_order(&order)?;
-        print_line(&history_table(&history))
+        print_order(&found.order)?;
+        print_line(&history_table(&found.history))
     }
 }
 
@@ -208,34 +174,4 @@ pub fn history_table(history: &[HistoryEntry]) -> String {
         ]);
     }
     changes.to_string()
-}
-
-impl<'a> From<&'a Order> for OrderBody<'a> {
-    fn from(order: &'a Order) -> Self {
-        Self {
-            order_id: order.order_id().as_str(),
-            status: order.status().name(),
-            version: order.version(),
-            order_customer: order.customer().into(),
-            items: order.items().iter().map(ItemBody::from).collect(),
-            total: order.total(),
-            created_at: order.created_at(),
-            last_updated: order.last_updated(),
-            history: None,
-        }
-    }
-}
-
-impl<'a> From<&'a HistoryEntry> for ChangeBody<'a> {
-    fn from(entry: &'a HistoryEntry) -> Self {
-        Self {
-            version: entry.version,
-            previous_status: entry.previous.map(Status::name),
-            status: entry.status.name(),
-            changed_at: entry.at,
-            command: &entry.cause.command,
-            caused_by: entry.cause.message_id.as_deref(),
-            reason: entry.cause.reason.as_deref(),
-        }
-    }
 }

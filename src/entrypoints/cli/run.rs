@@ -160,7 +160,7 @@ fn tell_what_is_used(
 }
 
 fn tell_who_may_ask(settings: &Settings, address: SocketAddr) -> Result<(), CommandFailed> {
-    if settings.http_token_lines()?.is_empty() {
+    if settings.http_token_lines()?.is_none() {
         tracing::warn!(
             "No HTTP_TOKENS are set: HTTP answers this machine only, and lets it do everything"
         );

@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 use super::CommandFailed;
+pub use crate::entrypoints::printable::printable;
 
 /// A line under the heads and none between the rows: long lists stay short.
 const STYLE: TableStyle =
@@ -18,14 +19,6 @@ pub fn table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
     table
 }
 
-/// A text that cannot move a terminal's cursor or change its colours: control characters are shown
-/// as escapes.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
-}
-
 /// Prints a value as indented JSON.
 pub fn print_json(value: &impl Serialize) -> Result<(), CommandFailed> {
     let text = serde_json::to_string_pretty(value).map_err(std::io::Error::other)?;
@@ -36,14 +29,4 @@ pub fn print_json(value: &impl Serialize) -> Result<(), CommandFailed> {
 pub fn print_line(line: &str) -> Result<(), CommandFailed> {
     writeln!(std::io::stdout().lock(), "{line}")?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_shown_and_not_obeyed() {
-        assert_eq!(printable("a\u{1b}[31mb\r\nü"), "a\\u{1b}[31mb\\r\\nü");
-    }
 }

@@ -1,15 +1,19 @@
 //! Publishing dead letters to the commands exchange again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
+use super::actor::Actor;
 use super::pace::Pace;
 use super::publication::publication_of;
 use super::rehearsal::{Prospect, Rehearsal};
-use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterAction, LetterState};
+use super::replayed::Replayed;
+use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterState};
 use crate::service_layer::{
     Clock, Confirmation, Intent, OrderQueries, Publication, Publisher, Store, StoreError,
 };
@@ -35,68 +39,6 @@ pub struct ReplayLimits {
     pub outcomes_within: Duration,
 }
 
-/// What became of one dead letter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Replayed {
-    /// A worker has handled it: the outcome, and the code of the rule that rejected it.
-    Handled {
-        outcome: &'static str,
-        code: Option<String>,
-    },
-    FailedAgain {
-        code: String,
-        detail: String,
-    },
-    /// It is with the broker; what became of it was not seen in time.
-    NoOutcomeYet,
-    Superseded(String),
-    /// Somebody else has it, it is discarded, or it has had all its replays.
-    NotOpen,
-    /// The broker did not take it; it is open again.
-    Unpublished(String),
-}
-
-impl Replayed {
-    /// The word in tables.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Handled { outcome, .. } => outcome,
-            Self::FailedAgain { .. } => "failed again",
-            Self::NoOutcomeYet => "no outcome yet",
-            Self::Superseded(_) => "superseded",
-            Self::NotOpen => "not open",
-            Self::Unpublished(_) => "not published",
-        }
-    }
-
-    #[must_use]
-    pub fn detail(&self) -> String {
-        match self {
-            Self::Handled { code, .. } => code.clone().unwrap_or_default(),
-            Self::FailedAgain { code, detail } => format!("{code}: {detail}"),
-            Self::Superseded(detail) | Self::Unpublished(detail) => detail.clone(),
-            Self::NoOutcomeYet | Self::NotOpen => String::new(),
-        }
-    }
-
-    /// Whether a worker is done with it.
-    #[must_use]
-    pub fn is_handled(&self) -> bool {
-        matches!(self, Self::Handled { .. })
-    }
-
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
-        match self {
-            Self::FailedAgain { .. } | Self::Unpublished(_) => true,
-            Self::Handled { .. } | Self::NoOutcomeYet | Self::Superseded(_) | Self::NotOpen => {
-                false
-            }
-        }
-    }
-}
-
 /// How far a replay has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -112,9 +54,10 @@ pub struct Replay<D, S, Q, P> {
     pub rehearsal: Rehearsal<S, Q>,
     pub publisher: P,
     pub clock: Arc<dyn Clock>,
-    pub who: String,
-    pub why: Option<String>,
+    pub actor: Actor,
     pub limits: ReplayLimits,
+    /// Once cancelled, nothing more is published, and outcomes are not waited for any longer.
+    pub stop: CancellationToken,
 }
 
 /// Published, its outcome not known yet.
@@ -150,41 +93,71 @@ where
         ids: &[i64],
         mut tell: impl FnMut(Progress),
     ) -> Result<usize, StoreError> {
-        let mut left = ids;
+        let mut tried = 0;
         let mut failures = 0;
         let sizes: Vec<usize> = self.limits.pace.sizes(ids.len()).collect();
         for size in sizes {
-            let (step, rest) = left.split_at(size);
-            left = rest;
             let mut tell = |progress: Progress| {
                 failures += usize::from(progress.replayed.is_failure());
                 tell(progress);
             };
-            let awaited = self.publish_step(step, &mut tell).await?;
+            let step = &ids[tried..tried + size];
+            let (tried_now, awaited) = self.publish_step(step, &mut tell).await?;
+            tried += tried_now;
             self.await_outcomes(awaited, &mut tell).await?;
-            if self.limits.stop_after_failures.is_some_and(|most| failures >= most) {
+            let too_many = self.limits.stop_after_failures.is_some_and(|most| failures >= most);
+            if too_many || self.stop.is_cancelled() {
                 break;
             }
         }
-        Ok(left.len())
+        Ok(ids.len() - tried)
     }
 
+    /// Publishes a step, or as much of it as there is until it is told to stop; answers how many
+    /// that were, and whose outcomes are to be awaited.
     async fn publish_step(
         &mut self,
         step: &[i64],
         tell: &mut impl FnMut(Progress),
-    ) -> Result<Vec<Awaited>, StoreError> {
-        let mut awaited = Vec::with_capacity(step.len());
-        for &id in step {
+    ) -> Result<(usize, VecDeque<Awaited>), StoreError> {
+        let mut awaited = VecDeque::new();
+        for (tried, &id) in step.iter().enumerate() {
+            if self.stop.is_cancelled() {
+                return Ok((tried, awaited));
+            }
             match self.publish(id).await? {
-                Ok(published) => awaited.push(published),
+                Ok(published) => awaited.push_back(published),
                 Err(replayed) => tell(Progress { id, replayed }),
             }
+            // The oldest is the likeliest to be done: a long step shows how far it is.
+            self.tell_first(&mut awaited, tell).await?;
             if let Some(interval) = self.limits.interval {
-                sleep(interval).await;
+                self.pause(interval).await;
             }
         }
-        Ok(awaited)
+        Ok((step.len(), awaited))
+    }
+
+    async fn tell_first(
+        &self,
+        awaited: &mut VecDeque<Awaited>,
+        tell: &mut impl FnMut(Progress),
+    ) -> Result<(), StoreError> {
+        if let Some(first) = awaited.front()
+            && let Some(replayed) = self.outcome(first).await?
+        {
+            tell(Progress { id: first.id, replayed });
+            awaited.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Waits, but not once it is told to stop.
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = sleep(time) => {}
+            () = self.stop.cancelled() => {}
+        }
     }
 
     async fn publish(&mut self, id: i64) -> Result<Result<Awaited, Replayed>, StoreError> {
@@ -204,7 +177,7 @@ where
         let replay = claimed.replays;
         let refused = self.confirmed(publication_of(&claimed, replay)).await.err();
         let verdict = refused.as_deref().unwrap_or("confirmed");
-        let action = self.action(verdict);
+        let action = self.actor.action(self.clock.now(), ActionKind::Replay, verdict);
         self.letters.finish_replay(id, replay, refused.is_none(), &action).await?;
         Ok(match refused {
             None => Ok(Awaited { id, replay, intent: foresight.intent }),
@@ -224,33 +197,27 @@ where
         }
     }
 
-    fn action(&self, verdict: &str) -> LetterAction {
-        LetterAction {
-            at: self.clock.now(),
-            who: self.who.clone(),
-            what: ActionKind::Replay,
-            why: self.why.clone(),
-            verdict: verdict.to_owned(),
-        }
-    }
-
     async fn await_outcomes(
         &self,
-        mut awaited: Vec<Awaited>,
+        mut awaited: VecDeque<Awaited>,
         tell: &mut impl FnMut(Progress),
     ) -> Result<(), StoreError> {
         let deadline = Instant::now() + self.limits.outcomes_within;
-        while !awaited.is_empty() && Instant::now() < deadline {
-            let mut open = Vec::new();
+        while !awaited.is_empty() {
+            let is_last = Instant::now() >= deadline || self.stop.is_cancelled();
+            let mut open = VecDeque::new();
             for one in awaited {
                 match self.outcome(&one).await? {
                     Some(replayed) => tell(Progress { id: one.id, replayed }),
-                    None => open.push(one),
+                    None => open.push_back(one),
                 }
             }
             awaited = open;
+            if is_last {
+                break;
+            }
             if !awaited.is_empty() {
-                sleep(LOOK_AGAIN).await;
+                self.pause(LOOK_AGAIN).await;
             }
         }
         for one in awaited {

@@ -32,21 +32,18 @@ pub struct Parts {
 
 impl App {
     /// # Errors
-    /// When HTTP_TOKENS is wrong.
+    /// When HTTP_TOKENS or its file is wrong.
     pub fn new(
         settings: &Settings,
         broker: &Broker,
         health: &Health,
         requests: Requests,
     ) -> Result<Self, InvalidSetting> {
-        let tokens = Tokens::parse(&settings.http_token_lines()?).map_err(|error| {
-            InvalidSetting { variable: "HTTP_TOKENS", problem: error.to_string() }
-        })?;
         Ok(Self(Arc::new(Parts {
             settings: settings.clone(),
             broker: broker.clone(),
             health: health.clone(),
-            tokens,
+            tokens: Tokens::of(settings)?,
             requests,
             console: Console::default(),
             database_check: DatabaseCheck::default(),

@@ -16,4 +16,5 @@ mod server;
 
 pub use app::App;
 pub use problem::Problem;
+pub use routes::routes;
 pub use server::Server;

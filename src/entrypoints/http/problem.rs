@@ -1,18 +1,22 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::entrypoints::requests::Unanswered;
 use crate::service_layer::{InvalidQuery, StoreError};
 
 /// Why a request has no other answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Problem {
     #[serde(serialize_with = "as_number")]
+    #[schemars(with = "u16")]
     pub status: StatusCode,
     /// The reason phrase of the status.
     pub title: &'static str,
@@ -20,7 +24,7 @@ pub struct Problem {
     pub detail: String,
     /// A stable name for the reason, where there is one: a code of a dead letter or of a rule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
+    pub code: Option<Cow<'static, str>>,
     /// The field or parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
@@ -39,8 +43,8 @@ impl Problem {
     }
 
     #[must_use]
-    pub fn with_code(self, code: &'static str) -> Self {
-        Self { code: Some(code), ..self }
+    pub fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: Some(code.into()), ..self }
     }
 
     #[must_use]

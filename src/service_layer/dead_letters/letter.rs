@@ -68,6 +68,70 @@ pub struct StoredLetter {
     pub changed_at: DateTime<Utc>,
 }
 
+impl StoredLetter {
+    #[must_use]
+    pub fn summary(&self) -> LetterSummary {
+        let letter = &self.letter;
+        LetterSummary {
+            id: self.id,
+            state: self.state,
+            reason: letter.reason.clone(),
+            subject: letter.subject.clone(),
+            message_id: letter.properties.message_id.clone(),
+            app_id: letter.properties.app_id.clone(),
+            first_failed_at: self.first_failed_at,
+            failed_at: letter.failed_at,
+            attempts: letter.attempts,
+            failures: self.failures,
+            replays: self.replays,
+            revision: self.revision,
+            changed_at: self.changed_at,
+        }
+    }
+}
+
+/// A dead letter without what it holds, for lists: a body may be large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterSummary {
+    pub id: i64,
+    pub state: LetterState,
+    pub reason: Reason,
+    pub subject: Subject,
+    pub message_id: Option<String>,
+    /// Its publisher.
+    pub app_id: Option<String>,
+    pub first_failed_at: DateTime<Utc>,
+    pub failed_at: DateTime<Utc>,
+    pub attempts: u32,
+    pub failures: u32,
+    pub replays: u32,
+    pub revision: u32,
+    pub changed_at: DateTime<Utc>,
+}
+
+impl LetterSummary {
+    /// Where it stands in a list.
+    #[must_use]
+    pub fn place(&self) -> LetterPlace {
+        LetterPlace { failed_at: self.failed_at, id: self.id }
+    }
+}
+
+/// A place in the list of dead letters, of which the one that failed last is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LetterPlace {
+    pub failed_at: DateTime<Utc>,
+    pub id: i64,
+}
+
+/// How many there are in a state with a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterCount {
+    pub state: LetterState,
+    pub code: String,
+    pub count: u64,
+}
+
 /// Where a dead letter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LetterState {
@@ -116,6 +180,7 @@ impl FromStr for LetterState {
 pub struct LetterFilter {
     pub state: Option<LetterState>,
     pub code: Option<String>,
+    /// Empty: those whose command cannot be read.
     pub command: Option<String>,
     pub order_id: Option<String>,
     pub customer_id: Option<String>,

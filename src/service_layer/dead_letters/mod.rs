@@ -7,7 +7,8 @@ mod retention;
 mod store;
 
 pub use letter::{
-    Letter, LetterFilter, LetterGroup, LetterKey, LetterState, Reason, StoredLetter, Subject,
+    Letter, LetterCount, LetterFilter, LetterGroup, LetterKey, LetterPlace, LetterState,
+    LetterSummary, Reason, StoredLetter, Subject,
 };
 pub use properties_json::{Base64, properties_from_json, properties_to_json};
 pub use retention::{RetentionPeriods, prune_for_ever};

@@ -4,7 +4,11 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 
-use super::{Letter, LetterFilter, LetterGroup, Reason, StoredLetter, Subject};
+use super::{
+    Letter, LetterCount, LetterFilter, LetterGroup, LetterPlace, LetterSummary, Reason,
+    StoredLetter, Subject,
+};
+use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 
 /// What somebody did with a dead letter.
@@ -98,23 +102,26 @@ pub trait DeadLetterStore: Send + Sync {
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// At most `limit` dead letters, the one that failed last first.
+    /// At most `limit` dead letters, the one that failed last first; those that come after a place
+    /// where one is given.
     ///
     /// # Errors
     /// See [`StoreError`].
     fn letters(
         &self,
         filter: &LetterFilter,
+        after: Option<LetterPlace>,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<StoredLetter>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<LetterSummary>, StoreError>> + Send;
 
-    /// The ids of all that match, in the order in which they came.
+    /// The ids of those that match, in the order in which they came; at most `limit`.
     ///
     /// # Errors
     /// See [`StoreError`].
     fn letter_ids(
         &self,
         filter: &LetterFilter,
+        limit: u32,
     ) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
 
     /// By code, command and pattern, the largest first; at most `limit`.
@@ -127,11 +134,30 @@ pub trait DeadLetterStore: Send + Sync {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<LetterGroup>, StoreError>> + Send;
 
+    /// By state and code, the largest first; at most `limit`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn letter_counts(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<LetterCount>, StoreError>> + Send;
+
     /// # Errors
     /// See [`StoreError`].
     fn letter(
         &self,
         id: i64,
+    ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
+
+    /// The dead letter of a message with this message id, the last one where there are more.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn letter_of_message(
+        &self,
+        message_id: &MessageId,
     ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
 
     /// What was done with a dead letter, the first action first.

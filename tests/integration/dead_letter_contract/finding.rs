@@ -2,10 +2,11 @@
 
 use order_worker::service_layer::Properties;
 use order_worker::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, Letter, LetterFilter, LetterGroup, LetterState, Reason, Subject,
+    ActionKind, DeadLetterStore, Letter, LetterCount, LetterFilter, LetterGroup, LetterState,
+    LetterSummary, Reason, Subject,
 };
 
-use super::{WithDeadLetters, action, all, at, claim, collect, collected, letter, reason};
+use super::{WithDeadLetters, action, at, claim, collect, collected, find, letter, reason};
 
 pub async fn each_part_of_a_filter_must_hold<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[letter(1), distinct(2)]).await;
@@ -78,13 +79,56 @@ pub async fn moments_of_a_filter_include_themselves<D: WithDeadLetters>(database
 }
 
 pub async fn letters_come_with_the_latest_failure_first<D: WithDeadLetters>(database: &D) {
-    collect(database, &[letter(2), letter(3), letter(1)]).await;
+    let ids = collected(database, &[letter(2), letter(3), letter(1)]).await;
+    let any = LetterFilter::default();
 
-    let keys: Vec<u8> = all(database).await.iter().map(|kept| kept.letter.key[0]).collect();
-    let latest = database.dead_letters().letters(&LetterFilter::default(), 1).await.unwrap();
+    assert_eq!(listed(database, &any, None, 9).await, [ids[1], ids[0], ids[2]]);
+    assert_eq!(listed(database, &any, None, 1).await, [ids[1]]);
+}
 
-    assert_eq!(keys, [3, 2, 1]);
-    assert_eq!((latest.len(), latest[0].letter.key), (1, [3; 16]));
+pub async fn a_list_goes_on_after_a_place<D: WithDeadLetters>(database: &D) {
+    let tied = [2, 3, 4].map(|number| Letter { failed_at: at(1), ..letter(number) });
+    let ids = collected(database, &[&tied[..], &[letter(5)]].concat()).await;
+    let any = LetterFilter::default();
+
+    let first = database.dead_letters().letters(&any, None, 2).await.unwrap();
+    let rest = listed(database, &any, Some(&first[1]), 9).await;
+
+    assert_eq!(first.iter().map(|one| one.id).collect::<Vec<_>>(), [ids[3], ids[2]]);
+    assert_eq!(rest, [ids[1], ids[0]]);
+}
+
+pub async fn a_summary_says_the_same_as_its_letter<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[distinct(1)]).await;
+
+    let listed = database.dead_letters().letters(&LetterFilter::default(), None, 9).await.unwrap();
+
+    assert_eq!(listed, [find(database, ids[0]).await.summary()]);
+}
+
+pub async fn those_of_no_command_can_be_found<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[letter(1), distinct(2)]).await;
+
+    let unreadable = LetterFilter { command: Some(String::new()), ..LetterFilter::default() };
+
+    assert_eq!(found(database, &unreadable).await, ids[..1]);
+}
+
+pub async fn letters_are_counted_by_state_and_code<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[letter(1), letter(2), letter(3), distinct(4)]).await;
+    claim(database, ids[0]).await.unwrap();
+    let letters = database.dead_letters();
+
+    let counts = letters.letter_counts(&LetterFilter::default(), 9).await.unwrap();
+
+    let count = |state, code: &str, count| LetterCount { state, code: code.to_owned(), count };
+    let largest = count(LetterState::Open, "order_not_found", 2);
+    let others = [
+        count(LetterState::Open, "invalid_field", 1),
+        count(LetterState::Replaying, "order_not_found", 1),
+    ];
+    assert_eq!((&counts[0], &counts[1..]), (&largest, &others[..]));
+    assert_eq!(letters.letter_counts(&LetterFilter::default(), 1).await.unwrap(), [largest]);
 }
 
 pub async fn ids_come_in_the_order_in_which_they_came<D: WithDeadLetters>(database: &D) {
@@ -92,10 +136,11 @@ pub async fn ids_come_in_the_order_in_which_they_came<D: WithDeadLetters>(databa
 
     let letters = database.dead_letters();
     let mut keys = Vec::new();
-    for id in ids {
-        keys.push(letters.letter(id).await.unwrap().unwrap().letter.key[0]);
+    for id in &ids {
+        keys.push(letters.letter(*id).await.unwrap().unwrap().letter.key[0]);
     }
     assert_eq!(keys, [2, 3, 1]);
+    assert_eq!(letters.letter_ids(&LetterFilter::default(), 2).await.unwrap(), ids[..2]);
 }
 
 pub async fn letters_that_look_alike_make_a_group<D: WithDeadLetters>(database: &D) {
@@ -158,10 +203,20 @@ async fn with_text<D: WithDeadLetters>(database: &D, text: &str) -> Vec<i64> {
 
 async fn found<D: WithDeadLetters>(database: &D, filter: &LetterFilter) -> Vec<i64> {
     let letters = database.dead_letters();
-    let ids = letters.letter_ids(filter).await.unwrap();
-    let mut listed: Vec<i64> =
-        letters.letters(filter, 100).await.unwrap().iter().map(|kept| kept.id).collect();
+    let ids = letters.letter_ids(filter, 100).await.unwrap();
+    let mut listed = listed(database, filter, None, 100).await;
     listed.sort_unstable();
     assert_eq!(listed, ids, "both look for the same");
     ids
+}
+
+async fn listed<D: WithDeadLetters>(
+    database: &D,
+    filter: &LetterFilter,
+    after: Option<&LetterSummary>,
+    limit: u32,
+) -> Vec<i64> {
+    let letters = database.dead_letters();
+    let found = letters.letters(filter, after.map(LetterSummary::place), limit).await.unwrap();
+    found.iter().map(|one| one.id).collect()
 }

@@ -107,7 +107,9 @@ impl Fault {
 impl From<Fault> for DeadLetter {
     fn from(fault: Fault) -> Self {
         let Fault { code, path, rule } = fault;
-        let place = if path.is_empty() { "the body" } else { &path };
-        Self::new(code, format!("{place} {rule}"))
+        if path.is_empty() {
+            return Self::new(code, format!("the body {rule}"));
+        }
+        Self::of_field(code, path, &rule)
     }
 }

@@ -3,12 +3,14 @@
 use clap::Args;
 use serde_json::json;
 
-use super::Actor;
+use super::ActorArguments;
 use super::selection::Selection;
+use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
 use crate::entrypoints::cli::show::{print_json, print_line};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterState};
+use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::LetterState;
 
 /// What both decisions need to know.
 #[derive(Debug, Args)]
@@ -16,7 +18,7 @@ pub struct Decision {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    actor: Actor,
+    actor: ActorArguments,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -24,17 +26,11 @@ pub struct Decision {
 
 impl Decision {
     pub async fn discard(self, settings: &Settings) -> Result<(), CommandFailed> {
-        self.actor.ensure_reason("they are given up")?;
+        let actor = self.actor.actor_with_reason("they are given up")?;
         let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, LetterState::Open).await?;
         self.selection.confirm("Discard", ids.len())?;
-        let action = self.actor.action(ActionKind::Discard, "discarded");
-        let mut left = Vec::new();
-        for &id in &ids {
-            if !database.discard_letter(id, &action).await? {
-                left.push(id);
-            }
-        }
+        let left = actor.discard(&database, &ids, SystemClock.now()).await?;
         self.report("discarded", ids.len(), &left, "not open")
     }
 
@@ -42,13 +38,7 @@ impl Decision {
         let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, LetterState::Discarded).await?;
         self.selection.confirm("Restore", ids.len())?;
-        let action = self.actor.action(ActionKind::Restore, "open again");
-        let mut left = Vec::new();
-        for &id in &ids {
-            if !database.restore_letter(id, &action).await? {
-                left.push(id);
-            }
-        }
+        let left = self.actor.actor().restore(&database, &ids, SystemClock.now()).await?;
         self.report("restored", ids.len(), &left, "neither discarded nor replayed")
     }
 

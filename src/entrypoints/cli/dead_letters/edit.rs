@@ -7,19 +7,16 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
-use similar::TextDiff;
 
-use super::show::readable;
-use super::{Actor, letter};
+use super::{ActorArguments, letter};
 use crate::adapters::clock::SystemClock;
-use crate::bootstrap::Database;
+use crate::bootstrap::rehearsal;
 use crate::config::Settings;
 use crate::entrypoints::cli::show::{print_json, print_line, printable};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::entrypoints::dead_letters::{Prospect, Rehearsal, as_sent, pattern_of, subject_of};
-use crate::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, Reason, Revision, StoredLetter,
-};
+use crate::entrypoints::dead_letters::{Mending, difference};
+use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, StoredLetter};
 
 #[derive(Debug, Args)]
 pub struct Edit {
@@ -31,7 +28,7 @@ pub struct Edit {
     #[arg(long, env = "EDITOR", value_name = "PROGRAM", default_value = "vi")]
     editor: String,
     #[command(flatten)]
-    actor: Actor,
+    actor: ActorArguments,
     /// Keep the new body although it would still fail.
     #[arg(long)]
     force: bool,
@@ -42,7 +39,7 @@ pub struct Edit {
 
 impl Edit {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        self.actor.ensure_reason("it is changed")?;
+        let actor = self.actor.actor_with_reason("it is changed")?;
         let database = migrated_database(settings).await?;
         let stored = letter(&database, self.id).await?;
         let body = match &self.body {
@@ -52,49 +49,35 @@ impl Edit {
         if body == stored.letter.body {
             return Err(CommandFailed::told("the body is the same: nothing was changed"));
         }
-        let mut revised = stored.clone();
-        revised.letter.body.clone_from(&body);
-        let prospect = prospect(&database, &revised).await?;
-        if let (Some(failure), false) = (prospect.failure(), self.force) {
+        let clock = Arc::new(SystemClock);
+        let mending = rehearsal(&database, clock).with_body(&stored, body).await?;
+        if let (Some(failure), false) = (mending.prospect.failure(), self.force) {
             return Err(CommandFailed::told(format!(
                 "with this body it would still fail ({failure}): nothing was changed (--force keeps it all the same)"
             )));
         }
-        let revision = Revision {
-            subject: subject_of(&as_sent(&revised.letter)),
-            body,
-            reason: prospect.failure().map(|failure| Reason {
-                code: failure.code.slug().to_owned(),
-                pattern: pattern_of(&failure.detail),
-                detail: failure.detail,
-            }),
-        };
-        let action = self.actor.action(ActionKind::Edit, verdict(&prospect));
-        if !database.revise_letter(self.id, stored.revision, &revision, &action).await? {
+        let action = actor.action(SystemClock.now(), ActionKind::Edit, mending.verdict());
+        let revision = stored.revision;
+        if !database.revise_letter(self.id, revision, &mending.revision, &action).await? {
             return Err(CommandFailed::told(
                 "it is not open, or somebody else has edited it meanwhile",
             ));
         }
-        self.report(&stored, &revision, &prospect)
+        self.report(&stored, &mending)
     }
 
-    fn report(
-        &self,
-        before: &StoredLetter,
-        after: &Revision,
-        prospect: &Prospect,
-    ) -> Result<(), CommandFailed> {
+    fn report(&self, before: &StoredLetter, mending: &Mending) -> Result<(), CommandFailed> {
         let revision = before.revision + 1;
+        let prospect = &mending.prospect;
         if self.json {
             return print_json(&json!({
                 "id": self.id, "revision": revision,
                 "prospect": prospect.word(), "detail": prospect.detail(),
             }));
         }
-        let (old, new) = (readable(&before.letter.body), readable(&after.body));
-        let diff = TextDiff::from_lines(&old, &new);
-        let header = (format!("revision {}", before.revision), format!("revision {revision}"));
-        print_line(&diff.unified_diff().header(&header.0, &header.1).to_string())?;
+        let names = (format!("revision {}", before.revision), format!("revision {revision}"));
+        let (old, new) = (&before.letter.body, &mending.revision.body);
+        print_line(&difference((&names.0, old), (&names.1, new)))?;
         let detail = printable(&prospect.detail());
         print_line(&format!("Replayed now it would be {}: {detail}", prospect.word()))
     }
@@ -123,24 +106,6 @@ impl Edit {
             Err(error) => Err(CommandFailed::told(format!("{program}: {error}"))),
         }
     }
-}
-
-fn verdict(prospect: &Prospect) -> String {
-    format!("would be {}: {}", prospect.word(), prospect.detail())
-}
-
-async fn prospect(database: &Database, stored: &StoredLetter) -> Result<Prospect, CommandFailed> {
-    let clock = Arc::new(SystemClock);
-    let orders = database.clone();
-    let foresight = match database {
-        Database::Postgres(postgres) => {
-            Rehearsal::new(postgres.store(), orders, clock).of(stored).await?
-        }
-        Database::Sqlite(sqlite) => {
-            Rehearsal::new(sqlite.store(), orders, clock).of(stored).await?
-        }
-    };
-    Ok(foresight.prospect)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandFailed> {

@@ -64,7 +64,7 @@ impl Export {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
         let filter = self.filter.filter(&database, None).await?;
-        for id in database.letter_ids(&filter).await? {
+        for id in database.letter_ids(&filter, u32::MAX).await? {
             // It may be gone meanwhile.
             if let Some(stored) = database.letter(id).await? {
                 let line = Line::of(&stored).and_then(|line| serde_json::to_string(&line));

@@ -7,7 +7,9 @@ use super::selection::FilterArguments;
 use crate::config::Settings;
 use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::service_layer::dead_letters::{DeadLetterStore, LetterGroup, LetterState, StoredLetter};
+use crate::service_layer::dead_letters::{
+    DeadLetterStore, LetterGroup, LetterState, LetterSummary,
+};
 use crate::service_layer::wire::format_moment;
 
 #[derive(Debug, Args)]
@@ -49,25 +51,24 @@ impl List {
         if self.group {
             return self.print_groups(&database.letter_groups(&filter, self.limit).await?);
         }
-        self.print_letters(&database.letters(&filter, self.limit).await?)
+        self.print_letters(&database.letters(&filter, None, self.limit).await?)
     }
 
-    fn print_letters(&self, letters: &[StoredLetter]) -> Result<(), CommandFailed> {
+    fn print_letters(&self, letters: &[LetterSummary]) -> Result<(), CommandFailed> {
         if self.json {
             return print_json(&letters.iter().map(summary).collect::<Vec<_>>());
         }
         let mut table =
             table(["id", "failed", "state", "code", "command", "order", "publisher", "detail"]);
-        for stored in letters {
-            let StoredLetter { letter, .. } = stored;
+        for letter in letters {
             table.add_row([
-                stored.id.to_string(),
+                letter.id.to_string(),
                 letter.failed_at.format("%Y-%m-%d %H:%M:%S").to_string(),
-                stored.state.to_string(),
+                letter.state.to_string(),
                 printable(&letter.reason.code),
                 or_nothing(letter.subject.command.as_deref()),
                 or_nothing(letter.subject.order_id.as_deref()),
-                or_nothing(letter.properties.app_id.as_deref()),
+                or_nothing(letter.app_id.as_deref()),
                 printable(&letter.reason.detail),
             ]);
         }
@@ -107,24 +108,23 @@ fn or_nothing(text: Option<&str>) -> String {
 }
 
 /// A dead letter without its content.
-pub fn summary(stored: &StoredLetter) -> Value {
-    let letter = &stored.letter;
+pub fn summary(letter: &LetterSummary) -> Value {
     json!({
-        "id": stored.id,
-        "state": stored.state.word(),
+        "id": letter.id,
+        "state": letter.state.word(),
         "code": letter.reason.code,
         "detail": letter.reason.detail,
         "command": letter.subject.command,
         "order_id": letter.subject.order_id,
         "customer_id": letter.subject.customer_id,
-        "message_id": letter.properties.message_id,
-        "app_id": letter.properties.app_id,
-        "first_failed_at": format_moment(stored.first_failed_at),
+        "message_id": letter.message_id,
+        "app_id": letter.app_id,
+        "first_failed_at": format_moment(letter.first_failed_at),
         "last_failed_at": format_moment(letter.failed_at),
-        "failures": stored.failures,
+        "failures": letter.failures,
         "attempts": letter.attempts,
-        "replays": stored.replays,
-        "revision": stored.revision,
+        "replays": letter.replays,
+        "revision": letter.revision,
     })
 }
 

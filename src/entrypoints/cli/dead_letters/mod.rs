@@ -11,11 +11,10 @@ mod show;
 use clap::{Args, Subcommand};
 
 use super::CommandFailed;
-use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::config::Settings;
-use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterAction, StoredLetter};
+use crate::entrypoints::dead_letters::Actor;
+use crate::service_layer::dead_letters::{DeadLetterStore, StoredLetter};
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
@@ -39,7 +38,7 @@ pub enum DeadLetters {
 
 /// Who does it, and why, for the record.
 #[derive(Debug, Clone, Args)]
-pub struct Actor {
+pub struct ActorArguments {
     /// Who does this, for the record.
     #[arg(long, env = "USER", default_value = "unknown", hide_env_values = true)]
     who: String,
@@ -48,24 +47,19 @@ pub struct Actor {
     why: Option<String>,
 }
 
-impl Actor {
-    /// # Errors
-    /// When no reason is given: `what` is not done then.
-    fn ensure_reason(&self, what: &str) -> Result<(), CommandFailed> {
-        match self.why.as_deref().map(str::trim) {
-            None | Some("") => Err(CommandFailed::told(format!("--why: say why {what}"))),
-            Some(_) => Ok(()),
-        }
+impl ActorArguments {
+    fn actor(&self) -> Actor {
+        Actor::new(&self.who, self.why.as_deref())
     }
 
-    fn action(&self, what: ActionKind, verdict: impl Into<String>) -> LetterAction {
-        LetterAction {
-            at: SystemClock.now(),
-            who: self.who.clone(),
-            what,
-            why: self.why.clone(),
-            verdict: verdict.into(),
+    /// # Errors
+    /// When no reason is given: `what` is not done then.
+    fn actor_with_reason(&self, what: &str) -> Result<Actor, CommandFailed> {
+        let actor = self.actor();
+        if actor.why.is_none() {
+            return Err(CommandFailed::told(format!("--why: say why {what}")));
         }
+        Ok(actor)
     }
 }
 

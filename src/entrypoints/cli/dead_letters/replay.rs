@@ -7,27 +7,27 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use super::Actor;
+use super::ActorArguments;
 use super::selection::Selection;
 use crate::adapters::clock::SystemClock;
-use crate::bootstrap::Database;
+use crate::bootstrap::{Broker, Database, rehearsal};
 use crate::config::Settings;
 use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::topology::rabbitmq;
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{
-    Pace, Progress, Prospect, Rehearsal, Replay as Replaying, ReplayLimits, interval,
+    Pace, Progress, Prospect, Replay as Replaying, ReplayLimits, interval,
 };
 use crate::service_layer::dead_letters::{DeadLetterStore, StoredLetter};
-use crate::service_layer::{Publisher, Store};
 
 #[derive(Debug, Args)]
 pub struct Replay {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    actor: Actor,
+    actor: ActorArguments,
     /// Only try what would come of it: nothing is published and nothing changes.
     #[arg(long)]
     dry_run: bool,
@@ -59,35 +59,18 @@ impl Replay {
         let database = migrated_database(settings).await?;
         let ids = self.selection.replayable_ids(&database).await?;
         if self.dry_run {
-            return match &database {
-                Database::Postgres(postgres) => {
-                    self.rehearse(&ids, postgres.store(), &database).await
-                }
-                Database::Sqlite(sqlite) => self.rehearse(&ids, sqlite.store(), &database).await,
-            };
+            return self.rehearse(&ids, &database).await;
         }
         let rabbitmq = rabbitmq(settings, false)?;
         self.selection.confirm("Replay", ids.len())?;
-        let publisher = rabbitmq.publisher();
-        let replayed = match &database {
-            Database::Postgres(postgres) => {
-                self.replay(&ids, postgres.store(), &database, publisher).await
-            }
-            Database::Sqlite(sqlite) => {
-                self.replay(&ids, sqlite.store(), &database, publisher).await
-            }
-        };
+        let broker = Broker::RabbitMq(rabbitmq.clone());
+        let replayed = self.replay(&ids, &database, &broker).await;
         rabbitmq.close().await;
         replayed
     }
 
-    async fn rehearse(
-        &self,
-        ids: &[i64],
-        store: impl Store,
-        database: &Database,
-    ) -> Result<(), CommandFailed> {
-        let mut rehearsal = Rehearsal::new(store, database.clone(), Arc::new(SystemClock));
+    async fn rehearse(&self, ids: &[i64], database: &Database) -> Result<(), CommandFailed> {
+        let mut rehearsal = rehearsal(database, Arc::new(SystemClock));
         let progress = progress(ids.len(), self.json);
         let mut prospects = Vec::with_capacity(ids.len());
         for &id in ids {
@@ -130,20 +113,18 @@ impl Replay {
     async fn replay(
         &self,
         ids: &[i64],
-        store: impl Store,
         database: &Database,
-        publisher: impl Publisher,
+        broker: &Broker,
     ) -> Result<(), CommandFailed> {
-        let clock = Arc::new(SystemClock);
         let mut replaying = Replaying {
             letters: database.clone(),
             orders: database.clone(),
-            rehearsal: Rehearsal::new(store, database.clone(), clock.clone()),
-            publisher,
-            clock,
-            who: self.actor.who.clone(),
-            why: self.actor.why.clone(),
+            rehearsal: rehearsal(database, Arc::new(SystemClock)),
+            publisher: broker.publisher(),
+            clock: Arc::new(SystemClock),
+            actor: self.actor.actor(),
             limits: self.limits(),
+            stop: CancellationToken::new(),
         };
         let progress = progress(ids.len(), self.json);
         let mut done: Vec<Progress> = Vec::with_capacity(ids.len());

@@ -2,19 +2,15 @@
 
 use std::io::{IsTerminal, Write};
 
-use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 
 use super::letter;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::entrypoints::cli::CommandFailed;
-use crate::entrypoints::dead_letters::abandoned_before;
+use crate::entrypoints::dead_letters::{Age, alike, replayable_ids};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterState};
-
-/// Most dead letters in the hands of replays, of which each has one at a time.
-const MOST_IN_HAND: u32 = 1000;
 
 /// Every part that is given must hold.
 #[derive(Debug, Clone, Default, Args)]
@@ -38,11 +34,11 @@ pub struct FilterArguments {
     #[arg(long, value_name = "APP_ID")]
     publisher: Option<String>,
     /// Only those that failed last at least so long ago, such as 30m, 12h or 7d.
-    #[arg(long, value_name = "AGE", value_parser = age)]
-    older_than: Option<TimeDelta>,
+    #[arg(long, value_name = "AGE")]
+    older_than: Option<Age>,
     /// Only those that failed last within this time, such as 30m, 12h or 7d.
-    #[arg(long, value_name = "AGE", value_parser = age)]
-    younger_than: Option<TimeDelta>,
+    #[arg(long, value_name = "AGE")]
+    younger_than: Option<Age>,
     /// Only those that look like this one: the same code, command and pattern of the detail.
     #[arg(long, value_name = "ID")]
     like: Option<i64>,
@@ -70,10 +66,8 @@ impl FilterArguments {
         database: &Database,
         state: Option<LetterState>,
     ) -> Result<LetterFilter, CommandFailed> {
-        let ago = |age: Option<TimeDelta>| -> Option<DateTime<Utc>> {
-            age.and_then(|age| SystemClock.now().checked_sub_signed(age))
-        };
-        let mut filter = LetterFilter {
+        let ago = |age: Option<Age>| age.and_then(|age| age.before(SystemClock.now()));
+        let filter = LetterFilter {
             state,
             code: self.code.clone(),
             command: self.command.clone(),
@@ -85,13 +79,10 @@ impl FilterArguments {
             failed_until: ago(self.older_than),
             failed_from: ago(self.younger_than),
         };
-        if let Some(id) = self.like {
-            let example = letter(database, id).await?.letter;
-            filter.code = Some(example.reason.code);
-            filter.command = example.subject.command.or(filter.command);
-            filter.pattern = Some(example.reason.pattern);
-        }
-        Ok(filter)
+        Ok(match self.like {
+            Some(id) => alike(filter, letter(database, id).await?.letter),
+            None => filter,
+        })
     }
 
     fn is_empty(&self) -> bool {
@@ -111,31 +102,35 @@ impl Selection {
         database: &Database,
         state: LetterState,
     ) -> Result<Vec<i64>, CommandFailed> {
+        if self.names_ids()? {
+            return Ok(self.ids.clone());
+        }
+        let filter = self.filter.filter(database, Some(state)).await?;
+        Ok(database.letter_ids(&filter, u32::MAX).await?)
+    }
+
+    /// The open ones, and those that somebody took for a replay and never finished.
+    pub async fn replayable_ids(&self, database: &Database) -> Result<Vec<i64>, CommandFailed> {
+        if self.names_ids()? {
+            return Ok(self.ids.clone());
+        }
+        let filter = self.filter.filter(database, None).await?;
+        Ok(replayable_ids(database, &filter, u32::MAX, SystemClock.now()).await?)
+    }
+
+    /// Whether it names ids, rather than what they have in common.
+    ///
+    /// # Errors
+    /// When it does both or neither.
+    fn names_ids(&self) -> Result<bool, CommandFailed> {
         match (self.ids.is_empty(), self.filter.is_empty(), self.all) {
-            (false, true, false) => Ok(self.ids.clone()),
-            (true, false, false) | (true, true, true) => {
-                let filter = self.filter.filter(database, Some(state)).await?;
-                Ok(database.letter_ids(&filter).await?)
-            }
+            (false, true, false) => Ok(true),
+            (true, false, false) | (true, true, true) => Ok(false),
             (true, true, false) => {
                 Err(CommandFailed::told("name ids, or a filter such as --code, or --all"))
             }
             _ => Err(CommandFailed::told("name either ids, or a filter, or --all")),
         }
-    }
-
-    /// The open ones, and those that somebody took for a replay and never finished.
-    pub async fn replayable_ids(&self, database: &Database) -> Result<Vec<i64>, CommandFailed> {
-        let mut ids = self.ids(database, LetterState::Open).await?;
-        if self.ids.is_empty() {
-            let filter = self.filter.filter(database, Some(LetterState::Replaying)).await?;
-            let died_before = abandoned_before(SystemClock.now());
-            let taken = database.letters(&filter, MOST_IN_HAND).await?;
-            let abandoned = taken.iter().filter(|stored| stored.changed_at < died_before);
-            ids.extend(abandoned.map(|stored| stored.id));
-            ids.sort_unstable();
-        }
-        Ok(ids)
     }
 
     /// Asks whether to go on, unless it is only about a dead letter that was named.
@@ -153,35 +148,6 @@ impl Selection {
         match answer.trim() {
             "y" | "Y" | "yes" => Ok(()),
             _ => Err(CommandFailed::told("nothing was done")),
-        }
-    }
-}
-
-/// A number and a unit: s, m, h or d.
-fn age(text: &str) -> Result<TimeDelta, String> {
-    let wrong = || "must be a number and s, m, h or d, such as 12h".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let number: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    Ok(TimeDelta::seconds(i64::from(number) * seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_is_a_number_and_a_unit() {
-        assert_eq!(age("90s"), Ok(TimeDelta::seconds(90)));
-        assert_eq!(age("7d"), Ok(TimeDelta::days(7)));
-        for text in ["", "7", "d", "-1d", "1w", "1.5h", "7ü"] {
-            assert!(age(text).is_err(), "{text}");
         }
     }
 }

@@ -5,17 +5,16 @@ use serde_json::{Value, json};
 
 use super::letter;
 use super::list::summary;
-use crate::bootstrap::Database;
 use crate::config::Settings;
-use crate::domain::OrderId;
 use crate::entrypoints::cli::orders::{history_table, one_line};
 use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
+use crate::entrypoints::dead_letters::{present_order, readable};
+use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::{
     DeadLetterStore, LetterAction, StoredLetter, properties_to_json,
 };
 use crate::service_layer::wire::format_moment;
-use crate::service_layer::{OrderHistory, OrderQueries};
 
 #[derive(Debug, Args)]
 pub struct Show {
@@ -30,7 +29,7 @@ impl Show {
         let database = migrated_database(settings).await?;
         let stored = letter(&database, self.id).await?;
         let actions = database.letter_actions(self.id).await?;
-        let order = order_of(&database, &stored).await?;
+        let order = present_order(&database, &stored).await?;
         if self.json {
             return print_json(&in_full(&stored, &actions, order.as_ref())?);
         }
@@ -40,24 +39,13 @@ impl Show {
     }
 }
 
-async fn order_of(
-    database: &Database,
-    stored: &StoredLetter,
-) -> Result<Option<OrderHistory>, CommandFailed> {
-    let order_id = stored.letter.subject.order_id.as_deref().map(OrderId::new);
-    match order_id {
-        Some(Ok(order_id)) => Ok(database.order(&order_id).await?),
-        _ => Ok(None),
-    }
-}
-
 fn in_full(
     stored: &StoredLetter,
     actions: &[LetterAction],
     order: Option<&OrderHistory>,
 ) -> Result<Value, CommandFailed> {
     let letter = &stored.letter;
-    let mut value = summary(stored);
+    let mut value = summary(&stored.summary());
     value["exchange"] = letter.exchange.as_str().into();
     value["routing_key"] = letter.routing_key.as_str().into();
     value["properties"] = properties(stored)?;
@@ -117,14 +105,6 @@ fn print_letter(stored: &StoredLetter) -> Result<(), CommandFailed> {
     print_json(&properties(stored)?)?;
     print_line(&format!("\nBody, {} bytes", letter.body.len()))?;
     print_line(&readable(&letter.body))
-}
-
-/// A body for people: JSON indented, anything else as it is, with what cannot be shown as escapes.
-pub fn readable(body: &[u8]) -> String {
-    let indented = serde_json::from_slice::<Value>(body)
-        .and_then(|value| serde_json::to_string_pretty(&value));
-    let text = indented.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
-    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 fn print_actions(actions: &[LetterAction]) -> Result<(), CommandFailed> {

@@ -1,22 +1,19 @@
 //! Finds out who is asking, and whether they may.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{Caller, Permission};
+use super::{Caller, Permission, local_caller};
 use crate::entrypoints::http::{App, Problem};
 
 /// Lets a request pass whose sender may do what the route takes, and tells the route who that is.
 ///
-/// A token comes as `Authorization: Token <key>`; `Bearer` is taken as well. While there are no
-/// tokens, only this machine may ask, and only by a name of its own: a page of another site that
-/// has its name resolve to this machine does not get through.
+/// A token comes as `Authorization: Token <key>`; `Bearer` is taken as well. Where no tokens are set,
+/// see [`local_caller`].
 pub async fn guard(
     State((app, permission)): State<(App, Permission)>,
     mut request: Request,
@@ -45,33 +42,13 @@ fn caller(app: &App, request: &Request) -> Result<Caller, Problem> {
     app.tokens.caller(key).ok_or_else(|| Problem::unauthorized("the token is not known"))
 }
 
-/// Whoever asks from this machine.
-///
-/// # Errors
-/// When it is somebody else, or the request was meant for another name.
-pub fn local_caller(extensions: &Extensions, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    let is_near = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
-    if is_near && is_for_this_machine(headers) {
-        return Ok(Caller::local());
-    }
-    Err(Problem::unauthorized(
-        "without tokens only this machine is answered: set HTTP_TOKENS (order-worker token new)",
-    ))
-}
-
 fn token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    ["token", "bearer"].contains(&scheme.to_ascii_lowercase().as_str()).then(|| key.trim())
-}
-
-fn is_for_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) => name,
-        _ => host,
-    };
-    ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    // Of two it is not known which one a proxy in front has looked at.
+    let (Some(only), None) = (all.next(), all.next()) else { return None };
+    let (scheme, key) = only.to_str().ok()?.split_once(' ')?;
+    let is_known = ["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    is_known.then(|| key.trim())
 }
 
 /// Who is asking, for a route behind [`guard`].

@@ -22,14 +22,18 @@ pub struct Token {
     pub line: String,
 }
 
-/// All that are known.
-#[derive(Debug, Clone, Default)]
-pub struct Tokens(Vec<KnownToken>);
+/// What is kept of a token: it tells tokens apart, and lets nobody in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+/// Those of a list.
+#[derive(Debug, Default)]
+pub struct KnownTokens(Vec<KnownToken>);
 
 #[derive(Debug, Clone)]
 struct KnownToken {
     caller: Caller,
-    hash: [u8; 32],
+    fingerprint: Fingerprint,
 }
 
 /// A line that is no token. Never holds the line: it may be the secret itself.
@@ -48,16 +52,19 @@ impl Token {
         let mut random = [0; TOKEN_BYTES];
         getrandom::fill(&mut random)?;
         let secret = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random));
-        let hash = BASE64_URL_SAFE_NO_PAD.encode(hash(&secret));
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(Fingerprint::of(&secret).0);
         Ok(Self { line: format!("{name}:{role}:{hash}"), secret })
     }
 }
 
-fn hash(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret).into()
+impl Fingerprint {
+    #[must_use]
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
 }
 
-impl Tokens {
+impl KnownTokens {
     /// Reads lines as `order-worker token new` prints them, with blanks between them. What stands
     /// behind a `#` is a comment.
     ///
@@ -65,8 +72,7 @@ impl Tokens {
     /// When one is not `name:role:hash`, or a name is there twice.
     pub fn parse(lines: &str) -> Result<Self, InvalidTokens> {
         let mut known: Vec<KnownToken> = Vec::new();
-        let lines = lines.lines().map(|line| line.split('#').next().unwrap_or_default());
-        for (place, entry) in lines.flat_map(str::split_whitespace).enumerate() {
+        for (place, entry) in lines.lines().flat_map(entries).enumerate() {
             let invalid = |problem| InvalidTokens { number: place + 1, problem };
             let token = KnownToken::parse(entry).map_err(invalid)?;
             if known.iter().any(|other| other.caller.name == token.caller.name) {
@@ -77,24 +83,38 @@ impl Tokens {
         Ok(Self(known))
     }
 
-    /// Whether nobody needs one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Those who have one, in the order of the lines.
+    pub fn callers(&self) -> impl Iterator<Item = &Caller> {
+        self.0.iter().map(|token| &token.caller)
+    }
+
     /// Whose token it is. Takes the same time for each that it is not.
     #[must_use]
     pub fn caller(&self, secret: &str) -> Option<Caller> {
-        let hash = hash(secret);
+        self.caller_with(&Fingerprint::of(secret))
+    }
+
+    /// The same, for a token that is no longer at hand.
+    #[must_use]
+    pub fn caller_with(&self, fingerprint: &Fingerprint) -> Option<Caller> {
         let mut found = None;
         for token in &self.0 {
-            if token.hash.ct_eq(&hash).into() {
+            if token.fingerprint.0.ct_eq(&fingerprint.0).into() {
                 found = Some(&token.caller);
             }
         }
         found.cloned()
     }
+}
+
+/// The tokens on a line.
+pub(super) fn entries(line: &str) -> impl Iterator<Item = &str> {
+    line.split('#').next().unwrap_or_default().split_whitespace()
 }
 
 impl KnownToken {
@@ -111,7 +131,7 @@ impl KnownToken {
         let hash = BASE64_URL_SAFE_NO_PAD.decode(hash).ok().and_then(|it| it.try_into().ok());
         Ok(Self {
             caller: Caller { name: name.to_owned(), role: role.parse()? },
-            hash: hash.ok_or("the hash must have 43 characters of base64")?,
+            fingerprint: Fingerprint(hash.ok_or("the hash must have 43 characters of base64")?),
         })
     }
 }
@@ -136,7 +156,7 @@ mod tests {
         let (ada, shop) = (token("ada", Role::Operator), token("shop", Role::Store));
         let lines = format!("# people\n{} # on call\n\n{}", ada.line, shop.line);
 
-        let tokens = Tokens::parse(&lines).unwrap();
+        let tokens = KnownTokens::parse(&lines).unwrap();
 
         let caller = Caller { name: "shop".to_owned(), role: Role::Store };
         assert_eq!(tokens.caller(&shop.secret), Some(caller));
@@ -146,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_no_token_is_nobodys() {
         let ada = token("ada", Role::Operator);
-        let tokens = Tokens::parse(&ada.line).unwrap();
+        let tokens = KnownTokens::parse(&ada.line).unwrap();
         let (_, hash) = ada.line.rsplit_once(':').unwrap();
 
         for wrong in ["", "owt_", hash, &ada.secret[1..], &format!("{}x", ada.secret)] {
@@ -164,7 +184,7 @@ mod tests {
             ("ada:operator:secret".to_owned(), 1),
             ("a/b:operator:secret".to_owned(), 1),
         ] {
-            let error = Tokens::parse(&lines).unwrap_err();
+            let error = KnownTokens::parse(&lines).unwrap_err();
             assert_eq!(error.number, number, "{error}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }

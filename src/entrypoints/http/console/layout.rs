@@ -37,6 +37,7 @@ impl Section {
 
 /// A page for somebody, with a body that begins with its `h1`.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "the body of a page is written in its place")]
 pub fn page(visitor: &Visitor, section: Section, title: &str, body: Markup) -> Page {
     let main = html! {
         (troubles(&visitor.troubles))
@@ -48,6 +49,7 @@ pub fn page(visitor: &Visitor, section: Section, title: &str, body: Markup) -> P
 
 /// A page for somebody who is not known.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "the body of a page is written in its place")]
 pub fn bare_page(title: &str, body: Markup) -> Page {
     let top = html! { header .top { div .inner { (brand()) } } };
     Page(document(title, &top, &html! { div .narrow { (body) } }))

@@ -5,12 +5,16 @@
 //! and no page needs its script.
 
 mod assets;
+mod events;
 mod headers;
 pub mod layout;
+mod newcomer;
+mod orders;
 mod overview;
 pub mod pieces;
 mod problems;
 mod sessions;
+mod settings;
 mod sign_in;
 mod state;
 mod submitted;
@@ -30,6 +34,10 @@ pub use visitor::Visitor;
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .route("/", get(overview::show))
+        .merge(orders::routes())
+        .merge(events::routes())
+        .route("/settings", get(settings::show))
+        .route("/demo", post(newcomer::feed))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/{name}", get(assets::serve))

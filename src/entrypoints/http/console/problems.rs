@@ -1,7 +1,7 @@
 //! Problems as pages, for people.
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -22,16 +22,22 @@ pub async fn as_pages(State(app): State<App>, request: Request, next: Next) -> R
     let (mut parts, body) = request.into_parts();
     let asked = parts.clone();
     let response = next.run(Request::from_parts(asked, body)).await;
-    match response.extensions().get::<Problem>() {
-        Some(problem) => {
-            let page = page_of(problem.clone(), &mut parts, &app).await;
-            let (mut answered, _) = response.into_parts();
-            let (described, body) = page.into_parts();
-            answered.headers.insert(CONTENT_TYPE, described.headers[CONTENT_TYPE].clone());
-            headers::protect(Response::from_parts(answered, body)).await
-        }
-        None => response,
-    }
+    let told = response.extensions().get::<Problem>().cloned();
+    let Some(problem) = told.or_else(|| unreadable(&response)) else { return response };
+    let page = page_of(&problem, &mut parts, &app).await;
+    let (mut answered, _) = response.into_parts();
+    let (described, body) = page.into_parts();
+    answered.headers.remove(CONTENT_LENGTH);
+    answered.headers.insert(CONTENT_TYPE, described.headers[CONTENT_TYPE].clone());
+    headers::protect(Response::from_parts(answered, body)).await
+}
+
+/// What stands for the plain text of an extractor, which speaks of types.
+fn unreadable(response: &Response) -> Option<Problem> {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let is_text = content_type.is_some_and(|content_type| content_type.starts_with("text/plain"));
+    let is_refused = response.status().is_client_error() && is_text;
+    is_refused.then(|| Problem::new(response.status(), "the request cannot be read"))
 }
 
 fn is_for_people(request: &Request) -> bool {
@@ -41,8 +47,8 @@ fn is_for_people(request: &Request) -> bool {
         && !FOR_PROGRAMS.iter().any(|start| path.starts_with(start))
 }
 
-async fn page_of(problem: Problem, parts: &mut Parts, app: &App) -> Response {
-    let body = described(&problem);
+async fn page_of(problem: &Problem, parts: &mut Parts, app: &App) -> Response {
+    let body = described(problem);
     match Visitor::from_request_parts(parts, app).await {
         Ok(visitor) => page(&visitor, Section::None, problem.title, body).into_response(),
         Err(_) => bare_page(problem.title, body).into_response(),

@@ -1,10 +1,28 @@
 //! What the pages share.
 
-use super::sessions::{Attempts, Sessions};
+use chrono::{DateTime, Utc};
 
-/// Who is signed in.
-#[derive(Debug, Default)]
+use super::events::Hub;
+use super::sessions::{Attempts, Sessions};
+use crate::adapters::clock::SystemClock;
+use crate::service_layer::Clock;
+
+/// Who is signed in, and who watches events.
+#[derive(Debug)]
 pub struct Console {
+    pub(super) started_at: DateTime<Utc>,
     pub(super) sessions: Sessions,
     pub(super) attempts: Attempts,
+    pub(super) events: Hub,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            started_at: SystemClock.now(),
+            sessions: Sessions::default(),
+            attempts: Attempts::default(),
+            events: Hub::default(),
+        }
+    }
 }

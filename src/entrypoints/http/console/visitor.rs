@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, html};
 
+use super::pieces::address;
 use super::sessions::{Flash, Session, present_cookie};
 use crate::entrypoints::http::access::{Caller, Permission, local_caller};
 use crate::entrypoints::http::{App, Problem};
@@ -19,6 +20,8 @@ use crate::service_layer::Troubles;
 pub struct Visitor {
     session: Arc<Session>,
     signed_in: bool,
+    /// They have the page already, and the script looks for what is new.
+    refreshes: bool,
     /// What the worker waits for.
     pub troubles: Troubles,
 }
@@ -72,8 +75,13 @@ impl Visitor {
         self.session.tell_next(flash);
     }
 
+    /// Waits until they sign out, here or on another page.
+    pub(super) async fn signed_out(&self) {
+        self.session.over.cancelled().await;
+    }
+
     pub(super) fn to_tell(&self) -> Option<Flash> {
-        self.session.to_tell()
+        if self.refreshes { None } else { self.session.to_tell() }
     }
 }
 
@@ -89,7 +97,8 @@ impl FromRequestParts<App> for Visitor {
             return Err(Stranger::Refused(Problem::new(StatusCode::FORBIDDEN, detail)));
         }
         let signed_in = !app.tokens.is_empty();
-        Ok(Self { session, signed_in, troubles: app.health.troubles() })
+        let refreshes = parts.headers.contains_key("x-refresh");
+        Ok(Self { session, signed_in, refreshes, troubles: app.health.troubles() })
     }
 }
 
@@ -99,6 +108,7 @@ fn session(parts: &Parts, app: &App) -> Result<Arc<Session>, Stranger> {
         return Ok(app.console.sessions.local());
     }
     let found = present_cookie(&parts.headers).and_then(|id| app.console.sessions.find(&id));
+    let found = found.filter(|session| session.is_backed_by(&app.tokens));
     found.ok_or_else(|| {
         let wanted = (parts.method == Method::GET).then(|| path_of(&parts.uri));
         match wanted {
@@ -120,9 +130,8 @@ impl IntoResponse for Stranger {
     fn into_response(self) -> Response {
         match self {
             Self::SignsIn { next } => {
-                let next = next.filter(|next| next != "/").map(|next| escaped(&next));
-                let query = next.map(|next| format!("?next={next}")).unwrap_or_default();
-                Redirect::to(&format!("/sign-in{query}")).into_response()
+                let next = next.filter(|next| next != "/").unwrap_or_default();
+                Redirect::to(&address::with("/sign-in", &[("next", &next)])).into_response()
             }
             Self::ComesAgain { to } => once_more(&to),
             Self::Refused(problem) => problem.into_response(),
@@ -140,13 +149,4 @@ fn once_more(to: &str) -> Response {
         }
     };
     Html(page.into_string()).into_response()
-}
-
-/// A text as the value of a parameter.
-fn escaped(text: &str) -> String {
-    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    let escaped = |byte: u8| {
-        if stays(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    text.bytes().map(escaped).collect()
 }

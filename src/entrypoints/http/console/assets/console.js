@@ -22,7 +22,7 @@ function keepFresh(part) {
       return again();
     }
     try {
-      const answer = await fetch(from, { headers: { Accept: "text/html" } });
+      const answer = await fetch(from, { headers: { Accept: "text/html", "X-Refresh": "1" } });
       if (answer.redirected) {
         return location.reload();
       }
@@ -41,5 +41,71 @@ function keepFresh(part) {
   again();
 }
 
+// Lines of events, as they come from `data-stream`; the newest stands first.
+const MOST_LINES = 200;
+
+function showEvents(list) {
+  const state = document.getElementById("events-state");
+  const none = document.getElementById("events-none");
+  const pause = document.getElementById("events-pause");
+  let waiting = [];
+
+  function say(text, tone) {
+    state.hidden = false;
+    state.textContent = text;
+    state.className = `badge ${tone}`;
+  }
+
+  function add(lines) {
+    none.hidden = true;
+    lines.forEach((line) => list.prepend(line));
+    while (list.children.length > MOST_LINES) {
+      list.lastElementChild.remove();
+    }
+  }
+
+  function isPaused() {
+    return pause.getAttribute("aria-pressed") === "true";
+  }
+
+  function label() {
+    pause.textContent = isPaused() ? `Go on (${waiting.length} waiting)` : "Pause";
+  }
+
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    pause.setAttribute("aria-pressed", String(!isPaused()));
+    add(waiting);
+    waiting = [];
+    label();
+  });
+
+  const stream = new EventSource(list.dataset.stream);
+  stream.addEventListener("connecting", () => say("Connecting", ""));
+  stream.addEventListener("listening", () => say("Live", "good"));
+  stream.addEventListener("trouble", (event) => {
+    say(`No events: ${JSON.parse(event.data)}`, "bad");
+  });
+  stream.addEventListener("events", (event) => {
+    const page = new DOMParser().parseFromString(JSON.parse(event.data), "text/html");
+    showLocalTimes(page);
+    const lines = [...page.body.children];
+    if (isPaused()) {
+      waiting = waiting.concat(lines).slice(-MOST_LINES);
+      label();
+    } else {
+      add(lines);
+    }
+  });
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) {
+      say("Ended: load the page again", "bad");
+    } else {
+      say("Connection lost, trying again", "bad");
+    }
+  });
+}
+
 showLocalTimes(document);
+document.querySelectorAll("[data-stream]").forEach(showEvents);
 document.querySelectorAll("[data-refresh]").forEach(keepFresh);

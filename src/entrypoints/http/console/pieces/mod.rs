@@ -4,6 +4,7 @@
 //! of cards on a phone; `.number` aligns to the right. A list of terms is a `dl .terms`, code that
 //! scrolls a `pre .code`, a part beside others a `section .panel`.
 
+pub mod address;
 mod badge;
 pub mod confirm;
 pub mod email;

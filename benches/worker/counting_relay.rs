@@ -1,0 +1,123 @@
+//! A relay in front of PostgreSQL that counts what a client asks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Failure;
+
+#[derive(Debug)]
+pub struct CountingRelay {
+    url: String,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    round_trips: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl CountingRelay {
+    /// A relay to the server of an address; takes connections as long as the runtime lives.
+    pub async fn to(database_url: &str) -> Result<Self, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (url, server) = redirected(database_url, &listener.local_addr()?.to_string())?;
+        let counts = Arc::<Counts>::default();
+        let relay = Self { url, counts: counts.clone() };
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (server, counts) = (server.clone(), counts.clone());
+                // It ends with its connection, and there is nobody to tell.
+                tokio::spawn(async move { pass_on(client, &server, &counts).await.ok() });
+            }
+        });
+        Ok(relay)
+    }
+
+    /// The address of the relay.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Round trips that clients asked for, and bytes that they sent.
+    pub fn counts(&self) -> (u64, u64) {
+        let Counts { round_trips, bytes } = &*self.counts;
+        (round_trips.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
+    }
+}
+
+/// The address with another place in it, and the place that was there. Without TLS, which would hide
+/// what there is to count.
+fn redirected(url: &str, place: &str) -> Result<(String, String), Failure> {
+    let unknown = "DATABASE_URL has no host: postgres://user:password@host:port/database";
+    let (scheme, rest) = url.split_once("://").ok_or(unknown)?;
+    let (authority, path) = rest.split_once('/').ok_or(unknown)?;
+    let (user, server) =
+        authority.rsplit_once('@').map_or(("", authority), |(user, it)| (user, it));
+    let server = if server.contains(':') { server.to_owned() } else { format!("{server}:5432") };
+    let at = if user.is_empty() { "" } else { "@" };
+    let separator = if path.contains('?') { '&' } else { '?' };
+    Ok((format!("{scheme}://{user}{at}{place}/{path}{separator}sslmode=disable"), server))
+}
+
+async fn pass_on(client: TcpStream, server: &str, counts: &Counts) -> std::io::Result<()> {
+    let server = TcpStream::connect(server).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let answers = tokio::spawn(async move {
+        tokio::io::copy(&mut from_server, &mut to_client).await.ok();
+    });
+    let mut messages = Messages::default();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = from_client.read(&mut buffer).await?;
+        if length == 0 {
+            to_server.shutdown().await?;
+            answers.await?;
+            return Ok(());
+        }
+        to_server.write_all(&buffer[..length]).await?;
+        counts.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        counts.round_trips.fetch_add(messages.round_trips(&buffer[..length]), Ordering::Relaxed);
+    }
+}
+
+/// Where a client's stream is: a message has one byte of type (the first has none), four bytes of
+/// length that count themselves, and the rest.
+#[derive(Debug, Default)]
+struct Messages {
+    started: bool,
+    head: Vec<u8>,
+    body_left: usize,
+}
+
+impl Messages {
+    /// How many messages of the bytes wait for an answer: `Sync` and `Query`.
+    fn round_trips(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut round_trips = 0;
+        while !bytes.is_empty() {
+            if self.body_left > 0 {
+                let skipped = self.body_left.min(bytes.len());
+                bytes = &bytes[skipped..];
+                self.body_left -= skipped;
+                continue;
+            }
+            self.head.push(bytes[0]);
+            bytes = &bytes[1..];
+            let type_length = usize::from(self.started);
+            if let Some(length) = self.head[..].get(type_length..type_length + 4) {
+                let length = length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+                self.body_left = length.saturating_sub(4);
+                round_trips += u64::from(self.started && b"SQ".contains(&self.head[0]));
+                self.started = true;
+                self.head.clear();
+            }
+        }
+        round_trips
+    }
+}

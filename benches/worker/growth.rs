@@ -1,0 +1,51 @@
+//! Tables that have orders already.
+
+use sqlx::AssertSqlSafe;
+
+use crate::Failure;
+use crate::site::Site;
+
+/// Of the orders that are filled in.
+pub const ITEMS_PER_ORDER: usize = 3;
+
+/// Orders as the worker leaves them when they are placed: in the order of their numbers, with
+/// random message ids.
+const FILL: &str = "
+insert into orders (order_id, customer_id, customer_name, customer_email, total, status,
+                    created_at, last_updated, version)
+select n::text, c::text, 'Customer No. ' || c, 'customer' || c || '@example.com', 59.97, 1,
+       moment, moment, 1
+from numbers;
+insert into order_items (order_id, line, product_id, name, quantity, price_per_unit)
+select n::text, line, p::text, 'Game No. ' || p || ': The Return', 1, 19.99
+from numbers, generate_series(1, 3) as line, lateral (select (n * line) % 500 + 1 as p) as product;
+insert into order_history (order_id, version, previous_status, status, changed_at, command,
+                           caused_by, reason)
+select n::text, 1, null, 1, moment, 'PlaceOrder', message_id, null from numbers;
+insert into handled_messages (message_id, body_hash, command, order_id, outcome, code, handled_at)
+select message_id, decode(md5(n::text), 'hex'), 'PlaceOrder', n::text, 'accepted', null, moment
+from numbers;
+drop table numbers";
+
+const TABLES: [&str; 5] = ["orders", "order_items", "order_history", "handled_messages", "outbox"];
+
+/// Puts orders with the numbers from 1 on into empty tables, and the tables into the state in which
+/// an idle database leaves them.
+pub async fn fill(site: &Site<'_>, orders: usize) -> Result<(), Failure> {
+    if orders == 0 {
+        return Ok(());
+    }
+    let numbers = format!(
+        "create unlogged table numbers as
+         select n, n % 20000 + 1 as c, md5('message ' || n)::uuid::text as message_id,
+                now() - interval '1 millisecond' * ({orders} - n) as moment
+         from generate_series(1, {orders}) as n;"
+    );
+    site.execute(&(numbers + FILL)).await?;
+    let mut session = site.session().await?;
+    for table in TABLES {
+        let statement = AssertSqlSafe(format!("vacuum (analyze) {table}"));
+        sqlx::raw_sql(statement).execute(&mut session).await?;
+    }
+    Ok(())
+}

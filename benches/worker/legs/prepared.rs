@@ -1,0 +1,74 @@
+//! What the worker would leave of commands, made ready before the clock starts.
+
+use order_worker::adapters::clock::SystemClock;
+use order_worker::domain::{Command, Order, StatusChanged};
+use order_worker::entrypoints::amqp::edge;
+use order_worker::service_layer::{
+    Changes, Clock, Delivery, HandledMessage, HandledOutcome, HistoryRow, Message, Needs,
+    OrderState, Outgoing, Publication, Tag,
+};
+
+use super::BATCH;
+use crate::Failure;
+use crate::workload::Workload;
+
+/// The commands of a transaction.
+pub struct Batch {
+    pub needs: Needs,
+    pub changes: Changes,
+}
+
+/// The effects of placed orders, by the worker's own rules and in its own words.
+pub fn batches(workload: &Workload) -> Result<Vec<Batch>, Failure> {
+    let messages: Vec<Message> = workload.commands.iter().map(decoded).collect::<Result<_, _>>()?;
+    messages.chunks(BATCH).map(batch).collect()
+}
+
+fn decoded(command: &Publication) -> Result<Message, Failure> {
+    let delivery = Delivery {
+        tag: Tag { channel: 1, number: 1 },
+        redelivered: false,
+        exchange: String::new(),
+        routing_key: "order.place".to_owned(),
+        properties: command.properties.clone(),
+        body: command.body.clone(),
+    };
+    edge::decode(&delivery).result.map_err(|refusal| refusal.detail.into())
+}
+
+fn batch(messages: &[Message]) -> Result<Batch, Failure> {
+    let mut changes = Changes::default();
+    for message in messages {
+        place(message, &mut changes)?;
+    }
+    Ok(Batch { needs: Needs::of(messages), changes })
+}
+
+fn place(message: &Message, changes: &mut Changes) -> Result<(), Failure> {
+    let (Command::PlaceOrder(placed), Some(intent)) = (&message.command, &message.intent) else {
+        return Err("a leg takes placed orders with message ids".into());
+    };
+    let order_id = placed.order_id.clone().ok_or("a leg takes orders with ids")?;
+    let at = SystemClock.now();
+    let (order, change) = Order::place(order_id.clone(), placed.clone(), at);
+    let event = StatusChanged { order: order.clone(), change };
+    let command = message.command.kind();
+    changes.outgoing.push(Outgoing::status_changed(&event, message));
+    changes.history.push(HistoryRow {
+        order_id: order_id.clone(),
+        change,
+        command,
+        caused_by: Some(intent.message_id.clone()),
+        reason: None,
+    });
+    changes.handled.push(HandledMessage {
+        message_id: intent.message_id.clone(),
+        body_hash: intent.body_hash,
+        command,
+        order: OrderState { order_id, status: change.status },
+        outcome: HandledOutcome::Accepted,
+        handled_at: at,
+    });
+    changes.placed.push(order);
+    Ok(())
+}

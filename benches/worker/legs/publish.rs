@@ -1,0 +1,54 @@
+//! R3: publishing events with confirms.
+
+use futures_util::future::try_join_all;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel};
+use order_worker::service_layer::Outgoing;
+
+use super::Stopwatch;
+use super::prepared::Batch;
+use crate::Failure;
+use crate::backlog::Sample;
+use crate::check::ensure_equal;
+use crate::site::Site;
+
+const PERSISTENT: u8 = 2;
+
+pub async fn run(site: &Site<'_>, batches: &[Batch]) -> Result<Sample, Failure> {
+    let channel = site.channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let exchange = site.topology().events_exchange;
+    let clock = Stopwatch::start(site.servers).await?;
+    for Batch { changes, .. } in batches {
+        // Started together, the publishes share their writes to the socket.
+        let published = changes.outgoing.iter().map(|event| publish(&channel, &exchange, event));
+        let confirmations = try_join_all(try_join_all(published).await?).await?;
+        if !confirmations.iter().all(lapin::Confirmation::is_ack) {
+            return Err("RabbitMQ did not take an event".into());
+        }
+    }
+    let events = batches.iter().map(|batch| batch.changes.outgoing.len()).sum();
+    let sample = clock.stop(events);
+    ensure_equal("events", site.depth(&site.subscriber()).await?, events)?;
+    Ok(sample)
+}
+
+/// As the worker does it, but for the way there.
+async fn publish(
+    channel: &Channel,
+    exchange: &str,
+    event: &Outgoing,
+) -> lapin::Result<lapin::PublisherConfirm> {
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into())
+        .with_app_id("order-worker".into())
+        .with_type("OrderStatusChanged".into())
+        .with_message_id(event.key.event_id.to_string().into());
+    if let Some(correlation_id) = &event.correlation_id {
+        properties = properties.with_correlation_id(correlation_id.as_str().into());
+    }
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let (exchange, routing_key) = (exchange.into(), event.routing_key.as_str().into());
+    channel.basic_publish(exchange, routing_key, options, event.body.as_bytes(), properties).await
+}

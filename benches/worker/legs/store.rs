@@ -1,0 +1,28 @@
+//! The insert through the worker's own store, with all that its guarantees need.
+
+use order_worker::service_layer::{OutboxKey, Store, StoreTransaction};
+
+use super::Stopwatch;
+use super::prepared::Batch;
+use crate::Failure;
+use crate::backlog::Sample;
+use crate::check::ensure_equal;
+use crate::site::Site;
+
+pub async fn run(site: &Site<'_>, batches: Vec<Batch>) -> Result<Sample, Failure> {
+    let mut store = site.database.store();
+    let orders = batches.iter().map(|batch| batch.changes.placed.len()).sum();
+    let clock = Stopwatch::start(site.servers).await?;
+    let mut published: Vec<OutboxKey> = Vec::new();
+    for Batch { needs, mut changes } in batches {
+        changes.published = std::mem::take(&mut published);
+        let (_, transaction) = store.begin(&needs).await?;
+        transaction.commit(&changes).await?;
+        published = changes.outgoing.into_iter().map(|outgoing| outgoing.key).collect();
+    }
+    store.remove_published(&published).await?;
+    let sample = clock.stop(orders);
+    let found = site.count("select count(*) from orders").await?;
+    ensure_equal("orders", usize::try_from(found)?, orders)?;
+    Ok(sample)
+}

@@ -1,0 +1,115 @@
+//! The command line of the bench.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use order_worker::config::SecretUrl;
+
+use crate::Failure;
+use crate::worker_process::Program;
+
+/// Where the figures go when everything is measured.
+const FIGURES: &str = "docs/performance.json";
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Consuming, inserting and publishing, each for itself, and the limit that follows.
+    Legs,
+    /// The worker as shipped, from a backlog.
+    Full,
+    /// The worker with one thing changed at a time.
+    Ladder,
+    /// Lanes and processes.
+    Scaling,
+    /// Open loop at 25, 50 and 80 % of the throughput.
+    Latency,
+    /// One message at a time on an idle worker.
+    Idle,
+    /// Cost by the number of orders in the table.
+    Growth,
+    /// Resident memory: idle, under load, afterwards.
+    Memory,
+    /// What a message costs the database.
+    Database,
+}
+
+/// Measures the worker on a real RabbitMQ and PostgreSQL. `make bench` runs it with everything set.
+#[derive(Debug, Parser)]
+#[command(name = "bench", max_term_width = 100)]
+pub struct Options {
+    /// Commands in the long backlog; all other runs take a part of it.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(500..))]
+    messages: u32,
+
+    /// How often each thing is measured.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+
+    /// Decides commands and the order of the runs.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    /// Everything once and with few messages, to see that it works. The figures mean nothing.
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Measure only this; can be given several times.
+    #[arg(long, value_name = "PART")]
+    only: Vec<Part>,
+
+    /// The file for the figures; tables go into the page beside it, plots into the folder. Without
+    /// it a whole run writes docs/performance.json, and any other run writes nothing.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Another build of the worker to measure, to see what a change is worth.
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_order-worker"))]
+    program: PathBuf,
+
+    #[arg(long, env, hide_env_values = true)]
+    amqp_url: Option<SecretUrl>,
+
+    #[arg(long, env, hide_env_values = true)]
+    database_url: Option<SecretUrl>,
+
+    /// `cargo bench` says so to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Options {
+    pub fn measures(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    pub fn rounds(&self) -> u32 {
+        if self.quick { 1 } else { self.rounds }
+    }
+
+    /// Commands in the long backlog.
+    pub fn messages(&self) -> usize {
+        let messages = if self.quick { self.messages.min(6_000) } else { self.messages };
+        messages as usize
+    }
+
+    /// Where the figures go, if anywhere.
+    pub fn out(&self) -> Option<&Path> {
+        let whole = !self.quick && self.only.is_empty();
+        self.out.as_deref().or(whole.then_some(Path::new(FIGURES)))
+    }
+
+    /// The worker as shipped.
+    pub fn shipped(&self) -> Program {
+        Program::Shipped(self.program.clone())
+    }
+
+    /// The addresses of RabbitMQ and PostgreSQL.
+    pub fn addresses(&self) -> Result<(&str, &str), Failure> {
+        let missing = "AMQP_URL and DATABASE_URL name the servers to measure on: run `make bench`";
+        match (&self.amqp_url, &self.database_url) {
+            (Some(amqp), Some(database)) => Ok((amqp.expose(), database.expose())),
+            _ => Err(missing.into()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Settings as people may see them.
+
+use std::path::PathBuf;
+
+use clap::{Arg, Args, Command, ValueEnum};
+
+use super::{HttpAddr, SecretUrl, Settings};
+
+/// What stands for a value that nobody may see.
+const HIDDEN: &str = "(hidden)";
+
+/// A setting and its present value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownSetting {
+    pub variable: String,
+    /// None when it is not set. Without user, password and parameters where it is an address, and
+    /// never a token.
+    pub value: Option<String>,
+    /// It is what it would be without being set.
+    pub is_default: bool,
+    pub meaning: String,
+}
+
+impl Settings {
+    /// All settings, in the order of `--help`.
+    #[must_use]
+    pub fn shown(&self) -> Vec<ShownSetting> {
+        let command = Self::augment_args(Command::new(""));
+        let values = self.values();
+        let settings = command.get_arguments().filter(|argument| argument.get_env().is_some());
+        settings.map(|setting| shown(setting, &values)).collect()
+    }
+
+    /// Each variable with its value. Taken apart in full: a new setting does not compile until it is
+    /// here.
+    fn values(&self) -> Vec<(&'static str, Option<String>)> {
+        let Self {
+            amqp_url,
+            amqp_url_file,
+            database_url,
+            database_url_file,
+            http_addr,
+            http_tokens,
+            http_tokens_file,
+            prefetch,
+            lanes,
+            batch_max,
+            max_attempts,
+            retry_delay_ms,
+            shutdown_grace_seconds,
+            relay_interval_seconds,
+            keep_unroutable_events,
+            no_declare,
+            no_collect,
+            dead_letter_retention_days,
+            message_retention_days,
+            history_retention_days,
+            no_migrate,
+            commands_exchange,
+            commands_queue,
+            events_exchange,
+            dead_letter_exchange,
+            dead_letter_queue,
+            delivery_limit,
+            log_format,
+            rust_log,
+        } = self;
+        vec![
+            ("AMQP_URL", amqp_url.as_ref().and_then(address)),
+            ("AMQP_URL_FILE", path(amqp_url_file.as_ref())),
+            ("DATABASE_URL", database_url.as_ref().and_then(address)),
+            ("DATABASE_URL_FILE", path(database_url_file.as_ref())),
+            ("HTTP_ADDR", http_addr.as_ref().map(place)),
+            ("HTTP_TOKENS", http_tokens.as_ref().map(|_| HIDDEN.to_owned())),
+            ("HTTP_TOKENS_FILE", path(http_tokens_file.as_ref())),
+            ("PREFETCH", Some(prefetch.to_string())),
+            ("LANES", Some(lanes.to_string())),
+            ("BATCH_MAX", Some(batch_max.to_string())),
+            ("MAX_ATTEMPTS", Some(max_attempts.to_string())),
+            ("RETRY_DELAY_MS", Some(retry_delay_ms.to_string())),
+            ("SHUTDOWN_GRACE_SECONDS", Some(shutdown_grace_seconds.to_string())),
+            ("RELAY_INTERVAL_SECONDS", Some(relay_interval_seconds.to_string())),
+            ("KEEP_UNROUTABLE_EVENTS", Some(keep_unroutable_events.to_string())),
+            ("NO_DECLARE", Some(no_declare.to_string())),
+            ("NO_COLLECT", Some(no_collect.to_string())),
+            ("DEAD_LETTER_RETENTION_DAYS", Some(dead_letter_retention_days.to_string())),
+            ("MESSAGE_RETENTION_DAYS", Some(message_retention_days.to_string())),
+            ("HISTORY_RETENTION_DAYS", Some(history_retention_days.to_string())),
+            ("NO_MIGRATE", Some(no_migrate.to_string())),
+            ("COMMANDS_EXCHANGE", Some(commands_exchange.to_string())),
+            ("COMMANDS_QUEUE", Some(commands_queue.to_string())),
+            ("EVENTS_EXCHANGE", Some(events_exchange.to_string())),
+            ("DEAD_LETTER_EXCHANGE", Some(dead_letter_exchange.to_string())),
+            ("DEAD_LETTER_QUEUE", Some(dead_letter_queue.to_string())),
+            ("DELIVERY_LIMIT", Some(delivery_limit.to_string())),
+            ("LOG_FORMAT", log_format.to_possible_value().map(|it| it.get_name().to_owned())),
+            ("RUST_LOG", Some(rust_log.clone())),
+        ]
+    }
+}
+
+fn shown(setting: &Arg, values: &[(&'static str, Option<String>)]) -> ShownSetting {
+    let variable = setting.get_env().unwrap_or_default().to_string_lossy().into_owned();
+    let value = values.iter().find(|(name, _)| *name == variable);
+    let value = value.and_then(|(_, value)| value.clone());
+    let default = setting.get_default_values().first();
+    let default = default.map(|default| default.to_string_lossy().into_owned());
+    let meaning = setting.get_help().map(ToString::to_string).unwrap_or_default();
+    ShownSetting { is_default: value == default, variable, value, meaning }
+}
+
+fn address(url: &SecretUrl) -> Option<String> {
+    (!url.0.is_empty()).then(|| url.to_string())
+}
+
+fn path(path: Option<&PathBuf>) -> Option<String> {
+    path.filter(|path| !path.as_os_str().is_empty()).map(|path| path.display().to_string())
+}
+
+fn place(address: &HttpAddr) -> String {
+    match address {
+        HttpAddr::Nowhere => "none".to_owned(),
+        HttpAddr::At(address) => address.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::settings;
+    use super::*;
+
+    fn one(arguments: &[&str], variable: &str) -> ShownSetting {
+        let shown = settings(arguments).unwrap().shown();
+        shown.into_iter().find(|setting| setting.variable == variable).unwrap()
+    }
+
+    #[test]
+    fn each_setting_has_a_value_of_its_own() {
+        let settings = settings(&[]).unwrap();
+        let shown: Vec<_> = settings.shown().into_iter().map(|it| it.variable).collect();
+        let valued: Vec<_> = settings.values().into_iter().map(|(name, _)| name).collect();
+
+        assert_eq!(shown, valued);
+        assert!(settings.shown().iter().all(|it| it.is_default && !it.meaning.is_empty()));
+    }
+
+    #[test]
+    fn what_is_set_is_told_from_a_default() {
+        let lanes = one(&["--lanes", "7"], "LANES");
+        assert_eq!((lanes.value.as_deref(), lanes.is_default), (Some("7"), false));
+        assert!(one(&["--lanes", "2"], "LANES").is_default);
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let url = "amqp://shop:secret@broker:5672/%2f?password=secret";
+        let arguments = ["--amqp-url", url, "--http-tokens", "ada:operator:secret"];
+
+        for setting in settings(&arguments).unwrap().shown() {
+            assert!(!format!("{setting:?}").contains("secret"), "{setting:?}");
+        }
+        let shown = one(&arguments, "AMQP_URL").value;
+        assert_eq!(shown.as_deref(), Some("amqp://broker:5672/%2f"));
+    }
+}

@@ -1,0 +1,168 @@
+//! Tokens for those who use HTTP.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::CommandFailed;
+use super::show::{print_json, print_line, table};
+use crate::config::Settings;
+use crate::entrypoints::http::access::{NotChanged, Role, Token, TokenFile, is_name};
+
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// Make a token. Its secret is printed this once; its line, with a hash of the secret, goes to
+    /// the file. Without a file the line is printed as well, for HTTP_TOKENS.
+    New(New),
+    /// Show who has a token.
+    List(List),
+    /// Take a token out of the file.
+    Remove(Remove),
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    /// Who it is for: 1 to 40 letters, digits, - or _. It is noted with what they do.
+    #[arg(long, value_parser = name)]
+    name: String,
+    /// What they may do.
+    #[arg(long)]
+    role: Role,
+    #[command(flatten)]
+    file: TokensFile,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    file: TokensFile,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Whose it is.
+    #[arg(value_parser = name)]
+    name: String,
+    #[command(flatten)]
+    file: TokensFile,
+}
+
+#[derive(Debug, Args)]
+struct TokensFile {
+    /// The file of the tokens; HTTP_TOKENS_FILE if that is set.
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    let fits = is_name(text).then(|| text.to_owned());
+    fits.ok_or("must have 1 to 40 letters, digits, - or _")
+}
+
+impl TokenAction {
+    pub fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        match self {
+            Self::New(new) => new.run(settings),
+            Self::List(list) => list.run(settings),
+            Self::Remove(remove) => remove.run(settings),
+        }
+    }
+}
+
+impl TokensFile {
+    fn path<'a>(&'a self, settings: &'a Settings) -> Option<&'a Path> {
+        let set =
+            || settings.http_tokens_file.as_deref().filter(|path| !path.as_os_str().is_empty());
+        self.file.as_deref().or_else(set)
+    }
+
+    fn needed<'a>(&'a self, settings: &'a Settings) -> Result<&'a Path, CommandFailed> {
+        self.path(settings).ok_or_else(|| {
+            CommandFailed::told("which file? Say --file PATH, or set HTTP_TOKENS_FILE")
+        })
+    }
+}
+
+impl New {
+    fn run(&self, settings: &Settings) -> Result<(), CommandFailed> {
+        let file = self.file.path(settings);
+        let token = match file {
+            Some(path) => TokenFile::at(path).add(&self.name, self.role).map_err(about(path))?,
+            None => Token::new(&self.name, self.role)
+                .map_err(|error| CommandFailed::told(format!("no random numbers: {error}")))?,
+        };
+        self.print(&token, file)?;
+        explain(file);
+        Ok(())
+    }
+
+    fn print(&self, token: &Token, file: Option<&Path>) -> Result<(), CommandFailed> {
+        if self.json {
+            let Self { name, role, .. } = self;
+            return print_json(&json!({
+                "name": name,
+                "role": role.word(),
+                "secret": token.secret,
+                "line": token.line,
+                "file": file,
+            }));
+        }
+        print_line(&token.secret)?;
+        match file {
+            Some(_) => Ok(()),
+            None => print_line(&token.line),
+        }
+    }
+}
+
+/// What to do next; without the secret, as standard error may end up in a log.
+fn explain(file: Option<&Path>) {
+    let next = match file {
+        Some(path) => {
+            let path = path.display();
+            format!("Workers with HTTP_TOKENS_FILE={path} take it within a second.")
+        }
+        None => "Add the line below it to HTTP_TOKENS and restart the worker.".to_owned(),
+    };
+    eprintln!("Its owner sends the header Authorization: Token owt_…\n{next}");
+}
+
+impl List {
+    fn run(&self, settings: &Settings) -> Result<(), CommandFailed> {
+        let path = self.file.needed(settings)?;
+        let callers = TokenFile::at(path).callers().map_err(about(path))?;
+        if self.json {
+            let callers = callers.iter();
+            let bodies = callers.map(|it| json!({"name": it.name, "role": it.role.word()}));
+            return print_json(&bodies.collect::<Vec<_>>());
+        }
+        let mut table = table(["name", "role"]);
+        for caller in &callers {
+            table.add_row([&caller.name, caller.role.word()]);
+        }
+        print_line(&table.to_string())?;
+        print_line(&format!("{} tokens", callers.len()))
+    }
+}
+
+impl Remove {
+    fn run(&self, settings: &Settings) -> Result<(), CommandFailed> {
+        let path = self.file.needed(settings)?;
+        TokenFile::at(path).remove(&self.name).map_err(about(path))?;
+        let path = path.display();
+        eprintln!("Workers with HTTP_TOKENS_FILE={path} refuse it within a second.");
+        Ok(())
+    }
+}
+
+fn about(path: &Path) -> impl Fn(NotChanged) -> CommandFailed {
+    let path = path.display().to_string();
+    move |error| CommandFailed::told(format!("{path}: {error}"))
+}

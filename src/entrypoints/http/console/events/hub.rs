@@ -1,0 +1,141 @@
+//! All who watch.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+
+use super::gathering::gather;
+use crate::bootstrap::Broker;
+
+/// Most who watch at a time.
+const MOST_LISTENERS: usize = 50;
+
+/// Portions that may wait for a listener; one that is slower is cut off.
+const PORTIONS: usize = 16;
+
+/// What listeners are told.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// The subscription is about to be opened.
+    Connecting,
+    /// Events come from now on.
+    Listening,
+    /// None come for a while.
+    Trouble(Arc<str>),
+    /// Lines of events, as HTML.
+    Events(Arc<str>),
+}
+
+/// Tells events to whoever listens; clones share the listeners.
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    now: Mutex<Now>,
+    places: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Now {
+    /// There while somebody listens.
+    listeners: Option<broadcast::Sender<Told>>,
+    /// What a new listener is told first.
+    state: Told,
+}
+
+/// Somebody who watches.
+#[derive(Debug)]
+pub struct Listener {
+    pub state: Told,
+    pub told: broadcast::Receiver<Told>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self(Arc::new(Parts {
+            now: Mutex::new(Now { listeners: None, state: Told::Connecting }),
+            places: Arc::new(Semaphore::new(MOST_LISTENERS)),
+        }))
+    }
+}
+
+impl Hub {
+    /// Listens from now on; the first listener opens the subscription. None when there is no place
+    /// for one more.
+    pub fn listen(&self, broker: &Broker) -> Option<Listener> {
+        let place = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
+        let mut now = self.lock();
+        let told = if let Some(listeners) = &now.listeners {
+            listeners.subscribe()
+        } else {
+            let (listeners, told) = broadcast::channel(PORTIONS);
+            *now = Now { listeners: Some(listeners.clone()), state: Told::Connecting };
+            tokio::spawn(gather(self.clone(), broker.clone(), listeners));
+            told
+        };
+        let state = now.state.clone();
+        Some(Listener { state, told, _place: place })
+    }
+
+    /// Tells it also to whoever comes later.
+    pub fn tell_state(&self, state: Told) {
+        let mut now = self.lock();
+        now.state = state.clone();
+        if let Some(listeners) = &now.listeners {
+            // Whoever has gone needs not be told.
+            let _ = listeners.send(state);
+        }
+    }
+
+    /// Whether nobody listens; from then on the next listener opens a new subscription.
+    pub fn is_left(&self) -> bool {
+        let mut now = self.lock();
+        let is_left = now.listeners.as_ref().is_none_or(|it| it.receiver_count() == 0);
+        if is_left {
+            now.listeners = None;
+        }
+        is_left
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::in_process::InProcessBroker;
+
+    fn broker() -> Broker {
+        Broker::InProcess(InProcessBroker::new(Vec::new()))
+    }
+
+    #[tokio::test]
+    async fn there_are_only_so_many_places() {
+        let (hub, broker) = (Hub::default(), broker());
+        let mut listeners: Vec<_> =
+            (0..MOST_LISTENERS).map(|_| hub.listen(&broker).unwrap()).collect();
+        assert!(hub.listen(&broker).is_none());
+
+        listeners.pop();
+
+        assert!(hub.listen(&broker).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_is_cut_off_and_the_others_are_not() {
+        let (hub, broker) = (Hub::default(), broker());
+        let mut slow = hub.listen(&broker).unwrap();
+        for _ in 0..=PORTIONS {
+            hub.tell_state(Told::Events("<li>".into()));
+        }
+        let mut quick = hub.listen(&broker).unwrap();
+        hub.tell_state(Told::Listening);
+
+        assert!(matches!(slow.told.recv().await, Err(broadcast::error::RecvError::Lagged(_))));
+        assert!(quick.told.recv().await.is_ok());
+    }
+}

@@ -1,0 +1,128 @@
+//! What to do with a worker that has no orders yet.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use axum::response::Redirect;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::pieces::form;
+use super::pieces::notice::Flash;
+use super::{Submitted, Visitor};
+use crate::bootstrap::Broker;
+use crate::entrypoints::cli::input::{EXAMPLES, parse_line};
+use crate::entrypoints::http::{App, Problem};
+use crate::service_layer::{Confirmation, Publication, PublishError, Publisher, Target};
+
+#[derive(Debug, Deserialize)]
+pub struct Nothing {}
+
+/// Three ways to a first order, and a button.
+pub fn welcome(visitor: &Visitor, app: &App, headers: &HeaderMap) -> Markup {
+    html! {
+        h1 { "There are no orders yet" }
+        @if visitor.may_operate() { (demonstration(visitor)) }
+        section .panel aria-labelledby="by-http" {
+            h2 #by-http { "Place one over HTTP" }
+            pre .code tabindex="0" { (curl(app, headers)) }
+        }
+        @match &app.broker {
+            Broker::RabbitMq(_) => (by_rabbitmq(app)),
+            Broker::InProcess(_) => (by_file()),
+        }
+    }
+}
+
+fn demonstration(visitor: &Visitor) -> Markup {
+    html! {
+        section .panel aria-labelledby="demo" {
+            h2 #demo { "See it at work" }
+            p {
+                (EXAMPLES.lines().count()) " commands tell a short story: orders that are placed, moved "
+                "and cancelled, a few that a rule refuses, and a few that nobody can read."
+            }
+            (form::post(visitor, "/demo", &html! {
+                button .primary type="submit" { "Feed the demo" }
+            }))
+        }
+    }
+}
+
+fn curl(app: &App, headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8080");
+    let token = if app.tokens.is_empty() { "" } else { " -H 'Authorization: Token <key>'" };
+    format!(
+        "curl http://{host}/api/order/add/{token} -H 'Content-Type: application/json' \\\n  \
+         -d '{{\"order_customer\": {{\"customer_id\": 14, \"name\": \"Ada\", \"email\": \"ada@example.com\"}},\n       \
+         \"items\": [{{\"product_id\": 1, \"name\": \"Chess\", \"quantity\": 1, \"price_per_unit\": \"12.50\"}}]}}'"
+    )
+}
+
+fn by_file() -> Markup {
+    html! {
+        section .panel aria-labelledby="by-file" {
+            h2 #by-file { "Or from a file" }
+            p { "One command a line, when the worker starts:" }
+            pre .code tabindex="0" { "order-worker < commands.ndjson" }
+            h2 { "Or take RabbitMQ" }
+            p { "Without " code { "AMQP_URL" } ", commands and events stay within this process." }
+            pre .code tabindex="0" { "AMQP_URL=amqp://user:password@broker:5672/%2f order-worker" }
+        }
+    }
+}
+
+fn by_rabbitmq(app: &App) -> Markup {
+    html! {
+        section .panel aria-labelledby="by-rabbitmq" {
+            h2 #by-rabbitmq { "Or publish one to RabbitMQ" }
+            p {
+                "To the exchange " code { (app.settings.commands_exchange) } " with the routing key "
+                code { "order.place" } ", or from a file with one command a line:"
+            }
+            pre .code tabindex="0" { "order-worker publish commands.ndjson" }
+        }
+    }
+}
+
+/// Publishes the commands of the demonstration, as somebody else would.
+pub async fn feed(
+    State(app): State<App>,
+    Submitted { visitor, form: Nothing {} }: Submitted<Nothing>,
+) -> Result<Redirect, Problem> {
+    tracing::info!(caller = visitor.caller().name, "The demo is fed");
+    let flash = match publish(&app.broker).await {
+        Ok(confirmations) => fed(&confirmations),
+        Err(error) => Flash::Refused(html! { "Perhaps not all commands were taken: " (error) "." }),
+    };
+    visitor.tell_next(flash);
+    Ok(Redirect::to("/"))
+}
+
+async fn publish(broker: &Broker) -> Result<Vec<Confirmation>, PublishError> {
+    let commands = EXAMPLES.lines().filter_map(|line| parse_line(line).ok());
+    let window: Vec<Publication> = commands
+        .map(|command| Publication {
+            target: Target::Commands { routing_key: command.routing_key },
+            properties: command.properties,
+            body: command.body,
+        })
+        .collect();
+    match broker {
+        Broker::RabbitMq(rabbitmq) => rabbitmq.publisher().publish(&window).await,
+        Broker::InProcess(broker) => broker.publisher().publish(&window).await,
+    }
+}
+
+fn fed(confirmations: &[Confirmation]) -> Flash {
+    let taken = confirmations.iter().filter(|it| **it == Confirmation::Confirmed).count();
+    if taken < confirmations.len() {
+        let told = html! { "Only " (taken) " of " (confirmations.len()) " commands were taken." };
+        return Flash::Refused(told);
+    }
+    Flash::Done(html! {
+        (taken) " commands were fed. Look at the " a href="/orders" { "orders" } ", at the "
+        a href="/dead-letters" { "dead letters" } " (the last ones come after half a minute, when their "
+        "retries are used up), and at the history on an order’s page."
+    })
+}

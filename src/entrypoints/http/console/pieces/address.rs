@@ -1,0 +1,50 @@
+//! Addresses of pages.
+
+use maud::{Markup, html};
+
+/// A path with its parameters, those without a value left out.
+#[must_use]
+pub fn with(path: &str, parameters: &[(&str, &str)]) -> String {
+    let given = parameters.iter().filter(|(_, value)| !value.is_empty());
+    let pairs: Vec<_> = given.map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+/// The page of an order. The id is a parameter: as a part of the path, `..` would lead elsewhere, and
+/// many a proxy would stumble over an escaped slash.
+#[must_use]
+pub fn order(order_id: &str) -> String {
+    with("/order", &[("id", order_id)])
+}
+
+/// A link to an order.
+#[must_use]
+pub fn order_link(order_id: &str) -> Markup {
+    html! { a href=(order(order_id)) { bdi { (order_id) } } }
+}
+
+fn escaped(text: &str) -> String {
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let escaped = |byte: u8| {
+        if stays(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_without_a_value_are_left_out() {
+        assert_eq!(with("/orders", &[("customer", ""), ("status", "")]), "/orders");
+        let some = with("/orders", &[("customer", "a&b=c"), ("status", ""), ("after", "x_1")]);
+        assert_eq!(some, "/orders?customer=a%26b%3Dc&after=x_1");
+    }
+
+    #[test]
+    fn an_order_has_its_page_whatever_its_id() {
+        assert_eq!(order("ORD-2026/11"), "/order?id=ORD-2026/11");
+        assert_eq!(order("..#\"ü"), "/order?id=..%23%22%C3%BC");
+    }
+}

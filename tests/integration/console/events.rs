@@ -1,0 +1,95 @@
+//! The stream of events.
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::Request;
+use futures_util::StreamExt;
+use order_worker::entrypoints::http::access::Role;
+
+use super::worker::{Browser, Console, within_a_minute};
+use crate::support::messages::{cancel, place};
+
+async fn stream(browser: &Browser<'_>) -> BodyDataStream {
+    let answer = browser.response(Request::get("/events/stream"), Body::empty()).await;
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    answer.into_body().into_data_stream()
+}
+
+/// Reads until it has come.
+async fn until(stream: &mut BodyDataStream, what: &str) -> String {
+    within_a_minute(async {
+        let mut read = String::new();
+        while !read.contains(what) {
+            let bytes = stream.next().await.expect("the stream goes on").unwrap();
+            read.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+        read
+    })
+    .await
+}
+
+#[tokio::test]
+async fn events_pass_with_what_happened_and_without_addresses() {
+    let console = Console::open_to_this_machine().await;
+    let browser = console.browser();
+    let mut stream = stream(&browser).await;
+    until(&mut stream, "event: listening").await;
+
+    console.handle(place("14")).await;
+    console.handle(cancel("14")).await;
+    console.handle(cancel("14")).await;
+
+    let read = until(&mut stream, "OrderAlreadyCancelled").await;
+    assert!(read.contains("/order?id=14") && read.contains("placed for 190.00"), "{read}");
+    assert!(!read.contains("ada@") && !read.contains("Ada"), "{read}");
+}
+
+#[tokio::test]
+async fn all_who_watch_see_the_same() {
+    let console = Console::open_to_this_machine().await;
+    let browser = console.browser();
+    let mut streams = vec![stream(&browser).await, stream(&browser).await];
+    for stream in &mut streams {
+        until(stream, "event: listening").await;
+    }
+
+    console.handle(place("14")).await;
+
+    for stream in &mut streams {
+        until(stream, "/order?id=14").await;
+    }
+}
+
+#[tokio::test]
+async fn after_the_last_has_gone_somebody_can_watch_again() {
+    let console = Console::open_to_this_machine().await;
+    let browser = console.browser();
+    until(&mut stream(&browser).await, "event: listening").await;
+
+    let mut again = stream(&browser).await;
+    until(&mut again, "event: listening").await;
+    console.handle(place("14")).await;
+
+    until(&mut again, "/order?id=14").await;
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_stream() {
+    let console = Console::with_tokens().await;
+    let browser = console.signed_in(Role::Viewer).await;
+    let mut stream = stream(&browser).await;
+    until(&mut stream, "event: ").await;
+
+    browser.press("/orders", "/sign-out", &[]).await.leads_to();
+
+    within_a_minute(async { while stream.next().await.is_some() {} }).await;
+}
+
+#[tokio::test]
+async fn there_is_no_stream_for_strangers() {
+    let console = Console::with_tokens().await;
+
+    assert_eq!(
+        console.browser().get("/events/stream").await.leads_to(),
+        "/sign-in?next=/events/stream"
+    );
+}

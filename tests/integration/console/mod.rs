@@ -1,0 +1,11 @@
+//! The pages of the console, without a browser: on an in-process broker and SQLite.
+
+mod addresses;
+mod events;
+mod forms;
+mod frame;
+mod newcomers;
+mod orders;
+mod signing_in;
+mod text;
+mod worker;

@@ -1,0 +1,218 @@
+//! A worker with its pages, and browsers that look at them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
+use clap::{CommandFactory, FromArgMatches};
+use order_worker::bootstrap::{Broker, Database, Worker};
+use order_worker::domain::OrderId;
+use order_worker::entrypoints::cli::Program;
+use order_worker::entrypoints::http::access::{Role, Token};
+use order_worker::entrypoints::http::{App, routes};
+use order_worker::entrypoints::requests::Requests;
+use order_worker::service_layer::{Health, Message, OrderHistory, OrderQueries, Outcome};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// A worker that runs as long as the test.
+pub struct Console {
+    routes: Router,
+    requests: Requests,
+    pub database: Database,
+    tokens: Vec<(Role, String)>,
+    pub tokens_file: PathBuf,
+    _worker: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+/// Somebody's browser.
+pub struct Browser<'a> {
+    console: &'a Console,
+    pub cookie: Mutex<Option<String>>,
+    pub peer: SocketAddr,
+    /// Of the pages from which it submits.
+    pub origin: &'static str,
+    /// Beside those that every browser sends.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// What a browser got.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Console {
+    /// Without tokens: whoever is on this machine may do everything.
+    pub async fn open_to_this_machine() -> Self {
+        Self::start(Vec::new()).await
+    }
+
+    /// With one token of each role, whose name is that of its role.
+    pub async fn with_tokens() -> Self {
+        let token = |role: Role| (role, Token::new(role.word(), role).unwrap());
+        Self::start(Role::ALL.map(token).into()).await
+    }
+
+    async fn start(tokens: Vec<(Role, Token)>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("orders.db").display());
+        let lines: Vec<&str> = tokens.iter().map(|(_, token)| token.line.as_str()).collect();
+        let mut arguments = vec!["order-worker".to_owned(), "--database-url".to_owned(), url];
+        let tokens_file = folder.path().join("tokens");
+        if !lines.is_empty() {
+            std::fs::write(&tokens_file, lines.join("\n")).unwrap();
+            arguments.push(format!("--http-tokens-file={}", tokens_file.display()));
+        }
+        // Whatever is set for the servers of other tests does not count.
+        let command = Program::command().mut_args(|argument| argument.env(None::<&str>));
+        let matches = command.try_get_matches_from(arguments).unwrap();
+        let settings = Program::from_arg_matches(&matches).unwrap().settings;
+
+        let (health, broker) = (Health::default(), Broker::of(&settings).unwrap());
+        let database = Database::ready(&settings, &health).await.unwrap();
+        let (requests, queue) = Requests::channel();
+        let app = App::new(&settings, &broker, &health, requests.clone()).unwrap();
+        app.ask(database.clone());
+        let worker = Worker { settings, database: database.clone(), broker, health };
+        let worker = tokio::spawn(async move {
+            worker.run(None, Some(queue), CancellationToken::new()).await.unwrap();
+        });
+        Self {
+            routes: routes(&app),
+            requests,
+            database,
+            tokens: tokens.into_iter().map(|(role, token)| (role, token.secret)).collect(),
+            tokens_file,
+            _worker: worker,
+            _folder: folder,
+        }
+    }
+
+    /// A browser on this machine.
+    pub fn browser(&self) -> Browser<'_> {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 50_000));
+        let origin = "http://127.0.0.1:8080";
+        Browser { console: self, cookie: Mutex::default(), peer, origin, headers: Vec::new() }
+    }
+
+    pub fn secret(&self, role: Role) -> &str {
+        self.tokens.iter().find(|(known, _)| *known == role).map(|(_, secret)| secret).unwrap()
+    }
+
+    /// A browser in which somebody has signed in.
+    pub async fn signed_in(&self, role: Role) -> Browser<'_> {
+        let browser = self.browser();
+        let answer = browser.submit("/sign-in", &[("token", self.secret(role))]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        browser
+    }
+
+    /// Has a command handled, as the API would.
+    pub async fn handle(&self, message: Message) -> Outcome {
+        self.requests.handle(message).await.unwrap()
+    }
+
+    pub async fn order(&self, order_id: &str) -> OrderHistory {
+        let order_id = OrderId::new(order_id).unwrap();
+        self.database.order(&order_id).await.unwrap().expect("the order is there")
+    }
+}
+
+impl Browser<'_> {
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::read(self.response(Request::get(path), Body::empty()).await).await
+    }
+
+    /// Submits a form with just these fields.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let pairs: Vec<_> =
+            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let request = Request::post(path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("origin", self.origin);
+        let answer = self.response(request, Body::from(pairs.join("&"))).await;
+        Answer::read(answer).await
+    }
+
+    /// Submits a form as it stands on a page: with its hidden fields, and these filled in.
+    pub async fn press(&self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+        let page = self.get(page).await;
+        let (_, form) =
+            page.body.split_once(&format!("action=\"{action}\"")).unwrap_or_else(|| {
+                panic!("there is no form {action} in {} {}", page.status, page.body)
+            });
+        let (form, _) = form.split_once("</form>").unwrap();
+        let hidden: Vec<_> = form.split("<input type=\"hidden\" name=\"").skip(1).collect();
+        let mut all: Vec<(&str, &str)> = hidden.iter().map(|it| name_and_value(it)).collect();
+        all.extend(fields);
+        self.submit(action, &all).await
+    }
+
+    /// The answer while it still comes.
+    pub async fn response(
+        &self,
+        request: axum::http::request::Builder,
+        body: Body,
+    ) -> Response<Body> {
+        let mut request = request.header("host", "127.0.0.1:8080").header("accept", "text/html");
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(cookie) = &*self.cookie.lock().unwrap() {
+            request = request.header("cookie", cookie);
+        }
+        let mut request = request.body(body).unwrap();
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        let response = self.console.routes.clone().oneshot(request).await.unwrap();
+        if let Some(cookie) = response.headers().get(header::SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
+            *self.cookie.lock().unwrap() = Some(cookie.to_owned());
+        }
+        response
+    }
+}
+
+impl Answer {
+    async fn read(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body: Bytes = to_bytes(body, 10_000_000).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// Where a redirection leads.
+    pub fn leads_to(&self) -> &str {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.body);
+        self.header("location")
+    }
+}
+
+/// Waits for what must happen, and fails rather than wait for ever.
+pub async fn within_a_minute<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it happens within a minute")
+}
+
+/// The beginning of a field, as `csrf" value="…">…`.
+fn name_and_value(field: &str) -> (&str, &str) {
+    let (name, rest) = field.split_once("\" value=\"").unwrap();
+    (name, rest.split_once('"').unwrap().0)
+}
+
+fn encoded(value: &str) -> String {
+    value.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
+}
