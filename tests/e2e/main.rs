@@ -7,6 +7,7 @@ mod command_line;
 mod dead_letters;
 mod embedded;
 mod faults;
+mod http_abuse;
 mod messages;
 mod outages;
 mod relay;
