@@ -78,7 +78,7 @@ impl Server {
     pub async fn run(self, app: App, stop: CancellationToken) {
         let connections = Connections::default();
         let routes = limited(routes::routes(&app), Handle::current(), &connections.refusals);
-        let (streams, stopping) = (app.streams(), stop.clone());
+        let stopping = stop.clone();
         drop(app);
         let (told_in, told) = oneshot::channel::<()>();
         let answering = move || {
@@ -92,7 +92,6 @@ impl Server {
         match std::thread::Builder::new().name("http".to_owned()).spawn(answering) {
             Ok(_) => {
                 stopping.cancelled().await;
-                streams.end();
                 // It ends with the thread, and tells nothing else.
                 let _ = told.await;
             }
