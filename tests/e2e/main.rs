@@ -7,6 +7,7 @@ mod command_line;
 mod dead_letters;
 mod embedded;
 mod faults;
+mod http_abuse;
 mod http_api;
 mod messages;
 mod outages;
