@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use super::Problem;
 use super::access::Tokens;
-use super::console::{Console, Streams};
+use super::console::Console;
 use super::health::DatabaseCheck;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
@@ -76,13 +76,6 @@ impl App {
         self.0.database.get().ok_or_else(|| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the worker waits for its database")
         })
-    }
-}
-
-impl App {
-    /// What ends the streams that browsers listen to.
-    pub(super) fn streams(&self) -> Streams {
-        self.console.streams()
     }
 }
 

@@ -3,6 +3,8 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
+use order_worker::entrypoints::http::access::Role;
+
 use super::worker::Console;
 
 const PAGES: [&str; 5] = ["/", "/orders", "/events", "/settings", "/nowhere"];
@@ -80,10 +82,9 @@ async fn a_request_that_cannot_be_read_is_answered_with_a_page() {
 #[tokio::test]
 async fn settings_show_what_is_set_and_no_secret() {
     let console = Console::with_tokens().await;
-    let browser = console.signed_in(order_worker::entrypoints::http::access::Role::Viewer).await;
 
-    let page = browser.get("/settings").await.body;
+    let page = console.signed_in(Role::Viewer).await.get("/settings").await.body;
 
     assert!(page.contains("PREFETCH") && page.contains("2000"), "{page}");
-    assert!(page.contains("(hidden)") && !page.contains("operator:"), "{page}");
+    assert!(page.contains("needed by everybody") && !page.contains("operator:"), "{page}");
 }

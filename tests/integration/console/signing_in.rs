@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use axum::http::StatusCode;
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::access::{Role, Token};
 
-use super::worker::Console;
+use super::worker::{Console, within_a_minute};
 
 #[tokio::test]
 async fn whoever_has_no_session_is_sent_to_sign_in_and_then_where_they_wanted_to_go() {
@@ -84,6 +84,22 @@ async fn signing_out_ends_the_session() {
     assert!(answer.header("set-cookie").contains("Max-Age=0"));
     *browser.cookie.lock().unwrap() = before;
     assert_eq!(browser.get("/orders").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_token_that_is_replaced_ends_its_sessions() {
+    let console = Console::with_tokens().await;
+    let browser = console.signed_in(Role::Operator).await;
+    let other = Token::new("operator", Role::Operator).unwrap().line;
+
+    std::fs::write(&console.tokens_file, other).unwrap();
+
+    within_a_minute(async {
+        while browser.get("/orders").await.status == StatusCode::OK {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A worker with its pages, and browsers that look at them.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub struct Console {
     pub database: Database,
     pub broker: Broker,
     tokens: Vec<(Role, String)>,
+    pub tokens_file: PathBuf,
     _worker: JoinHandle<()>,
     _folder: TempDir,
 }
@@ -71,8 +73,10 @@ impl Console {
         let program = ["order-worker", "--max-attempts", "1", "--database-url"];
         let mut arguments: Vec<String> = program.map(str::to_owned).into();
         arguments.push(url);
+        let tokens_file = folder.path().join("tokens");
         if !lines.is_empty() {
-            arguments.extend(["--http-tokens".to_owned(), lines.join("\n")]);
+            std::fs::write(&tokens_file, lines.join("\n")).unwrap();
+            arguments.push(format!("--http-tokens-file={}", tokens_file.display()));
         }
         // Whatever is set for the servers of other tests does not count.
         let command = Program::command().mut_args(|argument| argument.env(None::<&str>));
@@ -95,6 +99,7 @@ impl Console {
             database,
             broker,
             tokens: tokens.into_iter().map(|(role, token)| (role, token.secret)).collect(),
+            tokens_file,
             _worker: worker,
             _folder: folder,
         }

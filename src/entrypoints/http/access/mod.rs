@@ -10,6 +10,6 @@ mod tokens;
 pub use guard::{Asking, guard};
 pub use here::local_caller;
 pub use role::{Caller, Permission, Role};
-pub use token::{InvalidTokens, KnownTokens, Token, is_name};
+pub use token::{Fingerprint, InvalidTokens, KnownTokens, Token, is_name};
 pub use token_file::{NotChanged, TokenFile};
 pub use tokens::Tokens;

@@ -22,6 +22,10 @@ pub struct Token {
     pub line: String,
 }
 
+/// What is kept of a token: it tells tokens apart, and lets nobody in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
 /// Those of a list.
 #[derive(Debug, Default)]
 pub struct KnownTokens(Vec<KnownToken>);
@@ -29,7 +33,7 @@ pub struct KnownTokens(Vec<KnownToken>);
 #[derive(Debug, Clone)]
 struct KnownToken {
     caller: Caller,
-    hash: [u8; 32],
+    fingerprint: Fingerprint,
 }
 
 /// A line that is no token. Never holds the line: it may be the secret itself.
@@ -48,13 +52,16 @@ impl Token {
         let mut random = [0; TOKEN_BYTES];
         getrandom::fill(&mut random)?;
         let secret = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random));
-        let hash = BASE64_URL_SAFE_NO_PAD.encode(hash(&secret));
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(Fingerprint::of(&secret).0);
         Ok(Self { line: format!("{name}:{role}:{hash}"), secret })
     }
 }
 
-fn hash(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret).into()
+impl Fingerprint {
+    #[must_use]
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
 }
 
 impl KnownTokens {
@@ -89,10 +96,15 @@ impl KnownTokens {
     /// Whose token it is. Takes the same time for each that it is not.
     #[must_use]
     pub fn caller(&self, secret: &str) -> Option<Caller> {
-        let hash = hash(secret);
+        self.caller_with(&Fingerprint::of(secret))
+    }
+
+    /// The same, for a token that is no longer at hand.
+    #[must_use]
+    pub fn caller_with(&self, fingerprint: &Fingerprint) -> Option<Caller> {
         let mut found = None;
         for token in &self.0 {
-            if token.hash.ct_eq(&hash).into() {
+            if token.fingerprint.0.ct_eq(&fingerprint.0).into() {
                 found = Some(&token.caller);
             }
         }
@@ -119,7 +131,7 @@ impl KnownToken {
         let hash = BASE64_URL_SAFE_NO_PAD.decode(hash).ok().and_then(|it| it.try_into().ok());
         Ok(Self {
             caller: Caller { name: name.to_owned(), role: role.parse()? },
-            hash: hash.ok_or("the hash must have 43 characters of base64")?,
+            fingerprint: Fingerprint(hash.ok_or("the hash must have 43 characters of base64")?),
         })
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::{Caller, InvalidTokens, KnownTokens};
+use super::{Caller, Fingerprint, InvalidTokens, KnownTokens};
 use crate::config::{InvalidSetting, Settings};
 
 /// Shortest time between two looks at the file.
@@ -69,10 +69,10 @@ impl Tokens {
         self.known().caller(secret)
     }
 
-    /// Whether somebody who had a token still has one of this name and role.
+    /// Whose token had this fingerprint, if it is still good.
     #[must_use]
-    pub fn still_know(&self, caller: &Caller) -> bool {
-        self.known().callers().any(|known| known == caller)
+    pub fn still_know(&self, fingerprint: &Fingerprint) -> Option<Caller> {
+        self.known().caller_with(fingerprint)
     }
 
     fn known(&self) -> Arc<KnownTokens> {

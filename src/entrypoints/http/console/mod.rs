@@ -27,7 +27,6 @@ use axum::routing::{get, post};
 
 use super::App;
 
-pub use events::Hub as Streams;
 pub use problems::as_pages;
 pub use state::Console;
 pub use submitted::Submitted;

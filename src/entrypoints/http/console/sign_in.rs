@@ -13,7 +13,7 @@ use super::layout::bare_page;
 use super::pieces::notice;
 use super::sessions::{ended_cookie, origin_of, present_cookie, session_cookie};
 use super::submitted::{Submitted, ensure_own_origin, submitted_by_anybody};
-use crate::entrypoints::http::access::Permission;
+use crate::entrypoints::http::access::{Fingerprint, Permission};
 use crate::entrypoints::http::{App, Problem};
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,7 +67,8 @@ pub async fn sign_in(
     if let Some(wait) = app.console.attempts.wait_of(address) {
         return Ok(too_often(&next, wait.as_secs() + 1));
     }
-    let Some(caller) = app.tokens.caller(token.trim()) else {
+    let token = token.trim();
+    let Some(caller) = app.tokens.caller(token) else {
         app.console.attempts.note_failure(address);
         tracing::warn!(%address, "Somebody tried to sign in with an unknown token");
         return Ok(refused(StatusCode::UNAUTHORIZED, &next, "The token is not known."));
@@ -78,7 +79,7 @@ pub async fn sign_in(
     }
     end_present_session(&app, &parts.headers);
     tracing::info!(caller = caller.name, role = %caller.role, %address, "Signed in");
-    let id = app.console.sessions.begin(caller);
+    let id = app.console.sessions.begin(caller, Fingerprint::of(token));
     let cookie = session_cookie(&id, &parts.headers);
     Ok(([(SET_COOKIE, cookie)], Redirect::to(local_path(&next))).into_response())
 }

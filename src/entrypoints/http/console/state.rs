@@ -26,10 +26,3 @@ impl Default for Console {
         }
     }
 }
-
-impl Console {
-    /// What ends the streams of events, so that the worker can stop.
-    pub fn streams(&self) -> Hub {
-        self.events.clone()
-    }
-}

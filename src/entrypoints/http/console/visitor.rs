@@ -108,6 +108,7 @@ fn session(parts: &Parts, app: &App) -> Result<Arc<Session>, Stranger> {
         return Ok(app.console.sessions.local());
     }
     let found = present_cookie(&parts.headers).and_then(|id| app.console.sessions.find(&id));
+    let found = found.filter(|session| session.is_backed_by(&app.tokens));
     found.ok_or_else(|| {
         let wanted = (parts.method == Method::GET).then(|| path_of(&parts.uri));
         match wanted {

@@ -11,13 +11,12 @@ use crate::bootstrap::Broker;
 /// Most events between the subscription and here.
 const READ_AHEAD: usize = 1_000;
 
-/// Tells listeners what passes, until the last of them has gone or the worker stops.
+/// Tells listeners what passes, until the last of them has gone.
 pub async fn gather(hub: Hub, broker: Broker, listeners: broadcast::Sender<Told>) {
     let (passed_in, passed) = mpsc::channel(READ_AHEAD);
     tokio::select! {
         () = subscribe(broker, passed_in) => {}
         () = tell(&hub, passed, &listeners) => {}
-        () = hub.ended() => {}
     }
 }
 

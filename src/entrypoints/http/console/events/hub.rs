@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
-use tokio_util::sync::CancellationToken;
 
 use super::gathering::gather;
 use crate::bootstrap::Broker;
@@ -35,7 +34,6 @@ pub struct Hub(Arc<Parts>);
 struct Parts {
     now: Mutex<Now>,
     places: Arc<Semaphore>,
-    ended: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -51,7 +49,6 @@ struct Now {
 pub struct Listener {
     pub state: Told,
     pub told: broadcast::Receiver<Told>,
-    pub ended: CancellationToken,
     _place: OwnedSemaphorePermit,
 }
 
@@ -60,7 +57,6 @@ impl Default for Hub {
         Self(Arc::new(Parts {
             now: Mutex::new(Now { listeners: None, state: Told::Connecting }),
             places: Arc::new(Semaphore::new(MOST_LISTENERS)),
-            ended: CancellationToken::new(),
         }))
     }
 }
@@ -80,16 +76,7 @@ impl Hub {
             told
         };
         let state = now.state.clone();
-        Some(Listener { state, told, ended: self.0.ended.clone(), _place: place })
-    }
-
-    /// Ends everything, so that the worker can stop.
-    pub fn end(&self) {
-        self.0.ended.cancel();
-    }
-
-    pub async fn ended(&self) {
-        self.0.ended.cancelled().await;
+        Some(Listener { state, told, _place: place })
     }
 
     /// Tells it also to whoever comes later.

@@ -23,11 +23,9 @@ pub async fn stream(visitor: Visitor, State(app): State<App>) -> Result<Response
     let listener = app.console.events.listen(&app.broker).ok_or_else(|| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many pages watch events: close one")
     })?;
-    let ended = listener.ended.clone();
     let over = async move {
         tokio::select! {
             () = visitor.signed_out() => {}
-            () = ended.cancelled() => {}
             () = tokio::time::sleep(LONGEST) => {}
         }
     };
@@ -35,7 +33,7 @@ pub async fn stream(visitor: Visitor, State(app): State<App>) -> Result<Response
     Ok(([UNBUFFERED], Sse::new(events).keep_alive(KeepAlive::default())).into_response())
 }
 
-/// Ends when the listener is too slow.
+/// Ends when the listener is too slow; the server ends it when the worker stops.
 fn events(listener: Listener) -> impl Stream<Item = Result<Event, Infallible>> {
     let first = event(&listener.state);
     let later = stream::unfold(listener, |mut listener| async {

@@ -7,12 +7,14 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use super::secret::secret;
-use crate::entrypoints::http::access::Caller;
+use crate::entrypoints::http::access::{Caller, Fingerprint, Tokens};
 
 /// What the worker knows of a browser.
 #[derive(Debug)]
 pub struct Session {
     pub caller: Caller,
+    /// Of the token with which they signed in; none where none is needed.
+    token: Option<Fingerprint>,
     /// Stands in each form of this session's pages, and on no other site's.
     pub csrf: String,
     /// Cancelled when it ends, but for its age.
@@ -29,8 +31,20 @@ pub enum Flash {
 }
 
 impl Session {
-    pub fn of(caller: Caller) -> Self {
-        Self { caller, csrf: secret(), over: CancellationToken::new(), flash: Mutex::default() }
+    pub fn of(caller: Caller, token: Option<Fingerprint>) -> Self {
+        Self {
+            caller,
+            token,
+            csrf: secret(),
+            over: CancellationToken::new(),
+            flash: Mutex::default(),
+        }
+    }
+
+    /// Whether its token is still good, and still for the same.
+    pub fn is_backed_by(&self, tokens: &Tokens) -> bool {
+        let backed = self.token.as_ref().and_then(|token| tokens.still_know(token));
+        backed.is_some_and(|caller| caller == self.caller)
     }
 
     /// Takes the same time for each token that is wrong.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::secret::secret;
 use super::session::Session;
-use crate::entrypoints::http::access::Caller;
+use crate::entrypoints::http::access::{Caller, Fingerprint};
 
 /// Most sessions; one more ends the oldest.
 const MOST_SESSIONS: usize = 1_000;
@@ -33,15 +33,15 @@ struct Kept {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { kept: Mutex::default(), local: Arc::new(Session::of(Caller::local())) }
+        Self { kept: Mutex::default(), local: Arc::new(Session::of(Caller::local(), None)) }
     }
 }
 
 impl Sessions {
     /// Begins a session and returns its id, which only the browser keeps.
-    pub fn begin(&self, caller: Caller) -> String {
+    pub fn begin(&self, caller: Caller, token: Fingerprint) -> String {
         let id = secret();
-        let session = Arc::new(Session::of(caller));
+        let session = Arc::new(Session::of(caller, Some(token)));
         let mut kept = self.lock();
         kept.retain(|_, kept| kept.is_good());
         if kept.len() >= MOST_SESSIONS {
@@ -93,10 +93,14 @@ mod tests {
         Caller { name: "ada".to_owned(), role: Role::Operator }
     }
 
+    fn begin(sessions: &Sessions) -> String {
+        sessions.begin(ada(), Fingerprint::of("owt_ada"))
+    }
+
     #[test]
     fn a_session_is_found_by_its_id_until_it_is_ended() {
         let sessions = Sessions::default();
-        let id = sessions.begin(ada());
+        let id = begin(&sessions);
         assert_eq!(sessions.find(&id).unwrap().caller, ada());
 
         sessions.end(&id);
@@ -107,7 +111,7 @@ mod tests {
     #[test]
     fn no_other_id_finds_a_session() {
         let sessions = Sessions::default();
-        let id = sessions.begin(ada());
+        let id = begin(&sessions);
         for forged in ["", "local", &id[1..], &format!("{id}A"), &secret()] {
             assert!(sessions.find(forged).is_none(), "{forged}");
         }
@@ -116,7 +120,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_ends_after_twelve_hours() {
         let sessions = Sessions::default();
-        let id = sessions.begin(ada());
+        let id = begin(&sessions);
 
         let half = LIFETIME / 2;
         tokio::time::advance(half).await;
@@ -128,12 +132,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_session_too_many_ends_the_oldest() {
         let sessions = Sessions::default();
-        let first = sessions.begin(ada());
+        let first = begin(&sessions);
         tokio::time::advance(Duration::from_secs(1)).await;
-        let others: Vec<String> = (1..MOST_SESSIONS).map(|_| sessions.begin(ada())).collect();
+        let others: Vec<String> = (1..MOST_SESSIONS).map(|_| begin(&sessions)).collect();
         assert!(sessions.find(&first).is_some());
 
-        let last = sessions.begin(ada());
+        let last = begin(&sessions);
 
         assert!(sessions.find(&first).is_none());
         assert!(others.iter().chain([&last]).all(|id| sessions.find(id).is_some()));
