@@ -7,15 +7,15 @@ help: ## Print this list
 # Built first: a mistake in the code shows before any server is started.
 # `exec`, here and below: a make that is told to end tells with-servers, not a shell in between.
 test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with-servers)
-	cargo test --locked --no-run
+	cargo test --locked --all-features --no-run
 	python=$$(scripts/python-for-tests) && \
 	driver=$$(scripts/chromedriver) && \
 	export ORDER_WORKER_TEST_PYTHON="$$python" ORDER_WORKER_TEST_CHROMEDRIVER="$$driver" && \
-	exec scripts/with-servers cargo test --locked -- --include-ignored
+	exec scripts/with-servers cargo test --locked --all-features -- --include-ignored
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 # Options for the bench: make bench BENCH="--quick", or BENCH="--only latency"; all of them: BENCH=--help

@@ -203,6 +203,11 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub delivery_limit: u32,
 
+    /// Where spans are sent: a collector of OpenTelemetry that takes OTLP over HTTP, such as
+    /// http://collector:4318. Needs a build with the feature otlp.
+    #[arg(long, env, value_name = "OTLP_ENDPOINT", hide_env_values = true, global = true)]
+    pub otlp_endpoint: Option<SecretUrl>,
+
     /// How log lines look.
     #[arg(long, env, value_name = "LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: LogFormat,
@@ -306,6 +311,12 @@ impl Settings {
         }
         let problem = "must begin with postgres:// or sqlite://".to_owned();
         Err(InvalidSetting { variable: "DATABASE_URL", problem })
+    }
+
+    /// The collector of spans, if one is named.
+    #[must_use]
+    pub fn collector(&self) -> Option<&SecretUrl> {
+        self.otlp_endpoint.as_ref().filter(|url| !url.0.is_empty())
     }
 
     /// Who may use HTTP, a line for each; none when there is no setting for it.

@@ -10,6 +10,7 @@
 //! - [`config`]: every setting; [`bootstrap`]: puts the parts together.
 //! - [`metrics`]: what the worker counts and measures.
 //! - [`kill_points`]: where tests have the process die; empty in a release.
+//! - [`telemetry`]: log lines, and spans for a collector.
 //!
 //! Imports point one way: `entrypoints → service_layer → domain` and `adapters → service_layer`. All
 //! of them may count in `metrics`, which knows the words of domain and service layer.
@@ -22,3 +23,4 @@ pub mod entrypoints;
 pub mod kill_points;
 pub mod metrics;
 pub mod service_layer;
+pub mod telemetry;

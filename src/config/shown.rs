@@ -62,6 +62,7 @@ impl Settings {
             dead_letter_exchange,
             dead_letter_queue,
             delivery_limit,
+            otlp_endpoint,
             log_format,
             rust_log,
         } = self;
@@ -93,6 +94,7 @@ impl Settings {
             ("DEAD_LETTER_EXCHANGE", Some(dead_letter_exchange.to_string())),
             ("DEAD_LETTER_QUEUE", Some(dead_letter_queue.to_string())),
             ("DELIVERY_LIMIT", Some(delivery_limit.to_string())),
+            ("OTLP_ENDPOINT", otlp_endpoint.as_ref().and_then(address)),
             ("LOG_FORMAT", log_format.to_possible_value().map(|it| it.get_name().to_owned())),
             ("RUST_LOG", Some(rust_log.clone())),
         ]

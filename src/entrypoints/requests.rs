@@ -9,12 +9,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     Clock, Handled, Health, InFlight, Message, MessageBus, Outbound, Outcome, Published, Publisher,
     Store, Window,
 };
+use crate::telemetry;
 
 /// Most commands that wait for their turn; further ones are turned away at once.
 const MOST_WAITING: usize = 1_000;
@@ -140,7 +142,13 @@ struct RequestLane<S> {
 impl<S: Store> RequestLane<S> {
     async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
-            let span = tracing::info_span!("requests", messages = batch.len());
+            let span = tracing::info_span!(
+                "requests",
+                messages = batch.len(),
+                otel.name = Empty,
+                otel.kind = Empty,
+            );
+            telemetry::describe_batch(&span, batch.len());
             self.process(batch).instrument(span).await;
         }
         let Self { mut bus, mut published, windows, .. } = self;

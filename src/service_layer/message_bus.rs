@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
+use tracing::field::Empty;
 
 use super::handlers::{self, Effect, Obstacle};
 use super::unit_of_work::Committed;
@@ -16,6 +17,7 @@ use super::{
     RetryReason, Store, StoreError, StoreTransaction, UnitOfWork,
 };
 use crate::domain::{Change, Order, OrderId, Refusal, Rejected, StatusChanged};
+use crate::telemetry;
 
 /// How often a batch is tried again whole because another transaction was faster; then in halves,
 /// so that contention over one order does not hold up the others.
@@ -206,8 +208,11 @@ fn process_in_span<T: StoreTransaction>(
         command = message.command.kind().name(),
         message_id = message.message_id().map(tracing::field::display),
         order_id = message.command.order_id().map(tracing::field::display),
+        otel.name = Empty,
+        otel.kind = Empty,
     );
-    span.in_scope(|| process(message, uow, now))
+    let message = telemetry::tied(&span, message);
+    span.in_scope(|| process(&message, uow, now))
 }
 
 /// Handles one message and records in the unit of work what it leaves behind.

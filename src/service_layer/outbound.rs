@@ -2,12 +2,14 @@
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::{
     DeadLetterCode, Health, OutboxKey, Outgoing, Publication, Publisher, Settlement, Settlements,
     Tag, Verdict, publish_all,
 };
-use crate::kill_points;
+use crate::{kill_points, telemetry};
 
 /// What one batch leaves to be published.
 #[derive(Debug, Default)]
@@ -67,7 +69,10 @@ impl<P: Publisher> Outbound<P> {
         }
         let committed_at = committed_at.filter(|_| !publications.is_empty());
         kill_points::reached("publishing");
-        let verdicts = publish_all(&mut self.publisher, &self.health, publications).await;
+        let span = tracing::debug_span!("publish", otel.name = Empty, otel.kind = Empty);
+        telemetry::describe_publishing(&span, publications.len());
+        let publishing = publish_all(&mut self.publisher, &self.health, publications);
+        let verdicts = publishing.instrument(span).await;
         kill_points::reached("confirmed");
         let publishing = &self.health.metrics().publishing;
         for code in dead_letters {

@@ -18,4 +18,6 @@ mod schemas;
 mod shop;
 mod story;
 mod surroundings;
+#[cfg(feature = "otlp")]
+mod telemetry;
 mod transport;

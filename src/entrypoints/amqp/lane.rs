@@ -7,17 +7,18 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::letters;
 use super::report::Report;
 use super::settlement::{self, settle};
 use super::work::Work;
-use crate::kill_points;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     Clock, Delivery, Forward, Message, MessageBus, Outcome, PresentChannel, Publication, Published,
     Settlement, Settlements, Store, Window,
 };
+use crate::{kill_points, telemetry};
 
 /// Most messages in a batch with a redelivered one. Whoever held it may have died of it: should it
 /// kill this worker as well, few others have gained a delivery count, and those before are done.
@@ -58,7 +59,14 @@ impl<S: Store> Lane<S> {
     /// Runs until the queue has ended, then waits until all that it left is published.
     pub async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
-            let span = tracing::info_span!("batch", lane = self.number, messages = batch.len());
+            let span = tracing::info_span!(
+                "batch",
+                lane = self.number,
+                messages = batch.len(),
+                otel.name = Empty,
+                otel.kind = Empty,
+            );
+            telemetry::describe_batch(&span, batch.len());
             self.process(batch).instrument(span).await;
         }
         let Self { mut bus, mut published, windows, settlements, .. } = self;

@@ -14,6 +14,7 @@ use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{
     DeadLetterCode, Delivery, HeaderValue, Headers, Message, Properties, Tag,
 };
+use crate::telemetry;
 
 /// The client's name for its intent, which makes a repeat recognizable.
 pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -106,7 +107,8 @@ impl CommandRequest {
     }
 
     fn delivery(&self, kind: CommandKind, body: Vec<u8>) -> Delivery {
-        let traceparent = self.traceparent.as_deref().map(HeaderValue::from);
+        let traceparent = telemetry::present_trace().or_else(|| self.traceparent.clone());
+        let traceparent = traceparent.as_deref().map(HeaderValue::from);
         let headers = traceparent.map(|it| (TRACEPARENT.to_owned(), it));
         Delivery {
             tag: Tag { channel: 0, number: 0 },
