@@ -1,8 +1,13 @@
 //! Which orders somebody asks for.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 
 use crate::domain::{CustomerId, Order, Status};
+
+/// The years that have four digits: every database has a place for their moments.
+pub(super) const YEARS: RangeInclusive<i32> = 0..=9999;
 
 /// The orders that meet every part that is given; all orders when none is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -167,7 +172,8 @@ fn moments(
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Ok((moment.to_utc(), moment.to_utc()));
     }
-    let day = text.parse::<NaiveDate>().map_err(|_| {
+    let day = text.parse::<NaiveDate>().ok().filter(|day| YEARS.contains(&day.year()));
+    let day = day.ok_or_else(|| {
         let problem = "must be a day such as 2026-11-20 or a moment such as 2026-11-20T09:30:00Z";
         InvalidQuery::new(argument, problem)
     })?;

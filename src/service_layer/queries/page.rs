@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
+use super::order_query::YEARS;
 use super::{InvalidQuery, OrderQuery, Sort};
 use crate::domain::{Order, OrderId, Status};
 
@@ -95,11 +96,10 @@ impl FromStr for Place {
 fn read(text: &str) -> Option<Place> {
     let fields = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let mut fields = fields.splitn(3, '.');
-    Some(Place {
-        status: Status::try_from(fields.next()?.parse::<i64>().ok()?).ok()?,
-        created_at: DateTime::from_timestamp_micros(fields.next()?.parse().ok()?)?,
-        order_id: OrderId::new(fields.next()?).ok()?,
-    })
+    let status = Status::try_from(fields.next()?.parse::<i64>().ok()?).ok()?;
+    let created_at = DateTime::from_timestamp_micros(fields.next()?.parse().ok()?)?;
+    let order_id = OrderId::new(fields.next()?).ok()?;
+    YEARS.contains(&created_at.year()).then_some(Place { status, created_at, order_id })
 }
 
 #[cfg(test)]
@@ -136,6 +136,7 @@ mod tests {
             encode("7.0.14"),
             encode("4.x.14"),
             encode("4.9223372036854775807.14"),
+            encode("4.-1000000000000000000.14"),
             encode("4.0."),
             encode("4.0.a\0b"),
         ] {

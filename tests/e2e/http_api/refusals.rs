@@ -77,6 +77,15 @@ async fn a_header_that_cannot_be_is_named() {
 }
 
 #[tokio::test]
+async fn of_two_keys_it_is_not_guessed_which_one_is_meant() {
+    let here = Here::new().await;
+
+    let refused = here.send(&Request::post("/api/orders").json(cart()).key("a").key("b"));
+
+    assert_eq!(refused.fault(), (400, "Idempotency-Key".to_owned()));
+}
+
+#[tokio::test]
 async fn a_malformed_trace_is_no_reason_to_refuse_an_order() {
     let here = Here::new().await;
     for trace in ["00-0-0-00", "ü"] {

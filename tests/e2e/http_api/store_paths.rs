@@ -124,6 +124,18 @@ async fn an_order_is_cancelled_set_and_moved_on() {
 }
 
 #[tokio::test]
+async fn what_is_sent_along_with_a_move_does_not_matter() {
+    let here = Here::new().await;
+    here.place(&order("1"));
+    for (kind, body) in
+        [("text/plain", "now"), ("application/json", "{"), ("application/json", "{}")]
+    {
+        let request = Request { body: body.into(), ..Request::post("/api/order/1/status/next/") };
+        assert_eq!(here.send(&request.header("Content-Type", kind)).status, 204, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn the_rule_that_refuses_is_named() {
     let here = Here::new().await;
     for (order_id, status) in [("1", "Cancelled"), ("2", "Completed"), ("3", "Processing")] {

@@ -32,7 +32,8 @@ pub struct CommandRequest {
     key: Option<MessageId>,
     correlation_id: Option<String>,
     traceparent: Option<String>,
-    pub body: Vec<u8>,
+    /// Why there is none is said to whoever takes it.
+    body: Result<Vec<u8>, Problem>,
 }
 
 impl FromRequest<App> for CommandRequest {
@@ -46,7 +47,7 @@ impl FromRequest<App> for CommandRequest {
         let traceparent = text(headers, TRACEPARENT).ok().flatten().map(str::to_owned);
         let (mut parts, body) = request.into_parts();
         let Asking(caller) = Asking::from_request_parts(&mut parts, app).await?;
-        let body = request_body::read(Request::from_parts(parts, body)).await?;
+        let body = request_body::read(Request::from_parts(parts, body)).await;
         Ok(Self { caller, key, correlation_id, traceparent, body })
     }
 }
@@ -57,7 +58,7 @@ impl CommandRequest {
     /// # Errors
     /// With the reason why it has no effect, or why that is not known.
     pub async fn handle(mut self, app: &App, kind: CommandKind) -> Result<Done, Problem> {
-        let body = std::mem::take(&mut self.body);
+        let body = std::mem::replace(&mut self.body, Ok(Vec::new()))?;
         self.handle_body(app, kind, body).await
     }
 
@@ -82,15 +83,8 @@ impl CommandRequest {
     /// The order that the path names becomes the first field of the body. What is no object stays
     /// as it is, for the edge to refuse.
     #[must_use]
-    pub fn for_order(mut self, order_id: &str) -> Self {
-        let body = self.body.trim_ascii();
-        let rest = if body.is_empty() { Some(&b"}"[..]) } else { body.strip_prefix(b"{") };
-        if let Some(rest) = rest {
-            let separator = if rest.trim_ascii_start().starts_with(b"}") { "" } else { "," };
-            let named = format!("{{\"order_id\":{}{separator}", Value::from(order_id));
-            self.body = [named.as_bytes(), rest].concat();
-        }
-        self
+    pub fn for_order(self, order_id: &str) -> Self {
+        Self { body: self.body.map(|body| with_order_id(body, order_id)), ..self }
     }
 
     /// The command, and whether it was the client that named the intent.
@@ -128,6 +122,15 @@ impl CommandRequest {
     }
 }
 
+fn with_order_id(body: Vec<u8>, order_id: &str) -> Vec<u8> {
+    let trimmed = body.trim_ascii();
+    let rest = if trimmed.is_empty() { Some(&b"}"[..]) } else { trimmed.strip_prefix(b"{") };
+    let Some(rest) = rest else { return body };
+    let separator = if rest.trim_ascii_start().starts_with(b"}") { "" } else { "," };
+    let named = format!("{{\"order_id\":{}{separator}", Value::from(order_id));
+    [named.as_bytes(), rest].concat()
+}
+
 /// Neither a header nor the body names the intent.
 fn lacks_message_id(decoded: &Decoded) -> bool {
     match &decoded.result {
@@ -137,7 +140,12 @@ fn lacks_message_id(decoded: &Decoded) -> bool {
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Problem> {
-    let text = headers.get(name).map(|value| value.to_str()).transpose();
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(in_header(name, "must be there once"));
+    }
+    let text = value.map(|value| value.to_str()).transpose();
     let text = text.map_err(|_| in_header(name, "must be printable ASCII"))?;
     Ok(text.filter(|text| !text.is_empty()))
 }
@@ -165,7 +173,7 @@ mod tests {
             key: key.map(|key| message_id(key).unwrap()),
             correlation_id: Some("cart-9".to_owned()),
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
-            body: Vec::new(),
+            body: Ok(Vec::new()),
         }
     }
 
@@ -220,8 +228,8 @@ mod tests {
             ("[1]", "[1]"),
             ("\u{feff}{}", "\u{feff}{}"),
         ] {
-            let request = CommandRequest { body: body.into(), ..request(None) };
-            assert_eq!(String::from_utf8(request.for_order("a\"b").body).unwrap(), whole);
+            let named = with_order_id(body.into(), "a\"b");
+            assert_eq!(String::from_utf8(named).unwrap(), whole);
         }
     }
 
