@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint servers schemas screenshots demo clean-servers
+.PHONY: help test lint bench servers schemas screenshots demo clean-servers
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -8,7 +8,7 @@ help: ## Print this list
 # `exec`, here and below: a make that is told to end tells with-servers, not a shell in between.
 test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with-servers)
 	cargo test --locked --no-run
-	python=$$(scripts/python-with-pika) && \
+	python=$$(scripts/python-for-tests) && \
 	driver=$$(scripts/chromedriver) && \
 	export ORDER_WORKER_TEST_PYTHON="$$python" ORDER_WORKER_TEST_CHROMEDRIVER="$$driver" && \
 	exec scripts/with-servers cargo test --locked -- --include-ignored
@@ -17,6 +17,11 @@ lint: ## Check formatting, lints and documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+# Options for the bench: make bench BENCH="--quick", or BENCH="--only latency"; all of them: BENCH=--help
+bench: ## Measure the worker on a real RabbitMQ and PostgreSQL, about a quarter of an hour
+	cargo bench --locked --no-run --bench worker
+	exec scripts/with-servers cargo bench --locked --bench worker -- $(BENCH)
 
 servers: ## Start the servers for development, until Ctrl-C
 	@exec scripts/with-servers sh -c '\

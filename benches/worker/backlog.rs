@@ -8,7 +8,7 @@ use crate::check::{at_rest, check};
 use crate::growth;
 use crate::results::Cpu;
 use crate::servers::{ServerCpu, Servers};
-use crate::site::Site;
+use crate::site::{Site, on_a_site};
 use crate::worker_process::{Program, WorkerProcess};
 use crate::workload::{Expected, Mix, workload};
 
@@ -54,10 +54,7 @@ struct Mark {
 
 /// Publishes a backlog, has workers work it off, and checks what they left.
 pub async fn run(servers: &Servers, plan: &Plan, seed: u64) -> Result<Sample, Failure> {
-    let site = Site::on(servers).await?;
-    let sample = run_on(&site, plan, seed).await;
-    site.remove().await?;
-    sample
+    on_a_site(servers, async |site| run_on(site, plan, seed).await).await
 }
 
 async fn run_on(site: &Site<'_>, plan: &Plan, seed: u64) -> Result<Sample, Failure> {
@@ -65,7 +62,7 @@ async fn run_on(site: &Site<'_>, plan: &Plan, seed: u64) -> Result<Sample, Failu
     let workload = workload(plan.mix, plan.messages, plan.orders_before + 1, seed);
     site.publish(&workload.commands).await?;
     site.servers.settle().await?;
-    let spawn = |_| WorkerProcess::spawn(plan.program, site, &plan.settings);
+    let spawn = |_| WorkerProcess::spawn(&plan.program, site, &plan.settings);
     let mut workers = (0..plan.processes).map(spawn).collect::<Result<Vec<_>, _>>()?;
 
     let due = workload.expected.events();
@@ -81,18 +78,28 @@ async fn run_on(site: &Site<'_>, plan: &Plan, seed: u64) -> Result<Sample, Failu
     })
 }
 
-/// Ends workers that have done everything, and checks what they left; answers what they printed.
-pub async fn finish(
+/// Ends workers that have done everything; answers what they printed.
+pub async fn finish_work(
     site: &Site<'_>,
     workers: Vec<WorkerProcess>,
     expected: &Expected,
-    orders_before: usize,
 ) -> Result<String, Failure> {
     at_rest(site, expected).await?;
     let mut printed = String::new();
     for worker in workers {
         printed += &worker.stop().await?;
     }
+    Ok(printed)
+}
+
+/// The same, and checks what they left.
+pub async fn finish(
+    site: &Site<'_>,
+    workers: Vec<WorkerProcess>,
+    expected: &Expected,
+    orders_before: usize,
+) -> Result<String, Failure> {
+    let printed = finish_work(site, workers, expected).await?;
     check(site, expected, orders_before).await?;
     Ok(printed)
 }

@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The fields of events that tell them apart.
 #[derive(Debug, Deserialize)]
 struct Event {
-    event_id: String,
+    #[serde(rename = "event_id")]
+    id: String,
     order_id: String,
     /// None in a rejection.
     version: Option<i32>,
@@ -120,7 +121,7 @@ async fn check_queues(site: &Site<'_>) -> Result<(), Failure> {
 /// versions, and each rejection once.
 async fn check_events(site: &Site<'_>, expected: &Expected) -> Result<(), Failure> {
     let events = take_events(site, expected.events()).await?;
-    let ids: HashSet<&str> = events.iter().map(|event| event.event_id.as_str()).collect();
+    let ids: HashSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
     ensure_equal("different events", ids.len(), expected.events())?;
     let mut versions: HashMap<&str, i32> = HashMap::new();
     let mut rejections = 0;

@@ -2,14 +2,15 @@
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "shares")]
 
 use crate::Failure;
-use crate::backlog::{finish, until};
+use crate::backlog::{finish_work, until};
+use crate::check::check;
 use crate::counting_relay::CountingRelay;
 use crate::options::Options;
 use crate::results::Database;
 use crate::servers::Servers;
-use crate::site::Site;
+use crate::site::{Site, on_a_site};
 use crate::statistics::rounded;
-use crate::worker_process::{Program, WorkerProcess};
+use crate::worker_process::WorkerProcess;
 use crate::workload::{Mix, workload};
 
 const WAL: &str = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
@@ -17,10 +18,7 @@ const COMMITS: &str = "select xact_commit from pg_stat_database where datname = 
 
 /// From a backlog of PlaceOrder, with the worker's sessions through a relay that counts.
 pub async fn measure(servers: &Servers, options: &Options) -> Result<Database, Failure> {
-    let site = Site::on(servers).await?;
-    let database = database_on(&site, options).await;
-    site.remove().await?;
-    database
+    on_a_site(servers, async |site| database_on(site, options).await).await
 }
 
 async fn database_on(site: &Site<'_>, options: &Options) -> Result<Database, Failure> {
@@ -30,12 +28,13 @@ async fn database_on(site: &Site<'_>, options: &Options) -> Result<Database, Fai
     let relay = CountingRelay::to(&site.database_url()).await?;
     let settings = [("DATABASE_URL", relay.url().to_owned())];
     let (wal, commits) = (site.count(WAL).await?, site.count(COMMITS).await?);
-    let mut workers = vec![WorkerProcess::spawn(Program::Shipped, site, &settings)?];
+    let mut workers = vec![WorkerProcess::spawn(&options.shipped(), site, &settings)?];
     until(site, &mut workers, workload.expected.events()).await?;
     let wal_after = site.count(WAL).await?;
-    finish(site, workers, &workload.expected, 0).await?;
+    finish_work(site, workers, &workload.expected).await?;
     // A session reports its commits when it ends.
     let commits_after = site.count(COMMITS).await?;
+    check(site, &workload.expected, 0).await?;
     let (round_trips, bytes_sent) = relay.counts();
     let each = |count: u64| rounded(count as f64 / workload.commands.len() as f64, 4);
     Ok(Database {

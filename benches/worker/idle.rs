@@ -13,9 +13,9 @@ use crate::check::{at_rest, check_all_but_events};
 use crate::options::Options;
 use crate::results::Percentiles;
 use crate::servers::Servers;
-use crate::site::Site;
+use crate::site::{Site, on_a_site};
 use crate::statistics::{percentiles, sorted};
-use crate::worker_process::{Program, WorkerProcess};
+use crate::worker_process::WorkerProcess;
 use crate::workload::{Mix, workload};
 
 /// Until the worker has cleaned up behind a message and is idle again.
@@ -27,21 +27,23 @@ const UNMEASURED: usize = 10;
 /// From just before a message is published until its event is with a subscriber.
 pub async fn measure(servers: &Servers, options: &Options) -> Result<Percentiles, Failure> {
     let messages = if options.quick { 60 } else { 410 };
-    let site = Site::on(servers).await?;
-    let times = times_on(&site, messages, options.seed).await;
-    site.remove().await?;
-    Ok(percentiles(&sorted(times?.into_iter().skip(UNMEASURED))))
+    let times = on_a_site(servers, async |site| times_on(site, messages, options).await).await?;
+    Ok(percentiles(&sorted(times.into_iter().skip(UNMEASURED))))
 }
 
-async fn times_on(site: &Site<'_>, messages: usize, seed: u64) -> Result<Vec<f64>, Failure> {
-    let workload = workload(Mix::Placing, messages, 1, seed);
-    let mut workers = vec![WorkerProcess::spawn(Program::Shipped, site, &[])?];
+async fn times_on(
+    site: &Site<'_>,
+    messages: usize,
+    options: &Options,
+) -> Result<Vec<f64>, Failure> {
+    let workload = workload(Mix::Placing, messages, 1, options.seed);
+    let mut workers = vec![WorkerProcess::spawn(&options.shipped(), site, &[])?];
     WorkerProcess::all_consume(&mut workers, site).await?;
     let (to_worker, to_subscriber) = (site.channel().await?, site.channel().await?);
     let queue = site.subscriber();
-    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let no_ack = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let mut events = to_subscriber
-        .basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default())
+        .basic_consume(queue.as_str().into(), "".into(), no_ack, FieldTable::default())
         .await?;
     let exchange = site.topology().commands_exchange;
     let mut times = Vec::with_capacity(messages);

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::results::Latency;
 use crate::rungs::Rung;
 use crate::servers::Servers;
-use crate::site::Site;
+use crate::site::{Site, on_a_site};
 use crate::statistics::{median, percentile, percentiles, rounded, sorted};
 use crate::worker_process::{Program, WorkerProcess};
 use crate::workload::{Mix, workload};
@@ -81,10 +81,9 @@ pub async fn measure(
 
 impl Load {
     async fn run(&mut self, servers: &Servers, seconds: u32, seed: u64) -> Result<(), Failure> {
-        let site = Site::on(servers).await?;
-        let times = times_on(&site, self.rate, seconds, seed).await;
-        site.remove().await?;
-        let times = times?;
+        let rate = self.rate;
+        let times =
+            on_a_site(servers, async |site| times_on(site, rate, seconds, seed).await).await?;
         let (Some(first), Some(last)) = (
             times.iter().map(|times| times.sent).min(),
             times.iter().map(|times| times.confirmed).max(),
@@ -131,7 +130,7 @@ async fn times_on(
     let messages = rounded(rate * f64::from(seconds), 0).to_string().parse()?;
     let workload = workload(Mix::Placing, messages, 1, seed);
     site.servers.settle().await?;
-    let mut workers = vec![WorkerProcess::spawn(Program::Rung(Rung::Stopwatch), site, &[])?];
+    let mut workers = vec![WorkerProcess::spawn(&Program::Rung(Rung::Stopwatch), site, &[])?];
     WorkerProcess::all_consume(&mut workers, site).await?;
     let sent = send(site, &workload.commands, rate).await?;
     until(site, &mut workers, messages).await?;

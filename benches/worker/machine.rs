@@ -1,4 +1,5 @@
 //! The machine that the figures are of.
+#![expect(clippy::float_arithmetic, reason = "units")]
 
 use std::fs;
 use std::thread::available_parallelism;

@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let results = runtime.block_on(measure(options))?;
+    let results = runtime.block_on(measure_or_stop(options))?;
     println!("{}", tables::page(&results));
     match options.out() {
         Some(out) => report::write(&results, out),
@@ -71,10 +71,20 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
 }
 
-async fn measure(options: &Options) -> Result<Results, Failure> {
+async fn measure_or_stop(options: &Options) -> Result<Results, Failure> {
     let servers = Servers::at(options.addresses()?).await?;
+    tokio::select! {
+        results = measure(&servers, options) => results,
+        _ = tokio::signal::ctrl_c() => {
+            site::remove_all(&servers).await?;
+            Err("stopped".into())
+        }
+    }
+}
+
+async fn measure(servers: &Servers, options: &Options) -> Result<Results, Failure> {
     let date = format_moment(SystemClock.now());
-    let Throughput { legs, backlogs, growth } = throughput::measure(&servers, options).await?;
+    let Throughput { legs, backlogs, growth } = throughput::measure(servers, options).await?;
     let mut results = Results {
         date,
         machine: machine::machine(),
@@ -95,17 +105,20 @@ async fn measure(options: &Options) -> Result<Results, Failure> {
         database: None,
     };
     if options.measures(Part::Latency) {
-        let full = throughput::of_full(&servers, options, &results.backlogs).await?;
-        results.latencies = latency::measure(&servers, options, full).await?;
+        let full = throughput::of_full(servers, options, &results.backlogs).await?;
+        results.latencies = latency::measure(servers, options, full).await?;
     }
     if options.measures(Part::Idle) {
-        results.idle = Some(idle::measure(&servers, options).await?);
+        progress::say("one message at a time on an idle worker");
+        results.idle = Some(idle::measure(servers, options).await?);
     }
     if options.measures(Part::Memory) {
-        results.memory = memory::measure(&servers, options).await?;
+        progress::say("memory before, under and after a load");
+        results.memory = memory::measure(servers, options).await?;
     }
     if options.measures(Part::Database) {
-        results.database = Some(database::measure(&servers, options).await?);
+        progress::say("log, commits and round trips of the database");
+        results.database = Some(database::measure(servers, options).await?);
     }
     Ok(results)
 }

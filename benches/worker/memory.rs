@@ -8,9 +8,9 @@ use crate::options::Options;
 use crate::progress;
 use crate::results::Memory;
 use crate::servers::Servers;
-use crate::site::Site;
+use crate::site::{Site, on_a_site};
 use crate::statistics::rounded;
-use crate::worker_process::{Program, WorkerProcess};
+use crate::worker_process::WorkerProcess;
 use crate::workload::{Mix, workload};
 
 /// Until a worker that has started, or ended its work, is as small as it gets.
@@ -19,15 +19,12 @@ const LATER: Duration = Duration::from_secs(10);
 
 /// None where the memory of a process cannot be seen.
 pub async fn measure(servers: &Servers, options: &Options) -> Result<Option<Memory>, Failure> {
-    let site = Site::on(servers).await?;
-    let memory = memory_on(&site, options).await;
-    site.remove().await?;
-    memory
+    on_a_site(servers, async |site| memory_on(site, options).await).await
 }
 
 async fn memory_on(site: &Site<'_>, options: &Options) -> Result<Option<Memory>, Failure> {
     let workload = workload(Mix::Usual, options.messages(), 1, options.seed);
-    let mut workers = vec![WorkerProcess::spawn(Program::Shipped, site, &[])?];
+    let mut workers = vec![WorkerProcess::spawn(&options.shipped(), site, &[])?];
     WorkerProcess::all_consume(&mut workers, site).await?;
     tokio::time::sleep(SHORTLY).await;
     let idle = workers[0].resident();

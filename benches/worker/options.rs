@@ -6,6 +6,7 @@ use clap::{Parser, ValueEnum};
 use order_worker::config::SecretUrl;
 
 use crate::Failure;
+use crate::worker_process::Program;
 
 /// Where the figures go when everything is measured.
 const FIGURES: &str = "docs/performance.json";
@@ -62,6 +63,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
+    /// Another build of the worker to measure, to see what a change is worth.
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_order-worker"))]
+    program: PathBuf,
+
     #[arg(long, env, hide_env_values = true)]
     amqp_url: Option<SecretUrl>,
 
@@ -92,6 +97,11 @@ impl Options {
     pub fn out(&self) -> Option<&Path> {
         let whole = !self.quick && self.only.is_empty();
         self.out.as_deref().or(whole.then_some(Path::new(FIGURES)))
+    }
+
+    /// The worker as shipped.
+    pub fn shipped(&self) -> Program {
+        Program::Shipped(self.program.clone())
     }
 
     /// The addresses of RabbitMQ and PostgreSQL.

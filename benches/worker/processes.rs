@@ -1,4 +1,5 @@
 //! CPU time and memory of processes, as Linux tells them in `/proc`. Elsewhere all of it is unknown.
+#![expect(clippy::float_arithmetic, reason = "units")]
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,7 +1,10 @@
 //! The two servers: who they are, and what they have used of the machine.
+#![expect(clippy::float_arithmetic, reason = "CPU seconds")]
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use lapin::uri::AMQPUri;
@@ -25,6 +28,8 @@ pub struct Servers {
     pub database_url: String,
     broker_process: Option<u32>,
     database_process: Option<u32>,
+    /// The names of the sites that are on them.
+    pub sites: Mutex<BTreeSet<String>>,
 }
 
 impl Servers {
@@ -34,6 +39,7 @@ impl Servers {
             database_url: database_url.to_owned(),
             broker_process: broker_process(amqp_url),
             database_process: database_process(database_url).await?,
+            sites: Mutex::default(),
         };
         if servers.cpu_seconds().broker.is_none() {
             progress::say("CPU of RabbitMQ: not measured, its process cannot be seen from here");

@@ -1,6 +1,7 @@
 //! A place on the servers for one run: exchanges, queues and a schema that nobody else uses.
 
 use std::process::Command;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
@@ -31,8 +32,7 @@ pub struct Site<'a> {
 impl<'a> Site<'a> {
     /// Tables, exchanges and queues as the worker makes them, and a durable quorum queue of a
     /// subscriber to all events.
-    pub async fn on(servers: &'a Servers) -> Result<Self, Failure> {
-        let name = format!("bench_{}", Uuid::now_v7().simple());
+    async fn on(servers: &'a Servers, name: String) -> Result<Self, Failure> {
         servers.execute(&format!("create schema {name}")).await?;
         let database = PgDatabase::connect(&in_schema(&servers.database_url, &name)).await?;
         database.migrate().await?;
@@ -71,7 +71,7 @@ impl<'a> Site<'a> {
 
     /// The queue that gets all events.
     pub fn subscriber(&self) -> String {
-        format!("{}.subscriber", self.name)
+        subscriber(&self.name)
     }
 
     /// The address of the database, with this run's tables.
@@ -136,15 +136,48 @@ impl<'a> Site<'a> {
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut self.session().await?).await?;
         Ok(())
     }
+}
 
-    /// Removes all of it from the servers.
-    pub async fn remove(self) -> Result<(), Failure> {
-        let queue = self.subscriber();
-        self.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await?;
-        self.broker.delete_topology().await?;
-        self.connection.close(200, "done".into()).await?;
-        self.servers.execute(&format!("drop schema {} cascade", self.name)).await
+/// Does something on a site of its own, which is removed whatever comes of it.
+pub async fn on_a_site<T>(
+    servers: &Servers,
+    work: impl AsyncFnOnce(&Site<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let name = format!("bench_{}", Uuid::now_v7().simple());
+    servers.sites.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+    let done = match Site::on(servers, name.clone()).await {
+        Ok(site) => work(&site).await,
+        Err(failure) => Err(failure),
+    };
+    let removed = remove(servers, &name).await;
+    let done = done?;
+    removed.map(|()| done)
+}
+
+/// Removes what is left of a run that was stopped midway.
+pub async fn remove_all(servers: &Servers) -> Result<(), Failure> {
+    let names = servers.sites.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for name in names {
+        remove(servers, &name).await?;
     }
+    Ok(())
+}
+
+async fn remove(servers: &Servers, name: &str) -> Result<(), Failure> {
+    RabbitMq::new(&servers.amqp_url, topology(name), false)?.delete_topology().await?;
+    let properties = ConnectionProperties::default();
+    let connection = Connection::connect(&servers.amqp_url, properties).await?;
+    let channel = connection.create_channel().await?;
+    let queue = subscriber(name);
+    channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await?;
+    connection.close(200, "done".into()).await?;
+    servers.execute(&format!("drop schema if exists {name} cascade")).await?;
+    servers.sites.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    Ok(())
+}
+
+fn subscriber(name: &str) -> String {
+    format!("{name}.subscriber")
 }
 
 /// The names that the worker uses by default, and its retries, in a space of their own.

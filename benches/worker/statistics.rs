@@ -3,17 +3,18 @@
 
 use crate::results::{Cpu, Percentiles, Spread};
 
-/// The median and the range of at least one value.
+/// The median and the range of at least one rate.
 pub fn spread(values: impl IntoIterator<Item = f64>) -> Spread {
     let sorted = sorted(values);
     let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
-    Spread { median: middle(&sorted), least, most }
+    let whole = |value| rounded(value, 0);
+    Spread { median: whole(middle(&sorted)), least: whole(least), most: whole(most) }
 }
 
 /// The median for each process; none unless all were measured.
 pub fn median_cpu(samples: impl IntoIterator<Item = Option<Cpu>>) -> Option<Cpu> {
     let samples: Vec<Cpu> = samples.into_iter().collect::<Option<_>>()?;
-    let median = |of: fn(&Cpu) -> f64| middle(&sorted(samples.iter().map(of)));
+    let median = |of: fn(&Cpu) -> f64| rounded(middle(&sorted(samples.iter().map(of))), 1);
     Some(Cpu {
         client: median(|cpu| cpu.client),
         broker: median(|cpu| cpu.broker),
@@ -22,7 +23,7 @@ pub fn median_cpu(samples: impl IntoIterator<Item = Option<Cpu>>) -> Option<Cpu>
 }
 
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    spread(values).median
+    rounded(middle(&sorted(values)), 1)
 }
 
 pub fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
@@ -40,10 +41,10 @@ fn middle(sorted: &[f64]) -> f64 {
     }
 }
 
-/// The least value that this share (in per mille of sorted values) does not exceed.
+/// The least of sorted values that as many per mille of them do not exceed.
 pub fn percentile(sorted: &[f64], per_mille: usize) -> f64 {
     let rank = (sorted.len() * per_mille).div_ceil(1000).max(1);
-    sorted[rank - 1]
+    rounded(sorted[rank - 1], 2)
 }
 
 pub fn percentiles(sorted: &[f64]) -> Percentiles {

@@ -2,6 +2,8 @@
 //! with the file that it shows.
 #![expect(clippy::float_arithmetic, reason = "shares and ratios")]
 
+use std::fmt::Write;
+
 use super::results::{
     Backlog, Cpu, Database, Growth, Latency, Leg, Memory, Percentiles, Results, Spread, Table,
 };
@@ -29,8 +31,7 @@ fn setting(results: &Results) -> String {
     let commit = versions.commit.as_ref().map_or(String::new(), |commit| format!(" ({commit})"));
     format!(
         "Measured on {}, all on one machine: {} cores of {},{memory} {}. order-worker {}{commit}, \
-         RabbitMQ {}, PostgreSQL {} with `synchronous_commit={}`, durable quorum queues. Medians of \
-         {} rounds in shuffled order, with their range in brackets.\n",
+         RabbitMQ {}, PostgreSQL {} with `synchronous_commit={}`, durable quorum queues. {}\n",
         results.date.split('T').next().unwrap_or_default(),
         machine.cores,
         machine.cpu,
@@ -39,12 +40,16 @@ fn setting(results: &Results) -> String {
         versions.rabbitmq.as_deref().unwrap_or("(version unknown)"),
         versions.postgresql,
         conditions.synchronous_commit,
-        conditions.rounds,
+        match conditions.rounds {
+            1 => "Each thing once.".to_owned(),
+            rounds =>
+                format!("Medians of {rounds} rounds in shuffled order, in brackets the range."),
+        },
     )
 }
 
 fn legs(results: &Results) -> Option<String> {
-    let rows = results.legs.iter().map(leg).collect();
+    let rows: Vec<_> = results.legs.iter().map(leg).collect();
     let head = ["Leg", "What", "Messages/s", "CPU µs: client", "broker", "database", "sum"];
     let limit = match results.limit {
         Some(limit) => format!(
@@ -56,7 +61,7 @@ fn legs(results: &Results) -> Option<String> {
             "\nThe limit: not measured (the processes of the servers cannot be seen).\n".to_owned()
         }
     };
-    section("The legs and the limit", &head, 2, rows).map(|table| table + &limit)
+    section("The legs and the limit", &head, 2, &rows).map(|table| table + &limit)
 }
 
 fn leg(leg: &Leg) -> Vec<String> {
@@ -66,11 +71,10 @@ fn leg(leg: &Leg) -> Vec<String> {
 fn full(results: &Results) -> Option<String> {
     let backlogs = results.backlogs_in(Table::Full);
     let row = |backlog: &Backlog| {
-        let share = results.limit.map(|limit| format!("{:.2}", backlog.rate.median / limit));
         let figures = vec![
             backlog.name.clone(),
             spread(&backlog.rate),
-            share.unwrap_or_else(not_measured),
+            share_of_limit(results, backlog),
             mib(backlog.peak_memory),
         ];
         [figures, cpu(backlog.cpu.as_ref())].concat()
@@ -86,7 +90,16 @@ fn full(results: &Results) -> Option<String> {
         "sum",
     ];
     let title = format!("A backlog of {}", thousands_of(results.conditions.messages));
-    section(&title, &head, 1, backlogs.map(row).collect())
+    section(&title, &head, 1, &backlogs.map(row).collect::<Vec<_>>())
+}
+
+/// The limit is one of PlaceOrder; what has other commands is compared with a run of it.
+fn share_of_limit(results: &Results, backlog: &Backlog) -> String {
+    match (&backlog.against, results.limit) {
+        (Some(against), _) => format!("{} of {against}", ratio(results, backlog)),
+        (None, Some(limit)) => format!("{:.2}", backlog.rate.median / limit),
+        (None, None) => not_measured(),
+    }
 }
 
 fn ladder(results: &Results) -> Option<String> {
@@ -100,8 +113,8 @@ fn ladder(results: &Results) -> Option<String> {
             against.to_owned(),
         ]
     };
-    let rows = results.backlogs_in(Table::Ladder).map(row).collect();
-    section("One thing changed", &["Worker", "What", "Messages/s", "Ratio", "to"], 2, rows)
+    let rows: Vec<_> = results.backlogs_in(Table::Ladder).map(row).collect();
+    section("One thing changed", &["Worker", "What", "Messages/s", "Ratio", "to"], 2, &rows)
 }
 
 fn scaling(results: &Results) -> Option<String> {
@@ -109,9 +122,9 @@ fn scaling(results: &Results) -> Option<String> {
         let figures = vec![backlog.name.clone(), spread(&backlog.rate), ratio(results, backlog)];
         [figures, cpu(backlog.cpu.as_ref())].concat()
     };
-    let rows = results.backlogs_in(Table::Scaling).map(row).collect();
+    let rows: Vec<_> = results.backlogs_in(Table::Scaling).map(row).collect();
     let head = ["Workers", "Messages/s", "Ratio", "CPU µs: workers", "broker", "database", "sum"];
-    section("Lanes and processes", &head, 1, rows)
+    section("Lanes and processes", &head, 1, &rows)
 }
 
 /// How fast a run is by the one that differs in one thing.
@@ -142,7 +155,8 @@ fn latencies(latencies: &[Latency]) -> Option<String> {
         "committed → confirmed",
         "sent → confirmed",
     ];
-    let table = section("Latency under load", &head, 0, latencies.iter().map(row).collect());
+    let rows: Vec<_> = latencies.iter().map(row).collect();
+    let table = section("Latency under load", &head, 0, &rows);
     table.map(|table| table + "\nMilliseconds: p50 / p99 / p99.9.\n")
 }
 
@@ -173,7 +187,8 @@ fn growth(growth: &[Growth]) -> Option<String> {
         "database",
         "sum",
     ];
-    section("Cost by the size of the tables", &head, 0, growth.iter().map(row).collect())
+    let rows: Vec<_> = growth.iter().map(row).collect();
+    section("Cost by the size of the tables", &head, 0, &rows)
 }
 
 fn memory(memory: &Memory) -> String {
@@ -196,14 +211,18 @@ fn database(database: &Database) -> String {
 
 /// A table, unless nothing of it was measured. The first `texts` columns are text, or only the first
 /// where that is 0 or 1.
-fn section(title: &str, head: &[&str], texts: usize, rows: Vec<Vec<String>>) -> Option<String> {
+fn section(title: &str, head: &[&str], texts: usize, rows: &[Vec<String>]) -> Option<String> {
     if rows.is_empty() {
         return None;
     }
     let rule = (0..head.len()).map(|column| if column < texts { "---" } else { "---:" });
     let rule = rule.collect::<Vec<_>>().join("|");
-    let rows: String = rows.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();
-    Some(format!("### {title}\n\n| {} |\n|{rule}|\n{rows}", head.join(" | ")))
+    let mut table = format!("### {title}\n\n| {} |\n|{rule}|\n", head.join(" | "));
+    for row in rows {
+        // Writing to a text cannot fail.
+        let _ = writeln!(table, "| {} |", row.join(" | "));
+    }
+    Some(table)
 }
 
 fn cpu(cpu: Option<&Cpu>) -> Vec<String> {

@@ -113,7 +113,9 @@ pub async fn of_full(
 ) -> Result<f64, Failure> {
     match measured.iter().find(|backlog| backlog.name == FULL) {
         Some(full) => Ok(full.rate.median),
-        None => Ok(backlog::run(servers, &placing(options.messages()), options.seed).await?.rate),
+        None => Ok(backlog::run(servers, &placing(options, options.messages()), options.seed)
+            .await?
+            .rate),
     }
 }
 
@@ -125,26 +127,21 @@ const PLAIN: &str = "a plain consumer";
 fn cases(options: &Options) -> Vec<Case> {
     let mut cases = Vec::new();
     if options.measures(Part::Legs) {
-        let messages = options.messages();
-        cases.extend(Leg::ALL.map(|leg| Case {
-            name: leg.name().to_owned(),
-            work: Work::Leg { leg, messages },
-            samples: Vec::new(),
-        }));
+        cases.extend(legs(options));
     }
     if options.measures(Part::Full) {
-        cases.extend(full(options.messages()));
+        cases.extend(full(options));
     }
     let (ladder, scaling) = (options.measures(Part::Ladder), options.measures(Part::Scaling));
     if ladder || scaling {
-        cases.push(shipped(options.messages() * 2 / 5));
+        cases.extend(in_both_tables(options));
     }
     if ladder {
-        cases.extend(settings_of_the_ladder(options.messages()));
-        cases.extend(rungs(options.messages()));
+        cases.push(row_by_row(options));
+        cases.extend(rungs(options));
     }
     if scaling {
-        cases.extend(processes_and_lanes(options.messages() * 2 / 5, !ladder));
+        cases.extend(more_lanes_and_processes(options));
     }
     if options.measures(Part::Growth) {
         cases.extend(sizes(options));
@@ -153,9 +150,9 @@ fn cases(options: &Options) -> Vec<Case> {
 }
 
 /// A plan of PlaceOrder for one worker as shipped.
-fn placing(messages: usize) -> Plan {
+fn placing(options: &Options, messages: usize) -> Plan {
     Plan {
-        program: Program::Shipped,
+        program: options.shipped(),
         processes: 1,
         settings: Vec::new(),
         mix: Mix::Placing,
@@ -163,6 +160,11 @@ fn placing(messages: usize) -> Plan {
         orders_before: 0,
         warm_up: 0,
     }
+}
+
+/// For what is compared among itself: enough messages for a second or more.
+fn comparing(options: &Options) -> Plan {
+    placing(options, options.messages() * 2 / 5)
 }
 
 fn case(
@@ -176,97 +178,101 @@ fn case(
     Case { name: name.to_owned(), work, samples: Vec::new() }
 }
 
-fn full(messages: usize) -> [Case; 2] {
-    let usual = Plan { mix: Mix::Usual, ..placing(messages) };
+fn legs(options: &Options) -> [Case; 4] {
+    let messages = options.messages();
+    Leg::ALL.map(|leg| Case {
+        name: leg.name().to_owned(),
+        work: Work::Leg { leg, messages },
+        samples: Vec::new(),
+    })
+}
+
+fn full(options: &Options) -> [Case; 2] {
+    let placing = placing(options, options.messages());
+    let usual = Plan { mix: Mix::Usual, ..placing.clone() };
     [
-        case(FULL, &[Table::Full], None, "orders of 1 to 5 items", placing(messages)),
+        case(FULL, &[Table::Full], None, "orders of 1 to 5 items", placing),
         case(
             "the mix",
             &[Table::Full],
-            None,
+            Some(FULL),
             "70 % PlaceOrder, 20 % SetNextStatus, 5 % SetStatus, 3 % CancelOrder, 1 % duplicates, 1 % malformed",
             usual,
         ),
     ]
 }
 
-fn shipped(messages: usize) -> Case {
+fn in_both_tables(options: &Options) -> [Case; 2] {
+    let tables = [Table::Ladder, Table::Scaling];
+    let one_lane = Plan { settings: vec![("LANES", "1".to_owned())], ..comparing(options) };
     let what = "2 lanes in 1 process, batches of 500";
-    case(SHIPPED, &[Table::Ladder, Table::Scaling], None, what, placing(messages))
-}
-
-fn one_lane(messages: usize) -> Case {
-    let plan = Plan { settings: vec![("LANES", "1".to_owned())], ..placing(messages) };
-    case("1 lane", &[Table::Ladder, Table::Scaling], Some(SHIPPED), "`LANES=1`", plan)
-}
-
-fn settings_of_the_ladder(messages: usize) -> [Case; 2] {
-    // At this pace a whole backlog would take minutes.
-    let settings = vec![("BATCH_MAX", "1".to_owned())];
-    let row_by_row = Plan { settings, ..placing(messages / 12) };
-    let what = "`BATCH_MAX=1`: a transaction, a window and an acknowledgement for each message";
     [
-        case("batch of 1", &[Table::Ladder], Some(SHIPPED), what, row_by_row),
-        one_lane(messages * 2 / 5),
+        case(SHIPPED, &tables, None, what, comparing(options)),
+        case("1 lane", &tables, Some(SHIPPED), "`LANES=1`", one_lane),
     ]
 }
 
-fn rungs(messages: usize) -> [Case; 5] {
-    let rung = |name, rung, against, what, messages| {
-        let plan = Plan { program: Program::Rung(rung), ..placing(messages) };
+/// Few messages: at its pace a whole backlog would take minutes.
+fn row_by_row(options: &Options) -> Case {
+    let settings = vec![("BATCH_MAX", "1".to_owned())];
+    let plan = Plan { settings, ..placing(options, options.messages() / 12) };
+    let what = "`BATCH_MAX=1`: a transaction, a window and an acknowledgement for each message";
+    case("batch of 1", &[Table::Ladder], Some(SHIPPED), what, plan)
+}
+
+fn rungs(options: &Options) -> [Case; 5] {
+    let rung = |name, rung, against, what| {
+        let plan = Plan { program: Program::Rung(rung), ..comparing(options) };
         case(name, &[Table::Ladder], Some(against), what, plan)
     };
-    let usual = messages * 2 / 5;
     [
-        rung(PARTS, Rung::Parts, SHIPPED, "put together by the bench, nothing changed", usual),
-        rung(
-            "confirms one by one",
-            Rung::ConfirmsOneByOne,
-            PARTS,
-            "each event waits for the confirm of the one before",
-            messages / 8,
-        ),
+        rung(PARTS, Rung::Parts, SHIPPED, "put together by the bench, nothing changed"),
+        confirms_one_by_one(options),
         rung(
             "deletes apart",
             Rung::DeletesApart,
             PARTS,
             "confirmed events leave the outbox in a transaction of their own",
-            usual,
         ),
-        rung(PLAIN, Rung::PlainSource, PARTS, "without the supervised consumer", usual),
+        rung(PLAIN, Rung::PlainSource, PARTS, "without the supervised consumer"),
         rung(
             "single acks",
             Rung::SingleAcks,
             PLAIN,
             "a plain consumer that acknowledges each message for itself",
-            usual,
         ),
     ]
 }
 
-fn processes_and_lanes(messages: usize, with_one_lane: bool) -> Vec<Case> {
-    let of_lanes =
-        |lanes: &str| Plan { settings: vec![("LANES", lanes.to_owned())], ..placing(messages) };
-    let of_processes = |processes| Plan { processes, ..placing(messages) };
+/// Few messages, as it is slow.
+fn confirms_one_by_one(options: &Options) -> Case {
+    let program = Program::Rung(Rung::ConfirmsOneByOne);
+    let plan = Plan { program, ..placing(options, options.messages() / 8) };
+    let what = "each event waits for the confirm of the one before";
+    case("confirms one by one", &[Table::Ladder], Some(PARTS), what, plan)
+}
+
+fn more_lanes_and_processes(options: &Options) -> [Case; 3] {
+    let four_lanes = Plan { settings: vec![("LANES", "4".to_owned())], ..comparing(options) };
+    let of_processes = |processes| Plan { processes, ..comparing(options) };
     let scaling = |name, what, plan| case(name, &[Table::Scaling], Some(SHIPPED), what, plan);
-    let mut cases = vec![
-        scaling("4 lanes", "`LANES=4`", of_lanes("4")),
+    [
+        scaling("4 lanes", "`LANES=4`", four_lanes),
         scaling("2 processes", "on one queue", of_processes(2)),
         scaling("3 processes", "on one queue", of_processes(3)),
-    ];
-    cases.extend(with_one_lane.then(|| one_lane(messages)));
-    cases
+    ]
 }
 
 /// The first half of the messages goes ahead: right after a checkpoint, the first change of each page
 /// writes all of it to the log.
-fn sizes(options: &Options) -> Vec<Case> {
-    let messages = options.messages() * 2 / 5;
-    let sizes = SIZES.map(|size| if options.quick { size / 20 } else { size });
-    let sizes = sizes.into_iter().map(|orders_before| Case {
-        name: format!("{orders_before} orders before"),
-        work: Work::Growth { plan: Plan { orders_before, warm_up: 50, ..placing(messages) } },
-        samples: Vec::new(),
-    });
-    sizes.collect()
+fn sizes(options: &Options) -> [Case; 3] {
+    SIZES.map(|size| {
+        let orders_before = if options.quick { size / 20 } else { size };
+        let plan = Plan { orders_before, warm_up: 50, ..comparing(options) };
+        Case {
+            name: format!("{orders_before} orders before"),
+            work: Work::Growth { plan },
+            samples: Vec::new(),
+        }
+    })
 }

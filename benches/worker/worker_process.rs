@@ -14,10 +14,10 @@ use crate::site::Site;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Program {
     /// `order-worker run`, as shipped.
-    Shipped,
+    Shipped(PathBuf),
     /// This program as a worker, of the same parts but for what the rung changes.
     Rung(Rung),
 }
@@ -32,14 +32,14 @@ pub struct WorkerProcess {
 impl WorkerProcess {
     /// Starts a worker on the site, with these settings beside the site's own.
     pub fn spawn(
-        program: Program,
+        program: &Program,
         site: &Site,
         settings: &[(&str, String)],
     ) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let mut command = match program {
-            Program::Shipped => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_order-worker"));
+            Program::Shipped(path) => {
+                let mut command = Command::new(path);
                 command.arg("run");
                 command
             }

@@ -177,6 +177,13 @@ impl DeadLetterStore for Database {
         dead_letters!(self, letter(id))
     }
 
+    async fn letter_of_message(
+        &self,
+        message_id: &MessageId,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        dead_letters!(self, letter_of_message(message_id))
+    }
+
     async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
         dead_letters!(self, letter_actions(id))
     }
@@ -217,6 +224,10 @@ impl DeadLetterStore for Database {
 
     async fn restore_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
         dead_letters!(self, restore_letter(id, action))
+    }
+
+    async fn record_action(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        dead_letters!(self, record_action(id, action))
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {

@@ -65,6 +65,12 @@ impl Requests {
         (Self(requests), RequestQueue(queue))
     }
 
+    /// Whether there is a lane, or is going to be one.
+    #[must_use]
+    pub fn lane_lives(&self) -> bool {
+        !self.0.is_closed()
+    }
+
     /// Has a command handled: its effects are committed when this answers.
     ///
     /// # Errors

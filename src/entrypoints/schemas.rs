@@ -45,8 +45,16 @@ fn of<T: JsonSchema>(settings: &SchemaSettings) -> MessageSchema {
     MessageSchema { file_name, schema }
 }
 
+/// The schema of a command with everything in it, for use inside of another document.
+pub fn of_whole_command<T: JsonSchema>() -> Schema {
+    let mut settings = SchemaSettings::draft2020_12().for_deserialize();
+    settings.inline_subschemas = true;
+    let settings = settings.with_transform(RecursiveTransform(join_lines));
+    settings.into_generator().into_root_schema_for::<T>()
+}
+
 /// Descriptions come from comments, whose lines are no longer than the code's.
-fn join_lines(schema: &mut Schema) {
+pub(crate) fn join_lines(schema: &mut Schema) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = description.replace('\n', " ");
     }

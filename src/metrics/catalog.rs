@@ -122,7 +122,8 @@ pub const DEAD_LETTERS_OPEN: Definition = Definition::gauge(
 pub const DEAD_LETTERS_AGE: Definition = Definition::gauge(
     "order_worker_dead_letters_oldest_age_seconds",
     &[],
-    "Since the failure of the open dead letter that failed longest ago; 0 without any. Sampled.",
+    "Since the failure of the open dead letter that failed longest ago, among those counted; 0 \
+     without any. Sampled.",
 );
 
 pub const OUTBOX_MESSAGES: Definition = Definition::gauge(

@@ -1,6 +1,6 @@
 //! What the parts of a worker tell of themselves: whether they can work, and what they count.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::metrics::{Metrics, Pause};
 
@@ -12,7 +12,8 @@ pub struct Health(Arc<Parts>);
 #[derive(Debug, Default)]
 struct Parts {
     state: Mutex<State>,
-    metrics: Metrics,
+    /// Made when somebody counts: they are many.
+    metrics: OnceLock<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +99,7 @@ impl Health {
 
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
-        &self.0.metrics
+        self.0.metrics.get_or_init(Metrics::new)
     }
 
     pub fn database_answers(&self) {

@@ -43,11 +43,11 @@ pub struct Outboxed {
 }
 
 /// The dead letters that nobody has decided on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenLetters {
     /// By code; at most [`MOST_COUNTED`] in all.
     pub counts: Vec<(String, u64)>,
-    /// Since the one that failed longest ago did so; none without any.
+    /// Since the one of these that failed longest ago did so; none without any.
     pub oldest: Option<Duration>,
 }
 

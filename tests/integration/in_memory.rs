@@ -13,6 +13,7 @@ impl TestDatabase for InMemory {
     type Store = InMemoryStore;
     type Queries = InMemoryQueries;
     type Relay = InMemoryRelayStore;
+    type Stock = InMemoryDatabase;
 
     async fn start() -> Self {
         Self(InMemoryDatabase::new())
@@ -28,6 +29,10 @@ impl TestDatabase for InMemory {
 
     fn relay(&self) -> InMemoryRelayStore {
         self.0.relay()
+    }
+
+    fn stock(&self) -> InMemoryDatabase {
+        self.0.clone()
     }
 
     async fn poison(&self, order_id: &str) {

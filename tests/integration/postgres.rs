@@ -1,7 +1,7 @@
 //! The contract on PostgreSQL, in a schema of its own for each test.
 
 use order_worker::adapters::postgres::{
-    PgDatabase, PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStore,
+    PgDatabase, PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStock, PgStore,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
@@ -19,6 +19,7 @@ impl TestDatabase for Postgres {
     type Store = PgStore;
     type Queries = PgQueries;
     type Relay = PgRelayStore;
+    type Stock = PgStock;
 
     async fn start() -> Self {
         let schema = format!("test_{}", Uuid::now_v7().simple());
@@ -42,6 +43,10 @@ impl TestDatabase for Postgres {
 
     fn relay(&self) -> PgRelayStore {
         self.database.relay()
+    }
+
+    fn stock(&self) -> PgStock {
+        self.database.stock()
     }
 
     async fn poison(&self, order_id: &str) {

@@ -2,7 +2,7 @@
 
 use order_worker::adapters::sqlite::{
     SqliteDatabase, SqliteDeadLetters, SqliteDisclosures, SqliteQueries, SqliteRelayStore,
-    SqliteStore,
+    SqliteStock, SqliteStore,
 };
 use order_worker::domain::CustomerId;
 use order_worker::service_layer::{
@@ -28,6 +28,7 @@ impl TestDatabase for Sqlite {
     type Store = SqliteStore;
     type Queries = SqliteQueries;
     type Relay = SqliteRelayStore;
+    type Stock = SqliteStock;
 
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -49,6 +50,10 @@ impl TestDatabase for Sqlite {
 
     fn relay(&self) -> SqliteRelayStore {
         self.database.relay()
+    }
+
+    fn stock(&self) -> SqliteStock {
+        self.database.stock()
     }
 
     async fn poison(&self, order_id: &str) {

@@ -2,15 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod dead_letter_jobs;
 mod docs;
 mod edge;
 mod message_bus;
+mod metrics;
 mod order_queries;
 mod order_rules;
+mod performance;
 mod properties_json;
 mod publishing;
 mod relay;
 mod schemas;
+#[path = "../support/scrape.rs"]
+mod scrape;
 mod simulation;
 #[path = "../support/mod.rs"]
 mod support;

@@ -15,7 +15,7 @@ use crate::backlog::Sample;
 use crate::processes::own_cpu_seconds;
 use crate::results::Cpu;
 use crate::servers::{ServerCpu, Servers};
-use crate::site::Site;
+use crate::site::{Site, on_a_site};
 use crate::workload::{Mix, workload};
 
 /// Messages in a transaction, in a window of confirms, and in an acknowledgement: the worker's
@@ -68,10 +68,7 @@ pub async fn run(
     messages: usize,
     seed: u64,
 ) -> Result<Sample, Failure> {
-    let site = Site::on(servers).await?;
-    let sample = run_on(&site, leg, messages, seed).await;
-    site.remove().await?;
-    sample
+    on_a_site(servers, async |site| run_on(site, leg, messages, seed).await).await
 }
 
 async fn run_on(site: &Site<'_>, leg: Leg, messages: usize, seed: u64) -> Result<Sample, Failure> {

@@ -20,13 +20,13 @@ pub struct Bar {
 }
 
 #[derive(Debug)]
-pub struct Bars {
+pub struct BarChart {
     pub title: &'static str,
     pub bars: Vec<Bar>,
     pub limit: Option<f64>,
 }
 
-impl Bars {
+impl BarChart {
     pub fn draw(&self) -> String {
         let bottom = TOP + STEP * self.bars.len() as f64;
         let mut drawing = Drawing::new(self.title, WIDTH, bottom + 20.0);

@@ -22,46 +22,44 @@ pub struct Axis {
     pub ticks: Vec<(f64, String)>,
 }
 
-#[derive(Debug)]
-pub struct Lines {
-    pub title: &'static str,
-    pub x: Axis,
-    pub y: VerticalAxis,
-    pub lines: Vec<Line>,
-}
-
-/// The candidates that the lines need.
+/// The vertical axis.
 #[derive(Debug)]
 pub struct VerticalAxis {
     ticks: Vec<f64>,
     logarithmic: bool,
 }
 
-impl Axis {
-    /// From the last candidate below all points to the first above them.
-    pub fn around(candidates: &[f64], lines: &[Line]) -> VerticalAxis {
-        let values = || lines.iter().flat_map(|line| &line.points).map(|&(_, y)| y);
-        let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
-        let first = candidates.iter().rposition(|tick| *tick <= least).unwrap_or(0);
-        let last = candidates.iter().position(|tick| *tick >= most);
-        let last = last.unwrap_or(candidates.len() - 1).max(first);
-        VerticalAxis { ticks: candidates[first..=last].to_vec(), logarithmic: false }
-    }
+#[derive(Debug)]
+pub struct LineChart {
+    pub title: &'static str,
+    pub x: Axis,
+    pub y: VerticalAxis,
+    pub lines: Vec<Line>,
+}
 
+impl Axis {
     fn share(&self, value: f64) -> f64 {
         share(value, self.ticks[0].0, self.ticks[self.ticks.len() - 1].0)
     }
 }
 
 impl VerticalAxis {
-    pub fn logarithmic(self) -> Self {
-        Self { logarithmic: true, ..self }
+    /// From the last candidate below all points to the first above them.
+    pub fn logarithmic(candidates: &[f64], lines: &[Line]) -> Self {
+        let first = candidates.iter().rposition(|tick| *tick <= least(lines)).unwrap_or(0);
+        let last = candidates.iter().position(|tick| *tick >= most(lines));
+        let last = last.unwrap_or(candidates.len() - 1).max(first);
+        Self { ticks: candidates[first..=last].to_vec(), logarithmic: true }
     }
 
-    /// With the places below the first one that leave the proportions as they are.
-    pub fn from_zero(self) -> Self {
-        let most = self.ticks[self.ticks.len() - 1];
-        Self { ticks: (0..=5).map(|step| most / 5.0 * f64::from(step)).collect(), ..self }
+    /// From 0 to the first candidate above all points.
+    pub fn linear(candidates: &[f64], lines: &[Line]) -> Self {
+        let above = candidates.iter().find(|tick| **tick >= most(lines));
+        let end = above.copied().unwrap_or_else(|| most(lines));
+        Self {
+            ticks: (0..=5).map(|step| end / 5.0 * f64::from(step)).collect(),
+            logarithmic: false,
+        }
     }
 
     fn share(&self, value: f64) -> f64 {
@@ -70,11 +68,23 @@ impl VerticalAxis {
     }
 }
 
+fn least(lines: &[Line]) -> f64 {
+    values(lines).fold(f64::MAX, f64::min)
+}
+
+fn most(lines: &[Line]) -> f64 {
+    values(lines).fold(0.0, f64::max)
+}
+
+fn values(lines: &[Line]) -> impl Iterator<Item = f64> {
+    lines.iter().flat_map(|line| &line.points).map(|&(_, y)| y)
+}
+
 fn share(value: f64, first: f64, last: f64) -> f64 {
     if last > first { (value - first) / (last - first) } else { 0.5 }
 }
 
-impl Lines {
+impl LineChart {
     pub fn draw(&self) -> String {
         let mut drawing = Drawing::new(self.title, WIDTH, HEIGHT);
         self.grid(&mut drawing);

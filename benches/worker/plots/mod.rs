@@ -5,8 +5,8 @@ mod bars;
 mod lines;
 mod svg;
 
-use self::bars::{Bar, Bars};
-use self::lines::{Axis, Line, Lines};
+use self::bars::{Bar, BarChart};
+use self::lines::{Axis, Line, LineChart, VerticalAxis};
 use super::results::{Backlog, Cpu, Results};
 
 /// Files and what is in them.
@@ -30,7 +30,7 @@ fn throughput(results: &Results) -> Option<String> {
     let bars: Vec<Bar> = results.backlogs.iter().map(bar).collect();
     let title = "Messages a second from a backlog, and the limit of the machine";
     let limit = results.limit;
-    (!bars.is_empty()).then(|| Bars { title, bars, limit }.draw())
+    (!bars.is_empty()).then(|| BarChart { title, bars, limit }.draw())
 }
 
 /// Milliseconds from sent to confirmed by percentile, a line for each load.
@@ -42,10 +42,12 @@ fn latency(results: &Results) -> Option<String> {
     let lines: Vec<Line> = lines.collect();
     let percents = [0.0, 50.0, 90.0, 99.0, 99.9];
     let y = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 10_000.0];
-    let plot = Lines {
+    let plot = LineChart {
         title: "Milliseconds from sent to confirmed, by percentile",
-        x: Axis { ticks: percents.map(|percent| (nines(percent), percent.to_string())).to_vec() },
-        y: Axis::around(&y, &lines).logarithmic(),
+        x: Axis {
+            ticks: percents.map(|percent| (nines(percent), format!("{percent} %"))).to_vec(),
+        },
+        y: VerticalAxis::logarithmic(&y, &lines),
         lines,
     };
     (!results.latencies.is_empty()).then(|| plot.draw())
@@ -76,10 +78,10 @@ fn growth(results: &Results) -> Option<String> {
         .iter()
         .map(|size| ((size.orders as f64).log10(), super::tables::thousands(size.orders as f64)));
     let y: Vec<f64> = (0..=20).map(|step| f64::from(step) * 25.0).collect();
-    let plot = Lines {
+    let plot = LineChart {
         title: "CPU microseconds an order, by the orders in the tables",
         x: Axis { ticks: sizes.collect() },
-        y: Axis::around(&y, &lines).from_zero(),
+        y: VerticalAxis::linear(&y, &lines),
         lines,
     };
     (!results.growth.is_empty()).then(|| plot.draw())

@@ -1,5 +1,4 @@
 //! A drawing that is readable in light and dark surroundings.
-#![expect(clippy::float_arithmetic, reason = "coordinates")]
 
 use std::fmt::Write;
 

@@ -62,6 +62,12 @@ pub const LETTER_COUNTS: &str = concat!(
 
 pub const LETTER: &str = concat!("select ", columns!(), " from dead_letters where id = $1");
 
+pub const LETTER_OF_MESSAGE: &str = concat!(
+    "select ",
+    columns!(),
+    " from dead_letters where message_id = $1 order by id desc limit 1"
+);
+
 pub const ACTIONS: &str = "
     select done_at, who, what, why, verdict from dead_letter_actions
     where dead_letter_id = $1 order by id";
@@ -69,6 +75,9 @@ pub const ACTIONS: &str = "
 pub const ADD_ACTION: &str = "
     insert into dead_letter_actions (dead_letter_id, done_at, who, what, why, verdict)
     values ($1, $2, $3, $4, $5, $6)";
+
+/// Changes nothing, but locks the row: nobody removes it meanwhile.
+pub const LOCK: &str = "update dead_letters set state = state where id = $1";
 
 pub const ADD: &str = "
     insert into dead_letters (

@@ -6,6 +6,7 @@ use super::rows::{
     int, letter_action, letter_count, letter_group, letter_summary, state_code, stored_letter,
 };
 use super::{LetterDatabase, LetterTransaction, Statement, collect, sql};
+use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
     DeadLetterStore, Letter, LetterAction, LetterCount, LetterFilter, LetterGroup, LetterPlace,
@@ -65,6 +66,14 @@ impl<D: LetterDatabase> DeadLetterStore for D {
         found.first().map(stored_letter).transpose()
     }
 
+    async fn letter_of_message(
+        &self,
+        message_id: &MessageId,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        let asked = Statement::new(sql::LETTER_OF_MESSAGE).text(message_id.as_str());
+        self.read(asked).await?.first().map(stored_letter).transpose()
+    }
+
     async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
         let found = self.read(Statement::new(sql::ACTIONS).int(id)).await?;
         found.iter().map(letter_action).collect()
@@ -115,6 +124,10 @@ impl<D: LetterDatabase> DeadLetterStore for D {
 
     async fn restore_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::RESTORE).int(id).moment(action.at), id, action).await
+    }
+
+    async fn record_action(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        change(self, Statement::new(sql::LOCK).int(id), id, action).await
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {

@@ -10,16 +10,13 @@ use crate::service_layer::{MOST_COUNTED, OpenLetters, Outboxed, Stock, Stocktaki
 
 const OUTBOX: &str = "
     select count(*) as count, extract(epoch from now() - min(committed_at))::float8 as oldest
-    from (select committed_at from outbox limit $1) as some";
+    from (select committed_at from outbox limit $1) as counted";
 
 const OPEN_LETTERS: &str = "
-    select code, count(*) as count
-    from (select code from dead_letters where state = 1 limit $1) as some group by code";
-
-/// By the index on state and failure.
-const OLDEST_LETTER: &str = "
-    select extract(epoch from now() - min(last_failed_at))::float8 as oldest
-    from dead_letters where state = 1";
+    select code, count(*) as count,
+           extract(epoch from now() - min(last_failed_at))::float8 as oldest
+    from (select code, last_failed_at from dead_letters where state = 1 limit $1) as counted
+    group by code";
 
 /// Counts through a pool.
 #[derive(Debug, Clone)]
@@ -41,10 +38,12 @@ impl PgStock {
     async fn open_letters(&self) -> Result<OpenLetters, StoreError> {
         let query = sqlx::query(OPEN_LETTERS).bind(i64::from(MOST_COUNTED));
         let rows = within(ANSWER_TIMEOUT, query.fetch_all(&self.pool)).await?;
-        let counted = |row: &PgRow| Ok((column(row, "code")?, count(row)?));
-        let counts = rows.iter().map(counted).collect::<Result<_, StoreError>>()?;
-        let row = within(ANSWER_TIMEOUT, sqlx::query(OLDEST_LETTER).fetch_one(&self.pool)).await?;
-        Ok(OpenLetters { counts, oldest: oldest(&row)? })
+        let mut letters = OpenLetters::default();
+        for row in &rows {
+            letters.counts.push((column(row, "code")?, count(row)?));
+            letters.oldest = letters.oldest.max(oldest(row)?);
+        }
+        Ok(letters)
     }
 }
 

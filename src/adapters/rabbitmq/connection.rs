@@ -47,7 +47,8 @@ pub struct RabbitMq {
     /// Whether to declare what is missing, or only to look whether it is there.
     declare: bool,
     publishing: Arc<Mutex<Option<Arc<Connection>>>>,
-    metrics: Metrics,
+    /// Where connections are counted, if they are.
+    metrics: Option<Metrics>,
 }
 
 impl RabbitMq {
@@ -60,14 +61,13 @@ impl RabbitMq {
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         uri.query.frame_max.get_or_insert(FRAME_BYTES);
         let topology = Arc::new(topology);
-        let metrics = Metrics::default();
-        Ok(Self { uri, topology, declare, publishing: Arc::default(), metrics })
+        Ok(Self { uri, topology, declare, publishing: Arc::default(), metrics: None })
     }
 
     /// The same, with its connections counted.
     #[must_use]
     pub fn counted_in(self, metrics: Metrics) -> Self {
-        Self { metrics, ..self }
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// A publisher with a channel of its own.
@@ -83,7 +83,9 @@ impl RabbitMq {
             ConnectionProperties::default().with_connection_name(name.into_bytes().into());
         let connecting = Connection::connect_uri(self.uri.clone(), properties);
         let connection = within(ANSWER_TIMEOUT, connecting).await?;
-        self.metrics.state.connected(purpose);
+        if let Some(metrics) = &self.metrics {
+            metrics.state.connected(purpose);
+        }
         Ok(connection)
     }
 

@@ -15,13 +15,10 @@ const OUTBOX: &str = "
     from (select committed_at from outbox limit ?1)";
 
 const OPEN_LETTERS: &str = "
-    select code, count(*) as count
-    from (select code from dead_letters where state = 1 limit ?1) group by code";
-
-/// By the index on state and failure.
-const OLDEST_LETTER: &str = "
-    select cast(unixepoch('subsec') * 1000000 as integer) - min(last_failed_at) as oldest
-    from dead_letters where state = 1";
+    select code, count(*) as count,
+           cast(unixepoch('subsec') * 1000000 as integer) - min(last_failed_at) as oldest
+    from (select code, last_failed_at from dead_letters where state = 1 limit ?1)
+    group by code";
 
 /// Counts through a pool.
 #[derive(Debug, Clone)]
@@ -37,10 +34,12 @@ impl SqliteStock {
     async fn open_letters(&self) -> Result<OpenLetters, StoreError> {
         let query = sqlx::query(OPEN_LETTERS).bind(MOST_COUNTED);
         let rows = query.fetch_all(&self.readers).await.map_err(|error| store_error(&error))?;
-        let counted = |row: &SqliteRow| Ok((column(row, "code")?, count(row)?));
-        let counts = rows.iter().map(counted).collect::<Result<_, StoreError>>()?;
-        let row = sqlx::query(OLDEST_LETTER).fetch_one(&self.readers).await;
-        Ok(OpenLetters { counts, oldest: oldest(&row.map_err(|error| store_error(&error))?)? })
+        let mut letters = OpenLetters::default();
+        for row in &rows {
+            letters.counts.push((column(row, "code")?, count(row)?));
+            letters.oldest = letters.oldest.max(oldest(row)?);
+        }
+        Ok(letters)
     }
 }
 

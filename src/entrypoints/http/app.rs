@@ -8,8 +8,11 @@ use axum::http::StatusCode;
 use super::Problem;
 use super::access::Tokens;
 use super::console::Console;
+use super::health::DatabaseCheck;
+use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::dead_letters::jobs::Jobs;
 use crate::entrypoints::requests::Requests;
 use crate::service_layer::Health;
 
@@ -24,7 +27,9 @@ pub struct Parts {
     pub health: Health,
     pub tokens: Tokens,
     pub requests: Requests,
+    pub jobs: Jobs,
     pub(super) console: Console,
+    pub(super) database_check: DatabaseCheck,
     database: OnceLock<Database>,
 }
 
@@ -43,7 +48,9 @@ impl App {
             health: health.clone(),
             tokens: Tokens::of(settings)?,
             requests,
+            jobs: Jobs::new(Arc::new(SystemClock)),
             console: Console::default(),
+            database_check: DatabaseCheck::default(),
             database: OnceLock::new(),
         })))
     }
@@ -52,6 +59,15 @@ impl App {
     pub fn ask(&self, database: Database) {
         // A second one would be the same.
         let _ = self.0.database.set(database);
+    }
+
+    /// Has the health know whether the broker blocks those that publish, which nobody else tells it.
+    pub fn look_whether_blocked(&self) {
+        if self.broker.publishing_is_blocked() {
+            self.health.publishing_is_blocked();
+        } else {
+            self.health.publishing_is_not_blocked();
+        }
     }
 
     /// # Errors

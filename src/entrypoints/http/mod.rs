@@ -1,4 +1,4 @@
-//! HTTP: the API, the console, health.
+//! HTTP: the API, the console, health, metrics.
 //!
 //! [`Server`] accepts connections; the routes are put together in `routes`, each behind the
 //! [`Permission`](access::Permission) that it takes. Commands go to the lane of
@@ -9,6 +9,7 @@ mod api;
 mod app;
 mod console;
 mod health;
+mod metrics;
 mod problem;
 mod routes;
 mod server;

@@ -7,17 +7,19 @@ use axum::response::IntoResponse;
 use axum::routing::MethodRouter;
 
 use super::access::{Permission, guard};
-use super::{App, Problem, api, console, health};
+use super::{App, Problem, api, console, health, metrics};
 
 /// A router for everything.
 pub fn routes(app: &App) -> Router {
     Router::new()
         .merge(health::routes())
+        .merge(metrics::routes(app))
         .merge(api::routes(app))
         .merge(console::routes(app))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), console::as_pages))
+        .layer(from_fn_with_state(app.clone(), metrics::measure))
         .with_state(app.clone())
 }
 

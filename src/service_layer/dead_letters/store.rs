@@ -8,6 +8,7 @@ use super::{
     Letter, LetterCount, LetterFilter, LetterGroup, LetterPlace, LetterSummary, Reason,
     StoredLetter, Subject,
 };
+use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 
 /// What somebody did with a dead letter.
@@ -28,10 +29,13 @@ pub enum ActionKind {
     Edit,
     Discard,
     Restore,
+    /// Looked at what the console hides: the e-mail addresses in it.
+    Disclose,
 }
 
 impl ActionKind {
-    pub const ALL: [Self; 4] = [Self::Replay, Self::Edit, Self::Discard, Self::Restore];
+    pub const ALL: [Self; 5] =
+        [Self::Replay, Self::Edit, Self::Discard, Self::Restore, Self::Disclose];
 
     /// The word in tables.
     #[must_use]
@@ -41,6 +45,7 @@ impl ActionKind {
             Self::Edit => "edit",
             Self::Discard => "discard",
             Self::Restore => "restore",
+            Self::Disclose => "disclose",
         }
     }
 }
@@ -150,6 +155,15 @@ pub trait DeadLetterStore: Send + Sync {
         id: i64,
     ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
 
+    /// The dead letter of a message with this message id, the last one where there are more.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn letter_of_message(
+        &self,
+        message_id: &MessageId,
+    ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
+
     /// What was done with a dead letter, the first action first.
     ///
     /// # Errors
@@ -215,6 +229,17 @@ pub trait DeadLetterStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn restore_letter(
+        &self,
+        id: i64,
+        action: &LetterAction,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Records what somebody did with a dead letter that does not change it; false when there is
+    /// none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn record_action(
         &self,
         id: i64,
         action: &LetterAction,

@@ -1,6 +1,7 @@
 //! What every database must do for dead letters.
 
 pub mod collecting;
+pub mod counting;
 pub mod deciding;
 pub mod finding;
 pub mod pruning;
@@ -141,6 +142,8 @@ pub async fn finish<D: WithDeadLetters>(database: &D, claimed: &StoredLetter, co
 macro_rules! dead_letter_contract {
     ($database:ty $(, #[$attribute:meta])*) => {
         $crate::store_contract::claims! { dead_letter_contract, $database, [$(#[$attribute])*],
+            counting::open_ones_are_counted_by_code,
+            counting::the_oldest_open_one_has_its_age,
             collecting::a_letter_comes_back_as_it_went,
             collecting::any_bytes_round_trip,
             collecting::text_with_a_nul_is_kept_all_the_same,
@@ -163,6 +166,7 @@ macro_rules! dead_letter_contract {
             replaying::an_unconfirmed_replay_is_open_again_and_not_counted,
             replaying::the_end_of_a_replay_that_failed_already_changes_nothing,
             replaying::the_end_of_a_replay_that_was_taken_over_changes_nothing,
+            finding::a_letter_is_found_by_the_id_of_its_message,
             finding::each_part_of_a_filter_must_hold,
             finding::all_parts_of_a_filter_must_hold_together,
             finding::text_is_found_in_whatever_case,
@@ -186,6 +190,7 @@ macro_rules! dead_letter_contract {
             deciding::every_change_leaves_its_action,
             deciding::a_change_that_is_refused_leaves_no_action,
             deciding::a_change_that_cannot_be_recorded_does_not_happen,
+            deciding::an_action_that_changes_nothing_is_recorded_alone,
             pruning::old_letters_go_with_their_actions,
             pruning::a_letter_that_somebody_is_replaying_stays,
             pruning::handled_messages_go_but_for_those_that_a_letter_names,

@@ -6,6 +6,7 @@ pub mod outbox;
 pub mod pages;
 pub mod queries;
 pub mod round_trips;
+pub mod stock;
 pub mod transactions;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use order_worker::domain::Order;
 use order_worker::service_layer::{
     Clock, Handled, Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, Outcome,
-    RelayStore, Store,
+    RelayStore, Stocktaking, Store,
 };
 
 use crate::support::clock::TickingClock;
@@ -24,11 +25,13 @@ pub trait TestDatabase {
     type Store: Store;
     type Queries: OrderQueries;
     type Relay: RelayStore;
+    type Stock: Stocktaking;
 
     async fn start() -> Self;
     fn store(&self) -> Self::Store;
     fn queries(&self) -> Self::Queries;
     fn relay(&self) -> Self::Relay;
+    fn stock(&self) -> Self::Stock;
 
     /// From now on refuses to place this order.
     async fn poison(&self, order_id: &str);
@@ -108,6 +111,8 @@ macro_rules! store_contract {
             outbox::the_relay_reads_in_the_order_of_keys,
             outbox::the_relay_leaves_young_messages_alone,
             outbox::there_is_one_relay_at_a_time,
+            stock::the_outbox_is_counted,
+            stock::the_oldest_message_of_the_outbox_has_its_age,
             round_trips::text_round_trips_exactly,
             round_trips::money_round_trips_exactly,
             round_trips::moments_round_trip_exactly,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::domain::OrderId;
 use order_worker::entrypoints::amqp::ConsumerSettings;
-use order_worker::service_layer::RelayStore;
+use order_worker::service_layer::{Health, RelayStore};
 use tokio::time::{Instant, sleep};
 
 use super::broker::Broker;
@@ -65,6 +65,7 @@ impl Schedule {
             prefetch: [1, 5, 50][chance.below(3)],
             lanes: 1 + chance.below(3),
             settings,
+            health: Health::default(),
             chance,
         };
         // Other dice than those of the faults: the same wishes in trouble and in peace.

@@ -34,6 +34,8 @@ pub struct Surroundings {
     pub prefetch: usize,
     pub lanes: usize,
     pub settings: ConsumerSettings,
+    /// One for all lives, as making its counters takes longer than many a life.
+    pub health: Health,
 }
 
 pub struct Worker {
@@ -59,7 +61,7 @@ impl Worker {
             source,
             lanes: surroundings.lanes(consumer),
             clock: surroundings.clock.clone(),
-            health: Health::default(),
+            health: surroundings.health.clone(),
             in_flight: in_flight.clone(),
         };
         let pipeline = amqp::run(ground, surroundings.settings.clone(), None);
@@ -162,6 +164,6 @@ impl Surroundings {
             page: [1, 3, 500][self.chance.below(3)],
         };
         let keeps = self.settings.keep_unroutable_events;
-        Relay::new(store, self.publisher(), Health::default(), in_flight, keeps)
+        Relay::new(store, self.publisher(), self.health.clone(), in_flight, keeps)
     }
 }

@@ -17,6 +17,7 @@ pub enum Role {
 /// What a route takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
+    ReadMetrics,
     PlaceOrders,
     /// What a store needs to show its customers their orders, and to know what became of a message.
     ReadAsStore,
@@ -38,7 +39,8 @@ impl Role {
     #[must_use]
     pub fn may(self, permission: Permission) -> bool {
         match (self, permission) {
-            (Self::Store, Permission::PlaceOrders | Permission::ReadAsStore)
+            (_, Permission::ReadMetrics)
+            | (Self::Store, Permission::PlaceOrders | Permission::ReadAsStore)
             | (Self::Viewer, Permission::ReadAsStore | Permission::Read)
             | (Self::Operator, _) => true,
             (Self::Store, Permission::Read | Permission::Operate)

@@ -147,3 +147,104 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn idle() -> Activity {
+        let activity = Activity::default();
+        activity.looked_in_vain();
+        activity
+    }
+
+    fn asking(has_body: bool) -> Activity {
+        let activity = idle();
+        activity.heard();
+        activity.asked(has_body);
+        activity
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_may_be_idle_for_longer_than_a_proxy_keeps_it() {
+        let activity = idle();
+        advance(Duration::from_secs(60)).await;
+        assert_eq!(activity.overdue(false), None);
+        advance(IDLE).await;
+        assert_eq!(activity.overdue(false), Some(Phase::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_byte_by_byte_has_its_time_all_the_same() {
+        let activity = idle();
+        advance(IDLE / 2).await;
+        for _ in 0..10 {
+            activity.heard();
+            assert_eq!(activity.overdue(false), None);
+            advance(HEAD / 10).await;
+        }
+        assert_eq!(activity.overdue(false), Some(Phase::Head));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_takes_as_long_as_it_takes_while_the_client_takes_some_of_it() {
+        let activity = asking(false);
+        for _ in 0..10 {
+            activity.sent(false);
+            advance(STALLED / 2).await;
+            assert_eq!(activity.overdue(false), None);
+            activity.sent(true);
+        }
+        activity.sent(false);
+        advance(STALLED).await;
+        assert_eq!(activity.overdue(false), Some(Phase::Answer));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answered_request_makes_way_for_the_next() {
+        let activity = asking(true);
+        activity.received();
+        activity.answered();
+        activity.looked_in_vain();
+        advance(BODY).await;
+        assert_eq!(activity.overdue(false), None);
+        assert!(activity.turn_to_go().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_ask_nothing_go_first_and_whoever_is_answered_stays() {
+        let (receiving, answered) = (asking(true), asking(false));
+        let head = idle();
+        head.heard();
+        let older = idle();
+        advance(Duration::from_secs(3)).await;
+        let younger = idle();
+        advance(Duration::from_secs(1)).await;
+        let fresh = Activity::default();
+
+        assert_eq!(answered.turn_to_go(), None);
+        assert_eq!(fresh.turn_to_go(), None);
+        let turns = [older, younger, head, receiving].map(|it| it.turn_to_go().unwrap());
+        assert!(turns.is_sorted(), "{turns:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_goes_twice_or_before_a_usual_client_has_asked() {
+        let activity = idle();
+        assert_eq!(activity.turn_to_go(), None);
+        advance(Duration::from_secs(1)).await;
+        assert!(activity.turn_to_go().is_some());
+        activity.close();
+        assert_eq!(activity.turn_to_go(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_stops_waits_for_answers_only() {
+        let (idle, answered) = (idle(), asking(false));
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(idle.overdue(true), Some(Phase::Idle));
+        assert_eq!(answered.overdue(true), None);
+    }
+}

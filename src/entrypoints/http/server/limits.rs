@@ -1,6 +1,5 @@
 //! What a request may be, and what it may take.
 
-use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +9,8 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Version};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use super::activity::Activity;
@@ -25,10 +25,10 @@ const MOST_BODY_BYTES: usize = 4 * MAX_BODY_BYTES;
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// The routes, with an answer to whatever comes.
-pub fn limited(routes: Router, refusals: &Refusals) -> Router {
+pub fn limited(routes: Router, worker: Handle, refusals: &Refusals) -> Router {
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(worker, beside_the_worker))
         .layer(from_fn(in_time))
         .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES))
         .layer(from_fn(well_addressed))
@@ -36,10 +36,14 @@ pub fn limited(routes: Router, refusals: &Refusals) -> Router {
         .layer(from_fn_with_state(refusals.clone(), counted))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer calls it")]
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    // What it said is on standard error already.
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the worker has a bug here").into_response()
+/// Has the routes run where the worker's other tasks do, and their panics end here.
+async fn beside_the_worker(State(worker): State<Handle>, request: Request, next: Next) -> Response {
+    // When the client goes, so does what it asked for.
+    let handling = AbortOnDropHandle::new(worker.spawn(next.run(request)));
+    handling.await.unwrap_or_else(|_| {
+        // What a panic said is on standard error already.
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the worker has a bug here").into_response()
+    })
 }
 
 async fn in_time(request: Request, next: Next) -> Response {

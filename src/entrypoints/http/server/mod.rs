@@ -9,6 +9,8 @@ mod connection;
 mod connections;
 mod limits;
 mod refusals;
+#[cfg(test)]
+mod tests;
 mod watched;
 
 use std::net::SocketAddr;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, routes};
@@ -32,7 +36,7 @@ const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// A place where HTTP is answered.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     pub address: SocketAddr,
 }
 
@@ -62,54 +66,88 @@ impl Server {
     }
 
     async fn at(address: &str) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = TcpListener::bind(address).await?.into_std()?;
         Ok(Self { address: listener.local_addr()?, listener })
     }
 
     /// Answers until `stop` is cancelled, then finishes the answers that are under way.
+    ///
+    /// What comes in is read on a thread of its own: with many clients that ask much, the worker's
+    /// tasks would otherwise stand in one line with all of theirs. What the routes do runs beside
+    /// the worker's tasks, where the connections to database and broker are at home.
     pub async fn run(self, app: App, stop: CancellationToken) {
         let connections = Connections::default();
-        let routes = limited(routes::routes(&app), &connections.refusals);
-        drop(app);
-        let graceful = GracefulShutdown::new();
-        tokio::select! {
-            () = self.accept(&connections, &graceful, routes, &stop) => {}
-            () = connections.sweep(false) => {}
-            () = stop.cancelled() => {}
-        }
-        tokio::select! {
-            () = graceful.shutdown() => {}
-            () = connections.sweep(true) => {}
-            () = tokio::time::sleep(LAST_ANSWERS_WITHIN) => {}
-        }
-        connections.close_all();
-        connections.all_ended().await;
-    }
-
-    async fn accept(
-        &self,
-        connections: &Connections,
-        graceful: &GracefulShutdown,
-        routes: Router,
-        stop: &CancellationToken,
-    ) {
-        loop {
-            connections.room().await;
-            match self.listener.accept().await {
-                Ok((stream, peer)) => {
-                    // An answer is one write.
-                    let _ = stream.set_nodelay(true);
-                    let (place, watcher) = (connections.enter(), graceful.watcher());
-                    let routes = routes.clone();
-                    tokio::spawn(serve((stream, peer), place, routes, watcher, stop.clone()));
-                }
-                Err(_) => {
-                    // Out of file descriptors, most likely: others have to be closed first.
-                    connections.refusals.note(Refusal::Unaccepted);
-                    connections.close_one();
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
+        let routes = limited(routes::routes(&app), Handle::current(), &connections.refusals);
+        let (jobs, stopping) = (app.jobs.clone(), stop.clone());
+        let (told_in, told) = oneshot::channel::<()>();
+        let answering = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let answer = answer(self.listener, connections, routes, stop);
+            if let Err(error) = runtime.and_then(|runtime| runtime.block_on(answer)) {
+                tracing::error!(%error, "HTTP is not answered");
             }
+            drop(told_in);
+        };
+        match std::thread::Builder::new().name("http".to_owned()).spawn(answering) {
+            Ok(_) => {
+                stopping.cancelled().await;
+                let last_jobs = async {
+                    jobs.end().await;
+                    // The worker lasts as long as the app: what the jobs publish finds the broker.
+                    drop(app);
+                };
+                // The thread tells nothing but its end.
+                let (_, ()) = tokio::join!(told, last_jobs);
+            }
+            Err(error) => tracing::error!(%error, "HTTP is not answered"),
+        }
+    }
+}
+
+/// Answers, on the runtime that runs this.
+async fn answer(
+    listener: std::net::TcpListener,
+    connections: Connections,
+    routes: Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let graceful = GracefulShutdown::new();
+    tokio::select! {
+        () = accept(&listener, &connections, &graceful, routes) => {}
+        () = connections.sweep(false) => {}
+        () = stop.cancelled() => {}
+    }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = connections.sweep(true) => {}
+        () = tokio::time::sleep(LAST_ANSWERS_WITHIN) => {}
+    }
+    connections.close_all();
+    connections.all_ended().await;
+    Ok(())
+}
+
+/// Accepts connections until dropped.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Connections,
+    graceful: &GracefulShutdown,
+    routes: Router,
+) {
+    loop {
+        connections.room().await;
+        if let Ok((stream, peer)) = listener.accept().await {
+            // An answer is one write.
+            let _ = stream.set_nodelay(true);
+            let (place, watcher) = (connections.enter(), graceful.watcher());
+            tokio::spawn(serve((stream, peer), place, routes.clone(), watcher));
+        } else {
+            // Out of file descriptors, most likely: others have to be closed first.
+            connections.refusals.note(Refusal::Unaccepted);
+            connections.close_one();
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }

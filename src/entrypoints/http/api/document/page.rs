@@ -1,0 +1,141 @@
+//! The page that shows the API to people.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::example;
+use crate::entrypoints::http::api::endpoint::{Endpoint, Group, Parameter, ParameterPlace};
+use crate::entrypoints::http::api::endpoints;
+
+pub fn page() -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "The API of order-worker" }
+                link rel="stylesheet" href="/api/page.css";
+            }
+            body {
+                header {
+                    h1 { "The API of order-worker" }
+                    (introduction())
+                    nav aria-label="Contents" { (contents()) }
+                }
+                main {
+                    @for group in Group::ALL {
+                        section id=(anchor(group.title())) {
+                            h2 { (group.title()) }
+                            p { (group.about()) }
+                            @for endpoint in of(group) { (described(endpoint)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn introduction() -> Markup {
+    html! {
+        p {
+            "For programs: " a href="/api/openapi.json" { "the same as an OpenAPI document" } ". \
+             The examples take the token from the variable " code { "TOKEN" } "; "
+            code { "order-worker token new" } " makes one. A worker without tokens answers its own \
+            machine only, and needs none."
+        }
+        p {
+            "A command over HTTP is a command like one from the queue: the same rules, the same \
+             events. What goes wrong is answered as " code { "application/problem+json" } ", with "
+            code { "detail" } " for people and " code { "code" } " for programs, and " code { "field" }
+            " where one field or parameter is at fault."
+        }
+    }
+}
+
+fn of(group: Group) -> impl Iterator<Item = &'static Endpoint> {
+    endpoints().filter(move |endpoint| endpoint.group == group)
+}
+
+fn contents() -> Markup {
+    html! {
+        @for group in Group::ALL {
+            p { a href={ "#" (anchor(group.title())) } { (group.title()) } }
+            ul {
+                @for endpoint in of(group) {
+                    li {
+                        a href={ "#" (endpoint.name) } { (verbs(endpoint)) " " code { (endpoint.path) } }
+                        " " span { (endpoint.summary) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn anchor(title: &str) -> String {
+    title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
+fn verbs(endpoint: &Endpoint) -> Markup {
+    html! {
+        @for (place, verb) in endpoint.verbs.iter().enumerate() {
+            @if place > 0 { " or " }
+            b class=(verb.word().to_lowercase()) { (verb.word()) }
+        }
+    }
+}
+
+fn described(endpoint: &Endpoint) -> Markup {
+    html! {
+        article id=(endpoint.name) {
+            h3 { (verbs(endpoint)) " " code { (endpoint.path) } }
+            p { strong { (endpoint.summary) "." } " " (endpoint.about) }
+            p class="roles" { "For tokens of the role " (endpoint.roles()) "." }
+            @if !endpoint.parameters.is_empty() { (parameters(endpoint.parameters)) }
+            h4 { "Example" }
+            pre tabindex="0" { code { (example::curl(endpoint)) } }
+            h4 { "Answers" }
+            (answers(endpoint))
+        }
+    }
+}
+
+fn parameters(parameters: &[Parameter]) -> Markup {
+    html! {
+        h4 { "Parameters" }
+        dl {
+            @for parameter in parameters {
+                dt { code { (parameter.name) } " " span { (place(parameter.place)) } }
+                dd { (parameter.about) " Such as " code { (parameter.example) } "." }
+            }
+        }
+    }
+}
+
+fn place(place: ParameterPlace) -> &'static str {
+    match place {
+        ParameterPlace::Path => "in the path",
+        ParameterPlace::Query => "in the query, optional",
+        ParameterPlace::Header => "header, optional",
+    }
+}
+
+fn answers(endpoint: &Endpoint) -> Markup {
+    let success = &endpoint.success;
+    html! {
+        dl class="answers" {
+            dt class="good" { (success.status) }
+            dd {
+                (success.about)
+                @if let Some(body) = &success.body {
+                    pre tabindex="0" { code { (body.example) } }
+                }
+            }
+            @for (status, about) in endpoint.problems {
+                dt { (status) }
+                dd { (about) }
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Lists of orders, in pages.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::on;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+use crate::entrypoints::http::access::Permission;
+use crate::entrypoints::http::api::endpoint::{
+    AnswerBody, Endpoint, Group, Parameter, ParameterPlace, Slash, Success, Verb,
+};
+use crate::entrypoints::http::api::in_query::{InQuery, wrong};
+use crate::entrypoints::http::api::{parameters, problems, response};
+use crate::entrypoints::http::{App, Problem};
+use crate::entrypoints::order_body::OrderBody;
+use crate::service_layer::{OrderQueries, OrderQuery, OrderQueryText, Page, Place};
+
+/// Most orders on a page, and how many there are when nobody says.
+const MOST: u32 = 500;
+const USUAL: u32 = 100;
+
+pub const LIST: Endpoint = Endpoint {
+    verbs: &[Verb::Get],
+    path: "/api/orders",
+    slash: Slash::AsWritten,
+    permission: Permission::Read,
+    handler: |filter| on(filter, list),
+    name: "orders",
+    group: Group::Orders,
+    summary: "Orders, page by page",
+    about: "Those that meet all that is asked for. Newest first; the orders of a customer by \
+            status, then newest first, unless one status is asked for. To see all, ask again with \
+            after, and all else as before, until next is null: each order comes once, whatever \
+            is placed meanwhile.",
+    parameters: &[CUSTOMER, STATUS, INCOMPLETE, FROM, UNTIL, LIMIT, AFTER],
+    body: None,
+    success: Success {
+        status: 200,
+        about: "A page of orders.",
+        body: Some(AnswerBody { schema: order_page, example: EXAMPLE }),
+    },
+    problems: problems::LIST,
+};
+
+const CUSTOMER: Parameter = Parameter {
+    name: "customer",
+    place: ParameterPlace::Query,
+    about: "Only orders of this customer, by the store's customer_id.",
+    schema: parameters::identifier,
+    example: "14",
+};
+
+const STATUS: Parameter = Parameter {
+    name: "status",
+    about: "Only orders in this status, by name or code.",
+    schema: parameters::status,
+    example: "Shipping",
+    ..CUSTOMER
+};
+
+const INCOMPLETE: Parameter = Parameter {
+    name: "incomplete",
+    about: "true: only orders that are not Completed. Not beside a status.",
+    schema: boolean,
+    example: "true",
+    ..CUSTOMER
+};
+
+const FROM: Parameter = Parameter {
+    name: "from",
+    about: "Only orders created at this moment or later: 2026-11-20T09:30:00Z, or a whole day in UTC.",
+    schema: parameters::text,
+    example: "2026-11-01",
+    ..CUSTOMER
+};
+
+const UNTIL: Parameter = Parameter {
+    name: "until",
+    about: "Only orders created at this moment or earlier; a day counts to its end.",
+    example: "2026-11-30",
+    ..FROM
+};
+
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    about: "Most orders on the page.",
+    schema: limit_schema,
+    example: "50",
+    ..CUSTOMER
+};
+
+const AFTER: Parameter = Parameter {
+    name: "after",
+    about: "The next of the page before: go on from there.",
+    schema: parameters::text,
+    example: "MS4xNzk1MTY2MTM3MTIzNDU2LjE",
+    ..CUSTOMER
+};
+
+const EXAMPLE: &str = r#"{
+  "orders": [
+    {
+      "order_id": "1",
+      "status": "Shipping",
+      "version": 4,
+      "order_customer": {"customer_id": "14", "name": "Test User", "email": "test@test.com"},
+      "items": [
+        {"product_id": "1", "name": "Prod 001", "quantity": 2, "price_per_unit": "10.00"}
+      ],
+      "total": "190.00",
+      "created_at": "2026-11-20T09:30:37.123456Z",
+      "last_updated": "2026-11-21T10:00:00.000000Z"
+    }
+  ],
+  "next": null
+}"#;
+
+/// A page of orders.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderPage")]
+struct OrderPage<'a> {
+    orders: Vec<OrderBody<'a>>,
+    /// For the parameter after; null behind the last order.
+    #[schemars(schema_with = "crate::service_layer::wire::text_or_null", required)]
+    next: Option<String>,
+}
+
+async fn list(State(app): State<App>, asked: InQuery) -> Result<Response, Problem> {
+    let (query, mut page) = read(&asked)?;
+    let limit = page.limit as usize;
+    // One more than is shown tells whether there are more.
+    page.limit += 1;
+    let mut orders = app.database()?.orders(&query, &page).await?;
+    let has_more = orders.len() > limit;
+    orders.truncate(limit);
+    let next = orders.last().filter(|_| has_more).map(|last| Place::of(last).to_string());
+    let shown = OrderPage { orders: orders.iter().map(OrderBody::from).collect(), next };
+    response::json(StatusCode::OK, &shown, 500 * orders.len() + 100)
+}
+
+fn read(asked: &InQuery) -> Result<(OrderQuery, Page), Problem> {
+    asked.ensure_known(LIST.parameters)?;
+    let query = OrderQueryText {
+        customer: asked.get(CUSTOMER.name),
+        status: asked.get(STATUS.name),
+        incomplete: incomplete(asked.get(INCOMPLETE.name))?,
+        from: asked.get(FROM.name),
+        until: asked.get(UNTIL.name),
+    };
+    let after = asked.get(AFTER.name).map(str::parse).transpose()?;
+    Ok((query.read()?, Page { after, limit: limit(asked.get(LIMIT.name))? }))
+}
+
+fn incomplete(text: Option<&str>) -> Result<bool, Problem> {
+    let read = text.map_or(Ok(false), str::parse);
+    read.map_err(|_| wrong(INCOMPLETE.name, "incomplete must be true or false"))
+}
+
+fn limit(text: Option<&str>) -> Result<u32, Problem> {
+    let read = text.map_or(Ok(USUAL), str::parse).ok().filter(|limit| (1..=MOST).contains(limit));
+    read.ok_or_else(|| wrong(LIMIT.name, &format!("limit must be a number from 1 to {MOST}")))
+}
+
+fn boolean(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "boolean", "default": false })
+}
+
+fn limit_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL })
+}
+
+fn order_page(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<OrderPage<'_>>()
+}

@@ -1,0 +1,133 @@
+//! What became of a message.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::on;
+use chrono::{DateTime, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+use crate::domain::{CommandKind, MessageId, Status};
+use crate::entrypoints::http::access::Permission;
+use crate::entrypoints::http::api::endpoint::{AnswerBody, Endpoint, Group, Slash, Success, Verb};
+use crate::entrypoints::http::api::in_path::InPath;
+use crate::entrypoints::http::api::parameters::MESSAGE_ID;
+use crate::entrypoints::http::api::{problems, response};
+use crate::entrypoints::http::{App, Problem};
+use crate::service_layer::dead_letters::{DeadLetterStore, StoredLetter};
+use crate::service_layer::wire::{microseconds, moment, status_name_or_null, text_or_null};
+use crate::service_layer::{HandledMessage, InvalidQuery, OrderQueries};
+
+pub const SHOW: Endpoint = Endpoint {
+    verbs: &[Verb::Get],
+    path: "/api/messages/{message_id}",
+    slash: Slash::AsWritten,
+    permission: Permission::ReadAsStore,
+    handler: |filter| on(filter, show),
+    name: "message",
+    group: Group::Orders,
+    summary: "What became of a message",
+    about: "Of one from the queue by its message id, of one over HTTP by its Idempotency-Key. A \
+            message that is still on its way, or waits to be tried again, is not found yet.",
+    parameters: &[MESSAGE_ID],
+    body: None,
+    success: Success {
+        status: 200,
+        about: "The message is done with, or a dead letter.",
+        body: Some(AnswerBody { schema: message, example: EXAMPLE }),
+    },
+    problems: problems::MESSAGE,
+};
+
+const EXAMPLE: &str = r#"{
+  "message_id": "cart-4711",
+  "command": "PlaceOrder",
+  "outcome": "accepted",
+  "code": null,
+  "detail": null,
+  "order_id": "1000001",
+  "status": "Shipping",
+  "at": "2026-11-20T09:30:37.123456Z"
+}"#;
+
+/// What became of a message.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Message")]
+struct MessageBody<'a> {
+    message_id: &'a str,
+    /// Null where the message does not say which it is.
+    #[schemars(schema_with = "text_or_null", required)]
+    command: Option<&'a str>,
+    #[schemars(schema_with = "outcome_word")]
+    outcome: &'static str,
+    /// The rule that refused, or the reason of the dead letter.
+    #[schemars(schema_with = "text_or_null", required)]
+    code: Option<&'a str>,
+    /// The reason of the dead letter, for people.
+    #[schemars(schema_with = "text_or_null", required)]
+    detail: Option<&'a str>,
+    #[schemars(schema_with = "text_or_null", required)]
+    order_id: Option<&'a str>,
+    /// The order's present status; null for a dead letter.
+    #[schemars(schema_with = "status_name_or_null", required)]
+    status: Option<&'static str>,
+    /// When it was handled, or failed for the last time.
+    #[serde(serialize_with = "microseconds")]
+    #[schemars(schema_with = "moment")]
+    at: DateTime<Utc>,
+}
+
+async fn show(
+    State(app): State<App>,
+    InPath(message_id): InPath<String>,
+) -> Result<Response, Problem> {
+    let message_id = MessageId::new(message_id)
+        .map_err(|error| InvalidQuery::new(MESSAGE_ID.name, error.to_string()))?;
+    let database = app.database()?;
+    if let Some(handled) = database.message(&message_id).await? {
+        return response::json(StatusCode::OK, &MessageBody::from(&handled), 400);
+    }
+    let letter = database.letter_of_message(&message_id).await?;
+    let letter =
+        letter.ok_or_else(|| Problem::not_found("no message of this id is done with (yet)"))?;
+    response::json(StatusCode::OK, &MessageBody::of(&message_id, &letter), 400)
+}
+
+impl<'a> From<&'a HandledMessage> for MessageBody<'a> {
+    fn from(handled: &'a HandledMessage) -> Self {
+        Self {
+            message_id: handled.message_id.as_str(),
+            command: Some(CommandKind::name(handled.command)),
+            outcome: handled.outcome.word(),
+            code: handled.outcome.code(),
+            detail: None,
+            order_id: Some(handled.order.order_id.as_str()),
+            status: Some(Status::name(handled.order.status)),
+            at: handled.handled_at,
+        }
+    }
+}
+
+impl<'a> MessageBody<'a> {
+    fn of(message_id: &'a MessageId, StoredLetter { letter, .. }: &'a StoredLetter) -> Self {
+        Self {
+            message_id: message_id.as_str(),
+            command: letter.subject.command.as_deref(),
+            outcome: "dead_lettered",
+            code: Some(&letter.reason.code),
+            detail: Some(&letter.reason.detail),
+            order_id: letter.subject.order_id.as_deref(),
+            status: None,
+            at: letter.failed_at,
+        }
+    }
+}
+
+fn outcome_word(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["accepted", "duplicate", "rejected", "dead_lettered"] })
+}
+
+fn message(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<MessageBody<'_>>()
+}

@@ -1,0 +1,20 @@
+//! The paths of the store's client, with the answers that it expects.
+
+mod commands;
+mod lists;
+mod order;
+mod whole_list;
+
+use super::endpoint::Endpoint;
+
+/// In the order of the document.
+pub const ENDPOINTS: [Endpoint; 8] = [
+    commands::ADD,
+    lists::OF_CUSTOMER,
+    lists::INCOMPLETE,
+    lists::COMPLETE,
+    lists::IN_STATUS,
+    commands::CANCEL,
+    commands::SET_STATUS,
+    commands::SET_NEXT_STATUS,
+];

@@ -1,0 +1,159 @@
+//! All orders of a query as one list, however many they are.
+//!
+//! They are read page by page while they are sent, so that a list of any length takes the memory of
+//! a page, and a slow client holds no connection of the database.
+
+use axum::BoxError;
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::response::Response;
+use futures_util::stream::{self, Stream};
+
+use super::order::StoreOrder;
+use crate::domain::Order;
+use crate::entrypoints::http::Problem;
+use crate::entrypoints::http::api::response::{json, json_body};
+use crate::service_layer::{OrderQueries, OrderQuery, Page, Place, StoreError};
+
+/// Most orders that are read at a time.
+const PAGE: u32 = 500;
+
+/// About how many bytes an order takes.
+const ORDER_BYTES: usize = 400;
+
+/// # Errors
+/// When the database does not answer. Should it stop to answer in the midst of a long list, the
+/// connection breaks off.
+pub async fn answer<Q>(queries: &Q, query: OrderQuery) -> Result<Response, Problem>
+where
+    Q: OrderQueries + Clone + 'static,
+{
+    let orders = queries.orders(&query, &Page::first(PAGE)).await?;
+    if is_last(&orders) {
+        let list: Vec<_> = orders.iter().map(StoreOrder::from).collect();
+        return json(StatusCode::OK, &list, ORDER_BYTES * orders.len() + 2);
+    }
+    let list = LongList { queries: queries.clone(), query, next: Next::First(orders) };
+    Ok(json_body(StatusCode::OK, Body::from_stream(list.into_chunks())))
+}
+
+/// A list on its way.
+struct LongList<Q> {
+    queries: Q,
+    query: OrderQuery,
+    next: Next,
+}
+
+enum Next {
+    First(Vec<Order>),
+    Behind(Place),
+    End,
+}
+
+impl<Q: OrderQueries> LongList<Q> {
+    fn into_chunks(self) -> impl Stream<Item = Result<Bytes, BoxError>> {
+        stream::try_unfold(self, Self::next_chunk)
+    }
+
+    async fn next_chunk(mut self) -> Result<Option<(Bytes, Self)>, BoxError> {
+        let (opening, orders) = match std::mem::replace(&mut self.next, Next::End) {
+            Next::First(orders) => ("[", orders),
+            Next::Behind(place) => (",", self.page_behind(place).await?),
+            Next::End => return Ok(None),
+        };
+        if let Some(last) = orders.last().filter(|_| !is_last(&orders)) {
+            self.next = Next::Behind(Place::of(last));
+        }
+        Ok(Some((chunk(opening, &orders)?, self)))
+    }
+
+    async fn page_behind(&self, place: Place) -> Result<Vec<Order>, StoreError> {
+        let page = Page::after(place, PAGE);
+        let orders = self.queries.orders(&self.query, &page).await;
+        orders.inspect_err(|error| tracing::warn!(%error, "A long list breaks off"))
+    }
+}
+
+fn is_last(page: &[Order]) -> bool {
+    page.len() < PAGE as usize
+}
+
+/// The orders as a part of the list, which ends with the last page.
+fn chunk(opening: &str, orders: &[Order]) -> serde_json::Result<Bytes> {
+    let mut text = Vec::with_capacity(ORDER_BYTES * orders.len() + 2);
+    let mut separator = opening;
+    for order in orders {
+        text.extend_from_slice(separator.as_bytes());
+        serde_json::to_writer(&mut text, &StoreOrder::from(order))?;
+        separator = ",";
+    }
+    if is_last(orders) {
+        text.push(b']');
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::to_bytes;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::adapters::clock::SystemClock;
+    use crate::adapters::in_memory::InMemoryDatabase;
+    use crate::domain::Customer;
+    use crate::domain::{
+        Command, CustomerId, Email, Item, Money, Name, OrderId, PlaceOrder, ProductId, Quantity,
+    };
+    use crate::service_layer::{Health, InFlight, Message, MessageBus};
+
+    fn place(order_id: String) -> Message {
+        let item = Item {
+            product_id: ProductId::new("1").unwrap(),
+            name: Name::default(),
+            quantity: Quantity::try_from(1).unwrap(),
+            price_per_unit: Money::ZERO,
+        };
+        let customer = Customer {
+            customer_id: CustomerId::new("14").unwrap(),
+            name: Name::default(),
+            email: Email::default(),
+        };
+        let command = Command::PlaceOrder(PlaceOrder {
+            order_id: Some(OrderId::new(order_id).unwrap()),
+            customer,
+            items: vec![item].try_into().unwrap(),
+            total: Money::ZERO,
+        });
+        Message { command, intent: None, correlation_id: None, reply_to: None, traceparent: None }
+    }
+
+    async fn listed(database: &InMemoryDatabase) -> Vec<i64> {
+        let answer = answer(&database.queries(), OrderQuery::all()).await.unwrap();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let list: Vec<Value> = serde_json::from_slice(&body).unwrap();
+        list.iter().map(|order| order["id"].as_i64().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_list_of_any_length_is_whole() {
+        let database = InMemoryDatabase::new();
+        let clock = Arc::new(SystemClock);
+        let mut bus =
+            MessageBus::new(database.store(), clock, Health::default(), InFlight::default());
+        let mut placed = 0;
+        for count in [0, 1, 499, 500, 501, 1_000, 1_200] {
+            let new: Vec<Message> =
+                (placed..count).map(|n| place(format!("{}", n + 1_000))).collect();
+            bus.handle_batch(&new).await;
+            placed = count;
+
+            let mut ids = listed(&database).await;
+
+            ids.sort_unstable();
+            assert_eq!(ids, (1_000..1_000 + count).collect::<Vec<i64>>(), "{count} orders");
+        }
+    }
+}

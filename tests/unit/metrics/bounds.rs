@@ -1,0 +1,68 @@
+//! No message and no request makes more series than there may be.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use order_worker::metrics::{MOST_PUBLISHERS, Metrics, Tolerated};
+
+use super::scrape;
+use crate::scrape::Scrape;
+
+const UNKNOWN: &str = "order_worker_unknown_fields_total";
+
+fn values_of<'a>(seen: &'a Scrape, sample: &str, label: &str) -> BTreeSet<&'a str> {
+    seen.samples[sample].keys().map(|labels| labels[label].as_str()).collect()
+}
+
+fn one() -> Tolerated {
+    Tolerated { unknown_fields: 1, ..Tolerated::default() }
+}
+
+#[test]
+fn the_publishers_after_the_first_twenty_are_one() {
+    let metrics = Metrics::new();
+
+    for publisher in 0..100 {
+        metrics.drift.count(Some(&format!("shop {publisher}")), one());
+    }
+    metrics.drift.count(Some("shop 7"), one());
+
+    let seen = scrape(&metrics);
+    assert_eq!(values_of(&seen, UNKNOWN, "publisher").len(), MOST_PUBLISHERS + 2);
+    assert_eq!(seen.value(UNKNOWN, &[("publisher", "shop 7")]), Some(2.0));
+    assert_eq!(seen.value(UNKNOWN, &[("publisher", "other")]), Some(80.0));
+    assert_eq!(metrics.drift.so_far().unknown_fields, 101);
+}
+
+#[test]
+fn whatever_a_publisher_calls_itself_is_a_label() {
+    let metrics = Metrics::new();
+
+    for name in ["", "\"}\n# TYPE x", "back\\slash", "\u{1b}[31m", &"ü".repeat(500)] {
+        metrics.drift.count(Some(name), one());
+    }
+
+    let seen = scrape(&metrics);
+    let publishers = values_of(&seen, UNKNOWN, "publisher");
+    assert!(publishers.iter().all(|name| name.chars().count() <= 64), "{publishers:?}");
+    assert!(!publishers.iter().any(|name| name.contains(char::is_control)), "{publishers:?}");
+    assert_eq!(seen.value(UNKNOWN, &[("publisher", "none")]), Some(1.0), "an empty name is none");
+}
+
+#[test]
+fn a_request_is_counted_by_what_it_may_be() {
+    let metrics = Metrics::new();
+    let soon = Duration::from_millis(1);
+
+    metrics.http.answered(Some("/api/orders/{id}"), "GET", 200, soon);
+    for (method, status) in [("BREW", 404), ("brew", 418), ("GET", 404), ("GET", 999)] {
+        metrics.http.answered(None, method, status, soon);
+    }
+
+    let (requests, seen) = ("order_worker_http_requests_total", scrape(&metrics));
+    assert_eq!(values_of(&seen, requests, "route"), ["/api/orders/{id}", "none"].into());
+    assert_eq!(values_of(&seen, requests, "method"), ["GET", "other"].into());
+    assert_eq!(values_of(&seen, requests, "status"), ["2xx", "4xx", "other"].into());
+    let seconds = "order_worker_http_request_duration_seconds_count";
+    assert_eq!(seen.value(seconds, &[("route", "none")]), Some(4.0));
+}

@@ -1,0 +1,57 @@
+//! The catalog and what is scraped are one.
+
+use std::time::Duration;
+
+use order_worker::metrics::{Kind, Metrics, catalog};
+use order_worker::service_layer::{Inflow, OpenLetters, Outboxed, QueueDepth, Stock};
+
+use super::scrape;
+
+/// Counters in which everything has happened that makes a metric appear.
+pub fn eventful() -> Metrics {
+    let metrics = Metrics::new();
+    let nothing = Outboxed { count: 0, oldest: None };
+    let no_letters = OpenLetters { counts: Vec::new(), oldest: None };
+    metrics.sampled.database(Some(&Stock { outbox: nothing, open_letters: Some(no_letters) }));
+    metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
+    metrics.http.answered(None, "GET", 500, Duration::ZERO);
+    metrics.state.connected("consumes");
+    metrics
+}
+
+#[test]
+fn what_is_scraped_is_what_the_catalog_says() {
+    let seen = scrape(&eventful());
+
+    for metric in catalog::ALL {
+        let mut labels = metric.labels.to_vec();
+        labels.sort_unstable();
+        assert_eq!(seen.kinds[metric.name], metric.kind.word(), "{}", metric.name);
+        assert_eq!(seen.labels_of(metric.name), [labels].into(), "{}", metric.name);
+    }
+    assert_eq!(seen.kinds.len(), catalog::ALL.len());
+}
+
+#[test]
+fn a_name_tells_whose_and_in_which_unit() {
+    for metric in catalog::ALL {
+        let name = metric.name;
+        assert!(name.starts_with("order_worker_") || name.starts_with("process_"), "{name}");
+        assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+        if let Kind::Histogram(buckets) = metric.kind {
+            assert!(name.ends_with("_seconds") || name.ends_with("_messages"), "{name}");
+            assert!(buckets.is_sorted(), "{name}");
+        }
+        assert!(metric.help.ends_with('.'), "{name}: {}", metric.help);
+    }
+}
+
+#[test]
+fn two_workers_in_one_process_count_for_themselves() {
+    let (one, other) = (Metrics::new(), Metrics::new());
+
+    one.clone().state.connected("consumes");
+
+    let connections = |metrics| scrape(metrics).sum("order_worker_broker_connections_total", &[]);
+    assert_eq!((connections(&one), connections(&other)), (1.0, 0.0));
+}

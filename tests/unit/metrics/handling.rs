@@ -1,0 +1,134 @@
+//! What becomes of commands.
+
+use order_worker::adapters::clock::SystemClock;
+use order_worker::adapters::in_process::Submitted;
+use order_worker::metrics::{Metrics, Source};
+use order_worker::service_layer::{Clock, Handled};
+use serde_json::json;
+use std::time::Duration;
+
+use super::line::{Line, cancel, command, delivery, order, place};
+use super::scrape;
+
+const MESSAGES: &str = "order_worker_messages_total";
+
+#[tokio::test]
+async fn commands_are_counted_by_what_became_of_them() {
+    let commands = [place("1"), place("1"), cancel("1"), cancel("1"), cancel("2")];
+
+    let seen = Line::new().handles(&commands).await;
+
+    let count = |command, outcome| {
+        let labels = [("source", "queue"), ("command", command), ("outcome", outcome)];
+        seen.value(MESSAGES, &labels).unwrap()
+    };
+    assert_eq!(count("PlaceOrder", "accepted"), 1.0);
+    assert_eq!(count("PlaceOrder", "duplicate"), 1.0);
+    assert_eq!(count("CancelOrder", "accepted"), 1.0);
+    assert_eq!(count("CancelOrder", "rejected"), 1.0);
+    assert_eq!(count("CancelOrder", "retry_later"), 1.0);
+    assert_eq!(count("CancelOrder", "dead_lettered"), 1.0);
+    assert_eq!(seen.sum(MESSAGES, &[]), 6.0);
+    assert_eq!(seen.sum("order_worker_messages_received_total", &[("source", "queue")]), 6.0);
+}
+
+#[tokio::test]
+async fn a_message_that_names_no_command_is_counted_as_unknown() {
+    let nobodys = command("PlayChess", &json!({}));
+
+    let seen = Line::new().handles(&[nobodys]).await;
+
+    let labels = [("source", "queue"), ("command", "unknown"), ("outcome", "dead_lettered")];
+    assert_eq!(seen.value(MESSAGES, &labels), Some(1.0));
+}
+
+#[tokio::test]
+async fn what_a_rule_refuses_is_counted_by_the_rule() {
+    let next = command("SetNextStatus", &json!({"order_id": "1", "from": "Shipping"}));
+
+    let seen = Line::new().handles(&[place("1"), next, cancel("1"), cancel("1")]).await;
+
+    let count = |rule| seen.value("order_worker_rejections_total", &[("rule", rule)]);
+    assert_eq!(count("OrderMovedOn"), Some(1.0));
+    assert_eq!(count("OrderAlreadyCancelled"), Some(1.0));
+    assert_eq!(count("OrderAlreadyCompleted"), Some(0.0));
+}
+
+#[tokio::test]
+async fn a_command_that_waits_for_another_attempt_is_a_retry() {
+    let seen = Line::new().handles(&[cancel("1"), cancel("2")]).await;
+
+    let reason = [("reason", "order_not_found")];
+    assert_eq!(seen.value("order_worker_retries_total", &reason), Some(2.0));
+}
+
+#[tokio::test]
+async fn batches_and_commits_are_measured() {
+    let seen = Line::new().handles(&[place("1"), place("2"), place("3")]).await;
+
+    let of_queue = |name: &str| seen.value(name, &[("source", "queue")]).unwrap();
+    assert_eq!(of_queue("order_worker_batch_messages_sum"), 3.0);
+    let batches = of_queue("order_worker_batch_messages_count");
+    assert_eq!(of_queue("order_worker_batch_duration_seconds_count"), batches);
+    assert_eq!(of_queue("order_worker_commit_duration_seconds_count"), batches);
+}
+
+#[tokio::test]
+async fn end_to_end_counts_from_the_publishers_timestamp_where_there_is_one() {
+    let now = u64::try_from(SystemClock.now().timestamp()).unwrap();
+    let sent_at = |timestamp: u64, mut command: Submitted| {
+        command.properties.timestamp = Some(timestamp);
+        command
+    };
+    let in_the_future = sent_at(now + 3600, place("2"));
+    let dead = sent_at(now - 100, command("PlaceOrder", &json!({})));
+
+    let seen = Line::new()
+        .handles(&[sent_at(now - 100, place("1")), in_the_future, dead, place("3")])
+        .await;
+
+    let bucket = |le| seen.value("order_worker_end_to_end_seconds_bucket", &[("le", le)]);
+    assert_eq!(seen.value("order_worker_end_to_end_seconds_count", &[]), Some(2.0));
+    assert_eq!((bucket("1"), bucket("60"), bucket("+Inf")), (Some(1.0), Some(1.0), Some(2.0)));
+}
+
+#[test]
+fn transactions_that_another_one_was_faster_than_are_counted() {
+    let metrics = Metrics::new();
+    let handled = Handled { conflicts: 2, ..Handled::default() };
+
+    metrics.messages.batch(Source::Queue, 1, &handled, Duration::from_millis(5));
+
+    let conflicts = scrape(&metrics).value("order_worker_conflicts_total", &[("source", "queue")]);
+    assert_eq!(conflicts, Some(2.0));
+}
+
+#[tokio::test]
+async fn a_command_that_the_broker_handed_out_before_is_counted() {
+    let (line, first, again) = (Line::new(), place("1"), place("2"));
+
+    let seen = line.takes(vec![delivery(first, false), delivery(again, true)]).await;
+
+    assert_eq!(seen.value("order_worker_messages_redelivered_total", &[]), Some(1.0));
+    assert_eq!(seen.sum("order_worker_messages_received_total", &[]), 2.0);
+}
+
+#[tokio::test]
+async fn drift_from_the_contract_is_counted_by_publisher() {
+    let mut drifting = order("1");
+    drifting["colour"] = json!("red");
+    drifting["items"][0]["quantity"] = json!("2");
+    drifting["total"] = json!("1.00");
+    let mut named = command("PlaceOrder", &drifting);
+    named.properties.app_id = Some("shop".to_owned());
+    drifting["order_id"] = json!("2");
+
+    let seen = Line::new().handles(&[named, command("PlaceOrder", &drifting)]).await;
+
+    for name in ["unknown_fields", "coerced_fields", "differing_totals"] {
+        for publisher in ["shop", "none"] {
+            let metric = format!("order_worker_{name}_total");
+            assert_eq!(seen.value(&metric, &[("publisher", publisher)]), Some(1.0), "{metric}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What is asked of servers.
+
+use std::time::Duration;
+
+use order_worker::adapters::in_memory::InMemoryDatabase;
+use order_worker::metrics::Metrics;
+use order_worker::service_layer::{
+    Inflow, OpenLetters, Outboxed, QueueDepth, QueueDepths, Stock, Stocktaking, StoreError,
+    sample_queues, sample_stock,
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::line::{Line, place};
+use super::scrape;
+
+const SAMPLED: [&str; 6] = [
+    "order_worker_outbox_messages",
+    "order_worker_outbox_oldest_age_seconds",
+    "order_worker_dead_letters_open",
+    "order_worker_dead_letters_oldest_age_seconds",
+    "order_worker_queue_messages_ready",
+    "order_worker_queue_consumers",
+];
+
+fn stock() -> Stock {
+    let counts = vec![("missing_field".to_owned(), 3), ("somebody's".to_owned(), 2)];
+    Stock {
+        outbox: Outboxed { count: 7, oldest: Some(Duration::from_millis(2500)) },
+        open_letters: Some(OpenLetters { counts, oldest: None }),
+    }
+}
+
+#[test]
+fn what_the_servers_say_is_shown() {
+    let metrics = Metrics::new();
+    metrics.sampled.database(Some(&stock()));
+    metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
+
+    let seen = scrape(&metrics);
+
+    let commands = [("queue", "commands")];
+    assert_eq!(seen.value(SAMPLED[0], &[]), Some(7.0));
+    assert_eq!(seen.value(SAMPLED[1], &[]), Some(2.5));
+    assert_eq!(seen.value(SAMPLED[2], &[("code", "missing_field")]), Some(3.0));
+    assert_eq!(seen.value(SAMPLED[2], &[("code", "other")]), Some(2.0));
+    assert_eq!(seen.value(SAMPLED[3], &[]), Some(0.0));
+    assert_eq!(seen.value(SAMPLED[4], &commands), Some(9.0));
+    assert_eq!(seen.value(SAMPLED[5], &commands), Some(2.0));
+}
+
+#[test]
+fn what_no_server_says_is_absent_and_not_zero() {
+    let metrics = Metrics::new();
+    let before = scrape(&metrics);
+    metrics.sampled.database(Some(&stock()));
+    metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
+
+    metrics.sampled.database(None);
+    metrics.sampled.queue(Inflow::Commands, None);
+
+    let seen = scrape(&metrics);
+    for name in SAMPLED {
+        assert_eq!((before.samples.get(name), seen.samples.get(name)), (None, None), "{name}");
+    }
+    for server in ["database", "broker"] {
+        let failed = seen.value("order_worker_samples_failed_total", &[("server", server)]);
+        assert_eq!(failed, Some(1.0), "{server}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_are_asked_again_until_they_answer() {
+    let metrics = Metrics::new();
+    let stop = CancellationToken::new();
+    let database = InMemoryDatabase::new();
+    database.set_available(false);
+    let asking = tokio::spawn(sample_stock(database.clone(), metrics.clone(), stop.clone()));
+    sleep(Duration::from_secs(12)).await;
+    let silent = scrape(&metrics);
+
+    database.set_available(true);
+    sleep(Duration::from_secs(12)).await;
+
+    let failed = [("server", "database")];
+    assert_eq!(silent.value("order_worker_samples_failed_total", &failed), Some(3.0));
+    assert_eq!(silent.value(SAMPLED[0], &[]), None);
+    assert_eq!(scrape(&metrics).value(SAMPLED[0], &[]), Some(0.0));
+    stop.cancel();
+    asking.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_long_is_asked_less_often() {
+    let metrics = Metrics::new();
+    let stop = CancellationToken::new();
+    let asking = tokio::spawn(sample_stock(Slow, metrics.clone(), stop.clone()));
+
+    sleep(Duration::from_secs(100)).await;
+
+    // 1 s for each answer, and 20 s of rest.
+    let failed = [("server", "database")];
+    let asked = scrape(&metrics).value("order_worker_samples_failed_total", &failed);
+    assert_eq!(asked, Some(5.0));
+    stop.cancel();
+    asking.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queues_of_the_in_process_broker_are_seen() {
+    let line = Line::new();
+    line.broker.submit(place("1"));
+    let (metrics, stop) = (line.metrics().clone(), CancellationToken::new());
+    let asking = tokio::spawn(sample_queues(line.broker.clone(), metrics, stop.clone()));
+
+    sleep(Duration::from_secs(1)).await;
+
+    let seen = scrape(line.metrics());
+    assert_eq!(seen.value(SAMPLED[4], &[("queue", "commands")]), Some(1.0));
+    assert_eq!(seen.value(SAMPLED[5], &[("queue", "commands")]), Some(0.0));
+    assert_eq!(seen.value(SAMPLED[4], &[("queue", "dead_letters")]), Some(0.0));
+    stop.cancel();
+    asking.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_consumer_of_the_in_process_broker_counts_until_it_ends() {
+    let mut broker = Line::new().broker;
+    let stop = CancellationToken::new();
+    let (source, ended) = broker.consume(1, stop);
+    let here = broker.depth(Inflow::Commands).await.unwrap().consumers;
+
+    drop(source);
+    ended.await.unwrap();
+
+    assert_eq!((here, broker.depth(Inflow::Commands).await.unwrap().consumers), (1, 0));
+}
+
+/// Takes a second to say nothing.
+struct Slow;
+
+impl Stocktaking for Slow {
+    async fn stock(&mut self) -> Result<Stock, StoreError> {
+        sleep(Duration::from_secs(1)).await;
+        Err(StoreError::Unavailable("busy".to_owned()))
+    }
+}
