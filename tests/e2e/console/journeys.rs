@@ -25,7 +25,7 @@ async fn an_operator_finds_an_order_moves_it_and_sees_the_event_arrive() {
     browser.sees("Received → Processing").await;
     assert!(browser.text().await.contains("Order GS-7/1"));
     browser.assert_no_complaints().await;
-    drop(browser);
+    // With the browser still watching.
     site.close().await;
 }
 
@@ -88,6 +88,7 @@ async fn a_newcomer_feeds_the_demo_and_finds_its_orders() {
     browser.click("Feed the demo").await;
 
     browser.sees("20 commands were fed.").await;
+    site.has("orders where order_id = '1000001'").await;
     browser.click("orders").await;
     browser.fill("Customer id", "14").await;
     browser.click("Search").await;
