@@ -4,6 +4,7 @@
 
 mod backlog;
 mod command_line;
+mod console;
 mod console_dead_letters;
 mod dead_letters;
 mod embedded;
