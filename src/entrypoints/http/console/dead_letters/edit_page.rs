@@ -46,13 +46,18 @@ impl Draft {
                 input type="hidden" name="revision" value=(stored.revision);
                 label for="text" { "Body, revision " (stored.revision) }
                 // Browsers leave out a first line break.
-                textarea #text name="body" rows="24" spellcheck="false" autocapitalize="off" { "\n" (self.text) }
+                textarea #text name="body" rows=(self.rows()) spellcheck="false" autocapitalize="off" { "\n" (self.text) }
                 div .actions { button type="submit" { "Check" } }
                 @if stored.state == LetterState::Open { (self.saving(&path)) }
                 div .actions { a .button href=(path) { "Back without saving" } }
             }
         };
         page(visitor, Section::DeadLetters, &title, body)
+    }
+
+    /// As many as there are lines, and some more to write in.
+    fn rows(&self) -> usize {
+        (self.text.lines().count() + 2).clamp(8, 30)
     }
 
     fn saving(&self, path: &str) -> Markup {
