@@ -23,7 +23,8 @@ pub struct Asset {
 }
 
 pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("console", "css", "text/css; charset=utf-8", include_str!("assets/console.css"))
+    let content = concat!(include_str!("assets/console.css"), include_str!("assets/overview.css"));
+    Asset::new("console", "css", "text/css; charset=utf-8", content)
 });
 
 pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
