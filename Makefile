@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint bench servers schemas demo clean-servers
+.PHONY: help test lint bench servers schemas screenshots demo clean-servers
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -8,8 +8,9 @@ help: ## Print this list
 # `exec`, here and below: a make that is told to end tells with-servers, not a shell in between.
 test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with-servers)
 	cargo test --locked --no-run
-	python=$$(scripts/python-with-pika) && \
-	export ORDER_WORKER_TEST_PYTHON="$$python" && \
+	python=$$(scripts/python-for-tests) && \
+	driver=$$(scripts/chromedriver) && \
+	export ORDER_WORKER_TEST_PYTHON="$$python" ORDER_WORKER_TEST_CHROMEDRIVER="$$driver" && \
 	exec scripts/with-servers cargo test --locked -- --include-ignored
 
 lint: ## Check formatting, lints and documentation
@@ -31,6 +32,12 @@ servers: ## Start the servers for development, until Ctrl-C
 
 schemas: ## Write the JSON schemas in schemas/ anew
 	cargo run --quiet -- schemas --write
+
+screenshots: ## Take the screenshots of the console in docs/console/ anew
+	cargo test --locked --no-run --test e2e
+	driver=$$(scripts/chromedriver) && \
+	export ORDER_WORKER_TEST_CHROMEDRIVER="$$driver" ORDER_WORKER_TEST_SCREENSHOTS="$$PWD/docs/console" && \
+	exec scripts/with-servers cargo test --locked --test e2e screenshots_of_the_console -- --include-ignored
 
 demo: ## Run the demonstration
 	cargo run --release -- demo

@@ -154,6 +154,21 @@ async fn what_is_final_is_asked_about_first() {
 }
 
 #[tokio::test]
+async fn the_last_move_is_asked_about_too() {
+    let console = Console::open_to_this_machine().await;
+    console.handle(place("14")).await;
+    console.handle(set_status("14", Status::Shipping)).await;
+    let browser = console.browser();
+
+    let question = browser.press("/order?id=14", "/order/next", &[]).await;
+
+    assert!(question.body.contains("Set order 14 to Completed?"), "{}", question.body);
+    assert_eq!(console.order("14").await.order.status(), Status::Shipping);
+    browser.press("/order?id=14", "/order/next", &[("sure", "yes")]).await.leads_to();
+    assert_eq!(console.order("14").await.order.status(), Status::Completed);
+}
+
+#[tokio::test]
 async fn an_order_is_cancelled_with_a_reason() {
     let console = Console::open_to_this_machine().await;
     console.handle(place("14")).await;

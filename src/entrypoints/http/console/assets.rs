@@ -22,10 +22,14 @@ pub struct Asset {
     content: &'static str,
 }
 
-pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    let content = concat!(include_str!("assets/console.css"), include_str!("assets/overview.css"));
-    Asset::new("console", "css", "text/css; charset=utf-8", content)
-});
+const CSS: &str = concat!(
+    include_str!("assets/console.css"),
+    include_str!("assets/overview.css"),
+    include_str!("assets/dead_letters.css")
+);
+
+pub static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("console", "css", "text/css; charset=utf-8", CSS));
 
 pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     let content = include_str!("assets/console.js");

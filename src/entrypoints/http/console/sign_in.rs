@@ -44,6 +44,8 @@ fn form(next: &str, trouble: Option<&str>) -> Markup {
         @if let Some(trouble) = trouble { (notice::trouble(&html! { (trouble) })) }
         form method="post" action="/sign-in" class="stack" {
             input type="hidden" name="next" value=(next);
+            // For password managers, which keep a token by a name.
+            input type="text" name="username" value="order-worker" autocomplete="username" hidden;
             label for="token" { "Token" }
             input #token type="password" name="token" required autofocus
                 autocomplete="current-password" spellcheck="false" aria-describedby="token-help";

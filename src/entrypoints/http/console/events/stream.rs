@@ -44,12 +44,14 @@ fn events(listener: Listener) -> impl Stream<Item = Result<Event, Infallible>> {
 }
 
 fn event(told: &Told) -> Event {
-    match told {
-        Told::Connecting => Event::default().event("connecting").data(""),
-        Told::Listening => Event::default().event("listening").data(""),
-        Told::Trouble(reason) => Event::default().event("trouble").data(quoted(reason)),
-        Told::Events(lines) => Event::default().event("events").data(quoted(lines)),
-    }
+    // An event without data is none to a browser.
+    let (name, text) = match told {
+        Told::Connecting => ("connecting", ""),
+        Told::Listening => ("listening", ""),
+        Told::Trouble(reason) => ("trouble", &**reason),
+        Told::Events(lines) => ("events", &**lines),
+    };
+    Event::default().event(name).data(quoted(text))
 }
 
 /// As JSON: a line break would end the datum.

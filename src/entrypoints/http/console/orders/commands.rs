@@ -14,6 +14,9 @@ use crate::service_layer::{
     DeadLetter, DeadLetterCode, Delivery, Message, Outcome, Properties, Tag,
 };
 
+/// With this, the name of an operator and the intent of a form, message ids from here are made.
+pub const FROM_CONSOLE: &str = "console-";
+
 /// A field that names the form: submitted twice, it is done once.
 pub fn intent_field() -> Markup {
     html! { input type="hidden" name="intent" value=(Uuid::now_v7()); }
@@ -45,7 +48,7 @@ fn message(
 ) -> Result<Message, DeadLetter> {
     let properties = Properties {
         kind: Some(kind.name().to_owned()),
-        message_id: Some(format!("console-{}-{intent}", visitor.caller().name)),
+        message_id: Some(format!("{FROM_CONSOLE}{}-{intent}", visitor.caller().name)),
         ..Properties::default()
     };
     let delivery = Delivery {

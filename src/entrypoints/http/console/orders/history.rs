@@ -1,7 +1,10 @@
 //! What happened to an order, and what caused it.
 
 use maud::{Markup, html};
+use uuid::Uuid;
 
+use super::commands::FROM_CONSOLE;
+use crate::entrypoints::http::access::is_name;
 use crate::entrypoints::http::console::pieces::{moment, order_status};
 use crate::service_layer::{Cause, HistoryEntry};
 
@@ -22,12 +25,42 @@ fn change(entry: &HistoryEntry) -> Markup {
     html! {
         div { (order_status(entry.status)) " " (moment(entry.at)) }
         @if let Some(reason) = reason { p { "“" bdi { (reason) } "”" } }
-        p .hint {
-            (command)
-            @match message_id {
-                Some(message_id) => { " by message " code { (message_id) } }
-                None => { " without a message id" }
-            }
+        p .hint { (command) (cause(message_id.as_deref())) }
+    }
+}
+
+fn cause(message_id: Option<&str>) -> Markup {
+    let Some(message_id) = message_id else { return html! { " without a message id" } };
+    html! {
+        @if let Some(operator) = operator(message_id) { " by " strong { (operator) } " at the console:" }
+        @else { " by" }
+        " message " code { (message_id) }
+    }
+}
+
+/// Who sent a message from the console. Whoever else publishes commands is trusted not to use such
+/// an id.
+fn operator(message_id: &str) -> Option<&str> {
+    let rest = message_id.strip_prefix(FROM_CONSOLE)?;
+    let (name, intent) =
+        rest.split_at_checked(rest.len().checked_sub(uuid::fmt::Hyphenated::LENGTH)?)?;
+    let name = name.strip_suffix('-')?;
+    (is_name(name) && intent.parse::<Uuid>().is_ok()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_from_the_console_names_its_operator() {
+        let id = "019aa2c4-6f1e-7b52-9d0e-3c5a8f7e2b41";
+        assert_eq!(operator(&format!("console-ada-{id}")), Some("ada"));
+        assert_eq!(operator(&format!("console-on-call-{id}")), Some("on-call"));
+        for other in
+            [&format!("console-{id}"), &format!("console-a b-{id}"), id, "console-ada-7", ""]
+        {
+            assert_eq!(operator(other), None, "{other}");
         }
     }
 }

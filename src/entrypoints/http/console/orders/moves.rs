@@ -1,7 +1,7 @@
 //! The moves that an order's status allows.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
@@ -22,6 +22,7 @@ pub struct NextStatus {
     intent: Uuid,
     /// The status in which the operator saw the order.
     from: String,
+    sure: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,26 +64,35 @@ pub fn buttons(visitor: &Visitor, order: &Order) -> Markup {
     }
 }
 
-/// Moves the order on, unless somebody else did so meanwhile.
+/// Moves the order on, unless somebody else did so meanwhile. Asks first when nothing could change
+/// it afterwards.
 pub async fn next_status(
     State(app): State<App>,
     Submitted { visitor, form }: Submitted<NextStatus>,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     let order_id = order_id(&form.order_id)?;
+    let next = form.from.parse().ok().and_then(Status::next).filter(|next| next.is_final());
+    if let (Some(next), None) = (next, &form.sure) {
+        let from = ("from", form.from.as_str());
+        return Ok(are_you_sure(&visitor, "/order/next", next, &order_id, form.intent, from));
+    }
     let body = json!({"order_id": order_id.as_str(), "from": form.from});
     let command = (CommandKind::SetNextStatus, body);
-    carry_out(&app, &visitor, &order_id, form.intent, command).await
+    let done = carry_out(&app, &visitor, &order_id, form.intent, command).await?;
+    Ok(done.into_response())
 }
 
-/// Sets a status, having asked first when nothing could change the order any more.
+/// Sets a status; asks first as well.
 pub async fn set_status(
     State(app): State<App>,
     Submitted { visitor, form }: Submitted<SetStatus>,
 ) -> Result<Response, Problem> {
     let order_id = order_id(&form.order_id)?;
-    let is_final = form.status.parse().is_ok_and(Status::is_final);
-    if is_final && form.sure.is_none() {
-        return Ok(are_you_sure(&visitor, &order_id, &form).into_response());
+    let status = form.status.parse().ok().filter(|status: &Status| status.is_final());
+    if let (Some(status), None) = (status, &form.sure) {
+        let wanted = ("status", form.status.as_str());
+        let action = "/order/set-status";
+        return Ok(are_you_sure(&visitor, action, status, &order_id, form.intent, wanted));
     }
     let body = json!({"order_id": order_id.as_str(), "status": form.status});
     let command = (CommandKind::SetStatus, body);
@@ -90,23 +100,29 @@ pub async fn set_status(
     Ok(done.into_response())
 }
 
-fn are_you_sure(visitor: &Visitor, order_id: &OrderId, form: &SetStatus) -> impl IntoResponse {
-    let name = form.status.parse().map_or("", Status::name);
+fn are_you_sure(
+    visitor: &Visitor,
+    action: &str,
+    status: Status,
+    order_id: &OrderId,
+    intent: Uuid,
+    field: (&str, &str),
+) -> Response {
     let question = Question {
         section: Section::Orders,
-        title: &format!("Set order {order_id} to {name}?"),
+        title: &format!("Set order {order_id} to {status}?"),
         consequence: html! {
-            p { (name) " is final: nothing can change the order afterwards." }
+            p { (status) " is final: nothing can change the order afterwards." }
         },
-        action: "/order/set-status",
+        action,
         fields: &[
             ("order_id", order_id.as_str()),
-            ("intent", &form.intent.to_string()),
-            ("status", &form.status),
+            ("intent", &intent.to_string()),
+            field,
             ("sure", "yes"),
         ],
-        yes: &format!("Set to {name}"),
+        yes: &format!("Set to {status}"),
         back: &address::order(order_id.as_str()),
     };
-    ask(visitor, &question)
+    ask(visitor, &question).into_response()
 }

@@ -1,0 +1,60 @@
+//! What the pages say while a server is away.
+
+use super::site::{Site, order};
+use crate::relay::{Relay, host_of};
+use crate::surroundings::{Surroundings, eventually, variable};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
+async fn events_come_back_after_an_outage_of_the_broker() {
+    let broker = Relay::to(host_of(&variable("AMQP_URL")));
+    let site = Site::at(|| {
+        let amqp_url = broker.in_place_of(&variable("AMQP_URL"));
+        async move { Surroundings::at_addresses(&amqp_url, &variable("DATABASE_URL")).await }
+    });
+    let site = site.await;
+    let browser = site.viewer().await;
+    browser.open("/events").await;
+    browser.sees("Live").await;
+
+    broker.cut();
+    browser.sees("No events: ").await;
+    broker.mend();
+    browser.sees("Live").await;
+    site.send("order.place", "cart-1", &order("14", "Grace Hopper")).await;
+
+    browser.sees("placed for 59.90").await;
+    drop(browser);
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
+async fn every_page_says_what_the_worker_waits_for() {
+    let database = Relay::to(host_of(&variable("DATABASE_URL")));
+    let site = Site::at(|| {
+        let database_url = database.in_place_of(&variable("DATABASE_URL"));
+        async move { Surroundings::at_addresses(&variable("AMQP_URL"), &database_url).await }
+    });
+    let site = site.await;
+    let browser = site.viewer().await;
+
+    database.cut();
+    site.send("order.place", "cart-1", &order("14", "Grace Hopper")).await;
+
+    eventually("the page says so", || async {
+        browser.open("/settings").await;
+        browser.text().await.contains("The database does not answer.")
+    })
+    .await;
+    browser.open("/orders").await;
+    browser.sees("Service Unavailable").await;
+    database.mend();
+    eventually("the order is there", || async {
+        browser.open("/orders").await;
+        browser.text().await.contains("Grace Hopper")
+    })
+    .await;
+    drop(browser);
+    site.close().await;
+}

@@ -1,0 +1,109 @@
+//! A worker on real servers, with orders that tell a story, and tokens for its console.
+
+use lapin::BasicProperties;
+use order_worker::entrypoints::http::access::{Role, Token};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::browser::Browser;
+use crate::shop::Shop;
+use crate::surroundings::{Surroundings, Worker, eventually};
+
+/// One at a time: two browsers, beside the servers, are much for two cores.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// A worker whose console can be looked at.
+pub struct Site {
+    pub surroundings: Surroundings,
+    pub shop: Shop,
+    worker: Worker,
+    address: String,
+    operator: String,
+    viewer: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Site {
+    pub async fn open() -> Self {
+        Self::at(Surroundings::collecting).await
+    }
+
+    /// In other surroundings.
+    pub async fn at<F: Future<Output = Surroundings>>(surroundings: impl FnOnce() -> F) -> Self {
+        let turn = TURN.lock().await;
+        let surroundings = surroundings().await;
+        let token = |name, role| Token::new(name, role).unwrap();
+        let (ada, bob) = (token("ada", Role::Operator), token("bob", Role::Viewer));
+        let lines = format!("{}\n{}", ada.line, bob.line);
+        let options = ["--http-addr", "127.0.0.1:0", "--http-tokens", &lines];
+        let worker = surroundings.start_worker_with(&options).await;
+        let log = worker.log();
+        let (_, address) = log.split_once("The console is at ").expect("it says where");
+        let address = address.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+        let shop = Shop::on(&surroundings).await;
+        let (operator, viewer) = (ada.secret, bob.secret);
+        Self { surroundings, shop, worker, address, operator, viewer, _turn: turn }
+    }
+
+    /// With an order of somebody whose name looks like markup.
+    pub async fn with_an_order(order_id: &str) -> Self {
+        let site = Self::open().await;
+        site.send("order.place", "cart-1", &order(order_id, "<b>Grace</b> Hopper")).await;
+        site.has(&format!("orders where order_id = '{order_id}'")).await;
+        site
+    }
+
+    pub async fn send(&self, routing_key: &str, message_id: &str, body: &str) {
+        let properties = BasicProperties::default().with_message_id(message_id.into());
+        self.shop.send(routing_key, body.as_bytes(), properties).await;
+    }
+
+    /// Waits until there is such a row.
+    pub async fn has(&self, row: &str) {
+        let surroundings = &self.surroundings;
+        eventually(row, || async { surroundings.count(row).await > 0 }).await;
+    }
+
+    pub async fn operator(&self) -> Browser {
+        self.signed_in(&self.operator).await
+    }
+
+    pub async fn viewer(&self) -> Browser {
+        self.signed_in(&self.viewer).await
+    }
+
+    /// The browser of somebody who is not known yet.
+    pub async fn stranger(&self) -> Browser {
+        Browser::at(&self.address).await
+    }
+
+    pub fn operator_token(&self) -> &str {
+        &self.operator
+    }
+
+    async fn signed_in(&self, token: &str) -> Browser {
+        let browser = self.stranger().await;
+        browser.sign_in(token).await;
+        browser
+    }
+
+    /// The worker stops in good order, also with pages open.
+    pub async fn close(self) {
+        self.worker.stop().await;
+        self.surroundings.remove().await;
+    }
+}
+
+/// A place command; the customer's id is the length of their name.
+pub fn order(order_id: &str, name: &str) -> String {
+    serde_json::json!({
+        "order_id": order_id,
+        "order_customer": {"customer_id": name.len(), "name": name, "email": "grace@example.com"},
+        "items": [
+            {"product_id": "chess", "name": "Chess, travel size", "quantity": 2, "price_per_unit": "12.50"},
+            {"product_id": "go-13", "name": "Go, 13 × 13", "quantity": 1, "price_per_unit": "39.90"},
+        ],
+        "total": "59.90",
+    })
+    .to_string()
+}

@@ -1,0 +1,79 @@
+//! The queue's commands while strangers do what they can.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::target::{address_in, request};
+use crate::shop::{place, publish};
+use crate::surroundings::{Surroundings, eventually};
+
+const ORDERS: usize = 3_000;
+
+/// Requests of every kind of stranger, each again and again on one connection after the other.
+struct Attack {
+    answers: Arc<AtomicUsize>,
+    _tasks: JoinSet<()>,
+}
+
+impl Attack {
+    fn on(address: &str) -> Self {
+        let answers = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        let host = ["Host: localhost", "Authorization: Token owt_forged"];
+        let forged = request("POST", "/api/orders", &host, &place("forged"));
+        let large = request("POST", "/api/orders", &host, &" ".repeat(1024 * 1024));
+        let many = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+        let slow = "POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
+        for (kind, count) in [(forged, 8), (large, 2), (many, 8), (slow.to_owned(), 40)] {
+            for _ in 0..count {
+                tasks.spawn(attack(address.to_owned(), kind.clone(), answers.clone()));
+            }
+        }
+        Self { answers, _tasks: tasks }
+    }
+
+    /// How many answers the strangers have got so far.
+    fn answers(&self) -> usize {
+        self.answers.load(Ordering::Relaxed)
+    }
+}
+
+async fn attack(address: String, kind: String, answers: Arc<AtomicUsize>) {
+    loop {
+        let Ok(mut stream) = TcpStream::connect(&address).await else { continue };
+        let mut part = vec![0; 64 * 1024];
+        // Whatever breaks, the next connection comes.
+        let _ = stream.write_all(kind.as_bytes()).await;
+        while let Ok(1..) = stream.read(&mut part).await {
+            answers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_backlog_is_worked_off_while_strangers_ask_all_they_can() {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    let orders: Vec<String> = (0..ORDERS).map(|order| place(&order.to_string())).collect();
+    let mut worker =
+        surroundings.spawn_worker_with(&["--http-addr=127.0.0.1:0", "--http-tokens=#"]);
+    let address = || address_in(&worker.log());
+    eventually("the worker tells its address", || async { address().is_some() }).await;
+    let attack = Attack::on(&address().unwrap());
+    eventually("the attack is on", || async { attack.answers() > 100 }).await;
+
+    publish(&surroundings, &orders).await;
+
+    eventually("all is done", || async { surroundings.count("orders").await == ORDERS }).await;
+    let answers = attack.answers();
+    eventually("the attack is still on", || async { attack.answers() > answers }).await;
+    assert!(worker.is_running());
+    drop(attack);
+    worker.stop().await;
+    surroundings.remove().await;
+}
