@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +13,7 @@ use axum::routing::get;
 use super::App;
 use super::access::Permission;
 use super::routes::behind;
+use crate::metrics::Metrics;
 
 /// Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -25,13 +27,33 @@ async fn scrape(State(app): State<App>) -> impl IntoResponse {
     ([(CONTENT_TYPE, TEXT)], app.health.metrics().text())
 }
 
-/// Counts a request by the pattern of its path, which has few values; the path itself has any.
-pub async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
+/// A request under way; counted when it ends, also without an answer.
+struct Measured {
+    metrics: Metrics,
+    began: Instant,
+    /// The pattern of the path, which has few values; the path itself has any.
+    route: Option<MatchedPath>,
+    method: Method,
+    status: Option<u16>,
+}
+
+/// Has each request counted that comes through.
+pub async fn measure(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let mut measured = Measured {
+        metrics,
+        began: Instant::now(),
+        route: request.extensions().get().cloned(),
+        method: request.method().clone(),
+        status: None,
+    };
     let response = next.run(request).await;
-    let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status().as_u16());
-    app.health.metrics().http.answered(route, method.as_str(), status, began.elapsed());
+    measured.status = Some(response.status().as_u16());
     response
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        let (route, method) = (self.route.as_ref().map(MatchedPath::as_str), self.method.as_str());
+        self.metrics.http.ended(route, method, self.status, self.began.elapsed());
+    }
 }

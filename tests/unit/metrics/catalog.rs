@@ -18,7 +18,7 @@ pub fn eventful() -> Metrics {
         open_letters: Some(no_letters),
     }));
     metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
-    metrics.http.answered(None, "GET", 500, Duration::ZERO);
+    metrics.http.ended(None, "GET", Some(500), Duration::ZERO);
     metrics.state.connected("consumes");
     metrics
 }
