@@ -209,7 +209,7 @@ pub const HTTP_SECONDS: Definition = Definition::histogram(
     "order_worker_http_request_duration_seconds",
     SECONDS,
     &["route"],
-    "From a request's head to its answer's head.",
+    "From a request's head to its answer's head, or to the end of its client.",
 );
 
 pub const BUILD_INFO: Definition = Definition::gauge(

@@ -9,8 +9,6 @@ use super::catalog;
 /// What a client may call the method of a request; others are `other`.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-
 /// For requests.
 #[derive(Debug)]
 pub struct Http {
@@ -26,14 +24,23 @@ impl Http {
         }
     }
 
-    /// A request has its answer. `route` is the pattern of the path, such as `/api/orders/{id}`;
-    /// none for a path of no route.
-    pub fn answered(&self, route: Option<&str>, method: &str, status: u16, took: Duration) {
+    /// A request has its answer, or none, as its client has gone. `route` is the pattern of the path,
+    /// such as `/api/orders/{id}`; none for a path of no route.
+    pub fn ended(&self, route: Option<&str>, method: &str, status: Option<u16>, took: Duration) {
         let route = route.unwrap_or("none");
         let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
-        let class = usize::from(status / 100).checked_sub(1).and_then(|class| CLASSES.get(class));
-        let class = class.copied().unwrap_or("other");
-        self.requests.with_label_values(&[route, method, class]).inc();
+        self.requests.with_label_values(&[route, method, class_of(status)]).inc();
         self.seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+}
+
+fn class_of(status: Option<u16>) -> &'static str {
+    match status {
+        Some(100..=199) => "1xx",
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(400..=499) => "4xx",
+        Some(_) => "5xx",
+        None => "none",
     }
 }

@@ -1,10 +1,11 @@
 //! Commands and what becomes of them.
 
+use std::array;
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
 
-use super::catalog;
+use super::{Spread, catalog};
 use crate::domain::{CommandKind, Refusal, Status};
 use crate::service_layer::{Handled, Outcome, RetryReason};
 
@@ -37,7 +38,8 @@ const COMMANDS: [Option<CommandKind>; 5] = [
 ];
 
 /// As [`Outcome::word`] has them.
-const OUTCOMES: [&str; 5] = ["accepted", "duplicate", "rejected", "retry_later", "dead_lettered"];
+pub const OUTCOMES: [&str; 5] =
+    ["accepted", "duplicate", "rejected", "retry_later", "dead_lettered"];
 
 /// One of each.
 const REFUSALS: [Refusal; 4] = [
@@ -144,6 +146,24 @@ impl Messages {
     /// timestamp of the future counts as now.
     pub fn done_after(&self, seconds: i64) {
         self.end_to_end.observe(f64::from(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)));
+    }
+
+    pub(super) fn all_received(&self) -> u64 {
+        self.of_source.iter().map(|it| it.received.get()).sum()
+    }
+
+    /// In the order of [`OUTCOMES`], over all sources and commands.
+    pub(super) fn outcomes(&self) -> [u64; 5] {
+        let of_commands = || self.of_source.iter().flat_map(|it| &it.handled);
+        array::from_fn(|place| of_commands().map(|outcomes| outcomes[place].get()).sum())
+    }
+
+    pub(super) fn batch_messages(&self) -> Spread {
+        Spread::of(self.of_source.iter().map(|it| &it.batch_messages))
+    }
+
+    pub(super) fn batch_seconds(&self) -> Spread {
+        Spread::of(self.of_source.iter().map(|it| &it.batch_seconds))
     }
 
     fn of(&self, source: Source) -> &OfSource {

@@ -11,6 +11,7 @@ mod http;
 mod messages;
 mod process;
 mod publishing;
+mod recent;
 mod sampled;
 mod state;
 
@@ -22,10 +23,11 @@ use prometheus::{Registry, TextEncoder};
 pub use definition::{Definition, Kind};
 pub use drift::{Drift, MOST_PUBLISHERS, Tolerated};
 pub use http::Http;
-pub use messages::{Messages, Source};
+pub use messages::{Messages, OUTCOMES, Source};
 use process::Process;
 pub use publishing::Publishing;
-pub use sampled::{Sampled, Server};
+pub use recent::{LOOK_AGAIN, Look, MOST_LOOKS, Recent, Spread};
+pub use sampled::{LastAnswers, Sampled, Server};
 pub use state::{Pause, State};
 
 /// The counters of one worker; clones share them.
@@ -41,6 +43,8 @@ pub struct Parts {
     pub state: State,
     pub sampled: Sampled,
     pub http: Http,
+    /// Filled only while somebody may look at it.
+    pub recent: Recent,
 }
 
 impl Metrics {
@@ -55,6 +59,7 @@ impl Metrics {
             state: State::new(&registry),
             sampled: Sampled::new(&registry),
             http: Http::new(&registry),
+            recent: Recent::default(),
             registry,
         }))
     }

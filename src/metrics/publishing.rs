@@ -1,10 +1,11 @@
 //! What goes out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
 
-use super::catalog;
+use super::{Spread, catalog};
 use crate::service_layer::{DeadLetterCode, OutgoingKind, Verdict};
 
 /// For events, answers and dead letters.
@@ -52,6 +53,19 @@ impl Publishing {
     pub fn unroutable_events(&self) -> u64 {
         let events = OutgoingKind::ALL.into_iter().filter(|kind| kind.is_event());
         events.map(|kind| self.unroutable[kind as usize].get()).sum()
+    }
+
+    pub(super) fn all_published(&self) -> u64 {
+        self.published.iter().map(IntCounter::get).sum()
+    }
+
+    pub(super) fn dead_letters_by_code(&self) -> BTreeMap<&'static str, u64> {
+        let codes = DeadLetterCode::ALL.map(DeadLetterCode::slug).into_iter();
+        codes.map(|code| (code, self.dead_letters.with_label_values(&[code]).get())).collect()
+    }
+
+    pub(super) fn confirm_seconds(&self) -> Spread {
+        Spread::of([&self.confirm_seconds])
     }
 
     /// The relay took messages out of the outbox.

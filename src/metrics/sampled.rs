@@ -1,5 +1,6 @@
 //! What has to be asked of servers: the last answers, or nothing where there is none.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
@@ -39,6 +40,15 @@ pub struct Sampled {
     ready: IntGaugeVec,
     consumers: IntGaugeVec,
     failed: IntCounterVec,
+    last: Mutex<LastAnswers>,
+}
+
+/// What the servers said last; none where they did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LastAnswers {
+    pub stock: Option<Stock>,
+    pub commands: Option<QueueDepth>,
+    pub dead_letters: Option<QueueDepth>,
 }
 
 impl Sampled {
@@ -55,6 +65,7 @@ impl Sampled {
             ready: catalog::QUEUE_MESSAGES.gauges(registry),
             consumers: catalog::QUEUE_CONSUMERS.gauges(registry),
             failed,
+            last: Mutex::default(),
         }
     }
 
@@ -72,6 +83,7 @@ impl Sampled {
             set(&self.open, &[code], count);
         }
         set_age(&self.oldest_letter, letters.map(|letters| letters.oldest.unwrap_or_default()));
+        self.lock().stock = stock.cloned();
     }
 
     /// What the broker said of a queue; none when it did not answer.
@@ -81,6 +93,19 @@ impl Sampled {
         }
         set(&self.ready, &[inflow.word()], depth.map(|depth| depth.ready));
         set(&self.consumers, &[inflow.word()], depth.map(|depth| depth.consumers));
+        match inflow {
+            Inflow::Commands => self.lock().commands = depth,
+            Inflow::DeadLetters => self.lock().dead_letters = depth,
+        }
+    }
+
+    #[must_use]
+    pub fn last_answers(&self) -> LastAnswers {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LastAnswers> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

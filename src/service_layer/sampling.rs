@@ -28,6 +28,8 @@ const LONGEST_REST: Duration = Duration::from_secs(30);
 /// What waits in a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock {
+    /// Whether there is any order at all.
+    pub has_orders: bool,
     pub outbox: Outboxed,
     /// None where there is no table for them.
     pub open_letters: Option<OpenLetters>,

@@ -6,7 +6,8 @@ use crate::service_layer::{Clock, Stock, Stocktaking, StoreError};
 
 impl Stocktaking for InMemoryDatabase {
     async fn stock(&mut self) -> Result<Stock, StoreError> {
-        let outbox = self.lock().await?.outbox_at(SystemClock.now());
-        Ok(Stock { outbox, open_letters: None })
+        let tables = self.lock().await?;
+        let outbox = tables.outbox_at(SystemClock.now());
+        Ok(Stock { has_orders: tables.orders().next().is_some(), outbox, open_letters: None })
     }
 }

@@ -8,6 +8,8 @@ use sqlx::postgres::{PgPool, PgRow};
 use super::connection::{ANSWER_TIMEOUT, store_error, within};
 use crate::service_layer::{MOST_COUNTED, OpenLetters, Outboxed, Stock, Stocktaking, StoreError};
 
+const HAS_ORDERS: &str = "select exists (select from orders) as has_orders";
+
 const OUTBOX: &str = "
     select count(*) as count, extract(epoch from now() - min(committed_at))::float8 as oldest
     from (select committed_at from outbox limit $1) as counted";
@@ -49,8 +51,12 @@ impl PgStock {
 
 impl Stocktaking for PgStock {
     async fn stock(&mut self) -> Result<Stock, StoreError> {
-        let outbox = self.outbox().await?;
-        Ok(Stock { outbox, open_letters: Some(self.open_letters().await?) })
+        let row = within(ANSWER_TIMEOUT, sqlx::query(HAS_ORDERS).fetch_one(&self.pool)).await?;
+        Ok(Stock {
+            has_orders: column(&row, "has_orders")?,
+            outbox: self.outbox().await?,
+            open_letters: Some(self.open_letters().await?),
+        })
     }
 }
 

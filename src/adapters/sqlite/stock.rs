@@ -8,6 +8,8 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use super::errors::store_error;
 use crate::service_layer::{MOST_COUNTED, OpenLetters, Outboxed, Stock, Stocktaking, StoreError};
 
+const HAS_ORDERS: &str = "select exists (select 1 from orders) as has_orders";
+
 /// Ages are in microseconds, as the moments are.
 const OUTBOX: &str = "
     select count(*) as count,
@@ -45,10 +47,14 @@ impl SqliteStock {
 
 impl Stocktaking for SqliteStock {
     async fn stock(&mut self) -> Result<Stock, StoreError> {
-        let row = sqlx::query(OUTBOX).bind(MOST_COUNTED).fetch_one(&self.readers).await;
-        let row = row.map_err(|error| store_error(&error))?;
-        let outbox = Outboxed { count: count(&row)?, oldest: oldest(&row)? };
-        Ok(Stock { outbox, open_letters: Some(self.open_letters().await?) })
+        let orders = sqlx::query(HAS_ORDERS).fetch_one(&self.readers).await;
+        let outbox = sqlx::query(OUTBOX).bind(MOST_COUNTED).fetch_one(&self.readers).await;
+        let outbox = outbox.map_err(|error| store_error(&error))?;
+        Ok(Stock {
+            has_orders: column(&orders.map_err(|error| store_error(&error))?, "has_orders")?,
+            outbox: Outboxed { count: count(&outbox)?, oldest: oldest(&outbox)? },
+            open_letters: Some(self.open_letters().await?),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::signals::stop_on_signal;
 use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::{Broker, Database, Worker};
 use crate::config::{DEFAULT_DATABASE_URL, Settings};
-use crate::entrypoints::http::{App, Server};
+use crate::entrypoints::http::{App, Server, watch};
 use crate::entrypoints::requests::{RequestQueue, Requests};
 use crate::service_layer::{Health, Publication};
 
@@ -41,6 +41,7 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     // What only those who ask over HTTP can see.
     let mut sampling = JoinSet::new();
     if address.is_some() {
+        sampling.spawn(watch(app.clone(), stop.clone()));
         sampling.spawn(broker.clone().sample(health.metrics().clone(), stop.clone()));
     }
     let database = tokio::select! {

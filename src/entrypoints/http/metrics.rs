@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,7 @@ use tracing::field::Empty;
 use super::App;
 use super::access::Permission;
 use super::routes::behind;
+use crate::metrics::Metrics;
 use crate::telemetry;
 
 /// Prometheus' text format.
@@ -28,16 +30,36 @@ async fn scrape(State(app): State<App>) -> impl IntoResponse {
     ([(CONTENT_TYPE, TEXT)], app.health.metrics().text())
 }
 
-/// Counts a request by the pattern of its path, which has few values; the path itself has any.
-pub async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
+/// A request under way; counted when it ends, also without an answer.
+struct Measured {
+    metrics: Metrics,
+    began: Instant,
+    /// The pattern of the path, which has few values; the path itself has any.
+    route: Option<MatchedPath>,
+    method: Method,
+    status: Option<u16>,
+}
+
+/// Has each request counted that comes through.
+pub async fn measure(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let mut measured = Measured {
+        metrics,
+        began: Instant::now(),
+        route: request.extensions().get().cloned(),
+        method: request.method().clone(),
+        status: None,
+    };
     let span = tracing::debug_span!("request", otel.name = Empty, otel.kind = Empty);
-    let pattern = route.as_ref().map(MatchedPath::as_str);
-    telemetry::describe_request(&span, method.as_str(), pattern, request.headers());
+    let pattern = measured.route.as_ref().map(MatchedPath::as_str);
+    telemetry::describe_request(&span, measured.method.as_str(), pattern, request.headers());
     let response = next.run(request).instrument(span).await;
-    let (route, status) = (route.as_ref().map(MatchedPath::as_str), response.status().as_u16());
-    app.health.metrics().http.answered(route, method.as_str(), status, began.elapsed());
+    measured.status = Some(response.status().as_u16());
     response
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        let (route, method) = (self.route.as_ref().map(MatchedPath::as_str), self.method.as_str());
+        self.metrics.http.ended(route, method, self.status, self.began.elapsed());
+    }
 }

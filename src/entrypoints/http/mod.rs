@@ -13,8 +13,10 @@ mod metrics;
 mod problem;
 mod routes;
 mod server;
+mod watch;
 
 pub use app::App;
 pub use problem::Problem;
 pub use routes::routes;
 pub use server::Server;
+pub use watch::watch;

@@ -19,7 +19,6 @@ pub fn routes(app: &App) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), console::as_pages))
-        .layer(from_fn_with_state(app.clone(), metrics::measure))
         .with_state(app.clone())
 }
 

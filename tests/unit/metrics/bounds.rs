@@ -54,15 +54,16 @@ fn a_request_is_counted_by_what_it_may_be() {
     let metrics = Metrics::new();
     let soon = Duration::from_millis(1);
 
-    metrics.http.answered(Some("/api/orders/{id}"), "GET", 200, soon);
-    for (method, status) in [("BREW", 404), ("brew", 418), ("GET", 404), ("GET", 999)] {
-        metrics.http.answered(None, method, status, soon);
+    metrics.http.ended(Some("/api/orders/{id}"), "GET", Some(200), soon);
+    for (method, status) in [("BREW", 404), ("brew", 418), ("GET", 404), ("GET", 503)] {
+        metrics.http.ended(None, method, Some(status), soon);
     }
+    metrics.http.ended(None, "GET", None, soon);
 
     let (requests, seen) = ("order_worker_http_requests_total", scrape(&metrics));
     assert_eq!(values_of(&seen, requests, "route"), ["/api/orders/{id}", "none"].into());
     assert_eq!(values_of(&seen, requests, "method"), ["GET", "other"].into());
-    assert_eq!(values_of(&seen, requests, "status"), ["2xx", "4xx", "other"].into());
+    assert_eq!(values_of(&seen, requests, "status"), ["2xx", "4xx", "5xx", "none"].into());
     let seconds = "order_worker_http_request_duration_seconds_count";
-    assert_eq!(seen.value(seconds, &[("route", "none")]), Some(4.0));
+    assert_eq!(seen.value(seconds, &[("route", "none")]), Some(5.0));
 }

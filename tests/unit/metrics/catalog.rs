@@ -12,9 +12,13 @@ pub fn eventful() -> Metrics {
     let metrics = Metrics::new();
     let nothing = Outboxed { count: 0, oldest: None };
     let no_letters = OpenLetters { counts: Vec::new(), oldest: None };
-    metrics.sampled.database(Some(&Stock { outbox: nothing, open_letters: Some(no_letters) }));
+    metrics.sampled.database(Some(&Stock {
+        has_orders: false,
+        outbox: nothing,
+        open_letters: Some(no_letters),
+    }));
     metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
-    metrics.http.answered(None, "GET", 500, Duration::ZERO);
+    metrics.http.ended(None, "GET", Some(500), Duration::ZERO);
     metrics.state.connected("consumes");
     metrics
 }

@@ -26,6 +26,7 @@ const SAMPLED: [&str; 6] = [
 fn stock() -> Stock {
     let counts = vec![("missing_field".to_owned(), 3), ("somebody's".to_owned(), 2)];
     Stock {
+        has_orders: true,
         outbox: Outboxed { count: 7, oldest: Some(Duration::from_millis(2500)) },
         open_letters: Some(OpenLetters { counts, oldest: None }),
     }

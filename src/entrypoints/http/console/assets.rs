@@ -22,8 +22,11 @@ pub struct Asset {
     content: &'static str,
 }
 
-const CSS: &str =
-    concat!(include_str!("assets/console.css"), include_str!("assets/dead_letters.css"));
+const CSS: &str = concat!(
+    include_str!("assets/console.css"),
+    include_str!("assets/overview.css"),
+    include_str!("assets/dead_letters.css")
+);
 
 pub static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("console", "css", "text/css; charset=utf-8", CSS));

@@ -116,19 +116,22 @@ fn brand() -> Markup {
     html! { a .brand href="/" { (PreEscaped(include_str!("assets/icon.svg"))) "order-worker" } }
 }
 
-/// What the worker waits for.
 fn troubles(troubles: &Troubles) -> Markup {
+    html! {
+        @for (what, reason) in told(troubles) {
+            (notice::trouble(&html! { strong { (what) "." } " " (reason) }))
+        }
+    }
+}
+
+/// What the worker waits for, and why.
+pub fn told(troubles: &Troubles) -> impl Iterator<Item = (&'static str, &str)> {
     let told = [
         ("The database does not answer", &troubles.database),
         ("Commands are not consumed", &troubles.consuming),
         ("Dead letters are not collected", &troubles.collecting),
         ("Events are not published", &troubles.publishing),
+        ("The broker blocks publishing", &troubles.blocked),
     ];
-    html! {
-        @for (what, reason) in told {
-            @if let Some(reason) = reason {
-                (notice::trouble(&html! { strong { (what) "." } " " (reason) }))
-            }
-        }
-    }
+    told.into_iter().filter_map(|(what, reason)| Some((what, reason.as_deref()?)))
 }

@@ -35,6 +35,7 @@ pub use visitor::Visitor;
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .route("/", get(overview::show))
+        .route(overview::FIGURES, get(overview::figures))
         .merge(orders::routes())
         .merge(events::routes())
         .route("/settings", get(settings::show))

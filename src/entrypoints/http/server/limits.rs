@@ -107,8 +107,12 @@ fn is_plain_text(headers: &HeaderMap) -> bool {
 }
 
 async fn counted(State(refusals): State<Refusals>, request: Request, next: Next) -> Response {
+    // A worker that says it is not ready turns nobody away.
+    let asks_for_health = request.uri().path().starts_with("/health/");
     let response = next.run(request).await;
-    if let Some(refusal) = Refusal::of_status(response.status()) {
+    if let Some(refusal) = Refusal::of_status(response.status())
+        && !asks_for_health
+    {
         refusals.note(refusal);
     }
     response

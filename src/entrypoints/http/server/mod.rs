@@ -17,12 +17,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::metrics::measure;
 use super::{App, routes};
 use crate::config::{DEFAULT_HTTP_ADDR, HttpAddr, InvalidSetting, Settings};
 use connection::serve;
@@ -77,7 +79,9 @@ impl Server {
     /// the worker's tasks, where the connections to database and broker are at home.
     pub async fn run(self, app: App, stop: CancellationToken) {
         let connections = Connections::default();
-        let routes = limited(routes::routes(&app), Handle::current(), &connections.refusals);
+        let metrics = app.health.metrics().clone();
+        let routes = limited(routes::routes(&app), Handle::current(), &connections.refusals)
+            .layer(from_fn_with_state(metrics, measure));
         let (jobs, stopping) = (app.jobs.clone(), stop.clone());
         let (told_in, told) = oneshot::channel::<()>();
         let answering = move || {
