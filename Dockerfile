@@ -24,13 +24,16 @@ RUN apt-get update && \
     useradd --uid 10001 --user-group --no-create-home --home-dir /data order-worker && \
     install -d -o 10001 -g 10001 /data
 COPY --from=build /usr/local/bin/order-worker /usr/local/bin/
-ENV LOG_FORMAT=json
+# Outside the container nobody is on this machine: without HTTP_TOKENS only /health is answered there.
+ENV LOG_FORMAT=json HTTP_ADDR=0.0.0.0:8080
+EXPOSE 8080
 # The default database is an SQLite file in the current folder.
 WORKDIR /data
 VOLUME /data
 # A number, so that Kubernetes' runAsNonRoot can tell.
 USER 10001:10001
 STOPSIGNAL SIGTERM
+# Asks this container's own worker, at HTTP_ADDR.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["order-worker", "healthcheck"]
 ENTRYPOINT ["order-worker"]
 CMD ["run"]

@@ -8,7 +8,7 @@ help: ## Print this list
 # `exec`, here and below: a make that is told to end tells with-servers, not a shell in between.
 test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with-servers)
 	cargo test --locked --no-run
-	python=$$(scripts/python-with-pika) && \
+	python=$$(scripts/python-for-tests) && \
 	export ORDER_WORKER_TEST_PYTHON="$$python" && \
 	exec scripts/with-servers cargo test --locked -- --include-ignored
 

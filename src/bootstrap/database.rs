@@ -226,6 +226,10 @@ impl DeadLetterStore for Database {
         dead_letters!(self, restore_letter(id, action))
     }
 
+    async fn record_action(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        dead_letters!(self, record_action(id, action))
+    }
+
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
         dead_letters!(self, prune(retention, limit))
     }

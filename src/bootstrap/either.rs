@@ -40,7 +40,7 @@ pub enum EitherRelayStore {
 /// A way to publish.
 #[derive(Debug)]
 pub enum EitherPublisher {
-    RabbitMq(RabbitPublisher),
+    RabbitMq(Box<RabbitPublisher>),
     InProcess(InProcessPublisher),
 }
 
@@ -72,7 +72,7 @@ impl Broker {
     #[must_use]
     pub fn publisher(&self) -> EitherPublisher {
         match self {
-            Self::RabbitMq(broker) => EitherPublisher::RabbitMq(broker.publisher()),
+            Self::RabbitMq(broker) => EitherPublisher::RabbitMq(Box::new(broker.publisher())),
             Self::InProcess(broker) => EitherPublisher::InProcess(broker.publisher()),
         }
     }

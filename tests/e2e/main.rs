@@ -4,10 +4,12 @@
 
 mod backlog;
 mod command_line;
+mod console_dead_letters;
 mod dead_letters;
 mod embedded;
 mod faults;
 mod http_abuse;
+mod http_api;
 mod messages;
 mod outages;
 mod relay;

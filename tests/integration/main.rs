@@ -10,6 +10,7 @@ mod disclosure_contract;
 mod in_memory;
 mod postgres;
 mod sqlite;
+mod stopped_replay;
 mod store_contract;
 #[path = "../support/mod.rs"]
 mod support;

@@ -29,6 +29,7 @@ fn the_layers_import_one_way() {
     let mut wrong = Vec::new();
     wrong.extend(uses_in("src/domain", &domain));
     wrong.extend(uses_in("src/service_layer", &[&inner[..], &servers].concat()));
+    wrong.extend(uses_in("src/metrics", &[&inner[..], &servers].concat()));
     wrong.extend(uses_in("src/adapters", &outer));
     for entrypoint in ["src/entrypoints/amqp", "src/entrypoints/dead_letters"] {
         let outside = ["crate::adapters", "crate::bootstrap", "crate::config"];

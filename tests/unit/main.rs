@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod dead_letter_jobs;
 mod docs;
 mod edge;
 mod message_bus;

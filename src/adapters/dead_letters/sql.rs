@@ -76,6 +76,9 @@ pub const ADD_ACTION: &str = "
     insert into dead_letter_actions (dead_letter_id, done_at, who, what, why, verdict)
     values ($1, $2, $3, $4, $5, $6)";
 
+/// Changes nothing, but locks the row: nobody removes it meanwhile.
+pub const LOCK: &str = "update dead_letters set state = state where id = $1";
+
 pub const ADD: &str = "
     insert into dead_letters (
         key, state, code, detail, pattern, detail_lowered, command, order_id, customer_id,

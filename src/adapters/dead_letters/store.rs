@@ -126,6 +126,10 @@ impl<D: LetterDatabase> DeadLetterStore for D {
         change(self, Statement::new(sql::RESTORE).int(id).moment(action.at), id, action).await
     }
 
+    async fn record_action(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+        change(self, Statement::new(sql::LOCK).int(id), id, action).await
+    }
+
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
         self.prune_rows(retention, limit).await
     }

@@ -52,9 +52,6 @@ const LOAD: &str = concat!(
 
 pub(super) const HANDLED: &str = concat!("select ", handled_rows!());
 
-/// The part of a statement behind `with found as (…)`.
-pub(super) const SELECT_FOUND: &str = concat!(" select ", order_rows!());
-
 pub(super) async fn load(
     connection: &mut PgConnection,
     needs: &Needs,

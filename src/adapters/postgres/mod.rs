@@ -8,6 +8,8 @@ mod dead_letters;
 mod disclosures;
 mod load;
 mod numbers;
+mod order_rows;
+mod pages;
 mod queries;
 mod relay;
 mod stock;

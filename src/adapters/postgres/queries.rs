@@ -1,15 +1,15 @@
 //! Questions about orders.
 
-use sqlx::postgres::{PgArguments, PgPool};
-use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
+use sqlx::postgres::PgPool;
 
 use super::connection::{ANSWER_TIMEOUT, within};
-use super::load::{HANDLED, SELECT_FOUND, parsed};
-use crate::adapters::rows::{HandledRow, HistoryRecord, OrderRow};
-use crate::domain::{MessageId, Order, OrderId, Status};
+use super::load::{HANDLED, parsed};
+use super::order_rows::{order_columns, orders_with_items};
+use super::pages::page_statement;
+use crate::adapters::rows::{HandledRow, HistoryRecord};
+use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
-    HandledMessage, OrderHistory, OrderQueries, OrderQuery, Page, Place, Sort, StoreError,
+    HandledMessage, OrderHistory, OrderQueries, OrderQuery, Page, StoreError,
 };
 
 /// Reads orders through a small pool.
@@ -17,6 +17,8 @@ use crate::service_layer::{
 pub struct PgQueries {
     readers: PgPool,
 }
+
+const ORDER: &str = concat!("select ", order_columns!(), " from orders where order_id = $1");
 
 const HISTORY: &str = "
     select json_agg(json_build_object(
@@ -29,32 +31,22 @@ impl PgQueries {
     pub(super) fn new(readers: PgPool) -> Self {
         Self { readers }
     }
-
-    async fn order_rows(&self, query: PgQuery<'_>) -> Result<Vec<OrderRow>, StoreError> {
-        parsed(&within(ANSWER_TIMEOUT, query.fetch_one(&self.readers)).await?, "orders")
-    }
 }
-
-type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
 impl OrderQueries for PgQueries {
     async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
-        let rows = self.order_rows(page_statement(query, page).build()).await?;
-        rows.into_iter().map(OrderRow::into_order).collect()
+        orders_with_items(&self.readers, page_statement(query, page).build()).await
     }
 
     async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
-        let statement = format!(
-            "with found as (select *, 1 as place from orders where order_id = $1) {SELECT_FOUND}"
-        );
-        let found =
-            self.order_rows(sqlx::query(AssertSqlSafe(statement)).bind(order_id.as_str())).await?;
+        let order = sqlx::query(ORDER).bind(order_id.as_str());
+        let found = orders_with_items(&self.readers, order).await?;
         let Some(order) = found.into_iter().next() else { return Ok(None) };
         let history = sqlx::query(HISTORY).bind(order_id.as_str());
         let row = within(ANSWER_TIMEOUT, history.fetch_one(&self.readers)).await?;
         let history = parsed::<HistoryRecord>(&row, "history")?;
         Ok(Some(OrderHistory {
-            order: order.into_order()?,
+            order,
             history: history
                 .into_iter()
                 .map(HistoryRecord::into_entry)
@@ -68,68 +60,4 @@ impl OrderQueries for PgQueries {
         let handled = parsed::<HandledRow>(&row, "handled")?.into_iter().next();
         handled.map(HandledRow::into_handled).transpose()
     }
-}
-
-/// The orders of a page with their items.
-///
-/// A customer's orders are found by the customer: the `+ 0` keeps the index of statuses out of it.
-/// Other lists have the newest orders of each status from that index, at most a page of each, and
-/// take the newest of those.
-fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Postgres> {
-    let sorted = match query.sort() {
-        Sort::ByStatus => "status, created_at desc, order_id",
-        Sort::NewestFirst => "created_at desc, order_id",
-    };
-    let limit = i64::from(page.limit);
-    let statuses: Vec<i16> = statuses(query).map(Status::code).collect();
-    let mut sql = QueryBuilder::new("with page as (select o.* from ");
-    if let Some(customer_id) = &query.customer_id {
-        sql.push("orders o where customer_id = ").push_bind(customer_id.as_str());
-        sql.push(" and status + 0 = any(").push_bind(statuses).push(")");
-        push_moments_and_place(&mut sql, query, page);
-    } else {
-        sql.push("unnest(").push_bind(statuses).push("::smallint[]) as wanted (status)");
-        sql.push(" cross join lateral (select * from orders where status = wanted.status");
-        push_moments_and_place(&mut sql, query, page);
-        sql.push(format_args!(" order by {sorted} limit ")).push_bind(limit).push(") o");
-    }
-    sql.push(format_args!(" order by {sorted} limit ")).push_bind(limit);
-    sql.push(format_args!(
-        "), found as (select *, row_number() over (order by {sorted}) as place from page)"
-    ));
-    sql.push(SELECT_FOUND);
-    sql
-}
-
-fn statuses(query: &OrderQuery) -> impl Iterator<Item = Status> {
-    let asked = move |status: &Status| query.status.is_none_or(|filter| filter.includes(*status));
-    Status::ALL.into_iter().filter(asked)
-}
-
-fn push_moments_and_place(sql: &mut QueryBuilder<Postgres>, query: &OrderQuery, page: &Page) {
-    for (operator, moment) in [(">=", query.from), ("<=", page.until(query))] {
-        if let Some(moment) = moment {
-            sql.push(format_args!(" and created_at {operator} ")).push_bind(moment);
-        }
-    }
-    if let Some(place) = &page.after {
-        push_behind(sql, query.sort(), place);
-    }
-}
-
-/// Adds the condition of orders behind a place; see [`Page::until`] for its other half.
-fn push_behind(sql: &mut QueryBuilder<Postgres>, sort: Sort, place: &Place) {
-    let status = place.status.code();
-    match sort {
-        Sort::ByStatus => {
-            sql.push(" and status >= ").push_bind(status);
-            sql.push(" and (status > ").push_bind(status);
-            sql.push(" or created_at < ").push_bind(place.created_at);
-            sql.push(" or created_at = ").push_bind(place.created_at).push(" and order_id > ");
-        }
-        Sort::NewestFirst => {
-            sql.push(" and (created_at < ").push_bind(place.created_at).push(" or order_id > ");
-        }
-    }
-    sql.push_bind(place.order_id.as_str()).push(")");
 }

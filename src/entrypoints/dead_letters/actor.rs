@@ -1,4 +1,4 @@
-//! Who does something with dead letters, and the decisions that need nothing else.
+//! Who does something with dead letters, and the decisions that take nothing else.
 
 use chrono::{DateTime, Utc};
 
@@ -30,45 +30,57 @@ impl Actor {
         let Self { who, why } = self.clone();
         LetterAction { at, who, what, why, verdict: verdict.into() }
     }
+}
 
-    /// Gives dead letters up. Answers with the ids of those that were left alone: they are not open.
-    ///
-    /// # Errors
-    /// When the database is in trouble; those before are given up then.
-    pub async fn discard(
-        &self,
-        letters: &impl DeadLetterStore,
-        ids: &[i64],
-        at: DateTime<Utc>,
-    ) -> Result<Vec<i64>, StoreError> {
-        let action = self.action(at, ActionKind::Discard, "discarded");
-        let mut left = Vec::new();
-        for &id in ids {
-            if !letters.discard_letter(id, &action).await? {
-                left.push(id);
-            }
+/// What somebody decides about a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// To give it up.
+    Discard,
+    /// To open it again.
+    Restore,
+}
+
+impl Decision {
+    #[must_use]
+    pub fn action(self, actor: &Actor, at: DateTime<Utc>) -> LetterAction {
+        match self {
+            Self::Discard => actor.action(at, ActionKind::Discard, "discarded"),
+            Self::Restore => actor.action(at, ActionKind::Restore, "open again"),
         }
-        Ok(left)
     }
 
-    /// Opens dead letters again. Answers with the ids of those that were left alone: they are
-    /// neither discarded nor replayed.
+    /// False when the dead letter is left alone: see [`Self::why_left`].
     ///
     /// # Errors
-    /// When the database is in trouble; those before are open then.
-    pub async fn restore(
-        &self,
+    /// When the database is in trouble.
+    pub async fn carry_out(
+        self,
         letters: &impl DeadLetterStore,
-        ids: &[i64],
-        at: DateTime<Utc>,
-    ) -> Result<Vec<i64>, StoreError> {
-        let action = self.action(at, ActionKind::Restore, "open again");
-        let mut left = Vec::new();
-        for &id in ids {
-            if !letters.restore_letter(id, &action).await? {
-                left.push(id);
-            }
+        id: i64,
+        action: &LetterAction,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Discard => letters.discard_letter(id, action).await,
+            Self::Restore => letters.restore_letter(id, action).await,
         }
-        Ok(left)
+    }
+
+    /// What a dead letter is then.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Discard => "discarded",
+            Self::Restore => "restored",
+        }
+    }
+
+    /// What a dead letter is that is left alone.
+    #[must_use]
+    pub fn why_left(self) -> &'static str {
+        match self {
+            Self::Discard => "not open",
+            Self::Restore => "neither discarded nor replayed",
+        }
     }
 }

@@ -55,9 +55,8 @@ pub fn alike(filter: LetterFilter, example: Letter) -> LetterFilter {
     }
 }
 
-/// The ids of those that can be replayed, whatever state the filter names: the open ones, and those
-/// that somebody took for a replay and never finished. In the order in which they came; at most
-/// `limit`.
+/// The ids of those that match and can be replayed: the open ones, and those that somebody took for
+/// a replay and never finished. In the order in which they came; at most `limit`.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -67,11 +66,17 @@ pub async fn replayable_ids(
     limit: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>, StoreError> {
+    let asks_for = |state| filter.state.is_none_or(|asked| asked == state);
     let in_state = |state| LetterFilter { state: Some(state), ..filter.clone() };
-    let mut ids = letters.letter_ids(&in_state(LetterState::Open), limit).await?;
-    let taken = letters.letters(&in_state(LetterState::Replaying), None, MOST_IN_HAND).await?;
-    let abandoned = taken.iter().filter(|letter| letter.changed_at < abandoned_before(now));
-    ids.extend(abandoned.map(|letter| letter.id));
+    let mut ids = Vec::new();
+    if asks_for(LetterState::Open) {
+        ids = letters.letter_ids(&in_state(LetterState::Open), limit).await?;
+    }
+    if asks_for(LetterState::Replaying) {
+        let taken = letters.letters(&in_state(LetterState::Replaying), None, MOST_IN_HAND).await?;
+        let abandoned = taken.iter().filter(|letter| letter.changed_at < abandoned_before(now));
+        ids.extend(abandoned.map(|letter| letter.id));
+    }
     ids.sort_unstable();
     ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(ids)

@@ -13,12 +13,12 @@ mod rehearsal;
 mod replay;
 mod replayed;
 
-pub use actor::Actor;
+pub use actor::{Actor, Decision};
 pub use choosing::{Age, alike, present_order, replayable_ids};
 pub use collector::collect;
 pub use mending::Mending;
 pub use pace::{InvalidPace, Pace, interval};
-pub use readable::{difference, readable};
+pub use readable::{difference, indented, readable};
 pub use reading::{as_sent, pattern_of, read, subject_of};
 pub use rehearsal::{Foresight, Prospect, Rehearsal};
 pub use replay::{Progress, Replay, ReplayLimits, abandoned_before};

@@ -36,7 +36,8 @@ pub fn difference(old: (&str, &[u8]), new: (&str, &[u8])) -> String {
 ///
 /// Does not build the value: `10.50` would become another number, and a key that is there twice
 /// would get lost.
-fn indented(body: &[u8]) -> Option<String> {
+#[must_use]
+pub fn indented(body: &[u8]) -> Option<String> {
     if body.len() > MAX_BODY_BYTES || serde_json::from_slice::<IgnoredAny>(body).is_err() {
         return None;
     }

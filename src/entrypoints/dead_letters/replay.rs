@@ -21,6 +21,9 @@ use crate::service_layer::{
 /// After this time, somebody who took a dead letter for a replay and did not finish it has died.
 const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(2);
 
+/// Longest wait for a confirm once it is told to stop: a broker that is blocked may never send it.
+const LAST_CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+
 /// Between two looks for the outcomes of a step.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -187,7 +190,15 @@ where
 
     /// Publishes one message; the error says why the broker does not have it, or may not.
     async fn confirmed(&mut self, publication: Publication) -> Result<(), String> {
-        let confirmations = self.publisher.publish(std::slice::from_ref(&publication)).await;
+        let stop = self.stop.clone();
+        let out_of_time = async {
+            stop.cancelled().await;
+            sleep(LAST_CONFIRM_WITHIN).await;
+        };
+        let confirmations = tokio::select! {
+            confirmations = self.publisher.publish(std::slice::from_ref(&publication)) => confirmations,
+            () = out_of_time => return Err("the replay was stopped before the broker confirmed it".to_owned()),
+        };
         match confirmations.map_err(|error| error.to_string())?.first() {
             Some(Confirmation::Confirmed) => Ok(()),
             Some(Confirmation::Unroutable) => {

@@ -9,8 +9,10 @@ use super::Problem;
 use super::access::Tokens;
 use super::console::Console;
 use super::health::DatabaseCheck;
+use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::dead_letters::jobs::Jobs;
 use crate::entrypoints::requests::Requests;
 use crate::service_layer::Health;
 
@@ -25,6 +27,7 @@ pub struct Parts {
     pub health: Health,
     pub tokens: Tokens,
     pub requests: Requests,
+    pub jobs: Jobs,
     pub(super) console: Console,
     pub(super) database_check: DatabaseCheck,
     database: OnceLock<Database>,
@@ -45,6 +48,7 @@ impl App {
             health: health.clone(),
             tokens: Tokens::of(settings)?,
             requests,
+            jobs: Jobs::new(Arc::new(SystemClock)),
             console: Console::default(),
             database_check: DatabaseCheck::default(),
             database: OnceLock::new(),

@@ -29,10 +29,13 @@ pub enum ActionKind {
     Edit,
     Discard,
     Restore,
+    /// Looked at what the console hides: the e-mail addresses in it.
+    Disclose,
 }
 
 impl ActionKind {
-    pub const ALL: [Self; 4] = [Self::Replay, Self::Edit, Self::Discard, Self::Restore];
+    pub const ALL: [Self; 5] =
+        [Self::Replay, Self::Edit, Self::Discard, Self::Restore, Self::Disclose];
 
     /// The word in tables.
     #[must_use]
@@ -42,6 +45,7 @@ impl ActionKind {
             Self::Edit => "edit",
             Self::Discard => "discard",
             Self::Restore => "restore",
+            Self::Disclose => "disclose",
         }
     }
 }
@@ -225,6 +229,17 @@ pub trait DeadLetterStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn restore_letter(
+        &self,
+        id: i64,
+        action: &LetterAction,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Records what somebody did with a dead letter that does not change it; false when there is
+    /// none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn record_action(
         &self,
         id: i64,
         action: &LetterAction,

@@ -11,7 +11,7 @@ use lapin::types::{AMQPValue, FieldTable};
 
 use crate::outages::{control, controls};
 use crate::shop::{Shop, place, publish as publish_orders};
-use crate::story::{Copies, assert_adds_up, assert_goes_on, publish, subscribe, subscriber_of};
+use crate::story::{assert_goes_on, subscribe, subscriber_of};
 use crate::surroundings::{Surroundings, eventually, variable};
 
 /// What only these tests do to a broker.
@@ -120,14 +120,16 @@ async fn a_memory_alarm_holds_back_events_and_no_acknowledgements() {
     let worker = surroundings.start_worker().await;
     subscribe(&surroundings);
     worker.stop().await;
-    let expected = publish(&surroundings, "41", 1_000);
+    // No malformed ones: an acknowledgement waits behind a dead letter that is not confirmed.
+    let orders: Vec<String> = (0..1_000).map(|n| place(&n.to_string())).collect();
+    publish_orders(&surroundings, &orders).await;
     let queue = surroundings.name_of("COMMANDS_QUEUE");
 
     let alarm = MemoryAlarm::raise(&ctl);
     let began = Instant::now();
     let worker = surroundings.spawn_worker();
     eventually("commands are acknowledged", || async {
-        messages_in(&ctl, &queue) <= expected.messages - 100
+        messages_in(&ctl, &queue) <= orders.len() - 100
     })
     .await;
     eventually("their events wait", || async { surroundings.count("outbox").await > 100 }).await;
@@ -135,7 +137,9 @@ async fn a_memory_alarm_holds_back_events_and_no_acknowledgements() {
     tokio::time::sleep(Duration::from_secs(32).saturating_sub(began.elapsed())).await;
     drop(alarm);
 
-    assert_adds_up(&surroundings, &expected, Copies::One).await;
+    let shop = Shop::on(&surroundings).await;
+    shop.read_different(&subscriber_of(&surroundings), orders.len()).await;
+    assert_goes_on(&surroundings).await;
     worker.stop().await;
     surroundings.remove().await;
 }

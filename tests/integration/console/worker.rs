@@ -27,6 +27,7 @@ pub struct Console {
     routes: Router,
     requests: Requests,
     pub database: Database,
+    pub broker: Broker,
     tokens: Vec<(Role, String)>,
     pub tokens_file: PathBuf,
     _worker: JoinHandle<()>,
@@ -68,7 +69,10 @@ impl Console {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("orders.db").display());
         let lines: Vec<&str> = tokens.iter().map(|(_, token)| token.line.as_str()).collect();
-        let mut arguments = vec!["order-worker".to_owned(), "--database-url".to_owned(), url];
+        // A command for an order that does not exist is a dead letter at once.
+        let program = ["order-worker", "--max-attempts", "1", "--database-url"];
+        let mut arguments: Vec<String> = program.map(str::to_owned).into();
+        arguments.push(url);
         let tokens_file = folder.path().join("tokens");
         if !lines.is_empty() {
             std::fs::write(&tokens_file, lines.join("\n")).unwrap();
@@ -84,7 +88,8 @@ impl Console {
         let (requests, queue) = Requests::channel();
         let app = App::new(&settings, &broker, &health, requests.clone()).unwrap();
         app.ask(database.clone());
-        let worker = Worker { settings, database: database.clone(), broker, health };
+        let worker =
+            Worker { settings, database: database.clone(), broker: broker.clone(), health };
         let worker = tokio::spawn(async move {
             worker.run(None, Some(queue), CancellationToken::new()).await.unwrap();
         });
@@ -92,6 +97,7 @@ impl Console {
             routes: routes(&app),
             requests,
             database,
+            broker,
             tokens: tokens.into_iter().map(|(role, token)| (role, token.secret)).collect(),
             tokens_file,
             _worker: worker,
@@ -147,16 +153,27 @@ impl Browser<'_> {
 
     /// Submits a form as it stands on a page: with its hidden fields, and these filled in.
     pub async fn press(&self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
-        let page = self.get(page).await;
+        self.press_on(&self.get(page).await, action, action, fields).await
+    }
+
+    /// Submits a form of a page that is there already, by a button that sends it elsewhere.
+    pub async fn press_on(
+        &self,
+        page: &Answer,
+        action: &str,
+        sent_to: &str,
+        fields: &[(&str, &str)],
+    ) -> Answer {
         let (_, form) =
             page.body.split_once(&format!("action=\"{action}\"")).unwrap_or_else(|| {
                 panic!("there is no form {action} in {} {}", page.status, page.body)
             });
         let (form, _) = form.split_once("</form>").unwrap();
+        let form = form.replace("&amp;", "&");
         let hidden: Vec<_> = form.split("<input type=\"hidden\" name=\"").skip(1).collect();
         let mut all: Vec<(&str, &str)> = hidden.iter().map(|it| name_and_value(it)).collect();
         all.extend(fields);
-        self.submit(action, &all).await
+        self.submit(sent_to, &all).await
     }
 
     /// The answer while it still comes.
@@ -214,5 +231,5 @@ fn name_and_value(field: &str) -> (&str, &str) {
 }
 
 fn encoded(value: &str) -> String {
-    value.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
+    value.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
 }

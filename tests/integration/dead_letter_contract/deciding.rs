@@ -122,6 +122,17 @@ pub async fn a_change_that_cannot_be_recorded_does_not_happen<D: WithDeadLetters
     assert_eq!(find(database, id).await, claimed);
 }
 
+pub async fn an_action_that_changes_nothing_is_recorded_alone<D: WithDeadLetters>(database: &D) {
+    let before = kept(database, letter(1)).await;
+    let (letters, looked) = (database.dead_letters(), action(ActionKind::Disclose));
+
+    assert!(letters.record_action(before.id, &looked).await.unwrap());
+
+    assert_eq!(find(database, before.id).await, before);
+    assert_eq!(actions(database, before.id).await, std::slice::from_ref(&looked));
+    assert!(!letters.record_action(before.id + 1, &looked).await.unwrap(), "there is none");
+}
+
 fn mended(body: &str) -> Revision {
     let subject = Subject {
         command: Some("CancelOrder".to_owned()),

@@ -1,5 +1,6 @@
 //! Looking for dead letters.
 
+use order_worker::domain::MessageId;
 use order_worker::service_layer::Properties;
 use order_worker::service_layer::dead_letters::{
     ActionKind, DeadLetterStore, Letter, LetterCount, LetterFilter, LetterGroup, LetterState,
@@ -28,6 +29,20 @@ pub async fn each_part_of_a_filter_must_hold<D: WithDeadLetters>(database: &D) {
         assert_eq!(found(database, &filter).await, [ids[1]], "{filter:?}");
     }
     assert_eq!(found(database, &any).await, ids);
+}
+
+pub async fn a_letter_is_found_by_the_id_of_its_message<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[named(1, "m-1"), named(2, "m-2"), named(3, "m-1")]).await;
+
+    let id_of = async |message_id| {
+        let message_id = MessageId::new(message_id).unwrap();
+        let found = database.dead_letters().letter_of_message(&message_id).await.unwrap();
+        found.map(|letter| letter.id)
+    };
+
+    assert_eq!(id_of("m-1").await, Some(ids[2]), "the last one");
+    assert_eq!(id_of("m-2").await, Some(ids[1]));
+    assert_eq!(id_of("m").await, None);
 }
 
 pub async fn all_parts_of_a_filter_must_hold_together<D: WithDeadLetters>(database: &D) {
@@ -190,6 +205,12 @@ fn distinct(number: u8) -> Letter {
     };
     let properties = Properties { app_id: Some("shop".to_owned()), ..Properties::default() };
     Letter { reason, subject, properties, ..letter(number) }
+}
+
+fn named(number: u8, message_id: &str) -> Letter {
+    let message_id = Some(message_id.to_owned());
+    let properties = Properties { message_id, ..Properties::default() };
+    Letter { properties, ..letter(number) }
 }
 
 fn with_detail(number: u8, detail: &str) -> Letter {

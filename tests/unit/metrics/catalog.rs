@@ -8,13 +8,13 @@ use order_worker::service_layer::{Inflow, OpenLetters, Outboxed, QueueDepth, Sto
 use super::scrape;
 
 /// Counters in which everything has happened that makes a metric appear.
-fn eventful() -> Metrics {
+pub fn eventful() -> Metrics {
     let metrics = Metrics::new();
     let nothing = Outboxed { count: 0, oldest: None };
     let no_letters = OpenLetters { counts: Vec::new(), oldest: None };
     metrics.sampled.database(Some(&Stock { outbox: nothing, open_letters: Some(no_letters) }));
     metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
-    metrics.http.answered(None, "GET", 200, Duration::ZERO);
+    metrics.http.answered(None, "GET", 500, Duration::ZERO);
     metrics.state.connected("consumes");
     metrics
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod catalog;
+mod files;
 mod going_out;
 mod handling;
 mod line;

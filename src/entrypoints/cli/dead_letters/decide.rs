@@ -6,15 +6,17 @@ use serde_json::json;
 use super::ActorArguments;
 use super::selection::Selection;
 use crate::adapters::clock::SystemClock;
+use crate::bootstrap::Database;
 use crate::config::Settings;
 use crate::entrypoints::cli::show::{print_json, print_line};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
+use crate::entrypoints::dead_letters::{Actor, Decision};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::LetterState;
 
 /// What both decisions need to know.
 #[derive(Debug, Args)]
-pub struct Decision {
+pub struct Deciding {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
@@ -24,32 +26,41 @@ pub struct Decision {
     json: bool,
 }
 
-impl Decision {
+impl Deciding {
     pub async fn discard(self, settings: &Settings) -> Result<(), CommandFailed> {
         let actor = self.actor.actor_with_reason("they are given up")?;
         let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, LetterState::Open).await?;
         self.selection.confirm("Discard", ids.len())?;
-        let left = actor.discard(&database, &ids, SystemClock.now()).await?;
-        self.report("discarded", ids.len(), &left, "not open")
+        self.decide(&database, Decision::Discard, &actor, &ids).await
     }
 
     pub async fn restore(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, LetterState::Discarded).await?;
         self.selection.confirm("Restore", ids.len())?;
-        let left = self.actor.actor().restore(&database, &ids, SystemClock.now()).await?;
-        self.report("restored", ids.len(), &left, "neither discarded nor replayed")
+        self.decide(&database, Decision::Restore, &self.actor.actor(), &ids).await
     }
 
-    fn report(
+    async fn decide(
         &self,
-        done: &str,
-        all: usize,
-        left: &[i64],
-        why_left: &str,
+        database: &Database,
+        decision: Decision,
+        actor: &Actor,
+        ids: &[i64],
     ) -> Result<(), CommandFailed> {
-        let count = all - left.len();
+        let action = decision.action(actor, SystemClock.now());
+        let mut left = Vec::new();
+        for &id in ids {
+            if !decision.carry_out(database, id, &action).await? {
+                left.push(id);
+            }
+        }
+        self.report(decision, ids.len() - left.len(), &left)
+    }
+
+    fn report(&self, decision: Decision, count: usize, left: &[i64]) -> Result<(), CommandFailed> {
+        let done = decision.word();
         if self.json {
             print_json(&json!({done: count, "left": left}))?;
         } else {
@@ -59,6 +70,7 @@ impl Decision {
             return Ok(());
         }
         let ids: Vec<String> = left.iter().map(ToString::to_string).collect();
-        Err(CommandFailed::told(format!("left alone, as {why_left}: {}", ids.join(" "))))
+        let why = decision.why_left();
+        Err(CommandFailed::told(format!("left alone, as {why}: {}", ids.join(" "))))
     }
 }

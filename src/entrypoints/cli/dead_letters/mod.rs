@@ -27,9 +27,9 @@ pub enum DeadLetters {
     /// Give one another body, which is checked and tried out first.
     Edit(edit::Edit),
     /// Give them up; they can be restored until they are too old.
-    Discard(decide::Decision),
+    Discard(decide::Deciding),
     /// Open discarded or replayed ones again.
-    Restore(decide::Decision),
+    Restore(decide::Deciding),
     /// Write them as lines of JSON, with everything that they hold.
     Export(exchange::Export),
     /// Read such lines; dead letters that are there already stay as they are.

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 use super::{CommandFailed, Look};
 use crate::config::HttpAddr;
 
-/// Longest wait for the answer; the worker itself gives the database 3 s.
-const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// Longest wait for the answer. The worker itself gives the database 3 s, a container's health check
+/// is given 5 s.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
 /// Largest answer.
 const MOST_BYTES: usize = 64 * 1024;

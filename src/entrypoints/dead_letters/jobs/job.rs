@@ -21,15 +21,16 @@ pub struct Job {
 
 impl Job {
     pub fn new(order: Order, began_at: DateTime<Utc>, stop: CancellationToken) -> Self {
-        let Order { kind, actor, total } = order;
+        let Order { kind, actor, ids } = order;
         let report = JobReport {
             id: Uuid::now_v7(),
             kind,
             actor,
-            total,
+            ids,
             began_at,
             done: 0,
             counts: BTreeMap::new(),
+            trouble_count: 0,
             troubles: Vec::new(),
             others: Vec::new(),
             stopped_by: None,
@@ -95,6 +96,7 @@ impl Note {
     pub fn add(&self, line: JobLine, is_trouble: bool) {
         let mut report = self.0.lock();
         report.done += 1;
+        report.trouble_count += usize::from(is_trouble);
         *report.counts.entry(line.word).or_default() += 1;
         let lines = if is_trouble { &mut report.troubles } else { &mut report.others };
         if lines.len() < MOST_LINES {

@@ -19,7 +19,7 @@ use crate::service_layer::{Clock, StoreError};
 
 pub use job::Note;
 pub use report::{JobEnd, JobKind, JobLine, JobReport, MOST_LINES};
-pub use work::{rehearse, replay};
+pub use work::{decide, rehearse, replay};
 
 /// Most dead letters of one job.
 pub const MOST_LETTERS: u32 = 10_000;
@@ -48,8 +48,8 @@ pub struct Jobs {
 pub struct Order {
     pub kind: JobKind,
     pub actor: Actor,
-    /// How many dead letters it is about.
-    pub total: usize,
+    /// The dead letters that it is about, in the order in which it takes them up.
+    pub ids: Arc<[i64]>,
 }
 
 /// Why a job does not begin.

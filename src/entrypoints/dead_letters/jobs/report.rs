@@ -1,11 +1,12 @@
 //! What a job tells about itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::entrypoints::dead_letters::Actor;
+use crate::entrypoints::dead_letters::{Actor, Decision};
 
 /// Most lines of a kind that are kept; what comes after them is only counted.
 pub const MOST_LINES: usize = 500;
@@ -14,6 +15,7 @@ pub const MOST_LINES: usize = 500;
 pub enum JobKind {
     Replay,
     DryRun,
+    Decision(Decision),
 }
 
 /// What became of one dead letter, or would become.
@@ -32,13 +34,15 @@ pub struct JobReport {
     pub id: Uuid,
     pub kind: JobKind,
     pub actor: Actor,
-    /// How many dead letters it is about.
-    pub total: usize,
+    /// The dead letters that it is about, in the order in which it takes them up.
+    pub ids: Arc<[i64]>,
     pub began_at: DateTime<Utc>,
     /// How many it is through with.
     pub done: usize,
     /// By outcome.
     pub counts: BTreeMap<&'static str, usize>,
+    /// How many of those somebody has to look at.
+    pub trouble_count: usize,
     /// The first of those that somebody has to look at.
     pub troubles: Vec<JobLine>,
     /// The first of the others.

@@ -1,8 +1,10 @@
 //! What jobs do.
 
+use std::sync::Arc;
+
 use super::{JobLine, Note};
-use crate::entrypoints::dead_letters::{Progress, Prospect, Rehearsal, Replay};
-use crate::service_layer::dead_letters::DeadLetterStore;
+use crate::entrypoints::dead_letters::{Decision, Progress, Prospect, Rehearsal, Replay};
+use crate::service_layer::dead_letters::{DeadLetterStore, LetterAction};
 use crate::service_layer::{OrderQueries, Publisher, Store, StoreError};
 
 /// Tries dead letters out, one after the other. Answers how many were not tried.
@@ -12,7 +14,7 @@ use crate::service_layer::{OrderQueries, Publisher, Store, StoreError};
 pub async fn rehearse(
     mut rehearsal: Rehearsal<impl Store, impl OrderQueries>,
     letters: impl DeadLetterStore,
-    ids: Vec<i64>,
+    ids: Arc<[i64]>,
     note: Note,
 ) -> Result<usize, StoreError> {
     let stop = note.stop();
@@ -42,7 +44,7 @@ fn is_trouble(prospect: &Prospect) -> bool {
 /// When the database is in trouble.
 pub async fn replay(
     mut replay: Replay<impl DeadLetterStore, impl Store, impl OrderQueries, impl Publisher>,
-    ids: Vec<i64>,
+    ids: Arc<[i64]>,
     note: Note,
 ) -> Result<usize, StoreError> {
     replay.stop = note.stop();
@@ -51,4 +53,27 @@ pub async fn replay(
         note.add(line, !replayed.is_handled());
     };
     replay.run(&ids, tell).await
+}
+
+/// Discards or restores dead letters. Answers how many were not tried.
+///
+/// # Errors
+/// When the database is in trouble.
+pub async fn decide(
+    decision: Decision,
+    action: LetterAction,
+    letters: impl DeadLetterStore,
+    ids: Arc<[i64]>,
+    note: Note,
+) -> Result<usize, StoreError> {
+    let stop = note.stop();
+    for (tried, &id) in ids.iter().enumerate() {
+        if stop.is_cancelled() {
+            return Ok(ids.len() - tried);
+        }
+        let is_done = decision.carry_out(&letters, id, &action).await?;
+        let word = if is_done { decision.word() } else { decision.why_left() };
+        note.add(JobLine { id, word, detail: String::new() }, !is_done);
+    }
+    Ok(0)
 }

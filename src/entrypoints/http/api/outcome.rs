@@ -28,7 +28,7 @@ pub fn answer(outcome: Outcome) -> Result<Done, Problem> {
         Outcome::Accepted(order) => Ok(Done { order_id: order.order_id, is_repeat: false }),
         Outcome::Duplicate(Some(order)) => Ok(Done { order_id: order.order_id, is_repeat: true }),
         Outcome::Duplicate(None) => Err(internal_error()),
-        Outcome::Rejected(_, refusal) => Err(rejected(&refusal)),
+        Outcome::Rejected(_, refusal) => Err(rejected(refusal)),
         Outcome::RetryLater(RetryReason::OrderNotFound { .. }) => Err(order_not_found()),
         Outcome::DeadLetter(dead) => Err(refused(dead)),
     }
@@ -62,7 +62,7 @@ pub fn refused(dead: DeadLetter) -> Problem {
     }
 }
 
-fn rejected(refusal: &Refusal) -> Problem {
+fn rejected(refusal: Refusal) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, refusal.to_string()).with_code(refusal.code())
 }
 

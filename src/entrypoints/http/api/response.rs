@@ -1,5 +1,7 @@
 //! Answers with and without a body.
 
+use std::fmt::Write;
+
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
@@ -51,7 +53,8 @@ fn path_of(order_id: &OrderId) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             path.push(byte.into());
         } else {
-            path += &format!("%{byte:02X}");
+            // Writing into a text does not fail.
+            let _ = write!(path, "%{byte:02X}");
         }
     }
     path

@@ -22,9 +22,11 @@ pub struct Asset {
     content: &'static str,
 }
 
-pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("console", "css", "text/css; charset=utf-8", include_str!("assets/console.css"))
-});
+const CSS: &str =
+    concat!(include_str!("assets/console.css"), include_str!("assets/dead_letters.css"));
+
+pub static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("console", "css", "text/css; charset=utf-8", CSS));
 
 pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     let content = include_str!("assets/console.js");

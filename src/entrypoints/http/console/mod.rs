@@ -5,6 +5,7 @@
 //! and no page needs its script.
 
 mod assets;
+mod dead_letters;
 mod events;
 mod headers;
 pub mod layout;
@@ -38,6 +39,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(events::routes())
         .route("/settings", get(settings::show))
         .route("/demo", post(newcomer::feed))
+        .merge(dead_letters::routes())
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/{name}", get(assets::serve))

@@ -78,8 +78,7 @@ impl Server {
     pub async fn run(self, app: App, stop: CancellationToken) {
         let connections = Connections::default();
         let routes = limited(routes::routes(&app), Handle::current(), &connections.refusals);
-        let stopping = stop.clone();
-        drop(app);
+        let (jobs, stopping) = (app.jobs.clone(), stop.clone());
         let (told_in, told) = oneshot::channel::<()>();
         let answering = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -92,8 +91,13 @@ impl Server {
         match std::thread::Builder::new().name("http".to_owned()).spawn(answering) {
             Ok(_) => {
                 stopping.cancelled().await;
-                // It ends with the thread, and tells nothing else.
-                let _ = told.await;
+                let last_jobs = async {
+                    jobs.end().await;
+                    // The worker lasts as long as the app: what the jobs publish finds the broker.
+                    drop(app);
+                };
+                // The thread tells nothing but its end.
+                let (_, ()) = tokio::join!(told, last_jobs);
             }
             Err(error) => tracing::error!(%error, "HTTP is not answered"),
         }

@@ -144,3 +144,70 @@ fn responses(endpoint: &Endpoint, problem: &Schema, generator: &mut SchemaGenera
 fn parsed(example: &str) -> Value {
     serde_json::from_str(example).expect("a test reads all examples")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn assert_valid(schema: fn(&mut SchemaGenerator) -> Schema, example: &Value, whose: &str) {
+        let mut generator = generator();
+        let schema = schema(&mut generator);
+        let components = json!({ "schemas": generator.take_definitions(true) });
+        let whole = json!({ "allOf": [schema], "components": components });
+        let validator = jsonschema::validator_for(&whole).unwrap();
+        if let Err(error) = validator.validate(example) {
+            panic!("{whose}: {error}");
+        }
+    }
+
+    #[test]
+    fn all_examples_are_valid() {
+        for endpoint in endpoints() {
+            if let Some(body) = &endpoint.body {
+                assert_valid(body.schema, &parsed(body.example), endpoint.name);
+            }
+            if let Some(body) = &endpoint.success.body {
+                assert_valid(body.schema, &parsed(body.example), endpoint.name);
+            }
+            for it in endpoint.parameters {
+                let shown = parameter(it, &mut generator());
+                assert_valid(it.schema, &shown["example"], it.name);
+            }
+        }
+    }
+
+    #[test]
+    fn each_name_in_a_path_is_a_parameter_and_the_reverse() {
+        for endpoint in endpoints() {
+            let names = endpoint.path.split('{').skip(1);
+            let named: BTreeSet<_> = names.map(|it| it.split('}').next().unwrap()).collect();
+            let in_path = |it: &&Parameter| it.place == ParameterPlace::Path;
+            let parameters = endpoint.parameters.iter().filter(in_path);
+            assert_eq!(parameters.map(|it| it.name).collect::<BTreeSet<_>>(), named);
+        }
+    }
+
+    #[test]
+    fn no_endpoint_hides_another() {
+        let document = document();
+        let paths = document["paths"].as_object().unwrap().values();
+        let operations: Vec<_> = paths.flat_map(|it| it.as_object().unwrap().values()).collect();
+        let names: BTreeSet<_> = operations.iter().map(|it| it["operationId"].as_str()).collect();
+
+        let expected = endpoints().map(|endpoint| endpoint.verbs.len()).sum::<usize>();
+        assert_eq!((operations.len(), names.len()), (expected, expected));
+    }
+
+    #[test]
+    fn each_endpoint_says_what_may_go_wrong() {
+        for endpoint in endpoints() {
+            let statuses: Vec<u16> = endpoint.problems.iter().map(|(status, _)| *status).collect();
+            assert!(statuses.is_sorted(), "{}", endpoint.name);
+            for status in [400, 401, 403, 503] {
+                assert!(statuses.contains(&status), "{}: {status}", endpoint.name);
+            }
+        }
+    }
+}

@@ -12,7 +12,8 @@ function showLocalTimes(part) {
 }
 
 // A part with `data-refresh="5"` is asked for again every 5 s (at `data-refresh-from`, else at the
-// page's own address) while it can be seen, unless somebody is at one of its fields.
+// page's own address) while it can be seen, unless somebody is at one of its fields; once it comes
+// without that, it is asked for no more.
 function keepFresh(part) {
   const pause = Number(part.dataset.refresh) * 1000;
   const from = part.dataset.refreshFrom || location.href;
@@ -31,6 +32,9 @@ function keepFresh(part) {
       if (answer.ok && fresh) {
         part.replaceChildren(...fresh.childNodes);
         showLocalTimes(part);
+        if (!fresh.dataset.refresh) {
+          return;
+        }
       }
       part.classList.toggle("stale", !answer.ok);
     } catch {

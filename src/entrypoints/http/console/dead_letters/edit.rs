@@ -1,0 +1,185 @@
+//! Giving a dead letter another body.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use super::body::{difference, hides_addresses};
+use super::decide::actor;
+use super::disclose;
+use super::edit_page::{Draft, same, text_of};
+use super::fields::Fields;
+use super::masking::Addresses;
+use super::one::{foreseen, letter, parsed};
+use crate::adapters::clock::SystemClock;
+use crate::bootstrap::rehearsal;
+use crate::entrypoints::dead_letters::{Actor, Mending, difference as differ};
+use crate::entrypoints::http::console::pieces::notice::{self, Flash};
+use crate::entrypoints::http::console::{Submitted, Visitor};
+use crate::entrypoints::http::{App, Problem};
+use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::{
+    ActionKind, DeadLetterStore, LetterAction, LetterState, StoredLetter,
+};
+
+/// Opens the present body for editing, which shows it as it is.
+pub async fn begin(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Submitted { visitor, form: _ }: Submitted<Fields>,
+) -> Result<Response, Problem> {
+    let stored = letter(&app, parsed(&id)?).await?;
+    if stored.state != LetterState::Open {
+        visitor.tell_next(Flash::Refused(not_open(&stored)));
+        return Ok(back(&stored));
+    }
+    if hides_addresses(&stored.letter.body) {
+        disclose::record(&app, &visitor, stored.id, "opened for editing").await?;
+    }
+    let draft = Draft { text: text_of(&stored), why: String::new(), can_fail: false };
+    Ok(draft.page(&visitor, &stored, &html! {}).into_response())
+}
+
+/// Shows how the new body differs, and what a replay with it would come to.
+pub async fn check(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Submitted { visitor, form }: Submitted<Fields>,
+) -> Result<Response, Problem> {
+    let stored = letter(&app, parsed(&id)?).await?;
+    let mut draft = Draft::of(&form);
+    let tried = match draft.body(&stored) {
+        body if same(&stored, &body) => is_the_same(),
+        body => {
+            let mending = mending(&app, &stored, body).await?;
+            draft.can_fail = mending.prospect.failure().is_some();
+            tried_out(&stored, &mending)
+        }
+    };
+    let notices = html! { @if stored.state != LetterState::Open { (notice::trouble(&not_open(&stored))) } (tried) };
+    Ok(draft.page(&visitor, &stored, &notices).into_response())
+}
+
+/// Keeps the new body, unless somebody else was faster, or it would still fail and nobody wants that.
+pub async fn save(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Submitted { visitor, form }: Submitted<Fields>,
+) -> Result<Response, Problem> {
+    let stored = letter(&app, parsed(&id)?).await?;
+    let mut draft = Draft::of(&form);
+    let body = draft.body(&stored);
+    if stored.state != LetterState::Open || form.text("revision") != stored.revision.to_string() {
+        return conflict(&app, &visitor, &stored, &draft).await;
+    }
+    let actor = actor(&visitor, &form);
+    if same(&stored, &body) || actor.why.is_none() {
+        let missing = if actor.why.is_none() { say_why() } else { is_the_same() };
+        return Ok(incomplete(draft.page(&visitor, &stored, &missing)));
+    }
+    let mending = mending(&app, &stored, body).await?;
+    draft.can_fail = mending.prospect.failure().is_some();
+    if draft.can_fail && !form.is_ticked("anyway") {
+        return Ok(incomplete(draft.page(&visitor, &stored, &tried_out(&stored, &mending))));
+    }
+    if keep(&app, &stored, &mending, &actor).await? {
+        visitor.tell_next(Flash::Done(kept(&stored, &mending)));
+        return Ok(back(&stored));
+    }
+    let present = letter(&app, stored.id).await?;
+    conflict(&app, &visitor, &present, &draft).await
+}
+
+async fn keep(
+    app: &App,
+    stored: &StoredLetter,
+    mending: &Mending,
+    actor: &Actor,
+) -> Result<bool, Problem> {
+    let action = actor.action(SystemClock.now(), ActionKind::Edit, mending.verdict());
+    let Mending { revision, .. } = mending;
+    Ok(app.database()?.revise_letter(stored.id, stored.revision, revision, &action).await?)
+}
+
+/// What somebody wrote is not lost: it stands beside what is there now.
+async fn conflict(
+    app: &App,
+    visitor: &Visitor,
+    present: &StoredLetter,
+    draft: &Draft,
+) -> Result<Response, Problem> {
+    let actions = app.database()?.letter_actions(present.id).await?;
+    let edited = actions.iter().rfind(|action| action.what == ActionKind::Edit);
+    let notices = html! {
+        @if present.state != LetterState::Open { (notice::trouble(&not_open(present))) }
+        @else { (notice::trouble(&edited_meanwhile(present, edited))) }
+        (differences(present, &draft.body(present)))
+    };
+    let page = draft.page(visitor, present, &notices);
+    Ok((StatusCode::CONFLICT, page).into_response())
+}
+
+fn edited_meanwhile(present: &StoredLetter, edited: Option<&LetterAction>) -> Markup {
+    html! {
+        "Nothing was saved: "
+        @match edited {
+            Some(LetterAction { who, why, .. }) => {
+                bdi { (who) } " has edited it meanwhile"
+                @if let Some(why) = why { " (“" bdi { (why) } "”)" }
+            }
+            None => "it was edited meanwhile",
+        }
+        ". Below is your text, compared with revision " (present.revision) ". Save again to replace that."
+    }
+}
+
+async fn mending(app: &App, stored: &StoredLetter, body: Vec<u8>) -> Result<Mending, Problem> {
+    let mut rehearsal = rehearsal(app.database()?, Arc::new(SystemClock));
+    Ok(rehearsal.with_body(stored, body).await?)
+}
+
+fn tried_out(stored: &StoredLetter, mending: &Mending) -> Markup {
+    html! { (foreseen(&mending.prospect)) (differences(stored, &mending.revision.body)) }
+}
+
+fn differences(stored: &StoredLetter, body: &[u8]) -> Markup {
+    let revision = format!("revision {}", stored.revision);
+    let changed = differ((&revision, &stored.letter.body), ("your text", body));
+    html! {
+        section .panel aria-labelledby="difference" {
+            h2 #difference { "What changes" }
+            @if changed.is_empty() { p .hint { "It differs in blanks alone." } }
+            @else { (difference(&changed, Addresses::Masked)) }
+        }
+    }
+}
+
+fn kept(stored: &StoredLetter, mending: &Mending) -> Markup {
+    html! {
+        "Revision " (stored.revision + 1) " is saved. Replayed now it would be "
+        (mending.prospect.word()) "."
+    }
+}
+
+fn not_open(stored: &StoredLetter) -> Markup {
+    html! { "Dead letter " (stored.id) " is " (stored.state) ": only one that is open can be edited." }
+}
+
+fn say_why() -> Markup {
+    notice::trouble(&html! { "Nothing was saved: say why it is changed." })
+}
+
+fn is_the_same() -> Markup {
+    notice::hint(&html! { "The body is the same." })
+}
+
+fn incomplete(page: impl IntoResponse) -> Response {
+    (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+}
+
+fn back(stored: &StoredLetter) -> Response {
+    Redirect::to(&format!("/dead-letters/{}", stored.id)).into_response()
+}

@@ -1,0 +1,82 @@
+//! Replaying dead letters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
+
+use super::decide::actor;
+use super::fields::{Fields, wrong};
+use super::jobs::{begin, nothing_meant};
+use super::replay_page::question;
+use super::selection::{Purpose, Selection};
+use crate::adapters::clock::SystemClock;
+use crate::bootstrap::rehearsal;
+use crate::entrypoints::dead_letters::jobs::{self, JobKind, Order};
+use crate::entrypoints::dead_letters::{Replay, ReplayLimits, interval};
+use crate::entrypoints::http::console::Submitted;
+use crate::entrypoints::http::{App, Problem};
+
+/// Longest wait for the outcomes of a step.
+const OUTCOMES_WITHIN: Duration = Duration::from_secs(60);
+
+/// A dead letter with so many replays is left alone, unless the form says otherwise.
+pub const MOST_REPLAYS: u32 = 5;
+
+/// Asks how, and shows how many it would be.
+pub async fn ask(
+    State(app): State<App>,
+    Submitted { visitor, form }: Submitted<Fields>,
+) -> Result<Response, Problem> {
+    let meant = Selection::of(&form)?.meant(&form, app.database()?, Purpose::Replay).await?;
+    if meant.ids.is_empty() {
+        return Ok(nothing_meant(&visitor, &meant).into_response());
+    }
+    Ok(question(&visitor, &meant).into_response())
+}
+
+/// Begins the job, with just those that the page named.
+pub async fn start(
+    State(app): State<App>,
+    Submitted { visitor, form }: Submitted<Fields>,
+) -> Result<Response, Problem> {
+    let database = app.database()?;
+    let limits = limits(&form)?;
+    let meant = Selection::of(&form)?.meant(&form, database, Purpose::Replay).await?;
+    let actor = actor(&visitor, &form);
+    let replay = Replay {
+        letters: database.clone(),
+        orders: database.clone(),
+        rehearsal: rehearsal(database, Arc::new(SystemClock)),
+        publisher: app.broker.publisher(),
+        clock: Arc::new(SystemClock),
+        actor: actor.clone(),
+        limits,
+        stop: CancellationToken::new(),
+    };
+    let ids: Arc<[i64]> = meant.ids.clone().into();
+    let order = Order { kind: JobKind::Replay, actor, ids: ids.clone() };
+    let work = |note| jobs::replay(replay, ids, note);
+    Ok(begin(&app, &visitor, &meant, order, work).into_response())
+}
+
+/// # Errors
+/// When a field means nothing.
+fn limits(form: &Fields) -> Result<ReplayLimits, Problem> {
+    let pace = match form.text("other_pace").trim() {
+        "" => form.text("pace"),
+        other => other,
+    };
+    let pace = if pace.is_empty() { "all" } else { pace };
+    let stop_after = form.number("stop_after_failures")?;
+    Ok(ReplayLimits {
+        pace: pace.parse().map_err(|error| wrong("pace", error))?,
+        interval: form.number("rate")?.map(interval),
+        stop_after_failures: stop_after.and_then(|most| usize::try_from(most).ok()),
+        most_replays: form.number("most_replays")?.unwrap_or(MOST_REPLAYS),
+        force: form.is_ticked("force"),
+        outcomes_within: OUTCOMES_WITHIN,
+    })
+}

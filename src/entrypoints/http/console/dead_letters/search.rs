@@ -1,0 +1,225 @@
+//! What somebody looks for.
+
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::domain::CommandKind;
+use crate::entrypoints::dead_letters::Age;
+use crate::entrypoints::http::console::pieces::address;
+use crate::service_layer::InvalidQuery;
+use crate::service_layer::dead_letters::{LetterFilter, LetterGroup, LetterPlace, LetterState};
+
+/// The value of the field `state` that stands for all of them.
+pub const ANY: &str = "any";
+
+/// The value of the field `command` that stands for none.
+const UNREADABLE: &str = "unreadable";
+
+/// The value of the field `view` for single dead letters, where groups are the default.
+const LIST: &str = "list";
+
+/// The fields of the form, as they come; those that are empty ask for nothing, but for the state:
+/// then it is open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Search {
+    pub state: String,
+    pub code: String,
+    command: String,
+    order: String,
+    customer: String,
+    text: String,
+    publisher: String,
+    pattern: String,
+    older: String,
+    younger: String,
+    view: String,
+    after: String,
+}
+
+impl Search {
+    /// # Errors
+    /// Naming the field that means nothing.
+    pub fn filter(&self, now: DateTime<Utc>) -> Result<LetterFilter, InvalidQuery> {
+        Ok(LetterFilter {
+            state: self.state()?,
+            code: given(&self.code),
+            command: match self.command.as_str() {
+                UNREADABLE => Some(String::new()),
+                command => given(command),
+            },
+            order_id: given(&self.order),
+            customer_id: given(&self.customer),
+            text: given(&self.text),
+            publisher: given(&self.publisher),
+            // As it is: a pattern may begin with a blank.
+            pattern: Some(self.pattern.clone()).filter(|pattern| !pattern.is_empty()),
+            failed_until: moment("older", &self.older, now)?,
+            failed_from: moment("younger", &self.younger, now)?,
+        })
+    }
+
+    /// # Errors
+    /// When there is no such state.
+    pub fn state(&self) -> Result<Option<LetterState>, InvalidQuery> {
+        match self.state.as_str() {
+            "" => Ok(Some(LetterState::Open)),
+            ANY => Ok(None),
+            word => word.parse().map(Some).map_err(|problem: &str| invalid("state", problem)),
+        }
+    }
+
+    /// # Errors
+    /// When it is no place.
+    pub fn after(&self) -> Result<Option<LetterPlace>, InvalidQuery> {
+        if self.after.is_empty() {
+            return Ok(None);
+        }
+        let parts = self.after.split_once('_');
+        let place = parts.and_then(|(micros, id)| {
+            let failed_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+            Some(LetterPlace { failed_at, id: id.parse().ok()? })
+        });
+        place.map(Some).ok_or_else(|| invalid("after", "is no place in a list"))
+    }
+
+    pub fn is_list(&self) -> bool {
+        self.view == LIST
+    }
+
+    /// Whether it asks for nothing but a state.
+    pub fn is_plain(&self) -> bool {
+        let plain = Self { state: self.state.clone(), view: self.view.clone(), ..Self::default() };
+        *self == Self { after: self.after.clone(), ..plain }
+    }
+
+    pub fn address(&self) -> String {
+        let fields = [
+            ("state", if self.state == "open" { "" } else { self.state.as_str() }),
+            ("code", &self.code),
+            ("command", &self.command),
+            ("order", &self.order),
+            ("customer", &self.customer),
+            ("text", &self.text),
+            ("publisher", &self.publisher),
+            ("pattern", &self.pattern),
+            ("older", &self.older),
+            ("younger", &self.younger),
+            ("view", &self.view),
+            ("after", &self.after),
+        ];
+        address::with("/dead-letters", &fields)
+    }
+
+    /// From its first page on.
+    pub fn first(&self) -> Self {
+        Self { after: String::new(), ..self.clone() }
+    }
+
+    pub fn from(&self, place: LetterPlace) -> Self {
+        let after = format!("{}_{}", place.failed_at.timestamp_micros(), place.id);
+        Self { after, ..self.clone() }
+    }
+
+    /// Single dead letters, or groups of them.
+    pub fn viewed_as_list(&self, is_list: bool) -> Self {
+        let view = if is_list { LIST.to_owned() } else { String::new() };
+        Self { view, ..self.first() }
+    }
+
+    /// In another state; of whatever code, as those of the other state may have others.
+    pub fn in_state(&self, state: &str) -> Self {
+        Self { state: state.to_owned(), code: String::new(), ..self.first() }
+    }
+
+    pub fn with_code(&self, code: &str) -> Self {
+        Self { code: code.to_owned(), ..self.first() }
+    }
+
+    /// Those of a group, one by one.
+    pub fn within(&self, group: &LetterGroup) -> Self {
+        Self {
+            code: group.code.clone(),
+            command: group.command.clone().unwrap_or_else(|| UNREADABLE.to_owned()),
+            pattern: group.pattern.clone(),
+            ..self.viewed_as_list(true)
+        }
+    }
+
+    pub fn form(&self) -> Markup {
+        html! {
+            search {
+                form .panel.filters method="get" action="/dead-letters" {
+                    div { label for="state" { "State" } select #state name="state" { (self.states()) } }
+                    (field("code", "Code", &self.code, "order_not_found"))
+                    div { label for="command" { "Command" } select #command name="command" { (self.commands()) } }
+                    (field("order", "Order id", &self.order, ""))
+                    (field("customer", "Customer id", &self.customer, ""))
+                    (field("publisher", "Publisher", &self.publisher, "its app_id"))
+                    (field("text", "Text in the detail", &self.text, ""))
+                    (field("older", "Failed before", &self.older, "30m, 12h, 7d ago"))
+                    (field("younger", "Failed within", &self.younger, "30m, 12h, 7d"))
+                    @if !self.pattern.is_empty() { (field("pattern", "Pattern", &self.pattern, "")) }
+                    @if self.is_list() { input type="hidden" name="view" value=(LIST); }
+                    div .actions {
+                        button .primary type="submit" { "Search" }
+                        a .button href="/dead-letters" { "Clear" }
+                    }
+                }
+            }
+        }
+    }
+
+    fn states(&self) -> Markup {
+        let state = if self.state.is_empty() { LetterState::Open.word() } else { &self.state };
+        html! {
+            @for known in LetterState::ALL { (option(known.word(), known.word(), state)) }
+            (option(ANY, "any", state))
+        }
+    }
+
+    fn commands(&self) -> Markup {
+        html! {
+            (option("", "any", &self.command))
+            @for kind in CommandKind::ALL { (option(kind.name(), kind.name(), &self.command)) }
+            (option(UNREADABLE, "cannot be read", &self.command))
+        }
+    }
+}
+
+fn option(value: &str, name: &str, chosen: &str) -> Markup {
+    html! { option value=(value) selected[value == chosen] { (name) } }
+}
+
+fn field(name: &str, label: &str, value: &str, example: &str) -> Markup {
+    html! {
+        div {
+            label for=(name) { (label) }
+            input id=(name) type="search" name=(name) value=(value) placeholder=(example)
+                autocomplete="off" spellcheck="false";
+        }
+    }
+}
+
+fn given(field: &str) -> Option<String> {
+    Some(field.trim()).filter(|field| !field.is_empty()).map(str::to_owned)
+}
+
+fn moment(
+    argument: &'static str,
+    age: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, InvalidQuery> {
+    match age.trim() {
+        "" => Ok(None),
+        age => match age.parse::<Age>() {
+            Ok(age) => Ok(age.before(now)),
+            Err(problem) => Err(invalid(argument, problem)),
+        },
+    }
+}
+
+fn invalid(argument: &'static str, problem: &str) -> InvalidQuery {
+    InvalidQuery { argument, problem: problem.to_owned() }
+}

@@ -1,0 +1,187 @@
+//! The console's pages of dead letters on real servers, as a client without a browser uses them.
+
+use lapin::BasicProperties;
+use lapin::options::QueueBindOptions;
+use lapin::types::FieldTable;
+use order_worker::entrypoints::http::access::{Role, Token};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::shop::{Shop, place};
+use crate::surroundings::{Surroundings, Worker, eventually};
+
+/// A worker whose console an operator named ada has signed in to.
+struct Desk {
+    worker: Worker,
+    address: String,
+    cookie: String,
+}
+
+/// What the console answered.
+struct Answer {
+    head: String,
+    body: String,
+}
+
+impl Desk {
+    async fn at(surroundings: &Surroundings) -> Self {
+        let ada = Token::new("ada", Role::Operator).unwrap();
+        let options = ["--http-addr", "127.0.0.1:0", "--http-tokens", &ada.line];
+        let worker = surroundings.start_worker_with(&options).await;
+        let log = worker.log();
+        let (_, address) = log.split_once("The console is at http://").expect("it says where");
+        let address = address.split('/').next().unwrap().to_owned();
+        let mut desk = Self { worker, address, cookie: String::new() };
+        let signed_in = desk.ask("POST", "/sign-in", &[("token", &ada.secret)]).await;
+        desk.cookie = signed_in.header("set-cookie").split(';').next().unwrap().to_owned();
+        desk
+    }
+
+    async fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let encoded = |text: &str| -> String {
+            text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
+        };
+        let pairs: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let body = pairs.join("&");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\naccept: text/html\r\n\
+             cookie: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.address,
+            self.cookie,
+            body.len(),
+        );
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        Answer { head: head.to_owned(), body: body.to_owned() }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[]).await
+    }
+
+    /// Submits the first form of a page that has this action, by a button that sends it there or
+    /// elsewhere.
+    async fn press(
+        &self,
+        page: &Answer,
+        action: &str,
+        sent_to: &str,
+        fields: &[(&str, &str)],
+    ) -> Answer {
+        let form =
+            page.body.split(&format!("action=\"{action}\"")).nth(1).unwrap_or_else(|| {
+                panic!("there is no form {action} in {} {}", page.head, page.body)
+            });
+        let form = form.split("</form>").next().unwrap().replace("&amp;", "&");
+        let hidden = form.split("<input type=\"hidden\" name=\"").skip(1).map(|field| {
+            let (name, rest) = field.split_once("\" value=\"").unwrap();
+            (name, rest.split('"').next().unwrap())
+        });
+        let all: Vec<_> = hidden.chain(fields.iter().copied()).collect();
+        self.ask("POST", sent_to, &all).await
+    }
+
+    /// Asks to replay all that match, and says yes; returns where the job is shown.
+    async fn replay_all(&self, list: &str, fields: &[(&str, &str)]) -> String {
+        let ask = "/dead-letters/replay";
+        let list = self.get(list).await;
+        let question = self.press(&list, ask, ask, &[("which", "all")]).await;
+        let start = "/dead-letters/replay/start";
+        let started = self.press(&question, start, start, fields).await;
+        started.header("location").to_owned()
+    }
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        values.next().unwrap_or_else(|| panic!("no {name}: {} {}", self.head, self.body)).1
+    }
+}
+
+/// A queue of all events, that goes with the connection.
+async fn events_of(surroundings: &Surroundings, shop: &Shop) -> String {
+    let queue = shop.queue_for_replies().await;
+    let exchange = surroundings.name_of("EVENTS_EXCHANGE");
+    let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+    let (name, exchange) = (queue.as_str().into(), exchange.as_str().into());
+    shop.channel().queue_bind(name, exchange, "#".into(), options, arguments).await.unwrap();
+    queue
+}
+
+async fn send(shop: &Shop, message_id: &str, body: &str) {
+    let properties = BasicProperties::default().with_message_id(message_id.into());
+    shop.send("order.place", body.as_bytes(), properties).await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_dead_letter_is_mended_and_replayed_in_the_console_and_its_order_is_announced() {
+    let surroundings = Surroundings::collecting().await;
+    let desk = Desk::at(&surroundings).await;
+    let shop = Shop::on(&surroundings).await;
+    let events = events_of(&surroundings, &shop).await;
+    send(&shop, "cart-1", &place("7").replace("12.50", "12.505")).await;
+    eventually("it is kept", || async { surroundings.count("dead_letters").await == 1 }).await;
+    let page = desk.get("/dead-letters/1").await;
+    assert!(page.body.contains("must have at most 2 decimals"), "{}", page.body);
+
+    let edited = desk.press(&page, "/dead-letters/1/edit", "/dead-letters/1/edit", &[]).await;
+    let mended = place("7");
+    let fields = [("body", mended.as_str()), ("why", "three decimals")];
+    let (check, save) = ("/dead-letters/1/check", "/dead-letters/1/save");
+    let saved = desk.press(&edited, check, save, &fields).await;
+    assert_eq!(saved.header("location"), "/dead-letters/1", "{}", saved.body);
+    let job = desk.replay_all("/dead-letters?view=list", &[]).await;
+
+    let event = shop.next_of(&events).await.json();
+    assert_eq!((&event["order_id"], &event["caused_by"]), (&"7".into(), &"cart-1".into()));
+    eventually("the job says so", || async { desk.get(&job).await.body.contains("accepted") })
+        .await;
+    let record =
+        "select who || ' ' || what from dead_letter_actions where what <> 'disclose' order by id";
+    assert_eq!(surroundings.ask(record).await, ["ada edit", "ada replay"]);
+    desk.worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_worker_that_stops_amid_a_replay_leaves_nothing_in_its_hands() {
+    let surroundings = Surroundings::collecting().await;
+    let desk = Desk::at(&surroundings).await;
+    let shop = Shop::on(&surroundings).await;
+    for number in 0..100 {
+        let body = format!(r#"{{"order_id": "{number}", "status": 2}}"#);
+        let properties = BasicProperties::default().with_message_id(format!("m-{number}").into());
+        shop.send("order.set_status", body.as_bytes(), properties).await;
+    }
+    eventually("all are kept", || async { surroundings.count("dead_letters").await == 100 }).await;
+    for number in 0..100 {
+        send(&shop, &format!("p-{number}"), &place(&number.to_string())).await;
+    }
+    eventually("all are placed", || async { surroundings.count("orders").await == 100 }).await;
+
+    let slow = [("pace", "1"), ("rate", "1")];
+    desk.replay_all("/dead-letters?view=list", &slow).await;
+    let replayed = "dead_letters where state = 3";
+    eventually("some are replayed", || async { surroundings.count(replayed).await >= 3 }).await;
+    desk.worker.stop().await;
+
+    assert_eq!(surroundings.count("dead_letters where state = 2").await, 0, "none in hand");
+    assert!(surroundings.count(replayed).await < 100, "stopped too late");
+    let desk = Desk::at(&surroundings).await;
+    desk.replay_all("/dead-letters?view=list", &[("pace", "all")]).await;
+    eventually("the rest is replayed", || async { surroundings.count(replayed).await == 100 })
+        .await;
+    let moved = "orders where status = 2 and version = 2";
+    eventually("each has moved once", || async { surroundings.count(moved).await == 100 }).await;
+    desk.worker.stop().await;
+    surroundings.remove().await;
+}

@@ -1,0 +1,14 @@
+//! The API as its clients meet it: answers, and what they change.
+
+mod access;
+mod client;
+mod commands;
+mod document;
+mod here;
+mod lists;
+mod messages;
+mod new_paths;
+mod refusals;
+mod servers;
+mod store_paths;
+mod store_site;

@@ -1,0 +1,133 @@
+//! A worker with messages that it cannot process.
+
+use std::time::Duration;
+
+use order_worker::adapters::in_process::Submitted;
+use order_worker::bootstrap::Broker;
+use order_worker::service_layer::Properties;
+use order_worker::service_layer::dead_letters::{
+    ActionKind, DeadLetterStore, LetterAction, LetterFilter, LetterState, StoredLetter,
+};
+
+use crate::console::worker::{Answer, Browser, Console, within_a_minute};
+
+/// An order whose price has too many decimals.
+pub const TOO_PRECISE: &str = r#"{"order_id": "14", "order_customer": {"customer_id": "c-9", "name": "Ada", "email": "ada@example.com"}, "items": [{"product_id": 1, "name": "Chess", "quantity": 2, "price_per_unit": "9.505"}]}"#;
+
+impl Console {
+    /// Sends a message that becomes a dead letter, and waits until it is kept; returns its id.
+    pub async fn dead_letter(&self, routing_key: &str, body: impl AsRef<[u8]>) -> i64 {
+        self.dead_letter_with(routing_key, body, Properties::default()).await
+    }
+
+    pub async fn dead_letter_with(
+        &self,
+        routing_key: &str,
+        body: impl AsRef<[u8]>,
+        properties: Properties,
+    ) -> i64 {
+        let known = self.letter_ids().await.len();
+        self.send(routing_key, body, properties);
+        within_a_minute(async {
+            loop {
+                let ids = self.letter_ids().await;
+                if ids.len() > known {
+                    return ids[known];
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+    }
+
+    /// Moves for orders that do not exist, each a dead letter; returns their ids.
+    pub async fn early_moves(&self, count: usize) -> Vec<i64> {
+        for number in 0..count {
+            let body = format!(r#"{{"order_id": "o-{number}", "status": 2}}"#);
+            self.send("order.set_status", body, Properties::default());
+        }
+        within_a_minute(async {
+            while self.letter_ids().await.len() < count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        self.letter_ids().await
+    }
+
+    pub fn send(&self, routing_key: &str, body: impl AsRef<[u8]>, properties: Properties) {
+        let Broker::InProcess(broker) = &self.broker else { panic!("has no servers") };
+        let (routing_key, body) = (routing_key.to_owned(), body.as_ref().to_vec());
+        broker.submit(Submitted { routing_key, properties, body });
+    }
+
+    async fn letter_ids(&self) -> Vec<i64> {
+        self.database.letter_ids(&LetterFilter::default(), 10_000).await.unwrap()
+    }
+
+    pub async fn letter(&self, id: i64) -> StoredLetter {
+        self.database.letter(id).await.unwrap().expect("the dead letter is there")
+    }
+
+    pub async fn state(&self, id: i64) -> LetterState {
+        self.letter(id).await.state
+    }
+
+    pub async fn actions(&self, id: i64) -> Vec<LetterAction> {
+        self.database.letter_actions(id).await.unwrap()
+    }
+
+    /// What was done with it, but for looking at it.
+    pub async fn deeds(&self, id: i64) -> Vec<ActionKind> {
+        let kinds = self.actions(id).await.into_iter().map(|action| action.what);
+        kinds.filter(|kind| *kind != ActionKind::Disclose).collect()
+    }
+}
+
+impl Browser<'_> {
+    /// Begins to edit a dead letter.
+    pub async fn edit_page(&self, id: i64) -> Answer {
+        let action = format!("/dead-letters/{id}/edit");
+        self.press(&format!("/dead-letters/{id}"), &action, &[]).await
+    }
+
+    /// Asks to replay a dead letter, and says yes; returns the page of the job when it has ended.
+    pub async fn replay(&self, id: i64, fields: &[(&str, &str)]) -> Answer {
+        let page = format!("/dead-letters/{id}");
+        let question = self.press(&page, "/dead-letters/replay", &[]).await;
+        self.start(&question, "/dead-letters/replay/start", fields).await
+    }
+
+    /// Says yes to a question; returns the page of the job when it has ended.
+    pub async fn start(&self, question: &Answer, action: &str, fields: &[(&str, &str)]) -> Answer {
+        let started = self.press_on(question, action, action, fields).await;
+        self.job_ended(started.leads_to()).await
+    }
+
+    /// The page of a job when it has ended.
+    pub async fn job_ended(&self, page: &str) -> Answer {
+        within_a_minute(async {
+            loop {
+                let page = self.get(page).await;
+                if !page.body.contains("data-refresh") {
+                    return page;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+}
+
+impl Answer {
+    /// What a figure of a job's page says.
+    pub fn figure(&self, label: &str) -> usize {
+        let label = format!("<p class=\"label\">{label}</p><p class=\"value\">");
+        let number = self.body.split(&label).nth(1).and_then(|rest| rest.split('<').next());
+        number.map_or(0, |number| number.parse().unwrap())
+    }
+
+    pub fn assert_says(&self, text: &str) {
+        assert!(self.body.contains(text), "{text} is not in {} {}", self.status, self.body);
+    }
+}

@@ -1,0 +1,11 @@
+//! Dead letters: finding them, looking into one, mending it, replaying it, giving it up.
+
+mod addresses;
+mod deciding;
+mod editing;
+mod finding;
+mod letters;
+mod looking;
+mod refused;
+mod replaying;
+mod trying;

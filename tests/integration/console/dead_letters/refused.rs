@@ -1,0 +1,104 @@
+//! What viewers and other sites cannot do with dead letters.
+
+use axum::http::StatusCode;
+use order_worker::entrypoints::http::access::Role;
+
+use super::letters::TOO_PRECISE;
+use crate::console::worker::{Browser, Console};
+
+/// Each place that takes a form.
+fn paths(id: i64) -> Vec<String> {
+    let with_one = ["show", "dry-run", "edit", "check", "save"];
+    let with_many = ["replay", "discard", "restore"];
+    let mut paths: Vec<String> =
+        with_one.iter().map(|what| format!("/dead-letters/{id}/{what}")).collect();
+    for what in with_many {
+        paths.push(format!("/dead-letters/{what}"));
+        paths.push(format!("/dead-letters/{what}/start"));
+    }
+    paths.push("/dead-letters/dry-run".to_owned());
+    paths.push("/dead-letters/jobs/01a1fbb0-0000-7000-8000-000000000000/stop".to_owned());
+    paths
+}
+
+async fn csrf_of(browser: &Browser<'_>) -> String {
+    let page = browser.get("/dead-letters").await.body;
+    let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
+fn fields<'a>(csrf: &'a str, id: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("csrf", csrf),
+        ("id", id),
+        ("why", "w"),
+        ("body", "{}"),
+        ("revision", "1"),
+        ("anyway", ""),
+    ]
+}
+
+#[tokio::test]
+async fn a_viewer_sees_no_buttons_for_dead_letters_and_cannot_press_them() {
+    let console = Console::with_tokens().await;
+    let id = console.dead_letter("order.place", TOO_PRECISE).await;
+    let browser = console.signed_in(Role::Viewer).await;
+    let csrf = csrf_of(&browser).await;
+    let before = console.letter(id).await;
+
+    for page in [
+        "/dead-letters".to_owned(),
+        "/dead-letters?view=list".to_owned(),
+        format!("/dead-letters/{id}"),
+    ] {
+        let page = browser.get(&page).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(!page.body.contains("action=\"/dead-letters/"), "{}", page.body);
+    }
+    for path in paths(id) {
+        let answer = browser.submit(&path, &fields(&csrf, &id.to_string())).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!((console.letter(id).await, console.actions(id).await), (before, vec![]));
+}
+
+#[tokio::test]
+async fn a_form_for_dead_letters_needs_its_proof() {
+    let console = Console::with_tokens().await;
+    let id = console.dead_letter("order.place", TOO_PRECISE).await;
+    let browser = console.signed_in(Role::Operator).await;
+    let of_another = csrf_of(&console.signed_in(Role::Operator).await).await;
+    let before = console.letter(id).await;
+
+    for path in paths(id) {
+        for csrf in ["", "guess", &of_another] {
+            let answer = browser.submit(&path, &fields(csrf, &id.to_string())).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        }
+    }
+    assert_eq!((console.letter(id).await, console.actions(id).await), (before, vec![]));
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_does_nothing_with_dead_letters() {
+    let console = Console::with_tokens().await;
+    let id = console.dead_letter("order.place", TOO_PRECISE).await;
+    let mut browser = console.signed_in(Role::Operator).await;
+    let csrf = csrf_of(&browser).await;
+    browser.headers = vec![("sec-fetch-site", "cross-site".to_owned())];
+
+    for path in paths(id) {
+        let answer = browser.submit(&path, &fields(&csrf, &id.to_string())).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(console.actions(id).await, []);
+}
+
+#[tokio::test]
+async fn nobody_sees_dead_letters_without_signing_in() {
+    let console = Console::with_tokens().await;
+    for path in ["/dead-letters", "/dead-letters/1", "/dead-letters/jobs"] {
+        let answer = console.browser().get(path).await;
+        assert!(answer.leads_to().starts_with("/sign-in"), "{path}");
+    }
+}

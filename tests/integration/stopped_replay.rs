@@ -1,0 +1,71 @@
+//! A replay that is told to stop while the broker takes no messages.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use order_worker::adapters::sqlite::{
+    SqliteDatabase, SqliteDeadLetters, SqliteQueries, SqliteStore,
+};
+use order_worker::entrypoints::dead_letters::{
+    Actor, Progress, Rehearsal, Replay, ReplayLimits, Replayed,
+};
+use order_worker::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterState};
+use order_worker::service_layer::{Confirmation, Publication, PublishError, Publisher};
+use tokio_util::sync::CancellationToken;
+
+use crate::dead_letter_contract::letter;
+use crate::support::clock::TickingClock;
+
+/// Has whoever publishes wait for ever, and somebody lose their patience.
+struct Blocked(CancellationToken);
+
+impl Publisher for Blocked {
+    async fn publish(&mut self, _: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+        self.0.cancel();
+        pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_replay_that_is_stopped_does_not_wait_for_a_broker_that_is_blocked() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("orders.db").display());
+    let database = SqliteDatabase::open(&url).await.unwrap();
+    database.migrate().await.unwrap();
+    let letters = database.dead_letters();
+    letters.collect(&[letter(1), letter(2)], letter(1).failed_at).await.unwrap();
+    let ids = letters.letter_ids(&LetterFilter::default(), 9).await.unwrap();
+    let mut told = Vec::new();
+
+    let not_tried = replay(&database).run(&ids, |progress| told.push(progress)).await.unwrap();
+
+    let why = "the replay was stopped before the broker confirmed it".to_owned();
+    assert_eq!(told, [Progress { id: ids[0], replayed: Replayed::Unpublished(why) }]);
+    assert_eq!(not_tried, 1);
+    let kept = letters.letter(ids[0]).await.unwrap().unwrap();
+    assert_eq!((kept.state, kept.replays), (LetterState::Open, 0), "as it was");
+}
+
+type SqliteReplay = Replay<SqliteDeadLetters, SqliteStore, SqliteQueries, Blocked>;
+
+fn replay(database: &SqliteDatabase) -> SqliteReplay {
+    let (stop, clock) = (CancellationToken::new(), Arc::new(TickingClock::default()));
+    Replay {
+        letters: database.dead_letters(),
+        orders: database.queries(),
+        rehearsal: Rehearsal::new(database.store(), database.queries(), clock.clone()),
+        publisher: Blocked(stop.clone()),
+        clock,
+        actor: Actor::new("ada", None),
+        limits: ReplayLimits {
+            pace: "all".parse().unwrap(),
+            interval: None,
+            stop_after_failures: None,
+            most_replays: 5,
+            force: false,
+            outcomes_within: Duration::from_secs(60),
+        },
+        stop,
+    }
+}
