@@ -52,7 +52,8 @@ async fn a_page_of_another_site_places_no_order_by_a_browser_on_this_machine() {
     for (expected, headers) in [
         (403, "Origin: https://evil.example"),
         (403, "Origin: null"),
-        (403, "Origin: http://localhost"),
+        (403, "Origin: http://127.0.0.1"),
+        (403, "Origin: http://127.0.0.1:80"),
         (403, "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors"),
         (403, "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: cors"),
         (

@@ -74,6 +74,7 @@ async fn a_backlog_is_worked_off_while_strangers_ask_all_they_can() {
     eventually("the attack is still on", || async { attack.answers() > answers }).await;
     assert!(worker.is_running());
     drop(attack);
-    worker.stop().await;
+    let log = worker.stopped().await;
+    assert!(log.lines().count() < 50, "a flood of lines:\n{log}");
     surroundings.remove().await;
 }

@@ -16,7 +16,7 @@ async fn no_path_leads_out_of_the_routes_or_breaks_one() {
         ("/%2e%2e/%2e%2e/etc/passwd", 404),
         ("/assets/..%2f..%2f..%2fetc%2fpasswd", 404),
         ("/assets/%2e%2e%5c%2e%2e%5cetc%5cpasswd", 404),
-        ("/api/orders/%00", 404),
+        ("/api/orders/%00", 400),
         ("/api/orders/%ff%fe", 400),
         ("/api/orders/..%2f..", 404),
         ("/api/customer/%00/orders/get/", 400),
@@ -27,7 +27,6 @@ async fn no_path_leads_out_of_the_routes_or_breaks_one() {
         ("/api/orders?limit=-1", 400),
         ("/api/orders?limit=99999999999999999999", 400),
         ("/health/live?a=%zz&&&==", 200),
-        ("http://localhost/health/live", 200),
         ("*", 404),
     ] {
         let answer = target.ask("GET", path, &[], "");

@@ -18,7 +18,7 @@ async fn what_is_no_request_is_refused_and_its_connection_closed() {
     for (bytes, expected) in [
         ("\u{16}\u{3}\u{1}\u{2}".to_owned() + &"x".repeat(300), 400),
         ("GET /health/live HTTP/9.9\r\n\r\n".to_owned(), 400),
-        ("GET /health/live HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), 400),
         (get(HOST), 400),
         (get("Host: other.example\r\n"), 400),
         (get("X: a\r\n b\r\n"), 400),
@@ -73,6 +73,17 @@ async fn requests_that_come_at_once_are_answered_one_after_the_other() {
 
     let statuses: Vec<u16> = answers.split("HTTP/1.1").skip(1).map(status).collect();
     assert_eq!(statuses, [200, 404, 200], "{answers}");
+}
+
+#[tokio::test]
+async fn a_request_may_name_the_host_twice_if_that_is_the_same() {
+    let target = Target::new().await;
+    let absolute = "GET http://localhost/health/live HTTP/1.1\r\nConnection: close\r\n";
+
+    let same = target.answer_to(format!("{absolute}{HOST}\r\n"));
+    let other = target.answer_to(format!("{absolute}Host: other.example\r\n\r\n"));
+
+    assert_eq!((status(&same), status(&other)), (200, 400), "{same}\n{other}");
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ impl Target {
 
     /// A request that is as it should be, with these headers.
     pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
-        self.answer_to(request(method, path, &[&["Host: localhost"], headers].concat(), body))
+        let host = format!("Host: {}", self.address);
+        self.answer_to(request(method, path, &[&[&*host], headers].concat(), body))
     }
 
     /// The ids of all orders.

@@ -5,10 +5,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::EXPECT;
+use axum::http::header::{CONTENT_TYPE, EXPECT};
 use axum::http::{Request, Response};
 use futures_util::future::poll_fn;
 use hyper::body::{Frame, Incoming, SizeHint};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::activity::Activity;
 
@@ -28,6 +29,8 @@ struct Arriving {
 struct Leaving {
     body: Body,
     activity: Activity,
+    /// Where the answer has no end of its own.
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 /// The request for the routes.
@@ -39,9 +42,16 @@ pub fn arriving(request: Request<Incoming>, activity: &Activity) -> Request<Body
     Request::from_parts(parts, Body::new(body))
 }
 
-/// The answer for the client.
-pub fn leaving(answer: Response<Body>, activity: &Activity) -> Response<Body> {
-    answer.map(|body| Body::new(Leaving { body, activity: activity.clone() }))
+/// The answer for the client. A stream of events ends with the worker.
+pub fn leaving(
+    answer: Response<Body>,
+    activity: &Activity,
+    stop: &CancellationToken,
+) -> Response<Body> {
+    let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_endless = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+    let stop = is_endless.then(|| Box::pin(stop.clone().cancelled_owned()));
+    answer.map(|body| Body::new(Leaving { body, activity: activity.clone(), stop }))
 }
 
 impl HttpBody for Arriving {
@@ -97,6 +107,11 @@ impl HttpBody for Leaving {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(stop) = &mut self.stop
+            && stop.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(None);
+        }
         Pin::new(&mut self.body).poll_frame(context)
     }
 

@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::server::graceful::Watcher;
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::bodies::{arriving, leaving};
@@ -30,6 +31,7 @@ pub async fn serve(
     place: Place,
     routes: Router,
     watcher: Watcher,
+    stop: CancellationToken,
 ) {
     let activity = &place.activity;
     let service = service_fn(move |request| {
@@ -37,9 +39,10 @@ pub async fn serve(
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(activity.clone());
         let answer = routes.clone().oneshot(request);
+        let stop = stop.clone();
         async move {
             let answer = answer.await.unwrap_or_else(|impossible: Infallible| match impossible {});
-            Ok::<_, Infallible>(leaving(answer, activity))
+            Ok::<_, Infallible>(leaving(answer, activity, &stop))
         }
     });
     let connection = http1::Builder::new()

@@ -118,7 +118,7 @@ async fn answer(
     let listener = TcpListener::from_std(listener)?;
     let graceful = GracefulShutdown::new();
     tokio::select! {
-        () = accept(&listener, &connections, &graceful, routes) => {}
+        () = accept(&listener, &connections, &graceful, routes, &stop) => {}
         () = connections.sweep(false) => {}
         () = stop.cancelled() => {}
     }
@@ -139,6 +139,7 @@ async fn accept(
     connections: &Connections,
     graceful: &GracefulShutdown,
     routes: Router,
+    stop: &CancellationToken,
 ) {
     loop {
         connections.room().await;
@@ -146,7 +147,7 @@ async fn accept(
             // An answer is one write.
             let _ = stream.set_nodelay(true);
             let (place, watcher) = (connections.enter(), graceful.watcher());
-            tokio::spawn(serve((stream, peer), place, routes.clone(), watcher));
+            tokio::spawn(serve((stream, peer), place, routes.clone(), watcher, stop.clone()));
         } else {
             // Out of file descriptors, most likely: others have to be closed first.
             connections.refusals.note(Refusal::Unaccepted);

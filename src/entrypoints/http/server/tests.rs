@@ -1,11 +1,13 @@
 //! The server under clients that do not behave, with routes that do not either.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -215,6 +217,22 @@ async fn whoever_is_being_answered_does_not_make_room() {
     for answer in answers {
         assert!(answer.await.unwrap().starts_with("HTTP/1.1 200 "));
     }
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_with_the_worker() {
+    let events = || Body::from_stream(tokio_stream::pending::<Result<Bytes, Infallible>>());
+    let route = get(async move || ([(CONTENT_TYPE, "text/event-stream")], events()));
+    let served = Served::new(Router::new().route("/", route));
+    let mut stream = served.send(&last("GET", "/")).await;
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+
+    served.stop.cancel();
+    served.task.await.unwrap().unwrap();
+
+    assert!(rest_of(stream).await.contains("text/event-stream"));
 }
 
 #[tokio::test]
