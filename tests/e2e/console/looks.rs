@@ -5,7 +5,7 @@ use serde_json::json;
 use super::site::Site;
 
 /// Lists texts that stand out too little from what is behind them.
-const FAINT: &str = include_str!("faint.js");
+pub const FAINT: &str = include_str!("faint.js");
 
 const PAGES: [&str; 7] = [
     "/",

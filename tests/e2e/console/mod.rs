@@ -1,6 +1,8 @@
 //! The console in a real browser.
 
 mod browser;
+mod dead_letter_screenshots;
+mod dead_letters;
 mod journeys;
 mod keys;
 mod looks;

@@ -1,7 +1,7 @@
 //! Screenshots of the console for the documentation, with data that stays the same.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::browser::Browser;
 use super::site::{Site, order};
@@ -19,18 +19,20 @@ const SETTLE: &str = "
         .replace(/[0-9a-f-]{36}$/, '019aa2c4-6f1e-7b52-9d0e-3c5a8f7e2b41')
         .replace(/127\\.0\\.0\\.1:\\d+/, '127.0.0.1:8080');
     }
-    document.querySelectorAll('pre').forEach((pre) => {
+    document.querySelectorAll('pre:not(.diff)').forEach((pre) => {
       pre.textContent = pre.textContent.replace(/127\\.0\\.0\\.1:\\d+/, '127.0.0.1:8080');
-    });";
+    });
+    const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const text = texts.currentNode;
+      text.textContent = text.textContent.replace(/test_[0-9a-f]{32}\\./g, 'orders.');
+    }";
 
 /// Writes them to the folder that ORDER_WORKER_TEST_SCREENSHOTS names; `make screenshots` does.
 #[tokio::test]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make screenshots"]
-#[expect(clippy::disallowed_methods, reason = "where screenshots go is no setting")]
 async fn screenshots_of_the_console() {
-    let Ok(folder) = std::env::var("ORDER_WORKER_TEST_SCREENSHOTS") else { return };
-    let folder = Path::new(&folder);
-    fs::create_dir_all(folder).unwrap();
+    let Some(folder) = &folder() else { return };
     let site = Site::open().await;
     let browser = site.operator().await;
     take(&browser, folder, "welcome").await;
@@ -56,7 +58,15 @@ async fn screenshots_of_the_console() {
     site.close().await;
 }
 
-async fn take(browser: &Browser, folder: &Path, name: &str) {
+/// Where they go, if anywhere.
+#[expect(clippy::disallowed_methods, reason = "where screenshots go is no setting")]
+pub fn folder() -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var("ORDER_WORKER_TEST_SCREENSHOTS").ok()?);
+    fs::create_dir_all(&folder).unwrap();
+    Some(folder)
+}
+
+pub async fn take(browser: &Browser, folder: &Path, name: &str) {
     browser.run(SETTLE).await;
     fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();
 }

@@ -32,6 +32,7 @@ pub async fn record(app: &App, visitor: &Visitor, id: i64, how: &str) -> Result<
     let actor = Actor::new(&visitor.caller().name, None);
     let action = actor.action(SystemClock.now(), ActionKind::Disclose, how);
     if app.database()?.record_action(id, &action).await? {
+        tracing::info!(letter = id, who = action.who, how, "E-mail addresses of a dead letter");
         return Ok(());
     }
     Err(Problem::not_found("there is no such dead letter"))
