@@ -13,6 +13,7 @@ mod performance;
 mod properties_json;
 mod publishing;
 mod relay;
+mod requests;
 mod schemas;
 #[path = "../support/scrape.rs"]
 mod scrape;

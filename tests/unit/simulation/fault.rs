@@ -31,6 +31,8 @@ pub enum Fault {
     /// A deadlock or a serialization failure.
     Conflict,
     DatabaseSlow,
+    /// It does not answer for so long that nobody waits any more.
+    DatabaseAway,
     /// A constraint does not take one of the orders.
     OrderRefused,
     /// Rows left the outbox, but the answer is lost.
@@ -47,10 +49,14 @@ pub enum Fault {
     Relieved,
     /// A stop took longer than its grace period.
     HandedBack,
+    /// A client did not wait for its outcome.
+    ClientHungUp,
+    /// A client's command may or may not take effect.
+    AnsweredTooLate,
 }
 
 impl Fault {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::ChannelLost,
         Self::ConsumerCancelled,
         Self::AcksLate,
@@ -69,6 +75,7 @@ impl Fault {
         Self::CommitNotDone,
         Self::Conflict,
         Self::DatabaseSlow,
+        Self::DatabaseAway,
         Self::OrderRefused,
         Self::RemovalUnknown,
         Self::RemovalNotDone,
@@ -78,14 +85,18 @@ impl Fault {
         Self::Stopped,
         Self::Relieved,
         Self::HandedBack,
+        Self::ClientHungUp,
+        Self::AnsweredTooLate,
     ];
 
     /// The highest rate, per mille of the occasions. Those that follow from others have none.
     pub fn most(self) -> u16 {
         match self {
-            Self::AcksLost | Self::DeliveryLimitReached | Self::HandedBack | Self::OrderRefused => {
-                0
-            }
+            Self::AcksLost
+            | Self::DeliveryLimitReached
+            | Self::HandedBack
+            | Self::OrderRefused
+            | Self::AnsweredTooLate => 0,
             Self::ChannelLost | Self::ConsumerCancelled | Self::AcksLate => 900,
             Self::Conflict => 800,
             Self::CommitUnknown
@@ -102,8 +113,10 @@ impl Fault {
             | Self::RefusedTaken
             | Self::EventUnroutable
             | Self::CopyUnroutable
-            | Self::ClockJumped => 300,
+            | Self::ClockJumped
+            | Self::ClientHungUp => 300,
             Self::PublishingBlocked | Self::Killed | Self::Stopped | Self::Relieved => 100,
+            Self::DatabaseAway => 20,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use order_worker::domain::OrderId;
 use order_worker::service_layer::{
-    BodyHash, Changes, Confirmation, OutboxKey, Outgoing, Publication, Target,
+    BodyHash, Changes, Confirmation, DeadLetterCode, OutboxKey, Outgoing, Publication, Target,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -36,14 +36,55 @@ struct Book {
     /// How many copies of an intent were confirmed, and how many deliveries settled on their ground.
     copies: BTreeMap<String, u32>,
     settled_by_copy: BTreeMap<String, u32>,
+    /// Sent over HTTP alone.
+    requested: BTreeSet<String>,
+    /// Their clients know that they have no effect.
+    let_be: BTreeSet<String>,
+    refused: BTreeMap<String, DeadLetterCode>,
     /// Events in the order in which they were sent to the broker, each copy.
     sent: Vec<Publication>,
     violations: Vec<String>,
 }
 
 impl Ledger {
-    pub fn publishes(&self, intent: &Intent) {
-        self.lock().intents.insert(intent.label.clone(), intent.clone());
+    /// Somebody publishes the intent, or sends it as a request.
+    pub fn publishes(&self, intent: &Intent, as_request: bool) {
+        let mut book = self.lock();
+        let is_first = book.intents.insert(intent.label.clone(), intent.clone()).is_none();
+        if !as_request {
+            book.requested.remove(&intent.label);
+        } else if is_first {
+            book.requested.insert(intent.label.clone());
+        }
+    }
+
+    /// A client learns that its command had its effect: not before that is committed.
+    pub fn answers_request(&self, label: &str) {
+        let mut book = self.lock();
+        if !book.is_done(label) {
+            book.violations.push(format!("I5: {label} was answered before its commit"));
+        }
+    }
+
+    /// A client learns that its command can have no effect.
+    pub fn refuses(&self, label: &str, code: DeadLetterCode) {
+        self.lock().refused.insert(label.to_owned(), code);
+    }
+
+    /// A client no longer asks for an order that is not there.
+    pub fn lets_be(&self, label: &str) {
+        self.lock().let_be.insert(label.to_owned());
+    }
+
+    pub fn refused(&self) -> BTreeMap<String, DeadLetterCode> {
+        self.lock().refused.clone()
+    }
+
+    /// Whether the only one who wanted it knows that it has no effect.
+    pub fn is_let_be(&self, label: &str) -> bool {
+        let book = self.lock();
+        book.requested.contains(label)
+            && (book.let_be.contains(label) || book.refused.contains_key(label))
     }
 
     pub fn committed(&self, changes: &Changes) {

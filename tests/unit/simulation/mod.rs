@@ -5,6 +5,7 @@
 mod broker;
 mod chance;
 mod checks;
+mod clients;
 mod clock;
 mod fault;
 mod intents;

@@ -17,6 +17,7 @@ use super::fault::Fault;
 use super::ledger::Ledger;
 
 const SLOW: Duration = Duration::from_secs(2);
+const AWAY: Duration = Duration::from_secs(60);
 
 /// A lane's session.
 #[derive(Debug)]
@@ -25,7 +26,8 @@ pub struct SimulatedStore {
     pub chance: Chance,
     pub ledger: Ledger,
     pub broker: Broker,
-    pub consumer: u32,
+    /// None for the lane of requests, whose commands no broker hands out.
+    pub consumer: Option<u32>,
     /// The messages of the batch that was begun last; its halves and repeats name no others.
     pub batch: BTreeSet<MessageId>,
 }
@@ -40,11 +42,12 @@ pub struct SimulatedTransaction {
 impl SimulatedStore {
     /// A lane takes up nothing that the broker has again.
     fn check_freshness(&mut self, needs: &Needs) {
+        let Some(consumer) = self.consumer else { return };
         let named: BTreeSet<MessageId> = needs.message_ids.iter().cloned().collect();
         if named.is_subset(&self.batch) {
             return;
         }
-        for stale in named.iter().filter(|id| !self.broker.has_out(self.consumer, id.as_str())) {
+        for stale in named.iter().filter(|id| !self.broker.has_out(consumer, id.as_str())) {
             self.ledger.violated(format!("a lane began {stale}, which the broker has again"));
         }
         self.batch = named;
@@ -57,6 +60,10 @@ impl Store for SimulatedStore {
     async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, SimulatedTransaction), StoreError> {
         self.check_freshness(needs);
         self.chance.latency().await;
+        if self.chance.fires(Fault::DatabaseAway) {
+            tokio::time::sleep(self.chance.wait(AWAY)).await;
+            return Err(unavailable());
+        }
         if self.chance.fires(Fault::BeginFailed) {
             return Err(unavailable());
         }

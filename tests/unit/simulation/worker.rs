@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied};
+use order_worker::entrypoints::requests::{self, RequestGround, RequestQueue, Requests};
 use order_worker::service_layer::{Health, InFlight, Relay};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, timeout};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::broker::Broker;
 use super::chance::Chance;
+use super::clients::Clients;
 use super::clock::WanderingClock;
 use super::fault::Fault;
 use super::ledger::Ledger;
@@ -28,6 +30,7 @@ pub struct Surroundings {
     pub chance: Chance,
     pub ledger: Ledger,
     pub broker: Broker,
+    pub clients: Clients,
     pub database: InMemoryDatabase,
     pub clock: Arc<WanderingClock>,
     pub started: Instant,
@@ -46,6 +49,8 @@ pub struct Worker {
     source: JoinHandle<usize>,
     relay: JoinHandle<()>,
     pipeline: JoinHandle<Result<(), LaneDied>>,
+    /// The lane of requests.
+    serving: JoinHandle<()>,
     pub in_flight: InFlight,
 }
 
@@ -64,6 +69,9 @@ impl Worker {
             health: surroundings.health.clone(),
             in_flight: in_flight.clone(),
         };
+        let (requests, queue) = Requests::channel();
+        surroundings.clients.find(Some(requests));
+        let serving = surroundings.serve(queue, in_flight.of_requests());
         let pipeline = amqp::run(ground, surroundings.settings.clone(), None);
         Self {
             surroundings: surroundings.clone(),
@@ -72,16 +80,19 @@ impl Worker {
             source: source_task,
             relay: tokio::spawn(relay.run(RELAY_INTERVAL)),
             pipeline: tokio::spawn(pipeline),
+            serving: tokio::spawn(serving),
             in_flight,
         }
     }
 
     /// What SIGKILL leaves: the state of the servers, and a lost channel.
     pub async fn kill(self) {
-        let Surroundings { chance, ledger, broker, .. } = self.surroundings;
+        let Surroundings { chance, ledger, broker, clients, .. } = self.surroundings;
         chance.note("the worker is killed");
+        clients.find(None);
         self.source.abort();
         self.relay.abort();
+        self.serving.abort();
         self.pipeline.abort();
         if let Ok(ended) = self.pipeline.await {
             ledger.violated(format!("the pipeline ended by itself: {ended:?}"));
@@ -90,20 +101,32 @@ impl Worker {
         broker.lose_channel(self.consumer);
     }
 
-    /// What SIGTERM does: no more deliveries, an end within the grace period, the rest handed back.
-    pub async fn stop(mut self, grace: Duration) {
+    /// What SIGTERM does: no more deliveries and requests, an end within the grace period, the rest
+    /// handed back.
+    pub async fn stop(self, grace: Duration) {
+        self.surroundings.clients.find(None);
+        self.end(grace).await;
+    }
+
+    /// The same for a worker whose clients have another already.
+    pub async fn end(mut self, grace: Duration) {
         let Surroundings { chance, ledger, .. } = self.surroundings;
         chance.note("the worker is told to stop");
         self.stop.cancel();
-        let ended = timeout(grace, &mut self.pipeline).await;
+        let both = async { tokio::join!(&mut self.pipeline, &mut self.serving) };
+        let ended = timeout(grace, both).await;
         self.relay.abort();
         if ended.is_err() {
+            self.serving.abort();
             self.pipeline.abort();
-            let _ = self.pipeline.await;
+            // It may have ended in time, and the other not.
+            if !self.pipeline.is_finished() {
+                let _ = self.pipeline.await;
+            }
         }
         let handed_back = self.source.await.unwrap();
         match ended {
-            Ok(Ok(Ok(()))) if handed_back == 0 => {}
+            Ok((Ok(Ok(())), Ok(()))) if handed_back == 0 => {}
             Ok(ended) => ledger.violated(format!("ended {ended:?}, left {handed_back} deliveries")),
             Err(_) if handed_back > 0 => chance.happened(Fault::HandedBack),
             Err(_) => {}
@@ -131,11 +154,24 @@ impl Surroundings {
         }
     }
 
-    fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, SimulatedPublisher)> {
-        (0..self.lanes).map(|_| (self.store(consumer), self.publisher())).collect()
+    fn serve(&self, queue: RequestQueue, in_flight: InFlight) -> impl Future<Output = ()> + use<> {
+        let ground = RequestGround {
+            store: self.store(None),
+            publisher: self.publisher(),
+            clock: self.clock.clone(),
+            health: self.health.clone(),
+            in_flight,
+            batch_max: self.settings.batch_max,
+            keep_unroutable_events: self.settings.keep_unroutable_events,
+        };
+        requests::serve(queue, ground)
     }
 
-    fn store(&self, consumer: u32) -> SimulatedStore {
+    fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, SimulatedPublisher)> {
+        (0..self.lanes).map(|_| (self.store(Some(consumer)), self.publisher())).collect()
+    }
+
+    fn store(&self, consumer: Option<u32>) -> SimulatedStore {
         SimulatedStore {
             inner: self.database.store(),
             chance: self.chance.clone(),

@@ -27,6 +27,18 @@ pub fn check(ledger: &Ledger, letter: &DeadLettered, refused: Option<&str>) {
     }
 }
 
+/// The same for what clients were told.
+pub fn check_refused(ledger: &Ledger, refused: Option<&str>) {
+    for (label, code) in ledger.refused() {
+        let fits = ledger
+            .intent(&label)
+            .is_some_and(|intent| fits_code(ledger, &intent, code.slug(), refused));
+        if !fits {
+            ledger.violated(format!("I6: {label} was refused for {code:?}"));
+        }
+    }
+}
+
 fn fits_code(ledger: &Ledger, intent: &Intent, code: &str, refused: Option<&str>) -> bool {
     let Some(code) = DeadLetterCode::ALL.into_iter().find(|known| known.slug() == code) else {
         return false;

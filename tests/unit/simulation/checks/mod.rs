@@ -22,13 +22,15 @@ pub async fn check(surroundings: &Surroundings, refused: Option<&str>) {
     for letter in &dead_letters {
         dead_letters::check(ledger, letter, refused);
     }
+    dead_letters::check_refused(ledger, refused);
     let events: Vec<Value> =
         ledger.sent().iter().map(|event| serde_json::from_slice(&event.body).unwrap()).collect();
     orders::check(surroundings, &events).await;
     check_rejections(surroundings, &events).await;
 }
 
-/// I1: each intent had its effect or is a dead letter; what is nonsense has none.
+/// I1: each intent had its effect or is a dead letter, unless its client knows that it has none; what
+/// is nonsense has none.
 fn check_conservation(ledger: &Ledger, dead_letters: &[DeadLettered]) {
     let dead: BTreeSet<&str> = dead_letters
         .iter()
@@ -37,7 +39,7 @@ fn check_conservation(ledger: &Ledger, dead_letters: &[DeadLettered]) {
     for Intent { label, wish, .. } in ledger.intents() {
         let (done, dead) = (ledger.is_done(&label), dead.contains(&*label));
         let is_nonsense = matches!(wish, Wish::Nonsense(_));
-        if !(done || dead) || (is_nonsense && done) {
+        if !(done || dead || ledger.is_let_be(&label)) || (is_nonsense && done) {
             ledger.violated(format!("I1: {label} {wish:?}: done is {done}, dead is {dead}"));
         }
         if label.starts_with("fresh") && (dead || !done) {

@@ -1,0 +1,92 @@
+//! Which commands are handled together, and when their senders hear of it.
+
+use futures_util::future::join_all;
+use order_worker::entrypoints::requests::{Requests, Unanswered};
+use order_worker::service_layer::Outcome;
+
+use super::lane::{Surroundings, one_by_one};
+use crate::support::messages::{With, cancel, place};
+
+const IDS: [&str; 5] = ["1", "2", "3", "4", "5"];
+
+#[tokio::test(start_paused = true)]
+async fn commands_that_arrive_together_share_a_batch() {
+    let surroundings = Surroundings::new();
+    let (requests, _lane) = surroundings.lane();
+
+    let outcomes = join_all(IDS.map(|id| requests.handle(place(id)))).await;
+
+    assert!(outcomes.iter().all(|it| matches!(it, Ok(Outcome::Accepted(_)))), "{outcomes:?}");
+    assert_eq!(surroundings.batches(&IDS).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_has_its_bound() {
+    let surroundings = Surroundings { batch_max: 2, ..Surroundings::new() };
+    let (requests, _lane) = surroundings.lane();
+
+    join_all(IDS.map(|id| requests.handle(place(id)))).await;
+
+    assert_eq!(surroundings.batches(&IDS).await.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_sender_has_the_outcome_of_its_own_command() {
+    let surroundings = Surroundings::new();
+    let (requests, _lane) = surroundings.lane();
+
+    let commands = [place("1").with_id("m"), cancel("1"), cancel("2"), place("1").with_id("m")];
+    let outcomes = join_all(commands.map(|command| requests.handle(command))).await;
+
+    let words: Vec<&str> = outcomes.iter().map(|it| it.as_ref().unwrap().word()).collect();
+    assert_eq!(words, ["accepted", "accepted", "retry_later", "duplicate"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_comes_after_the_commit_and_does_not_wait_for_the_broker() {
+    let surroundings = Surroundings::with_a_held_broker();
+    let (requests, _lane) = surroundings.lane();
+
+    let outcomes = one_by_one(&requests, [place("1"), cancel("1")]).await;
+
+    assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))), "{outcomes:?}");
+    assert_eq!(surroundings.order("1").await.unwrap().history.len(), 2);
+    assert_eq!(surroundings.outbox().await.len(), 2);
+    assert_eq!(surroundings.broker.versions(), [] as [u64; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_nobody_waits_for_any_more_is_not_begun() {
+    let surroundings = Surroundings::new();
+    let (requests, queue) = Requests::channel();
+    {
+        let gone = requests.handle(place("gone"));
+        let waiting = requests.handle(place("1"));
+        let (mut gone, mut waiting) = (Box::pin(gone), Box::pin(waiting));
+        assert!(futures_util::poll!(&mut gone).is_pending());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        drop(gone);
+
+        let _lane = surroundings.serve(queue);
+
+        waiting.await.unwrap();
+    }
+    assert!(surroundings.order("gone").await.is_none());
+    assert!(surroundings.order("1").await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_too_many_is_turned_away_at_once() {
+    let (requests, _queue) = Requests::channel();
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut answer = Box::pin(requests.handle(place("1")));
+        match futures_util::poll!(&mut answer) {
+            std::task::Poll::Pending => waiting.push(answer),
+            std::task::Poll::Ready(answer) => break answer,
+        }
+    };
+
+    assert_eq!(refused, Err(Unanswered::Full));
+    assert!(waiting.len() >= 500, "{}", waiting.len());
+}

@@ -1,0 +1,132 @@
+//! A lane on a database in memory, with a broker that a test holds back.
+
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use order_worker::adapters::in_memory::InMemoryDatabase;
+use order_worker::entrypoints::requests::{RequestGround, RequestQueue, Requests, serve};
+use order_worker::service_layer::{
+    Confirmation, Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, OutboxKey,
+    Outcome, Publication, PublishError, Publisher, Relay, RelayStore,
+};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::support::clock::TickingClock;
+use crate::support::messages::id;
+
+/// All that a lane stands on.
+pub struct Surroundings {
+    pub database: InMemoryDatabase,
+    pub broker: HeldBroker,
+    pub in_flight: InFlight,
+    pub batch_max: usize,
+}
+
+/// Confirms a window for each that it is allowed to.
+#[derive(Debug, Clone)]
+pub struct HeldBroker {
+    allowed: Arc<Semaphore>,
+    published: Arc<Mutex<Vec<Publication>>>,
+}
+
+impl Surroundings {
+    /// With a broker that confirms at once.
+    pub fn new() -> Self {
+        let surroundings = Self::with_a_held_broker();
+        surroundings.broker.let_go();
+        surroundings
+    }
+
+    pub fn with_a_held_broker() -> Self {
+        let broker = HeldBroker { allowed: Arc::new(Semaphore::new(0)), published: Arc::default() };
+        let (database, in_flight) = (InMemoryDatabase::new(), InFlight::default());
+        Self { database, broker, in_flight, batch_max: 100 }
+    }
+
+    /// Starts a lane.
+    pub fn lane(&self) -> (Requests, JoinHandle<()>) {
+        let (requests, queue) = Requests::channel();
+        (requests, self.serve(queue))
+    }
+
+    pub fn serve(&self, queue: RequestQueue) -> JoinHandle<()> {
+        let ground = RequestGround {
+            store: self.database.store(),
+            publisher: self.broker.clone(),
+            clock: Arc::new(TickingClock::default()),
+            health: Health::default(),
+            in_flight: self.in_flight.of_requests(),
+            batch_max: self.batch_max,
+            keep_unroutable_events: false,
+        };
+        tokio::spawn(serve(queue, ground))
+    }
+
+    /// A lane of the queue's, on the same database.
+    pub fn queues_bus(&self) -> MessageBus<impl order_worker::service_layer::Store> {
+        let clock = Arc::new(TickingClock::default());
+        MessageBus::new(self.database.store(), clock, Health::default(), self.in_flight.clone())
+    }
+
+    pub fn relay(&self) -> Relay<impl RelayStore, HeldBroker> {
+        let (store, publisher) = (self.database.relay(), self.broker.clone());
+        Relay::new(store, publisher, Health::default(), self.in_flight.clone(), false)
+    }
+
+    pub async fn order(&self, order_id: &str) -> Option<OrderHistory> {
+        self.database.queries().order(&id(order_id)).await.unwrap()
+    }
+
+    /// When the batches began that placed orders.
+    pub async fn batches(&self, order_ids: &[&str]) -> Vec<DateTime<Utc>> {
+        let mut moments = Vec::new();
+        for order_id in order_ids {
+            moments.push(self.order(order_id).await.unwrap().order.created_at());
+        }
+        moments.dedup();
+        moments
+    }
+
+    pub async fn outbox(&self) -> Vec<OutboxKey> {
+        let mut outbox = self.database.relay();
+        let waiting = outbox.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await.unwrap();
+        waiting.into_iter().map(|outgoing| outgoing.key).collect()
+    }
+}
+
+impl HeldBroker {
+    /// Lets it confirm all windows.
+    pub fn let_go(&self) {
+        self.allowed.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    /// The versions of the events that it confirmed, in this order.
+    pub fn versions(&self) -> Vec<u64> {
+        let published = self.published.lock().unwrap();
+        let bodies = published.iter().map(|it| serde_json::from_slice(&it.body).unwrap());
+        bodies.map(|body: serde_json::Value| body["version"].as_u64().unwrap()).collect()
+    }
+}
+
+impl Publisher for HeldBroker {
+    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+        if !window.is_empty() {
+            self.allowed.acquire().await.unwrap().forget();
+        }
+        self.published.lock().unwrap().extend_from_slice(window);
+        Ok(vec![Confirmation::Confirmed; window.len()])
+    }
+}
+
+/// Sends each command when the one before has its answer.
+pub async fn one_by_one<const N: usize>(
+    requests: &Requests,
+    messages: [Message; N],
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for message in messages {
+        outcomes.push(requests.handle(message).await.unwrap());
+    }
+    outcomes
+}

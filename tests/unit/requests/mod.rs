@@ -1,0 +1,6 @@
+//! The lane of commands whose senders wait.
+
+mod answering;
+mod in_trouble;
+mod lane;
+mod publishing;

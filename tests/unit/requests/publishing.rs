@@ -1,0 +1,108 @@
+//! Events of requests, beside those of the queue's lanes and the relay.
+
+use order_worker::service_layer::{Outgoing, Published};
+use tokio::time::{Duration, Instant, sleep};
+
+use super::lane::{Surroundings, one_by_one};
+use crate::support::messages::{next_status, place};
+
+/// More commands than there are places for their events behind the lane.
+const MANY: usize = 10;
+
+fn versions(outgoing: &[Outgoing]) -> Vec<i32> {
+    outgoing.iter().map(|it| it.key.version).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_published_in_the_order_of_their_commits_and_leave_the_outbox() {
+    let surroundings = Surroundings::new();
+    let (requests, _lane) = surroundings.lane();
+
+    one_by_one(&requests, [place("1"), next_status("1"), next_status("1")]).await;
+    sleep(Duration::from_secs(1)).await;
+
+    assert_eq!(surroundings.broker.versions(), [1, 2, 3]);
+    assert_eq!(surroundings.outbox().await, []);
+    assert!(surroundings.in_flight.snapshot().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_of_versions() {
+    let surroundings = Surroundings::with_a_held_broker();
+    let (requests, lane) = surroundings.lane();
+    requests.handle(place("1")).await.unwrap();
+    for _ in 1..MANY {
+        // Back and forth: an order has not so many steps.
+        let status = order_worker::domain::Status::Received;
+        let to = crate::support::messages::set_status("1", status);
+        requests.handle(next_status("1")).await.unwrap();
+        requests.handle(to).await.unwrap();
+    }
+    let given_out = surroundings.in_flight.snapshot().len();
+    let all = surroundings.outbox().await.len();
+    assert!(0 < given_out && given_out < all, "{given_out} of {all}");
+
+    surroundings.broker.let_go();
+    drop(requests);
+    lane.await.unwrap();
+    surroundings.relay().publish_waiting(Instant::now()).await.unwrap();
+
+    assert_eq!(surroundings.broker.versions(), (1..=all as u64).collect::<Vec<_>>());
+    assert_eq!(surroundings.outbox().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_event_of_the_queue_does_not_overtake_one_of_a_request() {
+    let surroundings = Surroundings::with_a_held_broker();
+    let (requests, _lane) = surroundings.lane();
+    requests.handle(place("1")).await.unwrap();
+
+    let handled = surroundings.queues_bus().handle_batch(&[next_status("1")]).await;
+
+    // A copy goes before: which of the two is published first is not known.
+    assert_eq!(versions(&handled.outgoing), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_event_of_a_request_does_not_overtake_one_of_the_queue() {
+    let surroundings = Surroundings::new();
+    let (requests, _lane) = surroundings.lane();
+    let given_out = surroundings.queues_bus().handle_batch(&[place("1")]).await.outgoing;
+    assert_eq!(versions(&given_out), [1]);
+
+    requests.handle(next_status("1")).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+
+    assert_eq!(surroundings.broker.versions(), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_does_not_repeat_what_it_is_publishing_itself() {
+    let surroundings = Surroundings::with_a_held_broker();
+    let (requests, lane) = surroundings.lane();
+
+    one_by_one(&requests, [place("1"), next_status("1"), next_status("1")]).await;
+    surroundings.broker.let_go();
+    drop(requests);
+    lane.await.unwrap();
+
+    assert_eq!(surroundings.broker.versions(), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_relay_leaves_alone_what_either_is_publishing() {
+    let surroundings = Surroundings::with_a_held_broker();
+    let (requests, _lane) = surroundings.lane();
+    requests.handle(place("1")).await.unwrap();
+    let mut bus = surroundings.queues_bus();
+    let of_the_queue = bus.handle_batch(&[place("2")]).await.outgoing;
+
+    let relayed = surroundings.relay().publish_waiting(Instant::now()).await.unwrap();
+    assert_eq!((relayed, surroundings.in_flight.snapshot().len()), (0, 2));
+
+    // What the one gives up, the relay takes; the other's stays.
+    bus.note(Published { kept: vec![of_the_queue[0].key.clone()], ..Published::default() });
+    surroundings.broker.let_go();
+    let relayed = surroundings.relay().publish_waiting(Instant::now()).await.unwrap();
+    assert_eq!(relayed, 1);
+}
