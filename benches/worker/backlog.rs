@@ -10,10 +10,10 @@ use crate::results::Cpu;
 use crate::servers::{ServerCpu, Servers};
 use crate::site::{Site, on_a_site};
 use crate::worker_process::{Program, WorkerProcess};
-use crate::workload::{Expected, Mix, workload};
+use crate::workload::{Expected, Mix, Workload, workload};
 
-/// Between two looks at how many events there are.
-const LOOK: Duration = Duration::from_millis(20);
+/// Between two looks at a queue.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A worker that gets no further for so long is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,8 +29,8 @@ pub struct Plan {
     pub messages: usize,
     /// Orders that are in the tables before.
     pub orders_before: usize,
-    /// Share of the messages that go ahead unmeasured, in percent.
-    pub warm_up: usize,
+    /// Orders that are placed ahead, unmeasured.
+    pub ahead: usize,
 }
 
 /// What came of it.
@@ -47,7 +47,6 @@ pub struct Sample {
 #[derive(Debug)]
 struct Mark {
     at: Instant,
-    events: usize,
     workers: Option<f64>,
     servers: ServerCpu,
 }
@@ -59,22 +58,44 @@ pub async fn run(servers: &Servers, plan: &Plan, seed: u64) -> Result<Sample, Fa
 
 async fn run_on(site: &Site<'_>, plan: &Plan, seed: u64) -> Result<Sample, Failure> {
     growth::fill(site, plan.orders_before).await?;
-    let workload = workload(plan.mix, plan.messages, plan.orders_before + 1, seed);
+    site.servers.checkpoint().await;
+    let ahead = workload(Mix::Placing, plan.ahead, plan.orders_before + 1, !seed);
+    if plan.ahead > 0 {
+        work_off(site, plan, &ahead, 0).await?;
+    }
+    let measured = workload(plan.mix, plan.messages, plan.orders_before + plan.ahead + 1, seed);
+    let sample = work_off(site, plan, &measured, ahead.expected.events()).await?;
+    check(site, &ahead.expected.and(measured.expected), plan.orders_before).await?;
+    Ok(sample)
+}
+
+/// Works off a backlog from the first delivery to the last event, behind earlier events.
+async fn work_off(
+    site: &Site<'_>,
+    plan: &Plan,
+    workload: &Workload,
+    earlier: usize,
+) -> Result<Sample, Failure> {
     site.publish(&workload.commands).await?;
-    site.servers.settle().await?;
+    site.servers.come_to_rest().await;
     let spawn = |_| WorkerProcess::spawn(&plan.program, site, &plan.settings);
     let mut workers = (0..plan.processes).map(spawn).collect::<Result<Vec<_>, _>>()?;
 
-    let due = workload.expected.events();
-    let first = reached(site, &mut workers, (due * plan.warm_up / 100).max(1)).await?;
-    let last = reached(site, &mut workers, due).await?;
+    let commands = site.topology().commands_queue;
+    while site.depth(&commands).await? >= workload.commands.len() {
+        WorkerProcess::all_run(&mut workers)?;
+        tokio::time::sleep(LOOK).await;
+    }
+    let first = Mark::now(site, &workers);
+    until(site, &mut workers, earlier + workload.expected.events()).await?;
+    let last = Mark::now(site, &workers);
 
-    let peaks = workers.iter().map(|worker| Some(worker.resident()?.peak));
-    let peaks: Option<Vec<f64>> = peaks.collect();
-    finish(site, workers, &workload.expected, plan.orders_before).await?;
+    let peaks: Option<Vec<f64>> =
+        workers.iter().map(|worker| Some(worker.resident()?.peak)).collect();
+    finish_work(site, workers, &workload.expected).await?;
     Ok(Sample {
         peak_memory: peaks.and_then(|peaks| peaks.into_iter().max_by(f64::total_cmp)),
-        ..between(&first, &last, plan.messages, due)
+        ..between(&first, &last, workload.commands.len())
     })
 }
 
@@ -104,35 +125,27 @@ pub async fn finish(
     Ok(printed)
 }
 
-/// Waits until there are as many events.
-async fn reached(
-    site: &Site<'_>,
-    workers: &mut [WorkerProcess],
-    events: usize,
-) -> Result<Mark, Failure> {
-    let (at, events) = until(site, workers, events).await?;
-    let of_workers: Option<Vec<f64>> = workers.iter().map(WorkerProcess::cpu_seconds).collect();
-    Ok(Mark {
-        at,
-        events,
-        workers: of_workers.map(|seconds| seconds.iter().sum()),
-        servers: site.servers.cpu_seconds(),
-    })
+impl Mark {
+    fn now(site: &Site<'_>, workers: &[WorkerProcess]) -> Self {
+        let at = Instant::now();
+        let of_workers: Option<Vec<f64>> = workers.iter().map(WorkerProcess::cpu_seconds).collect();
+        let servers = site.servers.cpu_seconds();
+        Self { at, workers: of_workers.map(|seconds| seconds.iter().sum()), servers }
+    }
 }
 
-/// Waits until the subscriber's queue holds as many events, as long as there are ever more; answers
-/// when it held how many.
+/// Waits until the subscriber's queue holds as many events, as long as there are ever more.
 pub async fn until(
     site: &Site<'_>,
     workers: &mut [WorkerProcess],
     events: usize,
-) -> Result<(Instant, usize), Failure> {
+) -> Result<(), Failure> {
     let queue = site.subscriber();
     let (mut most, mut since) = (0, Instant::now());
     loop {
         let depth = site.depth(&queue).await?;
         if depth >= events {
-            return Ok((Instant::now(), depth));
+            return Ok(());
         }
         if depth > most {
             (most, since) = (depth, Instant::now());
@@ -141,18 +154,13 @@ pub async fn until(
             let log = workers.first().map(WorkerProcess::log).unwrap_or_default();
             return Err(format!("no event for a minute after {depth} of {events}:\n{log}").into());
         }
-        for worker in &mut *workers {
-            worker.ensure_running()?;
-        }
+        WorkerProcess::all_run(workers)?;
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Events stand for messages: of `messages` there are `due` events.
-fn between(first: &Mark, last: &Mark, messages: usize, due: usize) -> Sample {
-    let share = (last.events - first.events) as f64 / due as f64;
-    let messages = messages as f64 * share;
-    let seconds = (last.at - first.at).as_secs_f64();
+fn between(first: &Mark, last: &Mark, messages: usize) -> Sample {
+    let messages = messages as f64;
     let each = |before: Option<f64>, after: Option<f64>| Some((after? - before?) / messages * 1e6);
     let cpu = || {
         Some(Cpu {
@@ -161,5 +169,6 @@ fn between(first: &Mark, last: &Mark, messages: usize, due: usize) -> Sample {
             database: each(first.servers.database, last.servers.database)?,
         })
     };
-    Sample { rate: messages / seconds, cpu: cpu(), peak_memory: None }
+    let rate = messages / (last.at - first.at).as_secs_f64();
+    Sample { rate, cpu: cpu(), peak_memory: None }
 }

@@ -24,7 +24,8 @@ pub async fn measure(servers: &Servers, options: &Options) -> Result<Database, F
 async fn database_on(site: &Site<'_>, options: &Options) -> Result<Database, Failure> {
     let workload = workload(Mix::Placing, options.messages(), 1, options.seed);
     site.publish(&workload.commands).await?;
-    site.servers.settle().await?;
+    site.servers.checkpoint().await;
+    site.servers.come_to_rest().await;
     let relay = CountingRelay::to(&site.database_url()).await?;
     let settings = [("DATABASE_URL", relay.url().to_owned())];
     let (wal, commits) = (site.count(WAL).await?, site.count(COMMITS).await?);

@@ -129,7 +129,8 @@ async fn times_on(
 ) -> Result<Vec<Times>, Failure> {
     let messages = rounded(rate * f64::from(seconds), 0).to_string().parse()?;
     let workload = workload(Mix::Placing, messages, 1, seed);
-    site.servers.settle().await?;
+    site.servers.checkpoint().await;
+    site.servers.come_to_rest().await;
     let mut workers = vec![WorkerProcess::spawn(&Program::Rung(Rung::Stopwatch), site, &[])?];
     WorkerProcess::all_consume(&mut workers, site).await?;
     let sent = send(site, &workload.commands, rate).await?;

@@ -83,27 +83,7 @@ async fn measure_or_stop(options: &Options) -> Result<Results, Failure> {
 }
 
 async fn measure(servers: &Servers, options: &Options) -> Result<Results, Failure> {
-    let date = format_moment(SystemClock.now());
-    let Throughput { legs, backlogs, growth } = throughput::measure(servers, options).await?;
-    let mut results = Results {
-        date,
-        machine: machine::machine(),
-        versions: servers.versions().await?,
-        conditions: Conditions {
-            messages: options.messages(),
-            rounds: options.rounds(),
-            seed: options.seed,
-            synchronous_commit: servers.setting("synchronous_commit").await?,
-        },
-        limit: limit::of(&legs, machine::cores()),
-        legs,
-        backlogs,
-        growth,
-        latencies: Vec::new(),
-        idle: None,
-        memory: None,
-        database: None,
-    };
+    let mut results = rates(servers, options).await?;
     if options.measures(Part::Latency) {
         let full = throughput::of_full(servers, options, &results.backlogs).await?;
         results.latencies = latency::measure(servers, options, full).await?;
@@ -121,4 +101,29 @@ async fn measure(servers: &Servers, options: &Options) -> Result<Results, Failur
         results.database = Some(database::measure(servers, options).await?);
     }
     Ok(results)
+}
+
+/// What is measured in shuffled rounds, and on what.
+async fn rates(servers: &Servers, options: &Options) -> Result<Results, Failure> {
+    let date = format_moment(SystemClock.now());
+    let Throughput { legs, backlogs, growth } = throughput::measure(servers, options).await?;
+    Ok(Results {
+        date,
+        machine: machine::machine(),
+        versions: servers.versions().await?,
+        conditions: Conditions {
+            messages: options.messages(),
+            rounds: options.rounds(),
+            seed: options.seed,
+            synchronous_commit: servers.setting("synchronous_commit").await?,
+        },
+        limit: limit::of(&legs, machine::cores()),
+        legs,
+        backlogs,
+        latencies: Vec::new(),
+        idle: None,
+        growth,
+        memory: None,
+        database: None,
+    })
 }

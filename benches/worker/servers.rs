@@ -59,20 +59,23 @@ impl Servers {
         }
     }
 
-    /// Has the database write what a checkpoint would write, and waits until both servers have
-    /// nothing more to do of what was before.
-    pub async fn settle(&self) -> Result<(), Failure> {
-        const LOOK: Duration = Duration::from_millis(250);
-        let deadline = Instant::now() + Duration::from_secs(10);
+    /// The same state of the log before each run.
+    pub async fn checkpoint(&self) {
         if self.execute("checkpoint").await.is_err() {
             progress::say("no checkpoint before the run: the database's user may not ask for one");
         }
+    }
+
+    /// Waits until both servers have nothing more to do of what was before.
+    pub async fn come_to_rest(&self) {
+        const LOOK: Duration = Duration::from_millis(250);
+        let deadline = Instant::now() + Duration::from_secs(10);
         let mut before = self.cpu_seconds();
         loop {
             tokio::time::sleep(LOOK).await;
             let now = self.cpu_seconds();
             if is_quiet(before, now) || Instant::now() > deadline {
-                return Ok(());
+                return;
             }
             before = now;
         }

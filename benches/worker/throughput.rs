@@ -158,7 +158,7 @@ fn placing(options: &Options, messages: usize) -> Plan {
         mix: Mix::Placing,
         messages,
         orders_before: 0,
-        warm_up: 0,
+        ahead: 0,
     }
 }
 
@@ -263,12 +263,13 @@ fn more_lanes_and_processes(options: &Options) -> [Case; 3] {
     ]
 }
 
-/// The first half of the messages goes ahead: right after a checkpoint, the first change of each page
-/// writes all of it to the log.
+/// As many orders go ahead: right after a checkpoint, the first change of each page writes all of it
+/// into the log.
 fn sizes(options: &Options) -> [Case; 3] {
     SIZES.map(|size| {
         let orders_before = if options.quick { size / 20 } else { size };
-        let plan = Plan { orders_before, warm_up: 50, ..comparing(options) };
+        let plan = comparing(options);
+        let plan = Plan { orders_before, ahead: plan.messages, ..plan };
         Case {
             name: format!("{orders_before} orders before"),
             work: Work::Growth { plan },

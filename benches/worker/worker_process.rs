@@ -72,9 +72,7 @@ impl WorkerProcess {
     pub async fn all_consume(workers: &mut [Self], site: &Site<'_>) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
         while (site.broker.consumers().await? as usize) < workers.len() {
-            for worker in &mut *workers {
-                worker.ensure_running()?;
-            }
+            Self::all_run(workers)?;
             if Instant::now() > deadline {
                 return Err("the workers do not consume after a minute".into());
             }
@@ -84,12 +82,14 @@ impl WorkerProcess {
     }
 
     /// # Errors
-    /// With the end of its log, when it has ended.
-    pub fn ensure_running(&mut self) -> Result<(), Failure> {
-        match self.process.try_wait()? {
-            None => Ok(()),
-            Some(status) => Err(format!("a worker ended ({status}):\n{}", self.log()).into()),
+    /// With the end of its log, when one has ended.
+    pub fn all_run(workers: &mut [Self]) -> Result<(), Failure> {
+        for worker in workers {
+            if let Some(status) = worker.process.try_wait()? {
+                return Err(format!("a worker ended ({status}):\n{}", worker.log()).into());
+            }
         }
+        Ok(())
     }
 
     /// Has it end in good order; answers what it printed.

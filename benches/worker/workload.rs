@@ -63,6 +63,19 @@ impl Expected {
     pub fn events(&self) -> usize {
         self.changes + self.rejections
     }
+
+    /// What must be there after both, which are of different orders.
+    pub fn and(mut self, other: Self) -> Self {
+        self.orders.extend(other.orders);
+        Self {
+            orders: self.orders,
+            items: self.items + other.items,
+            changes: self.changes + other.changes,
+            rejections: self.rejections + other.rejections,
+            handled: self.handled + other.handled,
+            dead_letters: self.dead_letters + other.dead_letters,
+        }
+    }
 }
 
 /// Commands for orders with the numbers from `first_order` on.

@@ -17,7 +17,7 @@ pub async fn run(site: &Site<'_>, messages: usize) -> Result<Sample, Failure> {
     let channel = site.channel().await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
     let queue = site.topology().commands_queue;
-    let clock = Stopwatch::start(site.servers).await?;
+    let clock = Stopwatch::start(site.servers).await;
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
     let mut consumer =
         channel.basic_consume(queue.as_str().into(), "".into(), options, arguments).await?;

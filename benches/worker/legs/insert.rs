@@ -6,6 +6,7 @@ use order_worker::service_layer::{Changes, HandledMessage, HistoryRow, Outgoing}
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres};
+use tokio::try_join;
 
 use super::Stopwatch;
 use super::prepared::Batch;
@@ -38,16 +39,23 @@ select * from unnest($28::text[], $29::integer[], $30::uuid[], $31::smallint[], 
                      $33::text[], $34::text[])";
 
 pub async fn run(site: &Site<'_>, batches: &[Batch]) -> Result<Sample, Failure> {
-    let mut session = site.session().await?;
-    let clock = Stopwatch::start(site.servers).await?;
-    for batch in batches {
-        insert(&mut session, &batch.changes).await?;
-    }
+    let mut sessions = [site.session().await?, site.session().await?];
+    let [one, other] = &mut sessions;
+    let clock = Stopwatch::start(site.servers).await;
+    let (first, second) = batches.split_at(batches.len() / 2);
+    try_join!(insert_all(one, first), insert_all(other, second))?;
     let orders = batches.iter().map(|batch| batch.changes.placed.len()).sum();
     let sample = clock.stop(orders);
     let found = site.count("select count(*) from orders").await?;
     ensure_equal("orders", usize::try_from(found)?, orders)?;
     Ok(sample)
+}
+
+async fn insert_all(session: &mut PgConnection, batches: &[Batch]) -> Result<(), Failure> {
+    for batch in batches {
+        insert(session, &batch.changes).await?;
+    }
+    Ok(())
 }
 
 /// Three round trips: begin, insert, commit.

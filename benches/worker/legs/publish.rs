@@ -4,6 +4,7 @@ use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel};
 use order_worker::service_layer::Outgoing;
+use tokio::try_join;
 
 use super::Stopwatch;
 use super::prepared::Batch;
@@ -15,22 +16,33 @@ use crate::site::Site;
 const PERSISTENT: u8 = 2;
 
 pub async fn run(site: &Site<'_>, batches: &[Batch]) -> Result<Sample, Failure> {
-    let channel = site.channel().await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let channels = [site.channel().await?, site.channel().await?];
+    for channel in &channels {
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    }
     let exchange = site.topology().events_exchange;
-    let clock = Stopwatch::start(site.servers).await?;
+    let clock = Stopwatch::start(site.servers).await;
+    let shares = batches.split_at(batches.len() / 2);
+    try_join!(
+        publish_all(&channels[0], &exchange, shares.0),
+        publish_all(&channels[1], &exchange, shares.1),
+    )?;
+    let events = batches.iter().map(|batch| batch.changes.outgoing.len()).sum();
+    let sample = clock.stop(events);
+    ensure_equal("events", site.depth(&site.subscriber()).await?, events)?;
+    Ok(sample)
+}
+
+async fn publish_all(channel: &Channel, exchange: &str, batches: &[Batch]) -> Result<(), Failure> {
     for Batch { changes, .. } in batches {
         // Started together, the publishes share their writes to the socket.
-        let published = changes.outgoing.iter().map(|event| publish(&channel, &exchange, event));
+        let published = changes.outgoing.iter().map(|event| publish(channel, exchange, event));
         let confirmations = try_join_all(try_join_all(published).await?).await?;
         if !confirmations.iter().all(lapin::Confirmation::is_ack) {
             return Err("RabbitMQ did not take an event".into());
         }
     }
-    let events = batches.iter().map(|batch| batch.changes.outgoing.len()).sum();
-    let sample = clock.stop(events);
-    ensure_equal("events", site.depth(&site.subscriber()).await?, events)?;
-    Ok(sample)
+    Ok(())
 }
 
 /// As the worker does it, but for the way there.

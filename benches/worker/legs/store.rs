@@ -12,7 +12,7 @@ use crate::site::Site;
 pub async fn run(site: &Site<'_>, batches: Vec<Batch>) -> Result<Sample, Failure> {
     let mut store = site.database.store();
     let orders = batches.iter().map(|batch| batch.changes.placed.len()).sum();
-    let clock = Stopwatch::start(site.servers).await?;
+    let clock = Stopwatch::start(site.servers).await;
     let mut published: Vec<OutboxKey> = Vec::new();
     for Batch { needs, mut changes } in batches {
         changes.published = std::mem::take(&mut published);
