@@ -148,7 +148,9 @@ impl Messages {
         self.end_to_end.observe(f64::from(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)));
     }
 
-    pub(super) fn all_received(&self) -> u64 {
+    /// Commands that came so far.
+    #[must_use]
+    pub fn all_received(&self) -> u64 {
         self.of_source.iter().map(|it| it.received.get()).sum()
     }
 

@@ -94,7 +94,9 @@ mod tests {
     fn histogram(values: &[f64]) -> Histogram {
         let options = HistogramOpts::new("h", "h").buckets(vec![1.0, 2.0, 4.0]);
         let histogram = Histogram::with_opts(options).unwrap();
-        values.iter().for_each(|value| histogram.observe(*value));
+        for value in values {
+            histogram.observe(*value);
+        }
         histogram
     }
 

@@ -7,6 +7,7 @@ mod forms;
 mod frame;
 mod newcomers;
 mod orders;
+mod overview;
 mod signing_in;
 mod text;
 mod worker;

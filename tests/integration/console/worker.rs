@@ -28,6 +28,7 @@ pub struct Console {
     requests: Requests,
     pub database: Database,
     pub broker: Broker,
+    pub health: Health,
     tokens: Vec<(Role, String)>,
     pub tokens_file: PathBuf,
     _worker: JoinHandle<()>,
@@ -88,8 +89,12 @@ impl Console {
         let (requests, queue) = Requests::channel();
         let app = App::new(&settings, &broker, &health, requests.clone()).unwrap();
         app.ask(database.clone());
-        let worker =
-            Worker { settings, database: database.clone(), broker: broker.clone(), health };
+        let worker = Worker {
+            settings,
+            database: database.clone(),
+            broker: broker.clone(),
+            health: health.clone(),
+        };
         let worker = tokio::spawn(async move {
             worker.run(None, Some(queue), CancellationToken::new()).await.unwrap();
         });
@@ -98,6 +103,7 @@ impl Console {
             requests,
             database,
             broker,
+            health,
             tokens: tokens.into_iter().map(|(role, token)| (role, token.secret)).collect(),
             tokens_file,
             _worker: worker,

@@ -151,8 +151,7 @@ mod tests {
     #[test]
     fn a_scale_ends_at_a_round_number() {
         let tops = [0.0, 0.3, 1.0, 1.1, 7.0, 230.0, 15_270.0].map(round_top);
-        assert!((tops[1] - 0.5).abs() < 1e-9, "{tops:?}");
-        assert_eq!([tops[0], tops[2], tops[3], tops[4]], [1.0, 1.0, 2.0, 10.0]);
-        assert_eq!(tops[5..], [500.0, 20_000.0]);
+        let shown = tops.map(|top| format!("{top:.1}"));
+        assert_eq!(shown, ["1.0", "0.5", "1.0", "2.0", "10.0", "500.0", "20000.0"]);
     }
 }

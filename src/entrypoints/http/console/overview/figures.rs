@@ -101,3 +101,68 @@ impl Figures {
 fn exact(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::metrics::{LOOK_AGAIN, MOST_LOOKS, Metrics};
+    use crate::service_layer::QueueDepth;
+
+    /// Looks in their rhythm, at which so many commands had come.
+    fn figures(received: &[u64]) -> Figures {
+        let first = Metrics::new().look();
+        let looks = (0..).zip(received).map(|(place, received)| {
+            let at = first.at + LOOK_AGAIN * place;
+            Arc::new(Look { at, received: *received, ..first.clone() })
+        });
+        Figures { looks: looks.collect() }
+    }
+
+    #[test]
+    fn a_rate_is_taken_over_ten_seconds_as_soon_as_there_are_as_many() {
+        let rate = figures(&[0, 20, 20, 20, 20, 20, 20]).rate(|look| look.received);
+
+        let values: Vec<_> = rate.points.iter().filter_map(|point| point.value).collect();
+        assert_eq!(values, [10.0, 5.0, 20.0 / 6.0, 2.5, 2.0, 0.0]);
+        assert_eq!((rate.now, rate.most), (Some(0.0), Some(10.0)));
+    }
+
+    #[test]
+    fn points_lie_as_far_back_as_their_looks() {
+        let rate = figures(&[0, 0, 0]).rate(|look| look.received);
+
+        let ago: Vec<_> = rate.points.iter().map(|point| point.ago).collect();
+        assert_eq!(ago, [Duration::from_secs(2), Duration::ZERO]);
+    }
+
+    #[test]
+    fn the_kept_looks_span_five_minutes() {
+        let metrics = Metrics::new();
+        for _ in 0..200 {
+            metrics.recent.push(metrics.look());
+        }
+
+        assert_eq!(metrics.recent.looks().len(), MOST_LOOKS);
+        assert_eq!(LOOK_AGAIN * u32::try_from(MOST_LOOKS - 1).unwrap(), Duration::from_mins(5));
+    }
+
+    #[test]
+    fn what_came_is_the_last_look_without_the_first() {
+        assert_eq!(figures(&[7, 9, 30]).gained(|look| look.received), 23);
+        assert_eq!(figures(&[]).gained(|look| look.received), 0);
+    }
+
+    #[test]
+    fn a_level_that_nobody_told_is_a_gap() {
+        let mut figures = figures(&[0, 0]);
+        let told = Arc::make_mut(&mut figures.looks[1]);
+        told.last_answers.commands = Some(QueueDepth { ready: 4, consumers: 1 });
+
+        let level = figures.level(|answers| Some(answers.commands?.ready));
+
+        assert_eq!(level.points[0].value, None);
+        assert_eq!((level.now, level.most), (Some(4.0), Some(4.0)));
+    }
+}

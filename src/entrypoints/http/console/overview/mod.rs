@@ -59,7 +59,7 @@ async fn content(visitor: &Visitor, app: &App, headers: &HeaderMap) -> Markup {
 /// well have some.
 async fn is_new(app: &App) -> bool {
     let metrics = app.health.metrics();
-    if metrics.look().received > 0 {
+    if metrics.messages.all_received() > 0 {
         return false;
     }
     if let Some(stock) = metrics.sampled.last_answers().stock {
