@@ -33,7 +33,8 @@ impl Desk {
         let address = address.split('/').next().unwrap().to_owned();
         let mut desk = Self { worker, address, cookie: String::new() };
         let signed_in = desk.ask("POST", "/sign-in", &[("token", &ada.secret)]).await;
-        desk.cookie = signed_in.header("set-cookie").split(';').next().unwrap().to_owned();
+        let cookie = signed_in.header("set-cookie").split(';').next().unwrap();
+        cookie.clone_into(&mut desk.cookie);
         desk
     }
 

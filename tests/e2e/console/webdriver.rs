@@ -61,7 +61,7 @@ impl WebDriver {
         let address = SocketAddr::from(([127, 0, 0, 1], port(&mut says)));
         let profile = tempfile::tempdir().unwrap();
         let mut started =
-            Self { driver, _driver_says: says, address, session: String::new(), profile: profile };
+            Self { driver, _driver_says: says, address, session: String::new(), profile };
         let session = started.ask("POST", "/session", &started.capabilities()).await.unwrap();
         session["sessionId"].as_str().unwrap().clone_into(&mut started.session);
         started
