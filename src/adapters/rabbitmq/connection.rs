@@ -19,9 +19,9 @@ const REPLY_SUCCESS: ReplyCode = 200;
 /// A connection without a sign of life for twice this time is broken.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// Largest frame. The client keeps 64 of them for each connection: with the 128 KiB that brokers
-/// propose, an idle worker has 33 MiB resident, with this 17 MiB. Larger bodies come in several.
-const FRAME_BYTES: u32 = 16 * 1024;
+/// Largest frame on a connection that only asks: the client keeps 64 frames for each. Where messages
+/// pass it is what the broker proposes (128 KiB): all headers of a message must fit into one frame.
+const FRAME_BYTES_TO_ASK: u32 = 16 * 1024;
 
 /// Why RabbitMQ did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -59,7 +59,6 @@ impl RabbitMq {
     pub fn new(url: &str, topology: Topology, declare: bool) -> Result<Self, RabbitError> {
         let mut uri: AMQPUri = url.parse().map_err(RabbitError::Address)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        uri.query.frame_max.get_or_insert(FRAME_BYTES);
         let topology = Arc::new(topology);
         Ok(Self { uri, topology, declare, publishing: Arc::default(), metrics: None })
     }
@@ -78,10 +77,28 @@ impl RabbitMq {
 
     /// Opens a connection whose name tells its purpose to whoever looks at the broker.
     pub(super) async fn connect(&self, purpose: &'static str) -> Result<Connection, RabbitError> {
+        self.connect_to(self.uri.clone(), purpose).await
+    }
+
+    /// The same, for one on which no messages pass.
+    pub(super) async fn connect_to_ask(
+        &self,
+        purpose: &'static str,
+    ) -> Result<Connection, RabbitError> {
+        let mut uri = self.uri.clone();
+        uri.query.frame_max.get_or_insert(FRAME_BYTES_TO_ASK);
+        self.connect_to(uri, purpose).await
+    }
+
+    async fn connect_to(
+        &self,
+        uri: AMQPUri,
+        purpose: &'static str,
+    ) -> Result<Connection, RabbitError> {
         let name = format!("order-worker {purpose}");
         let properties =
             ConnectionProperties::default().with_connection_name(name.into_bytes().into());
-        let connecting = Connection::connect_uri(self.uri.clone(), properties);
+        let connecting = Connection::connect_uri(uri, properties);
         let connection = within(ANSWER_TIMEOUT, connecting).await?;
         if let Some(metrics) = &self.metrics {
             metrics.state.connected(purpose);
@@ -132,7 +149,7 @@ impl RabbitMq {
     /// # Errors
     /// See [`RabbitError`].
     pub async fn prepare(&self) -> Result<(), RabbitError> {
-        let connection = self.connect("prepares").await?;
+        let connection = self.connect_to_ask("prepares").await?;
         let result = self.ensure_topology(&connection).await;
         close(&connection).await;
         result
