@@ -9,7 +9,8 @@ use super::{
     DeadLetterCode, Health, OutboxKey, Outgoing, Publication, Publisher, Settlement, Settlements,
     Tag, Verdict, publish_all,
 };
-use crate::{kill_points, telemetry};
+use crate::kill_points;
+use crate::telemetry;
 
 /// What one batch leaves to be published.
 #[derive(Debug, Default)]

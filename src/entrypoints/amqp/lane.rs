@@ -13,12 +13,13 @@ use super::letters;
 use super::report::Report;
 use super::settlement::{self, settle};
 use super::work::Work;
+use crate::kill_points;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     Clock, Delivery, Forward, Message, MessageBus, Outcome, PresentChannel, Publication, Published,
     Settlement, Settlements, Store, Window,
 };
-use crate::{kill_points, telemetry};
+use crate::telemetry;
 
 /// Most messages in a batch with a redelivered one. Whoever held it may have died of it: should it
 /// kill this worker as well, few others have gained a delivery count, and those before are done.
