@@ -41,6 +41,18 @@ impl Browser {
         .await;
     }
 
+    /// Presses what leads to another page, and waits until that is there in full.
+    pub async fn follow(&self, name: &str) {
+        self.run("window.isLeft = true").await;
+        self.click(name).await;
+        let is_there = "return !window.isLeft && document.readyState === 'complete'";
+        eventually(&format!("{name} leads to another page"), || async {
+            // Between two pages no script can be run.
+            self.driver.run(is_there).await.is_ok_and(|is_there| is_there == json!(true))
+        })
+        .await;
+    }
+
     /// Writes into the field with this label, or chooses what stands in it.
     pub async fn fill(&self, label: &str, text: &str) {
         let field = format!("//*[@id=//label[normalize-space()='{label}']/@for]");

@@ -156,7 +156,7 @@ async fn every_text_about_dead_letters_stands_out_and_fits_on_a_phone() {
             browser.in_the_dark(dark).await;
             browser.open(path).await;
             if let Some(button) = button {
-                browser.click(button).await;
+                browser.follow(button).await;
             }
             assert_eq!(browser.run(FAINT).await, json!([]), "{path} {button:?}, dark: {dark}");
             let width = browser.run("return document.documentElement.scrollWidth").await;
