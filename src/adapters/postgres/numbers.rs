@@ -6,13 +6,14 @@ use super::connection::{ANSWER_TIMEOUT, within};
 use crate::domain::OrderId;
 use crate::service_layer::{Needs, StoreError};
 
-/// A sequence gives each number once; those that stores have used as names are left out.
+/// A sequence gives each number once; those that stores have used as names are left out. Each is
+/// looked up by the key: as `not exists`, all would be joined with a scan of all orders.
 const UNUSED: &str = "
 with candidates as materialized (
     select nextval('order_numbers')::text as number from generate_series(1, $1)
 )
 select number from candidates c
-where not exists (select from orders o where o.order_id = c.number)";
+where (select o.order_id from orders o where o.order_id = c.number) is null";
 
 /// As many unused numbers as the batch needs. Asks for twice as many each time, so that a long run
 /// of taken numbers is passed in few round trips; numbers that are left over stay unused for ever.
