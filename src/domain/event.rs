@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 
 use super::{Change, CommandKind, Order, OrderId, Refusal, Status};
 
-/// An order changed its status; carries the order as it was right after the change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusChanged {
-    pub order: Order,
+/// An order changed its status; carries the order as it is right after the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusChanged<'a> {
+    pub order: &'a Order,
     pub change: Change,
 }
 

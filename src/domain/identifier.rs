@@ -1,6 +1,7 @@
 //! Names that other systems gave to things. Kept as text, never taken apart.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +14,7 @@ pub enum InvalidIdentifier {
     ControlCharacter,
 }
 
-fn checked(text: String, max: usize) -> Result<String, InvalidIdentifier> {
+fn checked(text: Arc<str>, max: usize) -> Result<Arc<str>, InvalidIdentifier> {
     if text.is_empty() {
         return Err(InvalidIdentifier::Empty);
     }
@@ -33,8 +34,10 @@ fn checked(text: String, max: usize) -> Result<String, InvalidIdentifier> {
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $max:literal) => {
         $(#[$doc])*
+        ///
+        /// Clones share the text.
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Longest identifier, in characters.
@@ -42,7 +45,7 @@ macro_rules! identifier {
 
             /// # Errors
             /// When the text is empty, longer than [`Self::MAX_CHARS`], or has control characters.
-            pub fn new(text: impl Into<String>) -> Result<Self, InvalidIdentifier> {
+            pub fn new(text: impl Into<Arc<str>>) -> Result<Self, InvalidIdentifier> {
                 checked(text.into(), $max).map(Self)
             }
 
@@ -89,7 +92,7 @@ impl OrderId {
     /// The name of an order that the worker numbered itself.
     #[must_use]
     pub fn from_number(number: u64) -> Self {
-        Self(number.to_string())
+        Self(number.to_string().into())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What an order is made of.
 
+use std::sync::Arc;
+
 use super::{InvalidMoney, Money, Name, ProductId};
 
 /// Most items that one order can hold.
@@ -44,9 +46,10 @@ pub struct Item {
     pub price_per_unit: Money,
 }
 
-/// The lines of an order: 1 to [`MAX_ITEMS`], in the order in which they were given.
+/// The lines of an order: 1 to [`MAX_ITEMS`], in the order in which they were given. Clones share
+/// them: they never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Items(Vec<Item>);
+pub struct Items(Arc<[Item]>);
 
 /// A number of items that no order has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +79,7 @@ impl TryFrom<Vec<Item>> for Items {
 
     fn try_from(items: Vec<Item>) -> Result<Self, Self::Error> {
         match items.len() {
-            1..=MAX_ITEMS => Ok(Self(items)),
+            1..=MAX_ITEMS => Ok(Self(items.into())),
             count => Err(InvalidItems { count }),
         }
     }

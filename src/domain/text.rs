@@ -1,6 +1,7 @@
 //! Free text that people wrote: bounded, and storable as it is.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a text cannot be kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +12,7 @@ pub enum InvalidText {
     Nul,
 }
 
-fn checked(text: String, max: usize) -> Result<String, InvalidText> {
+fn checked(text: Arc<str>, max: usize) -> Result<Arc<str>, InvalidText> {
     if text.len() > max {
         let length = text.chars().count();
         if length > max {
@@ -28,8 +29,10 @@ fn checked(text: String, max: usize) -> Result<String, InvalidText> {
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $max:literal) => {
         $(#[$doc])*
+        ///
+        /// Clones share the text.
         #[derive(Debug, Clone, PartialEq, Eq, Default)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Longest text, in characters.
@@ -37,7 +40,7 @@ macro_rules! text {
 
             /// # Errors
             /// When the text is longer than [`Self::MAX_CHARS`] or contains U+0000.
-            pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
+            pub fn new(text: impl Into<Arc<str>>) -> Result<Self, InvalidText> {
                 checked(text.into(), $max).map(Self)
             }
 

@@ -13,8 +13,8 @@ use tracing::field::Empty;
 
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, Handled, Health, InFlight, Message, MessageBus, Outbound, Outcome, Published, Publisher,
-    Store, Window,
+    Clock, Handled, Health, InFlight, MOST_WINDOWS, Message, MessageBus, Outbound, Outcome,
+    Published, Publisher, Store, Window,
 };
 use crate::telemetry;
 
@@ -23,9 +23,6 @@ const MOST_WAITING: usize = 1_000;
 
 /// Longest wait of a sender.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-
-/// Most windows that wait to be published; what does not fit in waits in the outbox.
-const WINDOWS: usize = 4;
 
 /// How long the lane waits without work before it takes confirmed messages out of the outbox in a
 /// transaction of their own.
@@ -107,7 +104,7 @@ pub struct RequestGround<S, P> {
 /// bounds that time by dropping the future, which loses nothing that was answered.
 pub async fn serve<S: Store, P: Publisher>(queue: RequestQueue, ground: RequestGround<S, P>) {
     let RequestGround { store, publisher, clock, health, in_flight, .. } = ground;
-    let (windows_in, windows) = mpsc::channel(WINDOWS);
+    let (windows_in, windows) = mpsc::channel(MOST_WINDOWS);
     let (published_in, published) = mpsc::unbounded_channel();
     // There are no deliveries to settle.
     let (settlements, _) = mpsc::unbounded_channel();

@@ -262,9 +262,9 @@ fn changed<T>(
     message: &Message,
     uow: &mut UnitOfWork<T>,
 ) -> Outcome {
-    let order = uow.orders.get(order_id).expect("a changed order is in the unit of work").clone();
+    let order = uow.orders.get(order_id).expect("a changed order is in the unit of work");
     let event = StatusChanged { order, change };
-    uow.outbox.push(Outgoing::status_changed(&event, message));
+    uow.outbox.push(Outgoing::status_changed(event, message));
     uow.history.push(HistoryRow {
         order_id: order_id.clone(),
         change,

@@ -36,8 +36,8 @@ pub use health::{Health, Inflow, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};
-pub use outbound::{Forward, Outbound, Published, Window};
-pub use outbox::{OutboxKey, Outgoing, OutgoingKind};
+pub use outbound::{Forward, MOST_WINDOWS, Outbound, Published, Window};
+pub use outbox::{OutboxEntry, OutboxKey, Outgoing, OutgoingKind};
 pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
 pub use publisher::{
     Confirmation, Publication, PublishError, Publisher, Target, Verdict, publish_all,

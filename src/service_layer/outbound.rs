@@ -6,11 +6,14 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::{
-    DeadLetterCode, Health, OutboxKey, Outgoing, Publication, Publisher, Settlement, Settlements,
-    Tag, Verdict, publish_all,
+    DeadLetterCode, Health, OutboxEntry, OutboxKey, Outgoing, OutgoingKind, Publication, Publisher,
+    Settlement, Settlements, Tag, Verdict, publish_all,
 };
 use crate::kill_points;
 use crate::telemetry;
+
+/// Most windows that wait to be published behind a lane, and that are published together.
+pub const MOST_WINDOWS: usize = 4;
 
 /// What one batch leaves to be published.
 #[derive(Debug, Default)]
@@ -53,14 +56,27 @@ pub struct Outbound<P> {
 impl<P: Publisher> Outbound<P> {
     /// Runs until the lane has ended and all its windows are published.
     pub async fn run(mut self) {
-        while let Some(window) = self.windows.recv().await {
-            self.publish(window).await;
+        let mut windows = Vec::with_capacity(MOST_WINDOWS);
+        // Those that came while the broker was busy with the one before go out together: it has its
+        // log written once for all of them.
+        while self.windows.recv_many(&mut windows, MOST_WINDOWS).await > 0 {
+            self.publish(windows.drain(..)).await;
         }
     }
 
-    async fn publish(&mut self, window: Window) {
-        let Window { outgoing, forwards, committed_at } = window;
-        let mut publications: Vec<Publication> = outgoing.iter().map(Publication::from).collect();
+    async fn publish(&mut self, windows: impl Iterator<Item = Window>) {
+        let (mut entries, mut publications) = (Vec::new(), Vec::new());
+        let (mut forwards, mut committed_at) = (Vec::new(), Vec::new());
+        for window in windows {
+            let going_out = !window.outgoing.is_empty() || !window.forwards.is_empty();
+            committed_at.extend(window.committed_at.filter(|_| going_out));
+            for (entry, publication) in window.outgoing.into_iter().map(Outgoing::into_publication)
+            {
+                entries.push(entry);
+                publications.push(publication);
+            }
+            forwards.extend(window.forwards);
+        }
         let mut acks = Vec::with_capacity(forwards.len());
         let mut dead_letters = Vec::new();
         for Forward { tag, copies, dead_letter } in forwards {
@@ -68,7 +84,6 @@ impl<P: Publisher> Outbound<P> {
             acks.push(Settlement::Ack(tag));
             dead_letters.extend(dead_letter);
         }
-        let committed_at = committed_at.filter(|_| !publications.is_empty());
         kill_points::reached("publishing");
         let span = tracing::debug_span!("publish", otel.name = Empty, otel.kind = Empty);
         telemetry::describe_publishing(&span, publications.len());
@@ -79,40 +94,40 @@ impl<P: Publisher> Outbound<P> {
         for code in dead_letters {
             publishing.dead_lettered(code);
         }
-        if let Some(committed_at) = committed_at {
+        for committed_at in committed_at {
             publishing.confirmed_after(committed_at.elapsed());
         }
         if !acks.is_empty() {
             // Without a source to take it, the message comes again: a copy more, none less.
             let _ = self.settlements.send(acks);
         }
-        let published = self.sorted(outgoing, &verdicts);
+        let published = self.sorted(entries, &verdicts);
         // The lane waits for it until its own end.
         let _ = self.published.send(published);
     }
 
-    fn sorted(&self, outgoing: Vec<Outgoing>, verdicts: &[Verdict]) -> Published {
+    fn sorted(&self, entries: Vec<OutboxEntry>, verdicts: &[Verdict]) -> Published {
         let mut published = Published::default();
-        for (outgoing, verdict) in outgoing.into_iter().zip(verdicts) {
-            let unroutable_event = *verdict == Verdict::Unroutable && outgoing.is_event();
+        for (OutboxEntry { key, kind }, verdict) in entries.into_iter().zip(verdicts) {
+            let unroutable_event = *verdict == Verdict::Unroutable && kind.is_event();
             if unroutable_event {
-                self.tell_the_first_unroutable(&outgoing);
+                self.tell_the_first_unroutable(&key, kind);
             }
-            self.health.metrics().publishing.judged(outgoing.kind, *verdict);
+            self.health.metrics().publishing.judged(kind, *verdict);
             if unroutable_event && self.keep_unroutable_events {
-                published.kept.push(outgoing.key);
+                published.kept.push(key);
             } else {
-                published.confirmed.push(outgoing.key);
+                published.confirmed.push(key);
             }
         }
         published
     }
 
     /// Called before the event is counted.
-    fn tell_the_first_unroutable(&self, event: &Outgoing) {
+    fn tell_the_first_unroutable(&self, key: &OutboxKey, kind: OutgoingKind) {
         if self.health.metrics().publishing.unroutable_events() == 0 {
-            let (event_id, routing_key) = (event.key.event_id, &event.routing_key);
-            tracing::info!(%event_id, routing_key, "An event has no subscriber; further ones are only counted");
+            let (event_id, order_id, kind) = (key.event_id, &key.order_id, kind.type_name());
+            tracing::info!(%event_id, %order_id, kind, "An event has no subscriber; further ones are only counted");
         }
     }
 }

@@ -22,6 +22,13 @@ pub struct Outgoing {
     pub body: String,
 }
 
+/// A message of the outbox that is being published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    pub key: OutboxKey,
+    pub kind: OutgoingKind,
+}
+
 /// Names a row of the outbox, and sorts the rows of an order as they must be published.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OutboxKey {
@@ -74,7 +81,7 @@ impl OutgoingKind {
 impl Outgoing {
     /// The event of a change.
     #[must_use]
-    pub fn status_changed(event: &StatusChanged, cause: &Message) -> Self {
+    pub fn status_changed(event: StatusChanged, cause: &Message) -> Self {
         let event_id = event_id_at(event.change.at);
         let key = OutboxKey {
             order_id: event.order.order_id().clone(),
@@ -107,10 +114,27 @@ impl Outgoing {
         Some(Self::caused_by(to, key, OutgoingKind::Reply, queue, to_json(&body)))
     }
 
-    /// Whether it tells the public; a reply is for one reader.
+    /// Takes apart what names it in the outbox and what goes out.
     #[must_use]
-    pub fn is_event(&self) -> bool {
-        self.kind.is_event()
+    pub fn into_publication(self) -> (OutboxEntry, Publication) {
+        let Self { key, kind, routing_key, correlation_id, traceparent, body } = self;
+        let target = match kind {
+            OutgoingKind::StatusChanged | OutgoingKind::Rejected => Target::Events { routing_key },
+            OutgoingKind::Reply => Target::Queue { name: routing_key },
+        };
+        let traceparent = traceparent.as_deref();
+        let properties = Properties {
+            kind: Some(kind.type_name().to_owned()),
+            message_id: Some(key.event_id.to_string()),
+            correlation_id,
+            timestamp: seconds_of(key.event_id),
+            headers: traceparent
+                .map(|value| ("traceparent".to_owned(), value.into()))
+                .into_iter()
+                .collect(),
+            ..Properties::of_this_worker()
+        };
+        (OutboxEntry { key, kind }, Publication { target, properties, body: body.into_bytes() })
     }
 
     fn caused_by(
@@ -127,32 +151,6 @@ impl Outgoing {
             correlation_id: cause.correlation().map(str::to_owned),
             traceparent: cause.traceparent.clone(),
             body,
-        }
-    }
-}
-
-impl From<&Outgoing> for Publication {
-    fn from(outgoing: &Outgoing) -> Self {
-        let routing_key = outgoing.routing_key.clone();
-        let target = match outgoing.kind {
-            OutgoingKind::StatusChanged | OutgoingKind::Rejected => Target::Events { routing_key },
-            OutgoingKind::Reply => Target::Queue { name: routing_key },
-        };
-        let traceparent = outgoing.traceparent.as_deref();
-        Self {
-            target,
-            properties: Properties {
-                kind: Some(outgoing.kind.type_name().to_owned()),
-                message_id: Some(outgoing.key.event_id.to_string()),
-                correlation_id: outgoing.correlation_id.clone(),
-                timestamp: seconds_of(outgoing.key.event_id),
-                headers: traceparent
-                    .map(|value| ("traceparent".to_owned(), value.into()))
-                    .into_iter()
-                    .collect(),
-                ..Properties::of_this_worker()
-            },
-            body: outgoing.body.clone().into_bytes(),
         }
     }
 }

@@ -8,9 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    Health, InFlight, OutboxKey, Outgoing, Publication, Publisher, StoreError, Verdict, publish_all,
-};
+use super::{Health, InFlight, OutboxKey, Outgoing, Publisher, StoreError, Verdict, publish_all};
 use crate::domain::OrderId;
 
 /// Most messages that the relay takes at a time.
@@ -126,16 +124,17 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     }
 
     async fn publish(&mut self, waiting: Vec<Outgoing>) -> Vec<OutboxKey> {
-        let window = waiting.iter().map(Publication::from).collect();
+        let (entries, window): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(Outgoing::into_publication).unzip();
         let verdicts = publish_all(&mut self.publisher, &self.health, window).await;
-        for (outgoing, verdict) in waiting.iter().zip(&verdicts) {
-            self.health.metrics().publishing.judged(outgoing.kind, *verdict);
+        for (entry, verdict) in entries.iter().zip(&verdicts) {
+            self.health.metrics().publishing.judged(entry.kind, *verdict);
         }
-        let done = waiting.into_iter().zip(verdicts).filter(|(outgoing, verdict)| match verdict {
+        let done = entries.into_iter().zip(verdicts).filter(|(entry, verdict)| match verdict {
             Verdict::Confirmed => true,
-            Verdict::Unroutable => !(self.keep_unroutable && outgoing.is_event()),
+            Verdict::Unroutable => !(self.keep_unroutable && entry.kind.is_event()),
         });
-        done.map(|(outgoing, _)| outgoing.key).collect()
+        done.map(|(entry, _)| entry.key).collect()
     }
 }
 

@@ -122,7 +122,7 @@ impl<'a> OrderStatusChangedBody<'a> {
     pub const TYPE: &'static str = "OrderStatusChanged";
 
     #[must_use]
-    pub fn new(event_id: Uuid, event: &'a StatusChanged, cause: &'a Message) -> Self {
+    pub fn new(event_id: Uuid, event: StatusChanged<'a>, cause: &'a Message) -> Self {
         let StatusChanged { order, change } = event;
         Self {
             event_id,

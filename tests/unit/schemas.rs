@@ -96,12 +96,12 @@ fn the_stores_message(message_id: Option<&str>) -> (Message, PlaceOrder) {
 fn events_of_changes_are_valid() {
     for message_id in [None, Some("intent-1")] {
         let (cause, placed) = the_stores_message(message_id);
-        let (mut order, change) = Order::place(OrderId::new("1").unwrap(), placed, now());
-        let placing = StatusChanged { order: order.clone(), change };
-        let change = order.advance(None, now()).unwrap();
-        let advancing = StatusChanged { order, change };
-        for event in [placing, advancing] {
-            assert_valid("OrderStatusChanged", &Outgoing::status_changed(&event, &cause).body);
+        let (placed, placing) = Order::place(OrderId::new("1").unwrap(), placed, now());
+        let mut advanced = placed.clone();
+        let advancing = advanced.advance(None, now()).unwrap();
+        for (order, change) in [(&placed, placing), (&advanced, advancing)] {
+            let event = StatusChanged { order, change };
+            assert_valid("OrderStatusChanged", &Outgoing::status_changed(event, &cause).body);
         }
     }
 }

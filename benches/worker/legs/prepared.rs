@@ -51,9 +51,9 @@ fn place(message: &Message, changes: &mut Changes) -> Result<(), Failure> {
     let order_id = placed.order_id.clone().ok_or("a leg takes orders with ids")?;
     let at = SystemClock.now();
     let (order, change) = Order::place(order_id.clone(), placed.clone(), at);
-    let event = StatusChanged { order: order.clone(), change };
+    let event = StatusChanged { order: &order, change };
     let command = message.command.kind();
-    changes.outgoing.push(Outgoing::status_changed(&event, message));
+    changes.outgoing.push(Outgoing::status_changed(event, message));
     changes.history.push(HistoryRow {
         order_id: order_id.clone(),
         change,

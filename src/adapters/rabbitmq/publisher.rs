@@ -1,12 +1,14 @@
 //! Publishing windows of messages with confirms.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use lapin::message::BasicReturnMessage;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection};
@@ -107,11 +109,10 @@ async fn publish_window(
     window: &[Publication],
 ) -> lapin::Result<Vec<Confirmation>> {
     // Started together, the publishes share their writes to the socket, in their order.
-    let confirms =
-        try_join_all(window.iter().map(|publication| publish(channel, topology, publication)))
-            .await?;
+    let publish = |publication| started(publish(channel, topology, publication));
+    let confirms = all(window.iter().map(publish).collect()).await?;
     kill_points::reached("published");
-    let confirmations = try_join_all(confirms).await?;
+    let confirmations = all(confirms).await?;
     let acked: Vec<bool> = confirmations.iter().map(lapin::Confirmation::is_ack).collect();
     // A returned message may hang on the confirm of a neighbour, so returns are judged by what they
     // carry. Exchange and routing key decide whether there is a queue, so messages that share these
@@ -130,6 +131,29 @@ async fn publish_window(
     Ok(window.iter().zip(acked).map(judge).collect())
 }
 
+/// Gives the future its first turn. What is left to await it is small and can be moved.
+fn started<F: Future>(future: F) -> impl Future<Output = F::Output> + Unpin {
+    let mut future = Box::pin(future);
+    match future.as_mut().now_or_never() {
+        Some(output) => Either::Left(std::future::ready(output)),
+        None => Either::Right(future),
+    }
+}
+
+/// Awaits all, the last one first: when it is ready, as a rule all are, and the task was woken once
+/// and not for each of them.
+async fn all<F, T>(futures: Vec<F>) -> lapin::Result<Vec<T>>
+where
+    F: Future<Output = lapin::Result<T>>,
+{
+    let mut results = Vec::with_capacity(futures.len());
+    for future in futures.into_iter().rev() {
+        results.push(future.await?);
+    }
+    results.reverse();
+    Ok(results)
+}
+
 async fn publish(
     channel: &Channel,
     topology: &Topology,
@@ -142,8 +166,8 @@ async fn publish(
     let properties = properties::to_lapin(&publication.properties);
     channel
         .basic_publish(
-            exchange.as_str().into(),
-            routing_key.as_str().into(),
+            exchange.into(),
+            routing_key.as_ref().into(),
             options,
             &publication.body,
             properties,
@@ -152,17 +176,13 @@ async fn publish(
 }
 
 /// Exchange and routing key; the nameless exchange routes by the name of the queue.
-fn address(target: &Target, topology: &Topology) -> (String, String) {
+fn address<'a>(target: &'a Target, topology: &'a Topology) -> (&'a str, Cow<'a, str>) {
     match target {
-        Target::Commands { routing_key } => {
-            (topology.commands_exchange.clone(), routing_key.clone())
-        }
-        Target::Events { routing_key } => (topology.events_exchange.clone(), routing_key.clone()),
-        Target::DeadLetters { routing_key } => {
-            (topology.dead_letter_exchange.clone(), routing_key.clone())
-        }
-        Target::Queue { name } => (String::new(), name.clone()),
-        Target::Retry { attempt } => (String::new(), topology.retry_queue(*attempt)),
+        Target::Commands { routing_key } => (&topology.commands_exchange, routing_key.into()),
+        Target::Events { routing_key } => (&topology.events_exchange, routing_key.into()),
+        Target::DeadLetters { routing_key } => (&topology.dead_letter_exchange, routing_key.into()),
+        Target::Queue { name } => ("", name.into()),
+        Target::Retry { attempt } => ("", topology.retry_queue(*attempt).into()),
     }
 }
 
@@ -176,7 +196,11 @@ struct Identity {
 impl Identity {
     fn of(publication: &Publication, topology: &Topology) -> Self {
         let (exchange, routing_key) = address(&publication.target, topology);
-        Self { exchange, routing_key, message_id: publication.properties.message_id.clone() }
+        Self {
+            exchange: exchange.to_owned(),
+            routing_key: routing_key.into_owned(),
+            message_id: publication.properties.message_id.clone(),
+        }
     }
 
     fn of_returned(returned: &BasicReturnMessage) -> Self {

@@ -9,13 +9,11 @@ use super::lane::{ConsumerSettings, Lane};
 use super::report::Report;
 use super::tolerance;
 use super::work::Work;
-use crate::metrics::Source;
+use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, CommandSource, Health, InFlight, MessageBus, Outbound, Publisher, Store,
+    Clock, CommandSource, Delivery, Health, InFlight, MOST_WINDOWS, MessageBus, Outbound,
+    Publisher, Store,
 };
-
-/// Most windows that wait to be published behind a lane.
-const WINDOWS: usize = 4;
 
 /// A lane ended although nobody told it to; it has a bug.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +45,7 @@ where
     P: Publisher + 'static,
 {
     let Ground { source, lanes, clock, health, in_flight } = ground;
-    let CommandSource { mut deliveries, settlements, present_channel } = source;
+    let CommandSource { deliveries, settlements, present_channel } = source;
     let metrics = health.metrics();
     let mut tasks = JoinSet::new();
     let mut queues = Vec::with_capacity(lanes.len());
@@ -55,7 +53,7 @@ where
     let queue_size = deliveries.max_capacity();
     for (number, (store, publisher)) in lanes.into_iter().enumerate() {
         let (queue_in, queue) = mpsc::channel(queue_size);
-        let (windows_in, windows) = mpsc::channel(WINDOWS);
+        let (windows_in, windows) = mpsc::channel(MOST_WINDOWS);
         let (published_in, published) = mpsc::unbounded_channel();
         let outbound = Outbound {
             publisher,
@@ -83,20 +81,29 @@ where
         tasks.spawn(lane.run());
     }
     drop((settlements, reports));
-    while let Some(delivery) = deliveries.recv().await {
-        metrics.messages.received(Source::Queue, delivery.redelivered);
-        let work = Work::on(delivery);
-        tolerance::count(&work, metrics);
-        let lane = work.lane(queues.len());
-        if queues[lane].send(work).await.is_err() {
-            // The lane died.
-            break;
-        }
-    }
-    drop((queues, deliveries));
-    tolerance::sum_up(metrics);
+    // A task like the lanes: what it hands on within the runtime's threads wakes no other thread.
+    tasks.spawn(distribute(deliveries, queues, metrics.clone()));
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(|error| LaneDied(error.to_string()))?;
     }
     Ok(())
+}
+
+/// Looks at what comes and hands it to its lane, until nothing more comes.
+async fn distribute(
+    mut deliveries: mpsc::Receiver<Delivery>,
+    lanes: Vec<mpsc::Sender<Work>>,
+    metrics: Metrics,
+) {
+    while let Some(delivery) = deliveries.recv().await {
+        metrics.messages.received(Source::Queue, delivery.redelivered);
+        let work = Work::on(delivery);
+        tolerance::count(&work, &metrics);
+        let lane = work.lane(lanes.len());
+        if lanes[lane].send(work).await.is_err() {
+            // The lane died.
+            break;
+        }
+    }
+    tolerance::sum_up(&metrics);
 }

@@ -127,11 +127,12 @@ impl<S: Store> Lane<S> {
     }
 
     async fn process(&mut self, batch: Vec<Work>) {
-        let (deliveries, looked_at): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|Work { delivery, decoded }| ((delivery, decoded.kind), decoded.result))
-            .unzip();
-        let messages: Vec<Message> = looked_at.iter().flatten().cloned().collect();
+        let mut messages = Vec::with_capacity(batch.len());
+        let looked_at = |Work { delivery, decoded }| {
+            let refusal = decoded.result.map(|message: Message| messages.push(message)).err();
+            (delivery, decoded.kind, refusal)
+        };
+        let deliveries: Vec<_> = batch.into_iter().map(looked_at).collect();
         kill_points::reached("received");
         let began = Instant::now();
         let handled = self.bus.handle_batch(&messages).await;
@@ -144,19 +145,21 @@ impl<S: Store> Lane<S> {
             committed_at - began,
         );
         let now = self.clock.now();
-        let mut outcomes = handled.outcomes.into_iter();
+        let mut outcomes = messages.iter().zip(handled.outcomes);
         let mut window = Window {
             outgoing: handled.outgoing,
             committed_at: Some(committed_at),
             ..Window::default()
         };
         let mut acks = Vec::with_capacity(deliveries.len());
-        for ((delivery, kind), looked_at) in deliveries.into_iter().zip(looked_at) {
-            let property = delivery.properties.message_id.clone();
-            let (message_id, outcome) = match looked_at {
-                Err(refusal) => (property, Outcome::DeadLetter(refusal)),
-                Ok(message) => {
-                    let outcome = outcomes.next().expect("the bus answers for each message");
+        for (delivery, kind, refusal) in deliveries {
+            let (message_id, outcome) = match refusal {
+                Some(refusal) => {
+                    (delivery.properties.message_id.clone(), Outcome::DeadLetter(refusal))
+                }
+                None => {
+                    let (message, outcome) =
+                        outcomes.next().expect("the bus answers for each message");
                     (message.message_id().map(ToString::to_string), outcome)
                 }
             };
