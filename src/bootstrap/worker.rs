@@ -97,7 +97,9 @@ impl Worker {
         let relay = self.start_relay(in_flight.clone());
         let lane = |_| (self.database.store(), self.broker.publisher());
         let lanes = (0..self.settings.lanes).map(lane).collect();
-        let ground = Ground { source, lanes, clock: Arc::new(SystemClock), health, in_flight };
+        let forwarder = self.broker.publisher();
+        let clock = Arc::new(SystemClock);
+        let ground = Ground { source, lanes, forwarder, clock, health, in_flight };
         let consumed = amqp::run(ground, self.consumer_settings(), reports).await;
         relay.abort();
         // The lanes are gone: whatever the reason, the source hands back what they left.

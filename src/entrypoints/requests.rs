@@ -106,12 +106,9 @@ pub async fn serve<S: Store, P: Publisher>(queue: RequestQueue, ground: RequestG
     let RequestGround { store, publisher, clock, health, in_flight, .. } = ground;
     let (windows_in, windows) = mpsc::channel(MOST_WINDOWS);
     let (published_in, published) = mpsc::unbounded_channel();
-    // There are no deliveries to settle.
-    let (settlements, _) = mpsc::unbounded_channel();
     let outbound = Outbound {
         publisher,
         health: health.clone(),
-        settlements,
         windows,
         published: published_in,
         keep_unroutable_events: ground.keep_unroutable_events,
@@ -190,11 +187,7 @@ impl<S: Store> RequestLane<S> {
             // Whoever asked may have gone; the command has its effect all the same.
             let _ = answer.send(outcome);
         }
-        self.publish(Window {
-            outgoing: handled.outgoing,
-            committed_at: Some(committed_at),
-            ..Window::default()
-        });
+        self.publish(Window { outgoing: handled.outgoing, committed_at });
     }
 
     fn count(&self, messages: &[Message], handled: &Handled, took: Duration) {

@@ -9,6 +9,7 @@ mod clock;
 pub mod dead_letters;
 mod delivery;
 mod disclosures;
+mod forwarding;
 mod handlers;
 mod health;
 mod in_flight;
@@ -32,11 +33,12 @@ pub use delivery::{
     Settlements, Tag,
 };
 pub use disclosures::{Disclosure, Disclosures};
+pub use forwarding::{Forward, Forwarding};
 pub use health::{Health, Inflow, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};
-pub use outbound::{Forward, MOST_WINDOWS, Outbound, Published, Window};
+pub use outbound::{MOST_WINDOWS, Outbound, Published, Window};
 pub use outbox::{OutboxEntry, OutboxKey, Outgoing, OutgoingKind};
 pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
 pub use publisher::{

@@ -6,8 +6,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::{
-    DeadLetterCode, Health, OutboxEntry, OutboxKey, Outgoing, OutgoingKind, Publication, Publisher,
-    Settlement, Settlements, Tag, Verdict, publish_all,
+    Health, OutboxEntry, OutboxKey, Outgoing, OutgoingKind, Publisher, Verdict, publish_all,
 };
 use crate::kill_points;
 use crate::telemetry;
@@ -15,23 +14,12 @@ use crate::telemetry;
 /// Most windows that wait to be published behind a lane, and that are published together.
 pub const MOST_WINDOWS: usize = 4;
 
-/// What one batch leaves to be published.
-#[derive(Debug, Default)]
-pub struct Window {
-    /// From the outbox, where they stay until they are confirmed.
-    pub outgoing: Vec<Outgoing>,
-    pub forwards: Vec<Forward>,
-    /// When the batch was committed.
-    pub committed_at: Option<Instant>,
-}
-
-/// Copies of a message (and answers about it) that must be confirmed before it is acknowledged.
+/// What one batch leaves to be published: messages that stay in the outbox until they are confirmed.
 #[derive(Debug)]
-pub struct Forward {
-    pub tag: Tag,
-    pub copies: Vec<Publication>,
-    /// What the message becomes with them, if they make a dead letter of it.
-    pub dead_letter: Option<DeadLetterCode>,
+pub struct Window {
+    pub outgoing: Vec<Outgoing>,
+    /// When the batch was committed.
+    pub committed_at: Instant,
 }
 
 /// What became of outgoing messages.
@@ -47,7 +35,6 @@ pub struct Published {
 pub struct Outbound<P> {
     pub publisher: P,
     pub health: Health,
-    pub settlements: Settlements,
     pub windows: mpsc::Receiver<Window>,
     pub published: mpsc::UnboundedSender<Published>,
     pub keep_unroutable_events: bool,
@@ -66,23 +53,16 @@ impl<P: Publisher> Outbound<P> {
 
     async fn publish(&mut self, windows: impl Iterator<Item = Window>) {
         let (mut entries, mut publications) = (Vec::new(), Vec::new());
-        let (mut forwards, mut committed_at) = (Vec::new(), Vec::new());
-        for window in windows {
-            let going_out = !window.outgoing.is_empty() || !window.forwards.is_empty();
-            committed_at.extend(window.committed_at.filter(|_| going_out));
-            for (entry, publication) in window.outgoing.into_iter().map(Outgoing::into_publication)
-            {
+        let mut committed_at = Vec::new();
+        for Window { outgoing, committed_at: at } in windows.filter(|it| !it.outgoing.is_empty()) {
+            committed_at.push(at);
+            for (entry, publication) in outgoing.into_iter().map(Outgoing::into_publication) {
                 entries.push(entry);
                 publications.push(publication);
             }
-            forwards.extend(window.forwards);
         }
-        let mut acks = Vec::with_capacity(forwards.len());
-        let mut dead_letters = Vec::new();
-        for Forward { tag, copies, dead_letter } in forwards {
-            publications.extend(copies);
-            acks.push(Settlement::Ack(tag));
-            dead_letters.extend(dead_letter);
+        if entries.is_empty() {
+            return;
         }
         kill_points::reached("publishing");
         let span = tracing::debug_span!("publish", otel.name = Empty, otel.kind = Empty);
@@ -90,16 +70,8 @@ impl<P: Publisher> Outbound<P> {
         let publishing = publish_all(&mut self.publisher, &self.health, publications);
         let verdicts = publishing.instrument(span).await;
         kill_points::reached("confirmed");
-        let publishing = &self.health.metrics().publishing;
-        for code in dead_letters {
-            publishing.dead_lettered(code);
-        }
         for committed_at in committed_at {
-            publishing.confirmed_after(committed_at.elapsed());
-        }
-        if !acks.is_empty() {
-            // Without a source to take it, the message comes again: a copy more, none less.
-            let _ = self.settlements.send(acks);
+            self.health.metrics().publishing.confirmed_after(committed_at.elapsed());
         }
         let published = self.sorted(entries, &verdicts);
         // The lane waits for it until its own end.

@@ -181,6 +181,7 @@ impl Parts {
         let ground = Ground {
             source,
             lanes: (0..self.settings.lanes).map(|_| (store(), publisher())).collect(),
+            forwarder: publisher(),
             clock: Arc::new(SystemClock),
             health: self.health.clone(),
             in_flight,

@@ -11,20 +11,25 @@ use super::tolerance;
 use super::work::Work;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, CommandSource, Delivery, Health, InFlight, MOST_WINDOWS, MessageBus, Outbound,
-    Publisher, Store,
+    Clock, CommandSource, Delivery, Forwarding, Health, InFlight, MOST_WINDOWS, MessageBus,
+    Outbound, Publisher, Store,
 };
+
+/// Most batches whose forwards wait to be published.
+const MOST_FORWARDS: usize = 4;
 
 /// A lane ended although nobody told it to; it has a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("a lane died, its messages stay with the broker: {0}")]
 pub struct LaneDied(String);
 
-/// What the consumer stands on: one store and one publisher for each lane.
+/// What the consumer stands on: one store and one publisher for each lane, and one publisher more.
 #[derive(Debug)]
 pub struct Ground<S, P> {
     pub source: CommandSource,
     pub lanes: Vec<(S, P)>,
+    /// For the copies of messages that are not done with.
+    pub forwarder: P,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
@@ -44,10 +49,18 @@ where
     S: Store + 'static,
     P: Publisher + 'static,
 {
-    let Ground { source, lanes, clock, health, in_flight } = ground;
+    let Ground { source, lanes, forwarder, clock, health, in_flight } = ground;
     let CommandSource { deliveries, settlements, present_channel } = source;
     let metrics = health.metrics();
     let mut tasks = JoinSet::new();
+    let (forwards_in, forwards) = mpsc::channel(MOST_FORWARDS);
+    let forwarding = Forwarding {
+        publisher: forwarder,
+        health: health.clone(),
+        settlements: settlements.clone(),
+        forwards,
+    };
+    tasks.spawn(forwarding.run());
     let mut queues = Vec::with_capacity(lanes.len());
     // Together the queues hold what a source can have out.
     let queue_size = deliveries.max_capacity();
@@ -58,7 +71,6 @@ where
         let outbound = Outbound {
             publisher,
             health: health.clone(),
-            settlements: settlements.clone(),
             windows,
             published: published_in,
             keep_unroutable_events: settings.keep_unroutable_events,
@@ -73,6 +85,7 @@ where
             present_channel: present_channel.clone(),
             settlements: settlements.clone(),
             windows: windows_in,
+            forwards: forwards_in.clone(),
             published,
             reports: reports.clone(),
         };
@@ -80,7 +93,7 @@ where
         tasks.spawn(outbound.run());
         tasks.spawn(lane.run());
     }
-    drop((settlements, reports));
+    drop((settlements, forwards_in, reports));
     // A task like the lanes: what it hands on within the runtime's threads wakes no other thread.
     tasks.spawn(distribute(deliveries, queues, metrics.clone()));
     while let Some(ended) = tasks.join_next().await {

@@ -52,6 +52,7 @@ pub struct Lane<S> {
     pub present_channel: PresentChannel,
     pub settlements: Settlements,
     pub windows: mpsc::Sender<Window>,
+    pub forwards: mpsc::Sender<Vec<Forward>>,
     pub published: mpsc::UnboundedReceiver<Published>,
     pub reports: Option<mpsc::UnboundedSender<Report>>,
 }
@@ -70,8 +71,8 @@ impl<S: Store> Lane<S> {
             telemetry::describe_batch(&span, batch.len());
             self.process(batch).instrument(span).await;
         }
-        let Self { mut bus, mut published, windows, settlements, .. } = self;
-        drop((windows, settlements));
+        let Self { mut bus, mut published, windows, forwards, settlements, .. } = self;
+        drop((windows, forwards, settlements));
         while let Some(published) = published.recv().await {
             bus.note(published);
         }
@@ -146,11 +147,7 @@ impl<S: Store> Lane<S> {
         );
         let now = self.clock.now();
         let mut outcomes = messages.iter().zip(handled.outcomes);
-        let mut window = Window {
-            outgoing: handled.outgoing,
-            committed_at: Some(committed_at),
-            ..Window::default()
-        };
+        let mut forwards = Vec::new();
         let mut acks = Vec::with_capacity(deliveries.len());
         for (delivery, kind, refusal) in deliveries {
             let (message_id, outcome) = match refusal {
@@ -173,15 +170,18 @@ impl<S: Store> Lane<S> {
                 }
                 copies => {
                     let dead_letter = report.outcome.dead_letter_code();
-                    window.forwards.push(Forward { tag, copies, dead_letter });
+                    forwards.push(Forward { tag, copies, dead_letter });
                 }
             }
             self.tell(report);
         }
         // Without a source to take them, the messages come again and are found to be duplicates.
         let _ = self.settlements.send(acks);
-        // A full outbound is what slows the lane down when the broker takes no messages.
-        let _ = self.windows.send(window).await;
+        // A way out that is full is what slows the lane down when the broker takes no messages.
+        if !forwards.is_empty() {
+            let _ = self.forwards.send(forwards).await;
+        }
+        let _ = self.windows.send(Window { outgoing: handled.outgoing, committed_at }).await;
     }
 
     /// The copies of a message that must be confirmed before it is acknowledged. A message whose last

@@ -72,6 +72,7 @@ impl Line {
         let ground = Ground {
             source,
             lanes: vec![(self.database.store(), self.broker.publisher())],
+            forwarder: self.broker.publisher(),
             clock: Arc::new(SystemClock),
             health: self.health.clone(),
             in_flight: InFlight::default(),

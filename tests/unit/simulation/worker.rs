@@ -65,6 +65,7 @@ impl Worker {
         let ground = Ground {
             source,
             lanes: surroundings.lanes(consumer),
+            forwarder: surroundings.publisher(),
             clock: surroundings.clock.clone(),
             health: surroundings.health.clone(),
             in_flight: in_flight.clone(),
