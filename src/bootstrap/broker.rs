@@ -87,7 +87,11 @@ impl Broker {
         let mut backoff = Backoff::for_broker();
         loop {
             match rabbitmq.prepare().await {
-                Err(RabbitError::Unavailable(reason) | RabbitError::Unreadable(reason)) => {
+                Err(
+                    RabbitError::Unavailable(reason)
+                    | RabbitError::Unreadable(reason)
+                    | RabbitError::FrameTooLarge(reason),
+                ) => {
                     health.cannot_consume(Inflow::Commands, &reason);
                     backoff.pause().await;
                 }

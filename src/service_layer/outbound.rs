@@ -12,7 +12,7 @@ use crate::kill_points;
 use crate::telemetry;
 
 /// Most windows that wait to be published behind a lane, and that are published together.
-pub const MOST_WINDOWS: usize = 4;
+pub const MOST_WINDOWS: usize = 2;
 
 /// What one batch leaves to be published: messages that stay in the outbox until they are confirmed.
 #[derive(Debug)]

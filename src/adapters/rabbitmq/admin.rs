@@ -15,7 +15,7 @@ impl RabbitMq {
     /// # Errors
     /// When the broker does not answer.
     pub async fn check_topology(&self) -> Result<Vec<Finding>, RabbitError> {
-        let connection = self.connect_to_ask("checks").await?;
+        let connection = self.connect("checks").await?;
         let findings = self.topology.check(&connection).await;
         close(&connection).await;
         findings
@@ -38,7 +38,7 @@ impl RabbitMq {
     }
 
     async fn look_at(&self, queue: &str) -> Result<Queue, RabbitError> {
-        let connection = self.connect_to_ask("checks").await?;
+        let connection = self.connect("checks").await?;
         let channel = open_channel(&connection).await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let seen = channel.queue_declare(queue.into(), options, FieldTable::default());
@@ -52,7 +52,7 @@ impl RabbitMq {
     /// # Errors
     /// When the broker does not answer or does not allow it.
     pub async fn delete_topology(&self) -> Result<(), RabbitError> {
-        let connection = self.connect_to_ask("deletes").await?;
+        let connection = self.connect("deletes").await?;
         let channel = open_channel(&connection).await?;
         for part in self.topology.parts() {
             match &part {

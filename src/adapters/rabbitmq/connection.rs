@@ -1,6 +1,7 @@
 //! Connections to RabbitMQ.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lapin::types::ReplyCode;
@@ -16,12 +17,17 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const REPLY_SUCCESS: ReplyCode = 200;
 
+/// What either side says of a frame that is larger than agreed on.
+const FRAME_ERROR: ReplyCode = 501;
+
 /// A connection without a sign of life for twice this time is broken.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// Largest frame on a connection that only asks: the client keeps 64 frames for each. Where messages
-/// pass it is what the broker proposes (128 KiB): all headers of a message must fit into one frame.
-const FRAME_BYTES_TO_ASK: u32 = 16 * 1024;
+/// Largest frame until a larger one is needed. The client keeps 64 frames for each connection, which
+/// is 1 MiB then, and 8 MiB with the 128 KiB that a broker proposes. But all headers of a message
+/// must fit into one frame: whoever meets a message with larger ones calls for
+/// [large frames](RabbitMq::call_for_large_frames).
+const SMALL_FRAME_BYTES: u32 = 16 * 1024;
 
 /// Why RabbitMQ did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -32,6 +38,9 @@ pub enum RabbitError {
     /// It sent what the client cannot read, which ends the connection.
     #[error("{0}")]
     Unreadable(String),
+    /// The headers of a message need a larger frame than was agreed on, which ends the connection.
+    #[error("{0}")]
+    FrameTooLarge(String),
     /// It will not work before somebody changes something.
     #[error("{what}: {difference}")]
     Topology { what: String, difference: String },
@@ -47,6 +56,7 @@ pub struct RabbitMq {
     /// Whether to declare what is missing, or only to look whether it is there.
     declare: bool,
     publishing: Arc<Mutex<Option<Arc<Connection>>>>,
+    large_frames: Arc<AtomicBool>,
     /// Where connections are counted, if they are.
     metrics: Option<Metrics>,
 }
@@ -60,7 +70,14 @@ impl RabbitMq {
         let mut uri: AMQPUri = url.parse().map_err(RabbitError::Address)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let topology = Arc::new(topology);
-        Ok(Self { uri, topology, declare, publishing: Arc::default(), metrics: None })
+        Ok(Self {
+            uri,
+            topology,
+            declare,
+            publishing: Arc::default(),
+            large_frames: Arc::default(),
+            metrics: None,
+        })
     }
 
     /// The same, with its connections counted.
@@ -77,24 +94,10 @@ impl RabbitMq {
 
     /// Opens a connection whose name tells its purpose to whoever looks at the broker.
     pub(super) async fn connect(&self, purpose: &'static str) -> Result<Connection, RabbitError> {
-        self.connect_to(self.uri.clone(), purpose).await
-    }
-
-    /// The same, for one on which no messages pass.
-    pub(super) async fn connect_to_ask(
-        &self,
-        purpose: &'static str,
-    ) -> Result<Connection, RabbitError> {
         let mut uri = self.uri.clone();
-        uri.query.frame_max.get_or_insert(FRAME_BYTES_TO_ASK);
-        self.connect_to(uri, purpose).await
-    }
-
-    async fn connect_to(
-        &self,
-        uri: AMQPUri,
-        purpose: &'static str,
-    ) -> Result<Connection, RabbitError> {
+        if !self.large_frames.load(Ordering::Relaxed) {
+            uri.query.frame_max.get_or_insert(SMALL_FRAME_BYTES);
+        }
         let name = format!("order-worker {purpose}");
         let properties =
             ConnectionProperties::default().with_connection_name(name.into_bytes().into());
@@ -104,6 +107,14 @@ impl RabbitMq {
             metrics.state.connected(purpose);
         }
         Ok(connection)
+    }
+
+    /// From now on connections are opened with frames as large as the broker allows: there are
+    /// messages that need them, and they would cost the connection each time.
+    pub(super) fn call_for_large_frames(&self) {
+        if !self.large_frames.swap(true, Ordering::Relaxed) {
+            tracing::info!("A message needs larger frames; connections have them from now on");
+        }
     }
 
     /// Whether the broker blocks the connection for publishing, as far as it is known at once.
@@ -149,7 +160,7 @@ impl RabbitMq {
     /// # Errors
     /// See [`RabbitError`].
     pub async fn prepare(&self) -> Result<(), RabbitError> {
-        let connection = self.connect_to_ask("prepares").await?;
+        let connection = self.connect("prepares").await?;
         let result = self.ensure_topology(&connection).await;
         close(&connection).await;
         result
@@ -196,6 +207,9 @@ pub(super) async fn within<T>(
 pub(super) fn trouble(error: &lapin::Error) -> RabbitError {
     match error.kind() {
         ErrorKind::ParsingError(_) => RabbitError::Unreadable(describe(error)),
+        ErrorKind::ProtocolError(reply) if reply.get_id() == FRAME_ERROR => {
+            RabbitError::FrameTooLarge(describe(error))
+        }
         _ => RabbitError::Unavailable(describe(error)),
     }
 }

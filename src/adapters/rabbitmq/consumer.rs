@@ -128,7 +128,15 @@ impl Supervisor {
                             continue;
                         }
                         Err(error) => {
-                            self.one_at_a_time |= matches!(error, RabbitError::Unreadable(_));
+                            match &error {
+                                RabbitError::Unreadable(_) => self.one_at_a_time = true,
+                                RabbitError::FrameTooLarge(_) => {
+                                    self.broker.call_for_large_frames()
+                                }
+                                RabbitError::Unavailable(_)
+                                | RabbitError::Topology { .. }
+                                | RabbitError::Address(_) => {}
+                            }
                             // The broker has all of them again: the lanes need not begin them.
                             let _ = self.present_channel.next();
                             error

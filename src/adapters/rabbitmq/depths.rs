@@ -42,7 +42,7 @@ impl RabbitDepths {
         }
         let connection = match self.connection.take().filter(|it| it.status().connected()) {
             Some(connection) => connection,
-            None => self.broker.connect_to_ask("samples").await?,
+            None => self.broker.connect("samples").await?,
         };
         open_channel(self.connection.insert(connection)).await
     }

@@ -13,7 +13,7 @@ use lapin::message::BasicReturnMessage;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection};
 
-use super::connection::{ANSWER_TIMEOUT, RabbitError, describe, within};
+use super::connection::{ANSWER_TIMEOUT, RabbitError, trouble, within};
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
 use crate::service_layer::{Confirmation, Publication, PublishError, Publisher, Target};
@@ -51,7 +51,13 @@ impl RabbitPublisher {
 
 impl Publisher for RabbitPublisher {
     async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
-        let failed = |error: RabbitError| PublishError(error.to_string());
+        let broker = self.broker.clone();
+        let failed = |error: RabbitError| {
+            if matches!(error, RabbitError::FrameTooLarge(_)) {
+                broker.call_for_large_frames();
+            }
+            PublishError(error.to_string())
+        };
         let (connection, channel) = self.channel().await.map_err(failed)?;
         // Should anything go wrong, or this future be dropped, the channel is not used again: its
         // late confirms and returns would be taken for those of another window.
@@ -88,7 +94,7 @@ async fn unless_blocked<T>(
     loop {
         match tokio::time::timeout(CONFIRM_TIMEOUT, answer.as_mut()).await {
             Ok(answer) => {
-                return answer.map_err(|error| RabbitError::Unavailable(describe(&error)));
+                return answer.map_err(|error| trouble(&error));
             }
             Err(_) if connection.status().blocked() => {
                 tracing::warn!(
