@@ -21,7 +21,8 @@ lint: ## Check formatting, lints and documentation
 # Options for the bench: make bench BENCH="--quick", or BENCH="--only latency"; all of them: BENCH=--help
 bench: ## Measure the worker on a real RabbitMQ and PostgreSQL, about a quarter of an hour
 	cargo bench --locked --no-run --bench worker
-	exec scripts/with-servers cargo bench --locked --bench worker -- $(BENCH)
+	others=$$(scripts/other-workers) && \
+	exec scripts/with-servers scripts/bench "$$others" $(BENCH)
 
 servers: ## Start the servers for development, until Ctrl-C
 	@exec scripts/with-servers sh -c '\

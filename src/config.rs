@@ -61,7 +61,7 @@ pub struct Settings {
 
     /// Most messages that the broker hands out before the first of them is acknowledged. Bounds the
     /// memory of the worker.
-    #[arg(long, env, value_name = "PREFETCH", default_value_t = 2000, global = true)]
+    #[arg(long, env, value_name = "PREFETCH", default_value_t = 3000, global = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub prefetch: u16,
 

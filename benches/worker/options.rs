@@ -22,6 +22,8 @@ pub enum Part {
     Ladder,
     /// Lanes and processes.
     Scaling,
+    /// Workers that take one message at a time, 16 at once: this one, and those given as --other.
+    Others,
     /// Open loop at 25, 50 and 80 % of the throughput.
     Latency,
     /// One message at a time on an idle worker.
@@ -32,6 +34,23 @@ pub enum Part {
     Memory,
     /// What a message costs the database.
     Database,
+}
+
+/// A worker of another stack.
+#[derive(Debug, Clone)]
+pub struct Other {
+    pub name: String,
+    pub program: PathBuf,
+}
+
+/// The whole path: workers run in folders of their own.
+fn program(file: &str) -> Result<PathBuf, String> {
+    Path::new(file).canonicalize().map_err(|error| error.to_string())
+}
+
+fn other(text: &str) -> Result<Other, String> {
+    let (name, file) = text.split_once('=').ok_or("must be NAME=FILE")?;
+    Ok(Other { name: name.to_owned(), program: program(file)? })
 }
 
 /// Measures the worker on a real RabbitMQ and PostgreSQL. `make bench` runs it with everything set.
@@ -65,7 +84,13 @@ pub struct Options {
 
     /// Another build of the worker to measure, to see what a change is worth.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_order-worker"))]
+    #[arg(value_parser = program)]
     program: PathBuf,
+
+    /// A worker of another stack to compare with: its name, and a program that does with orders what
+    /// this one does, given the same variables. Can be given several times.
+    #[arg(long, value_name = "NAME=FILE", value_parser = other)]
+    pub other: Vec<Other>,
 
     #[arg(long, env, hide_env_values = true)]
     amqp_url: Option<SecretUrl>,

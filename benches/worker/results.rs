@@ -100,6 +100,7 @@ pub enum Table {
     Full,
     Ladder,
     Scaling,
+    Others,
 }
 
 /// Times of messages at a load, in milliseconds.

@@ -16,6 +16,7 @@ pub fn page(results: &Results) -> String {
         full(results),
         ladder(results),
         scaling(results),
+        others(results),
         latencies(&results.latencies),
         results.idle.as_ref().map(idle),
         growth(&results.growth),
@@ -127,10 +128,35 @@ fn scaling(results: &Results) -> Option<String> {
     section("Lanes and processes", &head, 1, &rows)
 }
 
+/// Workers of other stacks, and how many times as fast the worker as shipped is.
+fn others(results: &Results) -> Option<String> {
+    let row = |backlog: &Backlog| {
+        let figures =
+            vec![backlog.name.clone(), spread(&backlog.rate), times_as_fast(results, backlog)];
+        [figures, cpu(backlog.cpu.as_ref())].concat()
+    };
+    let rows: Vec<_> = results.backlogs_in(Table::Others).map(row).collect();
+    let head =
+        ["Worker", "Messages/s", "as shipped is", "CPU µs: worker", "broker", "database", "sum"];
+    section("Other workers with the same guarantees", &head, 1, &rows)
+}
+
+fn times_as_fast(results: &Results, backlog: &Backlog) -> String {
+    match against(results, backlog) {
+        Some(shipped) => format!("{:.1} times as fast", shipped.rate.median / backlog.rate.median),
+        None => String::new(),
+    }
+}
+
+/// The run with which one is compared.
+fn against<'r>(results: &'r Results, backlog: &Backlog) -> Option<&'r Backlog> {
+    let against = backlog.against.as_ref()?;
+    results.backlogs.iter().find(|other| other.name == *against)
+}
+
 /// How fast a run is by the one that differs in one thing.
 fn ratio(results: &Results, backlog: &Backlog) -> String {
-    let of = |name: &String| results.backlogs.iter().find(|other| other.name == *name);
-    match backlog.against.as_ref().and_then(of) {
+    match against(results, backlog) {
         Some(other) => format!("{:.2}", backlog.rate.median / other.rate.median),
         None => String::new(),
     }

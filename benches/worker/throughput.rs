@@ -6,7 +6,7 @@ use fastrand::Rng;
 use crate::Failure;
 use crate::backlog::{self, Plan, Sample};
 use crate::legs::{self, Leg};
-use crate::options::{Options, Part};
+use crate::options::{Options, Other, Part};
 use crate::progress::Progress;
 use crate::results::{Backlog, Growth, Leg as LegResult, Table};
 use crate::rungs::Rung;
@@ -133,8 +133,12 @@ fn cases(options: &Options) -> Vec<Case> {
         cases.extend(full(options));
     }
     let (ladder, scaling) = (options.measures(Part::Ladder), options.measures(Part::Scaling));
-    if ladder || scaling {
+    let compare_others = options.measures(Part::Others);
+    if ladder || scaling || compare_others {
         cases.extend(in_both_tables(options));
+    }
+    if compare_others {
+        cases.extend(others(options));
     }
     if ladder {
         cases.push(row_by_row(options));
@@ -218,6 +222,20 @@ fn row_by_row(options: &Options) -> Case {
     let plan = Plan { settings, ..placing(options, options.messages() / 12) };
     let what = "`BATCH_MAX=1`: a transaction, a window and an acknowledgement for each message";
     case("batch of 1", &[Table::Ladder], Some(SHIPPED), what, plan)
+}
+
+/// A transaction for each message, 16 messages at once: how a worker is usually written.
+fn others(options: &Options) -> Vec<Case> {
+    let settings = vec![("BATCH_MAX", "1".to_owned()), ("LANES", "16".to_owned())];
+    let messages = options.messages() / 25;
+    let own = Plan { settings, ..placing(options, messages) };
+    let compared = |name: &str, plan| case(name, &[Table::Others], Some(SHIPPED), "", plan);
+    let mut cases = vec![compared("this one with `BATCH_MAX=1` and `LANES=16`", own)];
+    for Other { name, program } in &options.other {
+        let program = Program::Other(program.clone());
+        cases.push(compared(name, Plan { program, ..placing(options, messages) }));
+    }
+    cases
 }
 
 fn rungs(options: &Options) -> [Case; 5] {

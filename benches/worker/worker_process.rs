@@ -20,6 +20,8 @@ pub enum Program {
     Shipped(PathBuf),
     /// This program as a worker, of the same parts but for what the rung changes.
     Rung(Rung),
+    /// Any program that does the work of a worker with the same environment.
+    Other(PathBuf),
 }
 
 /// A running worker; killed when dropped.
@@ -43,6 +45,7 @@ impl WorkerProcess {
                 command.arg("run");
                 command
             }
+            Program::Other(path) => Command::new(path),
             Program::Rung(rung) => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args([crate::rungs::COMMAND, rung.name()]);

@@ -1,5 +1,6 @@
 //! A worker of all the parts.
 
+use std::iter;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -10,7 +11,7 @@ use super::either::{EitherPublisher, EitherStore};
 use super::{Broker, Database, Failure};
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
-use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, Report};
+use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, Report, WAYS_OUT};
 use crate::entrypoints::dead_letters::collect;
 use crate::entrypoints::requests::{self, RequestGround, RequestQueue};
 use crate::service_layer::dead_letters::prune_for_ever;
@@ -95,7 +96,8 @@ impl Worker {
         let (source, source_task) =
             self.broker.consume(Inflow::Commands, prefetch, health.clone(), stop.clone());
         let relay = self.start_relay(in_flight.clone());
-        let lane = |_| (self.database.store(), self.broker.publisher());
+        let publishers = || iter::repeat_with(|| self.broker.publisher()).take(WAYS_OUT).collect();
+        let lane = |_| (self.database.store(), publishers());
         let lanes = (0..self.settings.lanes).map(lane).collect();
         let forwarder = self.broker.publisher();
         let clock = Arc::new(SystemClock);

@@ -85,7 +85,7 @@ pub const CONFIRM_SECONDS: Definition = Definition::histogram(
     "order_worker_confirm_duration_seconds",
     SECONDS,
     &[],
-    "From a batch's commit until the broker has confirmed all that the batch left to be published.",
+    "From a batch's commit until the broker has confirmed what it left to be published on one way out.",
 );
 
 pub const PUBLISHED: Definition = Definition::counter(

@@ -165,6 +165,8 @@ async fn a_malformed_message_harms_nobody_beside_it() {
     }
     codes.sort();
     assert_eq!(codes, ["empty_body", "too_large"]);
+    let larger_frames = worker.log().matches("A message needs larger frames").count();
+    assert_eq!(larger_frames, 1, "the headers of one message did not fit into a frame");
     worker.stop().await;
     surroundings.remove().await;
 }

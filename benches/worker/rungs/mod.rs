@@ -16,14 +16,14 @@ use order_worker::adapters::postgres::{PgDatabase, PgRelayStore};
 use order_worker::adapters::rabbitmq::{RabbitMq, RabbitPublisher};
 use order_worker::bootstrap::Broker;
 use order_worker::config::{DatabaseUrl, Settings};
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground};
+use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground, WAYS_OUT};
 use order_worker::service_layer::{
     CommandSource, Health, InFlight, Inflow, Publisher, Relay, Store,
 };
+use order_worker::telemetry::Telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use self::deletes_apart::DeletesApart;
 use self::one_by_one::OneByOne;
@@ -85,13 +85,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
 }
 
 fn run(rung: Rung, settings: Settings) -> Result<(), Failure> {
-    // As the program logs by default.
-    let directives = format!("lapin=off,sqlx=warn,{}", settings.rust_log);
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(directives)?)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .try_init()?;
+    let _telemetry = Telemetry::start(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async { Parts::of(settings).await?.run(rung).await })
 }
@@ -116,6 +110,8 @@ impl Parts {
                 "the bench needs AMQP_URL and DATABASE_URL of RabbitMQ and PostgreSQL".into()
             );
         };
+        let health = Health::default();
+        let broker = broker.counted_in(health.metrics().clone());
         let database = PgDatabase::connect(url.expose()).await?;
         database.migrate().await?;
         broker.prepare().await?;
@@ -125,7 +121,7 @@ impl Parts {
             terminated.recv().await;
             told.cancel();
         });
-        Ok(Self { settings, database, broker, health: Health::default(), stop })
+        Ok(Self { settings, database, broker, health, stop })
     }
 
     async fn run(self, rung: Rung) -> Result<(), Failure> {
@@ -175,12 +171,13 @@ impl Parts {
         store: impl Fn() -> S,
         publisher: impl Fn() -> P,
     ) -> Result<(), Failure> {
+        let publishers = || (0..WAYS_OUT).map(|_| publisher()).collect();
         let in_flight = InFlight::default();
         let relay = self.relay(in_flight.clone());
         let relay = tokio::spawn(relay.run(self.settings.relay_interval()));
         let ground = Ground {
             source,
-            lanes: (0..self.settings.lanes).map(|_| (store(), publisher())).collect(),
+            lanes: (0..self.settings.lanes).map(|_| (store(), publishers())).collect(),
             forwarder: publisher(),
             clock: Arc::new(SystemClock),
             health: self.health.clone(),

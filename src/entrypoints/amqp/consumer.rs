@@ -23,11 +23,16 @@ const MOST_FORWARDS: usize = 4;
 #[error("a lane died, its messages stay with the broker: {0}")]
 pub struct LaneDied(String);
 
-/// What the consumer stands on: one store and one publisher for each lane, and one publisher more.
+/// How many windows of a lane are published at the same time, each with those of its own orders: while
+/// one waits for its confirms, the broker works on another.
+pub const WAYS_OUT: usize = 2;
+
+/// What the consumer stands on.
 #[derive(Debug)]
 pub struct Ground<S, P> {
     pub source: CommandSource,
-    pub lanes: Vec<(S, P)>,
+    /// For each lane a store, and a publisher for each of its ways out: [`WAYS_OUT`], at least one.
+    pub lanes: Vec<(S, Vec<P>)>,
     /// For the copies of messages that are not done with.
     pub forwarder: P,
     pub clock: Arc<dyn Clock>,
@@ -64,17 +69,22 @@ where
     let mut queues = Vec::with_capacity(lanes.len());
     // Together the queues hold what a source can have out.
     let queue_size = deliveries.max_capacity();
-    for (number, (store, publisher)) in lanes.into_iter().enumerate() {
+    for (number, (store, publishers)) in lanes.into_iter().enumerate() {
         let (queue_in, queue) = mpsc::channel(queue_size);
-        let (windows_in, windows) = mpsc::channel(MOST_WINDOWS);
         let (published_in, published) = mpsc::unbounded_channel();
-        let outbound = Outbound {
-            publisher,
-            health: health.clone(),
-            windows,
-            published: published_in,
-            keep_unroutable_events: settings.keep_unroutable_events,
-        };
+        let mut ways_out = Vec::with_capacity(publishers.len());
+        for publisher in publishers {
+            let (windows_in, windows) = mpsc::channel(MOST_WINDOWS);
+            let outbound = Outbound {
+                publisher,
+                health: health.clone(),
+                windows,
+                published: published_in.clone(),
+                keep_unroutable_events: settings.keep_unroutable_events,
+            };
+            ways_out.push(windows_in);
+            tasks.spawn(outbound.run());
+        }
         let lane = Lane {
             number,
             metrics: metrics.clone(),
@@ -84,13 +94,12 @@ where
             queue,
             present_channel: present_channel.clone(),
             settlements: settlements.clone(),
-            windows: windows_in,
+            ways_out,
             forwards: forwards_in.clone(),
             published,
             reports: reports.clone(),
         };
         queues.push(queue_in);
-        tasks.spawn(outbound.run());
         tasks.spawn(lane.run());
     }
     drop((settlements, forwards_in, reports));
@@ -111,7 +120,7 @@ async fn distribute(
     while let Some(delivery) = deliveries.recv().await {
         metrics.messages.received(Source::Queue, delivery.redelivered);
         let work = Work::on(delivery);
-        tolerance::count(&work, &metrics);
+        tolerance::count(work.decoded.notes, &work.delivery.properties, &metrics);
         let lane = work.lane(lanes.len());
         if lanes[lane].send(work).await.is_err() {
             // The lane died.

@@ -12,12 +12,13 @@ use tracing::field::Empty;
 use super::letters;
 use super::report::Report;
 use super::settlement::{self, settle};
+use super::share::share;
 use super::work::Work;
 use crate::kill_points;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, Delivery, Forward, Message, MessageBus, Outcome, PresentChannel, Publication, Published,
-    Settlement, Settlements, Store, Window,
+    Clock, Delivery, Forward, Message, MessageBus, Outcome, Outgoing, PresentChannel, Publication,
+    Published, Settlement, Settlements, Store, Window,
 };
 use crate::telemetry;
 
@@ -51,7 +52,8 @@ pub struct Lane<S> {
     pub queue: mpsc::Receiver<Work>,
     pub present_channel: PresentChannel,
     pub settlements: Settlements,
-    pub windows: mpsc::Sender<Window>,
+    /// At least one.
+    pub ways_out: Vec<mpsc::Sender<Window>>,
     pub forwards: mpsc::Sender<Vec<Forward>>,
     pub published: mpsc::UnboundedReceiver<Published>,
     pub reports: Option<mpsc::UnboundedSender<Report>>,
@@ -71,8 +73,8 @@ impl<S: Store> Lane<S> {
             telemetry::describe_batch(&span, batch.len());
             self.process(batch).instrument(span).await;
         }
-        let Self { mut bus, mut published, windows, forwards, settlements, .. } = self;
-        drop((windows, forwards, settlements));
+        let Self { mut bus, mut published, ways_out, forwards, settlements, .. } = self;
+        drop((ways_out, forwards, settlements));
         while let Some(published) = published.recv().await {
             bus.note(published);
         }
@@ -181,7 +183,23 @@ impl<S: Store> Lane<S> {
         if !forwards.is_empty() {
             let _ = self.forwards.send(forwards).await;
         }
-        let _ = self.windows.send(Window { outgoing: handled.outgoing, committed_at }).await;
+        self.publish(handled.outgoing, committed_at).await;
+    }
+
+    /// Hands each message to the way out of its order: what is about one order stays in its order.
+    async fn publish(&mut self, outgoing: Vec<Outgoing>, committed_at: Instant) {
+        let mut shares: Vec<Vec<Outgoing>> = self.ways_out.iter().map(|_| Vec::new()).collect();
+        for message in outgoing {
+            // Not the number of the lane, which all that comes here has in common.
+            let way = share(("way out", &message.key.order_id), shares.len());
+            shares[way].push(message);
+        }
+        for (way_out, outgoing) in self.ways_out.iter().zip(shares) {
+            if !outgoing.is_empty() {
+                // It ends only with the worker.
+                let _ = way_out.send(Window { outgoing, committed_at }).await;
+            }
+        }
     }
 
     /// The copies of a message that must be confirmed before it is acknowledged. A message whose last

@@ -11,9 +11,10 @@ mod lane;
 mod letters;
 mod report;
 pub mod settlement;
-mod tolerance;
+mod share;
+pub mod tolerance;
 mod work;
 
-pub use consumer::{Ground, LaneDied, run};
+pub use consumer::{Ground, LaneDied, WAYS_OUT, run};
 pub use lane::ConsumerSettings;
 pub use report::Report;

@@ -2,8 +2,8 @@
 //! the contract is seen without a line for each of its messages.
 
 use super::edge::Notes;
-use super::work::Work;
 use crate::metrics::{Metrics, Tolerated};
+use crate::service_layer::Properties;
 
 impl From<Notes> for Tolerated {
     fn from(notes: Notes) -> Self {
@@ -17,12 +17,11 @@ impl From<Notes> for Tolerated {
 }
 
 /// Counts what was put up with in one message, and logs the first of each kind.
-pub fn count(work: &Work, metrics: &Metrics) {
-    let here = Tolerated::from(work.decoded.notes);
+pub fn count(notes: Notes, properties: &Properties, metrics: &Metrics) {
+    let here = Tolerated::from(notes);
     if here == Tolerated::default() {
         return;
     }
-    let properties = &work.delivery.properties;
     let message_id = properties.message_id.as_deref();
     let app_id = properties.app_id.as_deref();
     let before = metrics.drift.so_far();

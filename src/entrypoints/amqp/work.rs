@@ -1,8 +1,7 @@
 //! A delivery that has been looked at, on its way to its lane.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use super::edge::{self, Decoded};
+use super::share::share;
 use crate::service_layer::Delivery;
 
 /// A delivery and what it turned out to be.
@@ -23,15 +22,12 @@ impl Work {
     /// meet in one batch then. What is refused may go anywhere.
     #[must_use]
     pub fn lane(&self, lanes: usize) -> usize {
-        let mut hasher = DefaultHasher::new();
         match &self.decoded.result {
             Ok(message) => match message.command.order_id() {
-                Some(order_id) => order_id.hash(&mut hasher),
-                None => message.message_id().hash(&mut hasher),
+                Some(order_id) => share(order_id, lanes),
+                None => share(message.message_id(), lanes),
             },
-            Err(_) => self.delivery.tag.number.hash(&mut hasher),
+            Err(_) => share(self.delivery.tag.number, lanes),
         }
-        let lanes = u64::try_from(lanes).unwrap_or(1).max(1);
-        usize::try_from(hasher.finish() % lanes).unwrap_or(0)
     }
 }

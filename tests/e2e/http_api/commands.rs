@@ -142,3 +142,20 @@ async fn the_history_tells_who_asked_and_why() {
     let caused_by = history[1]["caused_by"].as_str().unwrap();
     assert!(caused_by.starts_with("http-local-"), "{caused_by}");
 }
+
+#[tokio::test]
+async fn what_the_edge_puts_up_with_is_counted_by_who_asked() {
+    let here = Here::new().await;
+    let mut drifting = cart();
+    drifting["colour"] = "red".into();
+    drifting["items"][0]["quantity"] = "2".into();
+    drifting["total"] = "1.00".into();
+
+    assert_eq!(here.place(&drifting).status, 201);
+
+    let metrics = here.get("/metrics").body;
+    for name in ["unknown_fields", "coerced_fields", "differing_totals"] {
+        let counted = format!("order_worker_{name}_total{{publisher=\"local\"}} 1\n");
+        assert!(metrics.contains(&counted), "{counted}{metrics}");
+    }
+}

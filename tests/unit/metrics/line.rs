@@ -71,7 +71,7 @@ impl Line {
     async fn work_off(&self, source: CommandSource) {
         let ground = Ground {
             source,
-            lanes: vec![(self.database.store(), self.broker.publisher())],
+            lanes: vec![(self.database.store(), vec![self.broker.publisher()])],
             forwarder: self.broker.publisher(),
             clock: Arc::new(SystemClock),
             health: self.health.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_worker::adapters::in_memory::InMemoryDatabase;
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied};
+use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied, WAYS_OUT};
 use order_worker::entrypoints::requests::{self, RequestGround, RequestQueue, Requests};
 use order_worker::service_layer::{Health, InFlight, Relay};
 use tokio::task::{JoinHandle, yield_now};
@@ -168,8 +168,9 @@ impl Surroundings {
         requests::serve(queue, ground)
     }
 
-    fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, SimulatedPublisher)> {
-        (0..self.lanes).map(|_| (self.store(Some(consumer)), self.publisher())).collect()
+    fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, Vec<SimulatedPublisher>)> {
+        let publishers = || (0..WAYS_OUT).map(|_| self.publisher()).collect();
+        (0..self.lanes).map(|_| (self.store(Some(consumer)), publishers())).collect()
     }
 
     fn store(&self, consumer: Option<u32>) -> SimulatedStore {

@@ -9,11 +9,10 @@ use super::outcome::{self, Done};
 use super::request_body;
 use crate::domain::{CommandKind, MessageId};
 use crate::entrypoints::amqp::edge::{self, Decoded};
+use crate::entrypoints::amqp::tolerance;
 use crate::entrypoints::http::access::{Asking, Caller};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{
-    DeadLetterCode, Delivery, HeaderValue, Headers, Message, Properties, Tag,
-};
+use crate::service_layer::{DeadLetterCode, Delivery, HeaderValue, Headers, Properties, Tag};
 use crate::telemetry;
 
 /// The client's name for its intent, which makes a repeat recognizable.
@@ -69,7 +68,9 @@ impl CommandRequest {
         kind: CommandKind,
         body: impl Into<Vec<u8>>,
     ) -> Result<Done, Problem> {
-        let (message, is_named) = self.message(kind, body.into())?;
+        let (delivery, decoded, is_named) = self.decoded(kind, body.into());
+        tolerance::count(decoded.notes, &delivery.properties, app.health.metrics());
+        let message = decoded.result.map_err(outcome::refused)?;
         let message_id = message.message_id().cloned();
         let handled = app.requests.handle(message).await?;
         outcome::log(&handled, kind, message_id.as_ref(), &self.caller);
@@ -87,8 +88,8 @@ impl CommandRequest {
         Self { body: self.body.map(|body| with_order_id(body, order_id)), ..self }
     }
 
-    /// The command, and whether it was the client that named the intent.
-    fn message(&self, kind: CommandKind, body: Vec<u8>) -> Result<(Message, bool), Problem> {
+    /// What the edge makes of the request, and whether it was the client that named the intent.
+    fn decoded(&self, kind: CommandKind, body: Vec<u8>) -> (Delivery, Decoded, bool) {
         let mut delivery = self.delivery(kind, body);
         let mut decoded = edge::decode(&delivery);
         let is_named = !lacks_message_id(&decoded);
@@ -97,7 +98,7 @@ impl CommandRequest {
             delivery.properties.message_id = Some(own);
             decoded = edge::decode(&delivery);
         }
-        Ok((decoded.result.map_err(outcome::refused)?, is_named))
+        (delivery, decoded, is_named)
     }
 
     fn delivery(&self, kind: CommandKind, body: Vec<u8>) -> Delivery {
@@ -184,8 +185,8 @@ mod tests {
     }
 
     fn named(key: Option<&str>, more: &str) -> (String, bool) {
-        let made = request(key).message(CommandKind::PlaceOrder, place(more));
-        let (message, is_named) = made.unwrap();
+        let (_, decoded, is_named) = request(key).decoded(CommandKind::PlaceOrder, place(more));
+        let message = decoded.result.unwrap();
         (message.message_id().unwrap().to_string(), is_named)
     }
 
@@ -235,7 +236,8 @@ mod tests {
 
     #[test]
     fn what_surrounds_a_command_comes_along() {
-        let (message, _) = request(None).message(CommandKind::PlaceOrder, place("")).unwrap();
+        let (_, decoded, _) = request(None).decoded(CommandKind::PlaceOrder, place(""));
+        let message = decoded.result.unwrap();
 
         assert_eq!(message.correlation(), Some("cart-9"));
         assert_eq!(message.traceparent, request(None).traceparent);
