@@ -1,5 +1,7 @@
 //! What becomes of single messages.
 
+use std::collections::BTreeSet;
+
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 use serde_json::json;
@@ -159,12 +161,12 @@ async fn a_malformed_message_harms_nobody_beside_it() {
 
     eventually("the good ones are placed", || async { surroundings.count("orders").await == 100 })
         .await;
-    let mut codes = Vec::new();
-    for _ in 0..2 {
-        codes.push(next_dead_letter(&shop, &surroundings).await.header("order-worker-code"));
+    // The frame that is too large costs the connection: what was in hand comes again.
+    let mut codes = BTreeSet::new();
+    while codes.len() < 2 {
+        codes.insert(next_dead_letter(&shop, &surroundings).await.header("order-worker-code"));
     }
-    codes.sort();
-    assert_eq!(codes, ["empty_body", "too_large"]);
+    assert_eq!(codes, ["empty_body", "too_large"].map(str::to_owned).into());
     let larger_frames = worker.log().matches("A message needs larger frames").count();
     assert_eq!(larger_frames, 1, "the headers of one message did not fit into a frame");
     worker.stop().await;

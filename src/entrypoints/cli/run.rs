@@ -1,9 +1,9 @@
 //! The worker itself.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 
-use tokio::io::BufReader;
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -206,13 +206,20 @@ fn input() -> Input {
     }
 }
 
-/// Prints each event as a line of JSON.
+/// Prints each event as a line of JSON. A reader that lets it wait must not hold up a thread of the
+/// runtime: it could be the one that has the commands in hand whose events the reader waits for.
 async fn print_events(mut events: mpsc::UnboundedReceiver<Publication>) -> std::io::Result<()> {
-    while let Some(event) = events.recv().await {
-        let mut out = std::io::stdout().lock();
-        out.write_all(&event.body)?;
-        out.write_all(b"\n")?;
-        out.flush()?;
+    const MOST_AT_ONCE: usize = 500;
+    let mut out = tokio::io::stdout();
+    let (mut waiting, mut lines) = (Vec::new(), Vec::new());
+    while events.recv_many(&mut waiting, MOST_AT_ONCE).await > 0 {
+        lines.clear();
+        for event in waiting.drain(..) {
+            lines.extend_from_slice(&event.body);
+            lines.push(b'\n');
+        }
+        out.write_all(&lines).await?;
+        out.flush().await?;
     }
     Ok(())
 }
