@@ -18,7 +18,9 @@ use crate::service_layer::{Changes, OutboxKey, Outgoing, OutgoingKind, StoreErro
 /// is whenever it is analyzed: then each batch reads all of it, at a fifth of the speed. A second
 /// `= any` would be slow in either place: PostgreSQL before 17 looks into an index for every pair of
 /// the elements of two arrays, and compares a row with every element of an array that is a parameter.
-/// So one array finds the rows, and a join with `unnest` tells which of them are meant.
+/// So one array finds the rows, and the other is asked by its hash which of them are meant: `is true`
+/// keeps the planner from making a join of it, whose order it would again choose by the statistics
+/// (8,800 instead of 17,500 orders/s once the outbox was analyzed).
 const WRITE: &str = "
 with placed as (
     insert into orders (order_id, customer_id, customer_name, customer_email, total, status,
@@ -51,18 +53,19 @@ with placed as (
     select * from unnest($36::text[], $37::integer[], $38::uuid[], $39::smallint[], $40::text[],
                          $41::text[], $42::text[], $43::text[])
 ), published as (
-    delete from outbox o using unnest($44::text[], $45::uuid[]) as p (order_id, event_id)
-    where o.order_id = any($44::text[]) and o.order_id = p.order_id and o.event_id = p.event_id
+    delete from outbox
+    where order_id = any($44::text[]) and (event_id in (select unnest($45::uuid[]))) is true
 )
 select b.order_id, b.version, b.event_id, b.kind, b.routing_key, b.correlation_id, b.traceparent,
        b.body, (select count(*) from updated) as updated_count
 from (select 1) as always
-left join outbox b on b.order_id = any($16::text[]) and b.event_id <> all($45::uuid[])
+left join outbox b on b.order_id = any($16::text[])
+                  and (b.event_id in (select unnest($45::uuid[]))) is not true
 order by b.order_id, b.version, b.event_id";
 
 const REMOVE_PUBLISHED: &str = "
-delete from outbox o using unnest($1::text[], $2::uuid[]) as p (order_id, event_id)
-where o.order_id = any($1::text[]) and o.order_id = p.order_id and o.event_id = p.event_id";
+delete from outbox
+where order_id = any($1::text[]) and (event_id in (select unnest($2::uuid[]))) is true";
 
 /// Columns that [`outgoing_from`] reads.
 pub(super) const OUTGOING_COLUMNS: &str =
