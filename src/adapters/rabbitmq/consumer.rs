@@ -131,7 +131,7 @@ impl Supervisor {
                             match &error {
                                 RabbitError::Unreadable(_) => self.one_at_a_time = true,
                                 RabbitError::FrameTooLarge(_) => {
-                                    self.broker.call_for_large_frames()
+                                    self.broker.call_for_large_frames();
                                 }
                                 RabbitError::Unavailable(_)
                                 | RabbitError::Topology { .. }

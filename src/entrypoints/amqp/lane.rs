@@ -152,15 +152,11 @@ impl<S: Store> Lane<S> {
         let mut forwards = Vec::new();
         let mut acks = Vec::with_capacity(deliveries.len());
         for (delivery, kind, refusal) in deliveries {
-            let (message_id, outcome) = match refusal {
-                Some(refusal) => {
-                    (delivery.properties.message_id.clone(), Outcome::DeadLetter(refusal))
-                }
-                None => {
-                    let (message, outcome) =
-                        outcomes.next().expect("the bus answers for each message");
-                    (message.message_id().map(ToString::to_string), outcome)
-                }
+            let (message_id, outcome) = if let Some(refusal) = refusal {
+                (delivery.properties.message_id.clone(), Outcome::DeadLetter(refusal))
+            } else {
+                let (message, outcome) = outcomes.next().expect("the bus answers for each message");
+                (message.message_id().map(ToString::to_string), outcome)
             };
             let mut report = Report { kind, message_id, outcome };
             let tag = delivery.tag;
