@@ -16,12 +16,16 @@ use super::{
     InFlight, Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, Published,
     RetryReason, Store, StoreError, StoreTransaction, UnitOfWork,
 };
-use crate::domain::{Change, Order, OrderId, Refusal, Rejected, StatusChanged};
+use crate::domain::{Change, Command, Order, OrderId, Refusal, Rejected, StatusChanged};
 use crate::telemetry;
 
 /// How often a batch is tried again whole because another transaction was faster; then in halves,
 /// so that contention over one order does not hold up the others.
 const MOST_CONFLICTS: u32 = 10;
+
+/// How many batches are looked up after one that took a known order for a new one: one repeat in each
+/// batch of 500 must not cost every batch a second attempt.
+const WARY_BATCHES: u32 = 64;
 
 /// Dispatches messages to their handlers, a batch in one unit of work.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub struct MessageBus<S> {
     /// Confirmed by the broker; the next transaction takes them out of the outbox.
     published: Vec<OutboxKey>,
     in_flight: InFlight,
+    /// How many batches are still to be looked up, whatever is in them.
+    wary: u32,
 }
 
 /// What became of a batch.
@@ -60,7 +66,7 @@ enum Trouble {
 impl<S: Store> MessageBus<S> {
     #[must_use]
     pub fn new(store: S, clock: Arc<dyn Clock>, health: Health, in_flight: InFlight) -> Self {
-        Self { store, clock, health, published: Vec::new(), in_flight }
+        Self { store, clock, health, published: Vec::new(), in_flight, wary: 0 }
     }
 
     /// Handles the messages in their order and commits their effects.
@@ -76,8 +82,13 @@ impl<S: Store> MessageBus<S> {
         }
         let mut backoff = Backoff::for_database();
         let mut conflicts = 0;
+        let mut refused = None;
+        self.wary = self.wary.saturating_sub(1);
         while let Some(part) = parts.pop() {
-            match self.attempt(&messages[part.clone()]).await {
+            let batch = &messages[part.clone()];
+            let presumed_new = self.wary == 0 && batch.iter().all(places_an_order);
+            let needs = Needs { presumed_new, ..Needs::of(batch) };
+            match self.attempt(batch, &needs).await {
                 Ok((outcomes, committed, took)) => {
                     self.health.database_answers();
                     backoff.reset();
@@ -91,6 +102,13 @@ impl<S: Store> MessageBus<S> {
                 )) => {
                     self.health.database_in_trouble(&reason);
                     backoff.pause().await;
+                    parts.push(part);
+                }
+                // Something was known, most likely: look it up.
+                Err(Trouble::Store(StoreError::Conflict(_) | StoreError::Refused(_)))
+                    if presumed_new =>
+                {
+                    self.wary = WARY_BATCHES;
                     parts.push(part);
                 }
                 // Nobody's fault, however often it happens: never a dead letter.
@@ -108,6 +126,10 @@ impl<S: Store> MessageBus<S> {
                 Err(trouble @ (Trouble::Store(StoreError::Refused(_)) | Trouble::Panic)) => {
                     match halves(&part) {
                         Some((first, second)) => parts.extend([second, first]),
+                        // Another transaction may have written the same rows after this one looked.
+                        None if refused.replace(part.start) != Some(part.start) => {
+                            parts.push(part);
+                        }
                         None => handled.outcomes.push(internal_error(&trouble)),
                     }
                 }
@@ -179,8 +201,9 @@ impl<S: Store> MessageBus<S> {
     async fn attempt(
         &mut self,
         messages: &[Message],
+        needs: &Needs,
     ) -> Result<(Vec<Outcome>, Committed, Duration), Trouble> {
-        let mut uow = UnitOfWork::begin(&mut self.store, &Needs::of(messages)).await?;
+        let mut uow = UnitOfWork::begin(&mut self.store, needs).await?;
         let now = self.clock.now();
         let processed = catch_unwind(AssertUnwindSafe(|| {
             messages
@@ -196,6 +219,13 @@ impl<S: Store> MessageBus<S> {
         let committed = uow.commit(self.published.clone()).await?;
         Ok((outcomes, committed, began.elapsed()))
     }
+}
+
+/// Where all of a batch is of this kind, nearly always all of it is new, and is not looked up: that
+/// saves the database 5 of 30 µs for each order. A repeat does no harm: it is refused, and the batch
+/// with it, by the keys of orders and handled messages.
+fn places_an_order(message: &Message) -> bool {
+    matches!(message.command, Command::PlaceOrder(_))
 }
 
 fn process_in_span<T: StoreTransaction>(

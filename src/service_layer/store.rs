@@ -21,6 +21,9 @@ pub struct Needs {
     pub order_ids: Vec<OrderId>,
     /// How many orders still have no number.
     pub new_orders: usize,
+    /// Whether the caller takes none of the messages and orders for known. What is known all the same
+    /// is met by the commit, as a conflict.
+    pub presumed_new: bool,
 }
 
 impl Needs {
@@ -144,7 +147,8 @@ pub trait Store: Send {
 
     /// Begins a transaction and loads what a batch names. MUST lock the orders that exist until the
     /// transaction ends, so that no other unit of work changes them, and MUST return only numbers
-    /// that no order has and no other transaction gets.
+    /// that no order has and no other transaction gets. MAY load nothing where all is
+    /// [presumed new](Needs::presumed_new).
     ///
     /// Cancel safety: dropping the future, or the transaction, at any point MUST leave the next
     /// transaction clean.
@@ -173,9 +177,9 @@ pub trait StoreTransaction: Send {
     /// ones: they must be published before the new ones.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an order or a message id came into being meanwhile,
-    /// [`StoreError::Refused`] when a row is not acceptable; nothing is changed then. After
-    /// [`StoreError::Unavailable`] the changes may be committed or not.
+    /// [`StoreError::Conflict`] when an order or a message id came into being meanwhile, or was
+    /// presumed new and is not, [`StoreError::Refused`] when a row is not acceptable; nothing is
+    /// changed then. After [`StoreError::Unavailable`] the changes may be committed or not.
     fn commit(
         self,
         changes: &Changes,

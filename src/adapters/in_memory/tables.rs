@@ -35,11 +35,15 @@ impl Tables {
     }
 
     pub(super) fn load(&mut self, needs: &Needs) -> Loaded {
+        let numbers = (0..needs.new_orders).map(|_| self.unused_number(&needs.order_ids)).collect();
+        if needs.presumed_new {
+            return Loaded { numbers, ..Loaded::default() };
+        }
         let handled = needs.message_ids.iter().filter_map(|message_id| self.handled(message_id));
         Loaded {
             handled: handled.map(|handled| (handled.message_id.clone(), handled)).collect(),
             orders: needs.order_ids.iter().filter_map(|id| self.orders.get(id).cloned()).collect(),
-            numbers: (0..needs.new_orders).map(|_| self.unused_number(&needs.order_ids)).collect(),
+            numbers,
         }
     }
 

@@ -60,6 +60,9 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     needs: &Needs,
 ) -> Result<Loaded, StoreError> {
+    if needs.presumed_new {
+        return Ok(Loaded::default());
+    }
     let message_ids: Vec<&str> = needs.message_ids.iter().map(MessageId::as_str).collect();
     let order_ids: Vec<&str> = needs.order_ids.iter().map(OrderId::as_str).collect();
     let query = sqlx::query(LOAD).bind(message_ids).bind(order_ids);

@@ -25,6 +25,9 @@ pub(super) async fn load(
     connection: &mut SqliteConnection,
     needs: &Needs,
 ) -> Result<Loaded, StoreError> {
+    if needs.presumed_new {
+        return Ok(Loaded::default());
+    }
     let message_ids = json_list(needs.message_ids.iter().map(MessageId::as_str));
     let order_ids = json_list(needs.order_ids.iter().map(OrderId::as_str));
     let mut loaded = Loaded::default();

@@ -3,7 +3,7 @@
 use order_worker::domain::Status;
 use order_worker::service_layer::{OrderQueries, OrderQuery, Outcome, Page};
 
-use super::{TestDatabase, bus_on, dead_letter_code, find, order, outcomes, words};
+use super::{TestDatabase, bus_on, dead_letter_code, find, handle, order, outcomes, words};
 use crate::builders::WithContent;
 use crate::support::messages::{With, cancel, next_status, place, place_without_id, set_status};
 
@@ -52,6 +52,28 @@ pub async fn two_units_of_work_with_the_same_message_have_one_effect<D: TestData
     assert_eq!(order(database, "14").await.version(), 2);
 }
 
+pub async fn two_units_of_work_that_place_the_same_order_have_one_effect<D: TestDatabase>(
+    database: &D,
+) {
+    outcomes(database, &[place("a"), place("b")]).await;
+    let (mut one_bus, mut other_bus) = (bus_on(database), bus_on(database));
+
+    for n in 0..20 {
+        let order = place(&n.to_string());
+        // The first ten are presumed new. The others are looked up, beside an order of their own.
+        let [one_batch, other_batch] = ["a", "b"].map(|own| match n {
+            0..10 => vec![order.clone()],
+            _ => vec![order.clone(), set_status(own, Status::Received)],
+        });
+        let (one, other) =
+            tokio::join!(one_bus.handle_batch(&one_batch), other_bus.handle_batch(&other_batch));
+
+        let mut words = words(&[one.outcomes[0].clone(), other.outcomes[0].clone()]);
+        words.sort_unstable();
+        assert_eq!(words, ["accepted", "duplicate"], "order {n}");
+    }
+}
+
 pub async fn a_dead_letter_may_come_again<D: TestDatabase>(database: &D) {
     outcomes(database, &[place("14").with_total("1.00")]).await;
     let misnamed = place("14").with_total("2.00").with_id("m");
@@ -80,6 +102,22 @@ pub async fn placing_another_order_under_a_known_id_is_a_reuse<D: TestDatabase>(
 
     assert_eq!(dead_letter_code(&outcomes[0]), "order_id_reused");
     assert_eq!(order(database, "14").await.total().to_string(), "1.00");
+}
+
+pub async fn what_is_known_among_new_orders_is_found<D: TestDatabase>(database: &D) {
+    let unnamed = place_without_id().with_id("m2");
+    outcomes(database, &[place("14").with_id("m1"), unnamed.clone()]).await;
+
+    let reuse = place("16").with_id("m1");
+    let batch = [place("15").with_id("m3"), unnamed, place("14"), reuse, place("17")];
+    let handled = handle(database, &batch).await;
+
+    let expected = ["accepted", "duplicate", "duplicate", "dead_lettered", "accepted"];
+    assert_eq!(words(&handled.outcomes), expected);
+    assert_eq!(dead_letter_code(&handled.outcomes[3]), "message_id_reused");
+    assert_eq!((handled.outgoing.len(), handled.conflicts), (2, 0));
+    let orders = database.queries().orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
+    assert_eq!(orders.len(), 4);
 }
 
 pub async fn a_refused_message_keeps_its_code<D: TestDatabase>(database: &D) {
