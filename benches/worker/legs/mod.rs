@@ -50,7 +50,7 @@ impl Leg {
             }
             Self::Publish => "publish the events, mandatory, and await the confirms of 500",
             Self::Store => {
-                "the same through the worker's own store: it also looks for repeats, locks the orders and empties the outbox"
+                "the work of R2 through the worker's own store, as for a batch that does not only place orders: it also looks for repeats, locks the orders and empties the outbox"
             }
         }
     }
