@@ -230,7 +230,7 @@ fn others(options: &Options) -> Vec<Case> {
     let messages = options.messages() / 25;
     let own = Plan { settings, ..placing(options, messages) };
     let compared = |name: &str, plan| case(name, &[Table::Others], Some(SHIPPED), "", plan);
-    let mut cases = vec![compared("this one with `BATCH_MAX=1` and `LANES=16`", own)];
+    let mut cases = vec![compared("this one without batches", own)];
     for Other { name, program } in &options.other {
         let program = Program::Other(program.clone());
         cases.push(compared(name, Plan { program, ..placing(options, messages) }));

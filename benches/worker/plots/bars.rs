@@ -30,14 +30,14 @@ impl BarChart {
     pub fn draw(&self) -> String {
         let bottom = TOP + STEP * self.bars.len() as f64;
         let mut drawing = Drawing::new(self.title, WIDTH, bottom + 20.0);
-        for (number, bar) in self.bars.iter().enumerate() {
-            self.bar(&mut drawing, bar, TOP + STEP * number as f64);
-        }
         if let Some(limit) = self.limit {
             let x = self.x(limit);
             drawing.line("limit", (x, TOP - 6.0), (x, bottom));
             let name = format!("limit {}", thousands(limit));
             drawing.text("limit-name", (x, TOP - 12.0), Anchor::Middle, &name);
+        }
+        for (number, bar) in self.bars.iter().enumerate() {
+            self.bar(&mut drawing, bar, TOP + STEP * number as f64);
         }
         drawing.finish()
     }

@@ -12,6 +12,7 @@ const STYLE: &str = "
     .limit-name { fill: #b91c1c; }
     .bar { fill: #3b82f6; }
     .range { stroke: #0f172a; }
+    .value { paint-order: stroke; stroke: #ffffff; stroke-width: 4; }
     .line { fill: none; stroke-width: 2; }
     .of-0 { stroke: #1d4ed8; } .of-1 { stroke: #15803d; } .of-2 { stroke: #c2410c; } .of-3 { stroke: #7e22ce; }
     @media (prefers-color-scheme: dark) {
@@ -22,6 +23,7 @@ const STYLE: &str = "
       .limit { stroke: #f87171; }
       .limit-name { fill: #f87171; }
       .range { stroke: #f1f5f9; }
+      .value { stroke: #0d1117; }
       .of-0 { stroke: #60a5fa; } .of-1 { stroke: #4ade80; } .of-2 { stroke: #fb923c; } .of-3 { stroke: #c084fc; }
     }
   ";
