@@ -22,7 +22,7 @@ pub struct Needs {
     /// How many orders still have no number.
     pub new_orders: usize,
     /// Whether the caller takes none of the messages and orders for known. What is known all the same
-    /// is met by the commit, as a conflict.
+    /// makes the commit fail.
     pub presumed_new: bool,
 }
 
@@ -177,9 +177,10 @@ pub trait StoreTransaction: Send {
     /// ones: they must be published before the new ones.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an order or a message id came into being meanwhile, or was
-    /// presumed new and is not, [`StoreError::Refused`] when a row is not acceptable; nothing is
-    /// changed then. After [`StoreError::Unavailable`] the changes may be committed or not.
+    /// [`StoreError::Conflict`] when an order or a message id came into being meanwhile,
+    /// [`StoreError::Refused`] when a row is not acceptable; nothing is changed then. An order that
+    /// was there already may be either. After [`StoreError::Unavailable`] the changes may be committed
+    /// or not.
     fn commit(
         self,
         changes: &Changes,

@@ -179,7 +179,8 @@ pub(super) async fn within<T>(
     }
 }
 
-/// The keys under which another transaction may have written a row since this one looked.
+/// The keys under which another transaction may have written a row since this one looked. Those of
+/// items and history are not among them: rows that an order left behind would conflict without end.
 const FIRST_WRITER_WINS: [&str; 2] = ["orders_pkey", "handled_messages_pkey"];
 
 /// Tells by the SQLSTATE whose fault an error is. Classes: 22 data, 23 constraints, 54 limits
