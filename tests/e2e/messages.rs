@@ -42,11 +42,12 @@ async fn a_command_for_a_missing_order_is_retried_and_then_a_dead_letter() {
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_command_that_overtook_its_order_is_accepted_later() {
     let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
+    surroundings.prepare();
     let shop = Shop::on(&surroundings).await;
-
     shop.send("order.set_next_status", br#"{"order_id": "7"}"#, with_id("n-1")).await;
     shop.send("order.place", place("7").as_bytes(), with_id("p-1")).await;
+
+    let worker = surroundings.start_worker().await;
 
     eventually("both took effect", || async {
         surroundings.ask("select status::text || version from orders").await == ["22"]

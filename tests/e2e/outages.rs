@@ -69,7 +69,8 @@ pub fn control(ctl: &str, server: &str, action: &[&str]) -> String {
 async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
     let (outage, amqp_url) = Outage::of("rabbitmq", &variable("AMQP_URL"));
     let surroundings = Surroundings::alone_at(&amqp_url, &variable("DATABASE_URL")).await;
-    survives(&surroundings, &outage, "Commands cannot be consumed", "consumed again").await;
+    let says = ["Commands cannot be consumed", "consumed again"];
+    survives(&surroundings, &outage, 0, says).await;
     surroundings.remove().await;
 }
 
@@ -78,17 +79,24 @@ async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
 async fn a_database_that_is_gone_for_ten_seconds_costs_nothing() {
     let (outage, database_url) = Outage::of("postgres", &variable("DATABASE_URL"));
     let surroundings = Surroundings::alone_at(&variable("AMQP_URL"), &database_url).await;
-    survives(&surroundings, &outage, "Database is in trouble", "Database answers again").await;
+    let says = ["Database is in trouble", "Database answers again"];
+    // The backlog may be done before the database is gone, and idle lanes do not ask for it.
+    survives(&surroundings, &outage, 100, says).await;
     surroundings.remove().await;
 }
 
 /// An outage while a backlog is worked off: no crash, no dead letter too many, and the worker goes
 /// on by itself.
-async fn survives(surroundings: &Surroundings, outage: &Outage, trouble: &str, relief: &str) {
+async fn survives(
+    surroundings: &Surroundings,
+    outage: &Outage,
+    messages_meanwhile: usize,
+    [trouble, relief]: [&str; 2],
+) {
     let mut worker = surroundings.start_worker().await;
     subscribe(surroundings);
     worker.stop().await;
-    let expected = publish(surroundings, "4", 6_000);
+    let mut expected = publish(surroundings, "4", 6_000);
     worker = surroundings.spawn_worker();
     eventually("the worker is at work", || async {
         surroundings.count("handled_messages").await > 300
@@ -96,6 +104,9 @@ async fn survives(surroundings: &Surroundings, outage: &Outage, trouble: &str, r
     .await;
 
     outage.begin();
+    if messages_meanwhile > 0 {
+        expected = expected.and(publish(surroundings, "5", messages_meanwhile));
+    }
     tokio::time::sleep(OUTAGE).await;
     assert!(worker.is_running(), "{}", worker.log());
     assert!(worker.log().contains(trouble), "{}", worker.log());

@@ -203,6 +203,10 @@ async fn pass_on(
         () = passing => {}
         () = link.end.cancelled() => {}
     }
+    if direction == Direction::Answers && link.swallows_answers.load(SeqCst) {
+        // Nothing passes any more, and the end is no exception.
+        link.end.cancelled().await;
+    }
     if link.abrupt.load(SeqCst) {
         // With nothing to linger for, closing sends a reset.
         let _ = from.as_ref().set_zero_linger();

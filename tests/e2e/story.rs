@@ -25,6 +25,11 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Messages that the worker remembers: each intent once, and no dead letters.
+    pub fn intents(&self) -> usize {
+        self.messages - self.duplicates - self.dead_letters
+    }
+
     /// What must become of the messages of two stories.
     pub fn and(mut self, mut other: Self) -> Self {
         self.versions.append(&mut other.versions);
@@ -73,9 +78,8 @@ pub fn publish(surroundings: &Surroundings, seed: &str, count: usize) -> Expecte
 /// Waits until all is done, then asserts that orders, events, duplicates, rejections and dead
 /// letters add up exactly.
 pub async fn assert_adds_up(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
-    let accounted_for = expected.messages - expected.duplicates - expected.dead_letters;
     eventually("every intent is handled", || async {
-        surroundings.count("handled_messages").await == accounted_for
+        surroundings.count("handled_messages").await == expected.intents()
     })
     .await;
     eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
@@ -161,7 +165,8 @@ fn assert_events(surroundings: &Surroundings, expected: &Expected, copies: Copie
 }
 
 fn assert_dead_letters(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
-    let printed = surroundings.foreign_client(&["dead-letters"]);
+    let wanted = expected.dead_letters.to_string();
+    let printed = surroundings.foreign_client(&["dead-letters", &wanted]);
     let letters: Vec<Value> =
         printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     match copies {

@@ -9,13 +9,28 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
 
+/// For a worker of which each event is to come once: its relay takes nothing for left over that is
+/// only slow, nor does it of another worker.
+pub const PATIENT_RELAY: &str = "--relay-interval-seconds=30";
+
 /// Held for reading by tests that use the servers, for writing by those that stop them.
 static SERVERS: RwLock<()> = RwLock::const_new(());
 
 /// Whether other tests may use the servers meanwhile.
-enum Turn {
+pub enum Turn {
     Shared { _guard: RwLockReadGuard<'static, ()> },
     Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
+impl Turn {
+    /// Beside others, while nobody stops the servers.
+    pub async fn shared() -> Self {
+        Self::Shared { _guard: SERVERS.read().await }
+    }
+
+    async fn alone() -> Self {
+        Self::Alone { _guard: SERVERS.write().await }
+    }
 }
 
 /// Names of exchanges, queues and a schema that nobody else uses.
@@ -42,7 +57,7 @@ pub fn variable(name: &str) -> String {
 
 impl Surroundings {
     pub async fn new() -> Self {
-        let turn = Turn::Shared { _guard: SERVERS.read().await };
+        let turn = Turn::shared().await;
         Self::at(turn, &variable("AMQP_URL"), &variable("DATABASE_URL")).await
     }
 
@@ -58,13 +73,13 @@ impl Surroundings {
 
     /// On servers at these addresses, such as those of relays of the test's own.
     pub async fn at_addresses(amqp_url: &str, database_url: &str) -> Self {
-        let turn = Turn::Shared { _guard: SERVERS.read().await };
+        let turn = Turn::shared().await;
         Self::at(turn, amqp_url, database_url).await
     }
 
     /// On servers at these addresses, for a test that takes them away.
     pub async fn alone_at(amqp_url: &str, database_url: &str) -> Self {
-        let turn = Turn::Alone { _guard: SERVERS.write().await };
+        let turn = Turn::alone().await;
         Self::at(turn, amqp_url, database_url).await
     }
 

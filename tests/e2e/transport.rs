@@ -13,14 +13,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::surroundings::variable;
+use crate::surroundings::{Turn, variable};
 
 const SOON: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(300);
 
 /// A broker for one test.
 enum Broker {
-    RabbitMq(RabbitMq),
+    RabbitMq { broker: RabbitMq, _turn: Turn },
     InProcess(InProcessBroker),
 }
 
@@ -40,14 +40,15 @@ impl Broker {
             retry_delays: vec![Duration::from_millis(50)],
             delivery_limit: 100,
         };
-        let rabbitmq = RabbitMq::new(&variable("AMQP_URL"), topology, true).unwrap();
-        rabbitmq.prepare().await.unwrap();
-        Self::RabbitMq(rabbitmq)
+        let turn = Turn::shared().await;
+        let broker = RabbitMq::new(&variable("AMQP_URL"), topology, true).unwrap();
+        broker.prepare().await.unwrap();
+        Self::RabbitMq { broker, _turn: turn }
     }
 
     fn consume(&self, prefetch: u16, stop: &CancellationToken) -> (CommandSource, JoinHandle<()>) {
         match self {
-            Self::RabbitMq(broker) => {
+            Self::RabbitMq { broker, .. } => {
                 broker.consume(Inflow::Commands, prefetch, Health::default(), stop.clone())
             }
             Self::InProcess(broker) => broker.consume(prefetch, stop.clone()),
@@ -56,7 +57,7 @@ impl Broker {
 
     async fn publish(&self, window: &[Publication]) -> Vec<Confirmation> {
         match self {
-            Self::RabbitMq(broker) => broker.publisher().publish(window).await.unwrap(),
+            Self::RabbitMq { broker, .. } => broker.publisher().publish(window).await.unwrap(),
             Self::InProcess(broker) => broker.publisher().publish(window).await.unwrap(),
         }
     }
@@ -196,7 +197,7 @@ async fn what_was_not_settled_goes_back_to_the_broker() {
 #[ignore = "needs RabbitMQ: make test"]
 async fn each_unroutable_message_of_a_large_window_is_found() {
     let broker = Broker::rabbitmq().await;
-    let Broker::RabbitMq(rabbitmq) = &broker else { panic!() };
+    let Broker::RabbitMq { broker: rabbitmq, .. } = &broker else { panic!() };
     let _subscriber = rabbitmq.subscribe(&["order.status.#".to_owned()]).await.unwrap();
     let event = |n: usize| {
         let word =

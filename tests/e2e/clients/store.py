@@ -5,7 +5,8 @@
     store.py events QUEUE EXPECTED          reads events until there are EXPECTED different ones and
                                             the queue is empty, prints them (one JSON object a line)
     store.py expire COUNT                   publishes COUNT orders that expire at once
-    store.py dead-letters                   reads the dead letter queue until it is empty
+    store.py dead-letters EXPECTED          reads dead letters until there are EXPECTED ones and the
+                                            queue is empty
     store.py publish-not-utf8 BODY          publishes a message whose id is not UTF-8
     store.py bodies QUEUE                   reads a queue until it is empty, prints the bodies
 
@@ -139,12 +140,13 @@ def expire(count):
 
 def drain(queue, enough):
     """All messages until `enough` says so and the queue is empty."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS  # for the next message
     with connect() as connection:
         channel = connection.channel()
         while time.monotonic() < deadline:
             method, properties, body = channel.basic_get(queue, auto_ack=True)
             if method is not None:
+                deadline = time.monotonic() + PATIENCE_SECONDS
                 yield method, properties, body
             elif enough():
                 return
@@ -164,8 +166,10 @@ def events(queue, expected):
         print(json.dumps({"routing_key": method.routing_key, "event": event}))
 
 
-def dead_letters():
-    for _, properties, body in drain(DEAD_LETTERS, lambda: True):
+def dead_letters(expected):
+    count = 0
+    for _, properties, body in drain(DEAD_LETTERS, lambda: count >= int(expected)):
+        count += 1
         headers = properties.headers
         print(json.dumps({"code": headers["order-worker-code"], "bytes": len(body)}))
 

@@ -2,6 +2,7 @@
 
 use super::browser::Browser;
 use super::site::Site;
+use crate::surroundings::eventually;
 
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
@@ -23,7 +24,10 @@ async fn an_order_is_found_and_moved_by_keys_alone() {
     let site = Site::with_an_order("14").await;
     let browser = site.stranger().await;
     browser.open("/orders").await;
-    assert_eq!(browser.focused().await, "token", "the field for the token has the focus");
+    eventually("the field for the token has the focus", || async {
+        browser.focused().await == "token"
+    })
+    .await;
     for key in site.operator_token().chars().chain([ENTER]) {
         browser.press(key).await;
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::relay::{Relay, host_of};
 use crate::shop::{Shop, place, publish as publish_orders};
 use crate::story::{Copies, Expected, assert_adds_up, assert_goes_on, publish, subscribe};
-use crate::surroundings::{Surroundings, Worker, eventually, variable};
+use crate::surroundings::{PATIENT_RELAY, Surroundings, Worker, eventually, variable};
 
 /// A role of its own for the worker of one test, as rights and limits are those of roles.
 struct OwnRole {
@@ -43,7 +43,7 @@ impl OwnRole {
 
 /// A worker whose lanes still have no session, as nothing has come yet.
 async fn idle_worker(surroundings: &Surroundings) -> Worker {
-    let worker = surroundings.start_worker().await;
+    let worker = surroundings.start_worker_with(&[PATIENT_RELAY]).await;
     subscribe(surroundings);
     worker
 }
@@ -218,7 +218,7 @@ async fn an_order_that_somebody_locks_holds_up_its_lane_alone() {
         surroundings.count("orders where version = 2").await == 200
     })
     .await;
-    assert_eq!(surroundings.foreign_client(&["dead-letters"]), "");
+    assert_eq!(surroundings.foreign_client(&["dead-letters", "0"]), "");
     assert_goes_on(&surroundings).await;
     worker.stop().await;
     surroundings.remove().await;

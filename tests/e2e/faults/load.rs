@@ -9,7 +9,7 @@ use lapin::BasicProperties;
 
 use crate::shop::{Shop, place, place_without_id};
 use crate::story::{Copies, assert_adds_up, assert_goes_on, publish, subscribe, subscriber_of};
-use crate::surroundings::{Surroundings, eventually};
+use crate::surroundings::{PATIENT_RELAY, Surroundings, eventually};
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
@@ -24,7 +24,7 @@ async fn five_copies_of_each_message_at_two_workers_take_effect_once() {
     }
 
     // Small hands, so that both of them get some of each.
-    let options = ["--prefetch", "7", "--batch-max", "5"];
+    let options = ["--prefetch", "7", "--batch-max", "5", PATIENT_RELAY];
     let workers =
         [surroundings.spawn_worker_with(&options), surroundings.spawn_worker_with(&options)];
 
@@ -98,7 +98,7 @@ async fn a_worker_without_much_of_the_processor_is_slow_and_nothing_else() {
     let expected = publish(&surroundings, "51", 1_000);
 
     let busy_loops = BusyLoops::start(4 * thread::available_parallelism().unwrap().get());
-    let worker = surroundings.spawn_worker();
+    let worker = surroundings.spawn_worker_with(&[PATIENT_RELAY]);
 
     assert_adds_up(&surroundings, &expected, Copies::One).await;
     drop(busy_loops);

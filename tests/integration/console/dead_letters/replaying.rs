@@ -51,7 +51,9 @@ async fn of_two_replays_at_once_each_dead_letter_is_replayed_by_one() {
         tokio::join!(browser.start(&one, START, &[]), browser.start(&other, START, &[]));
 
     let accepted = one.figure("accepted") + other.figure("accepted");
-    let left = one.figure("not open") + other.figure("not open");
+    // One may have looked at a letter before the other replayed it, and find its order moved on.
+    let left = |job: &Answer| job.figure("not open") + job.figure("superseded");
+    let left = left(&one) + left(&other);
     assert_eq!((accepted, left), (20, 20), "{} {}", one.body, other.body);
     for id in ids {
         assert_eq!(console.deeds(id).await, [ActionKind::Replay]);

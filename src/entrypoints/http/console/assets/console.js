@@ -29,6 +29,9 @@ function keepFresh(part) {
       }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById(part.id);
+      if (part.contains(document.activeElement)) {
+        return again(); // Somebody came there meanwhile: it must not vanish under their hands.
+      }
       if (answer.ok && fresh) {
         part.replaceChildren(...fresh.childNodes);
         showLocalTimes(part);
