@@ -62,3 +62,38 @@ async fn the_first_key_leads_past_the_navigation() {
     drop(browser);
     site.close().await;
 }
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
+async fn what_gets_the_focus_while_fresh_figures_are_on_their_way_stays() {
+    let site = Site::with_an_order("14").await;
+    let browser = site.operator().await;
+    browser.open("/orders/14").await;
+    browser.sees("Order 14").await;
+
+    // The page is replaced, if it is, before the next task begins.
+    browser
+        .run(
+            "const ask = window.fetch; \
+             window.fetch = async (...question) => { \
+                const answer = await ask(...question); \
+                const text = await answer.text(); \
+                answer.text = async () => { \
+                    const buttons = [...document.querySelectorAll('#order button')]; \
+                    buttons.find(it => it.textContent.trim() === 'Move to Processing').focus(); \
+                    setTimeout(() => { window.isDone = true; }); \
+                    return text; \
+                }; \
+                return answer; \
+             }",
+        )
+        .await;
+
+    eventually("the page was asked for again", || async {
+        browser.run("return window.isDone === true").await == true
+    })
+    .await;
+    assert_eq!(browser.focused().await, "Move to Processing");
+    drop(browser);
+    site.close().await;
+}

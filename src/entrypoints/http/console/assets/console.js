@@ -18,8 +18,9 @@ function keepFresh(part) {
   const pause = Number(part.dataset.refresh) * 1000;
   const from = part.dataset.refreshFrom || location.href;
   const again = () => setTimeout(refresh, pause);
+  const isInUse = () => part.contains(document.activeElement);
   async function refresh() {
-    if (document.hidden || part.contains(document.activeElement)) {
+    if (document.hidden || isInUse()) {
       return again();
     }
     try {
@@ -29,10 +30,8 @@ function keepFresh(part) {
       }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById(part.id);
-      if (part.contains(document.activeElement)) {
-        return again(); // Somebody came there meanwhile: it must not vanish under their hands.
-      }
-      if (answer.ok && fresh) {
+      // Asked again: somebody may have come there meanwhile, and it must not vanish under their hands.
+      if (answer.ok && fresh && !isInUse()) {
         part.replaceChildren(...fresh.childNodes);
         showLocalTimes(part);
         if (!fresh.dataset.refresh) {
