@@ -126,9 +126,9 @@ impl<S: Store> MessageBus<S> {
                 // Another transaction may have written the same rows after this one looked: of their
                 // keys, not the one of the order itself is always met first.
                 Err(Trouble::Store(StoreError::Refused(_)))
-                    if batch.len() == 1
-                        && refused_alone.replace(part.start) != Some(part.start) =>
+                    if batch.len() == 1 && refused_alone != Some(part.start) =>
                 {
+                    refused_alone = Some(part.start);
                     parts.push(part);
                 }
                 Err(trouble @ (Trouble::Store(StoreError::Refused(_)) | Trouble::Panic)) => {
