@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
 
-/// For a worker of which each event is to come once: its relay takes nothing for left over that is
-/// only slow, nor does it of another worker.
+/// For workers of which each event is to come once: their relays take none for left over that is on
+/// its way, however slowly, from themselves or from another worker.
 pub const PATIENT_RELAY: &str = "--relay-interval-seconds=30";
 
 /// Held for reading by tests that use the servers, for writing by those that stop them.
@@ -199,6 +199,18 @@ impl Surroundings {
     /// Statements on the tables of the worker.
     pub async fn execute(&self, statements: &str) {
         execute(&format!("set search_path to {}; {statements}", self.name)).await;
+    }
+
+    /// Has the database do something before each order that is placed; `nextval('passages')` counts
+    /// them. Ends with `drop trigger passage on orders`.
+    pub async fn before_each_order(&self, statement: &str) {
+        self.execute(&format!(
+            "create sequence passages;
+             create function pass() returns trigger language plpgsql as
+             $$ begin {statement}; return new; end $$;
+             create trigger passage before insert on orders for each row execute function pass()"
+        ))
+        .await;
     }
 
     /// Counts the sessions of the worker of which a condition on `pg_stat_activity` holds.

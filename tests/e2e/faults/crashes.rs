@@ -219,16 +219,10 @@ async fn stuck_worker(
     options: &[&str],
 ) -> (Worker, sqlx::PgConnection) {
     surroundings
-        .execute(
-            "create sequence passages;
-             create function wait() returns trigger language plpgsql as
-             $$ begin
-                if nextval('passages') > 100 then
-                    perform pg_advisory_xact_lock_shared(hashtext(current_schema()));
-                end if;
-                return new;
-             end $$;
-             create trigger wait before insert on orders for each row execute function wait()",
+        .before_each_order(
+            "if nextval('passages') > 100 then
+                perform pg_advisory_xact_lock_shared(hashtext(current_schema()));
+             end if",
         )
         .await;
     let mut lock = surroundings.foreign_session().await;

@@ -114,17 +114,8 @@ async fn a_database_that_takes_no_writes_is_waited_for() {
 
 /// Has each order that is placed raise an error, as long as a condition holds.
 async fn refuse_orders(surroundings: &Surroundings, condition: &str, error: &str, sqlstate: &str) {
-    surroundings
-        .execute(&format!(
-            "create sequence passages;
-             create function refuse() returns trigger language plpgsql as
-             $$ begin
-                if {condition} then raise exception '{error}' using errcode = '{sqlstate}'; end if;
-                return new;
-             end $$;
-             create trigger refuse before insert on orders for each row execute function refuse()"
-        ))
-        .await;
+    let refuse = format!("raise exception '{error}' using errcode = '{sqlstate}'");
+    surroundings.before_each_order(&format!("if {condition} then {refuse}; end if")).await;
 }
 
 #[tokio::test]
@@ -141,7 +132,7 @@ async fn a_database_with_a_full_disk_is_waited_for() {
     })
     .await;
     assert_eq!(surroundings.count("orders").await, 0);
-    surroundings.execute("drop trigger refuse on orders").await;
+    surroundings.execute("drop trigger passage on orders").await;
     assert_adds_up(&surroundings, &expected, Copies::One).await;
     worker.stop().await;
     surroundings.remove().await;
