@@ -15,6 +15,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::adapters::rabbitmq::Topology;
+use crate::service_layer::ByteBudget;
 use crate::service_layer::dead_letters::RetentionPeriods;
 
 pub use shown::ShownSetting;
@@ -59,11 +60,23 @@ pub struct Settings {
     #[arg(long, env, value_name = "HTTP_TOKENS_FILE", global = true)]
     pub http_tokens_file: Option<PathBuf>,
 
-    /// Most messages that the broker hands out before the first of them is acknowledged. Bounds the
-    /// memory of the worker.
+    /// Maximum unacknowledged deliveries (AMQP prefetch).
     #[arg(long, env, value_name = "PREFETCH", default_value_t = 3000, global = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub prefetch: u16,
+
+    /// Maximum bytes of messages in memory: half of it for commands from the queue, a quarter each for
+    /// dead letters on their way into the table and for bodies over HTTP. A message that is larger
+    /// than its part is let in alone.
+    #[arg(
+        long,
+        env,
+        value_name = "MAX_IN_FLIGHT_BYTES",
+        default_value_t = 64 * 1024 * 1024,
+        global = true
+    )]
+    #[arg(value_parser = clap::value_parser!(u32).range(1024 * 1024..))]
+    pub max_in_flight_bytes: u32,
 
     /// How many batches are worked on at the same time, each on a database connection of its own.
     /// All commands of an order go through the same lane.
@@ -348,6 +361,28 @@ impl Settings {
         (0..self.max_attempts - 1)
             .map(|retry| first.saturating_mul(RETRY_GROWTH.saturating_pow(retry)))
             .collect()
+    }
+
+    /// The bytes of commands from the queue that may be in memory.
+    #[must_use]
+    pub fn command_bytes(&self) -> ByteBudget {
+        self.bytes(2)
+    }
+
+    /// The bytes of dead letters on their way into the table that may be in memory.
+    #[must_use]
+    pub fn dead_letter_bytes(&self) -> ByteBudget {
+        self.bytes(4)
+    }
+
+    /// The bytes of bodies over HTTP that may be in memory.
+    #[must_use]
+    pub fn http_bytes(&self) -> ByteBudget {
+        self.bytes(4)
+    }
+
+    fn bytes(&self, part: u32) -> ByteBudget {
+        ByteBudget::new(usize::try_from(self.max_in_flight_bytes / part).unwrap_or(usize::MAX))
     }
 
     #[must_use]

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use order_worker::entrypoints::amqp::edge::decode;
-use order_worker::service_layer::{Delivery, Properties, Tag};
+use order_worker::service_layer::Delivery;
 
 const ROUTING_KEYS: [&str; 4] =
     ["order.place", "order.cancel", "order.set_status", "order.set_next_status"];
@@ -15,12 +15,9 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let delivery = Delivery {
-        tag: Tag { channel: 1, number: 1 },
-        redelivered: false,
-        exchange: String::new(),
         routing_key: ROUTING_KEYS[usize::from(choice) % ROUTING_KEYS.len()].to_owned(),
-        properties: Properties::default(),
         body: body.to_vec(),
+        ..Delivery::default()
     };
     if let Err(dead) = decode(&delivery).result {
         assert!(dead.detail.len() <= 1024, "{dead}");

@@ -8,7 +8,7 @@ use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::{RabbitError, RabbitMq};
 use crate::config::Settings;
 use crate::metrics::Metrics;
-use crate::service_layer::{Backoff, CommandSource, Health, Inflow};
+use crate::service_layer::{Backoff, CommandSource, Health, Inflow, IntakeBounds};
 
 /// Where commands come from and events go.
 #[derive(Debug, Clone)]
@@ -54,17 +54,17 @@ impl Broker {
     pub(super) fn consume(
         &self,
         inflow: Inflow,
-        prefetch: u16,
+        bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
     ) -> (CommandSource, JoinHandle<()>) {
         match self {
-            Self::RabbitMq(rabbitmq) => rabbitmq.consume(inflow, prefetch, health, stop),
+            Self::RabbitMq(rabbitmq) => rabbitmq.consume(inflow, bounds, health, stop),
             Self::InProcess(broker) => {
                 // There is nothing that could keep it from doing so.
                 health.consumes(inflow);
                 match inflow {
-                    Inflow::Commands => broker.consume(prefetch, stop),
+                    Inflow::Commands => broker.consume(bounds.prefetch, stop),
                     Inflow::DeadLetters => broker.consume_dead_letters(stop),
                 }
             }
@@ -87,11 +87,7 @@ impl Broker {
         let mut backoff = Backoff::for_broker();
         loop {
             match rabbitmq.prepare().await {
-                Err(
-                    RabbitError::Unavailable(reason)
-                    | RabbitError::Unreadable(reason)
-                    | RabbitError::FrameTooLarge(reason),
-                ) => {
+                Err(RabbitError::Unavailable(reason) | RabbitError::FrameTooLarge(reason)) => {
                     health.cannot_consume(Inflow::Commands, &reason);
                     backoff.pause().await;
                 }

@@ -15,7 +15,7 @@ use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, Report, WAYS_OUT}
 use crate::entrypoints::dead_letters::collect;
 use crate::entrypoints::requests::{self, RequestGround, RequestQueue};
 use crate::service_layer::dead_letters::prune_for_ever;
-use crate::service_layer::{Clock, Health, InFlight, Inflow, Relay};
+use crate::service_layer::{Clock, Health, InFlight, Inflow, IntakeBounds, Relay};
 
 /// Most dead letters that the broker hands out before the first is in the table.
 const DEAD_LETTER_PREFETCH: u16 = 200;
@@ -92,9 +92,11 @@ impl Worker {
             () = stop.cancelled() => return Ok(()),
         }
         let chores = self.start_chores()?;
-        let (health, prefetch) = (self.health.clone(), self.settings.prefetch);
+        let health = self.health.clone();
+        let bounds =
+            IntakeBounds { prefetch: self.settings.prefetch, bytes: self.settings.command_bytes() };
         let (source, source_task) =
-            self.broker.consume(Inflow::Commands, prefetch, health.clone(), stop.clone());
+            self.broker.consume(Inflow::Commands, bounds, health.clone(), stop.clone());
         let relay = self.start_relay(in_flight.clone());
         let publishers = || iter::repeat_with(|| self.broker.publisher()).take(WAYS_OUT).collect();
         let lane = |_| (self.database.store(), publishers());
@@ -152,12 +154,12 @@ impl Worker {
         let stop = CancellationToken::new();
         let collecting = (!self.settings.no_collect).then(|| {
             let health = self.health.clone();
-            let (letters, source_task) = self.broker.consume(
-                Inflow::DeadLetters,
-                DEAD_LETTER_PREFETCH,
-                health,
-                stop.clone(),
-            );
+            let bounds = IntakeBounds {
+                prefetch: DEAD_LETTER_PREFETCH,
+                bytes: self.settings.dead_letter_bytes(),
+            };
+            let (letters, source_task) =
+                self.broker.consume(Inflow::DeadLetters, bounds, health, stop.clone());
             [tokio::spawn(collect(letters, self.database.clone(), clock)), source_task]
         });
         Ok(Chores { stop, pruning, collecting })

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::{ByteBudget, ByteHold};
+
 /// A message as a broker handed it over, to be settled exactly once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Delivery {
     pub tag: Tag,
     /// The broker handed it out before: whoever held it may have died of it.
@@ -16,12 +18,40 @@ pub struct Delivery {
     pub exchange: String,
     pub routing_key: String,
     pub properties: Properties,
+    /// Why the properties are not as they were sent, where they are not.
+    pub unreadable: Option<Unreadable>,
     pub body: Vec<u8>,
+    /// The bytes that the message takes of its [budget](super::ByteBudget), where there is one.
+    pub hold: Option<ByteHold>,
+}
+
+/// Why the properties of a message could not be read as they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Headers stand within each other on more than 32 levels.
+    TooDeep,
+    /// A property, or the name of a header, is not UTF-8.
+    NotUtf8,
+    /// A header is of an unknown type, or cut off.
+    Malformed,
+}
+
+impl Unreadable {
+    pub const ALL: [Self; 3] = [Self::TooDeep, Self::NotUtf8, Self::Malformed];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooDeep => "too_deep",
+            Self::NotUtf8 => "not_utf8",
+            Self::Malformed => "malformed",
+        }
+    }
 }
 
 /// Names a delivery on the channel that it came by. Delivery tags restart on a new channel, so a
 /// tag without its channel could settle another message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Tag {
     /// Counts the channels of one source; a tag of an earlier one is stale, and its message is
     /// already with the broker again.
@@ -46,12 +76,21 @@ pub type Settlements = mpsc::UnboundedSender<Vec<Settlement>>;
 ///
 /// `deliveries` ends when the source was told to stop or its input is used up; a broken connection
 /// MUST NOT end it. Memory is bounded by the source: it never has more unsettled deliveries out
-/// than its prefetch, the stale ones not counted.
+/// than its prefetch, the stale ones not counted, nor more bytes than its budget.
 #[derive(Debug)]
 pub struct CommandSource {
     pub deliveries: mpsc::Receiver<Delivery>,
     pub settlements: Settlements,
     pub present_channel: PresentChannel,
+}
+
+/// How much a source may have out at a time.
+#[derive(Debug, Clone)]
+pub struct IntakeBounds {
+    /// Most messages.
+    pub prefetch: u16,
+    /// Most bytes of messages.
+    pub bytes: ByteBudget,
 }
 
 /// The number of the channel whose tags are good.

@@ -4,7 +4,8 @@
 use tokio::sync::mpsc;
 
 use super::{
-    DeadLetterCode, Health, Publication, Publisher, Settlement, Settlements, Tag, publish_all,
+    ByteHold, DeadLetterCode, Health, Publication, Publisher, Settlement, Settlements, Tag,
+    publish_all,
 };
 
 /// Copies of a message (and answers about it) that must be confirmed before it is acknowledged.
@@ -14,6 +15,8 @@ pub struct Forward {
     pub copies: Vec<Publication>,
     /// What the message becomes with them, if they make a dead letter of it.
     pub dead_letter: Option<DeadLetterCode>,
+    /// The bytes that the message takes of the budget.
+    pub hold: Option<ByteHold>,
 }
 
 /// Publishes the forwards of all lanes. They do not wait behind events: as long as a message is not
@@ -39,12 +42,15 @@ impl<P: Publisher> Forwarding<P> {
         let mut publications = Vec::with_capacity(forwards.len());
         let mut acks = Vec::with_capacity(forwards.len());
         let mut dead_letters = Vec::new();
-        for Forward { tag, copies, dead_letter } in forwards {
+        let mut holds = Vec::new();
+        for Forward { tag, copies, dead_letter, hold } in forwards {
             publications.extend(copies);
             acks.push(Settlement::Ack(tag));
             dead_letters.extend(dead_letter);
+            holds.extend(hold);
         }
         publish_all(&mut self.publisher, &self.health, publications).await;
+        drop(holds);
         for code in dead_letters {
             self.health.metrics().publishing.dead_lettered(code);
         }

@@ -5,6 +5,7 @@
 //! users: [`Store`], [`Publisher`], [`Delivery`] and [`CommandSource`], [`OrderQueries`], [`Clock`].
 
 mod backoff;
+mod byte_budget;
 mod clock;
 pub mod dead_letters;
 mod delivery;
@@ -27,10 +28,11 @@ mod unit_of_work;
 pub mod wire;
 
 pub use backoff::Backoff;
+pub use byte_budget::{ByteBudget, ByteHold};
 pub use clock::Clock;
 pub use delivery::{
-    CommandSource, Delivery, HeaderValue, Headers, PresentChannel, Properties, Settlement,
-    Settlements, Tag,
+    CommandSource, Delivery, HeaderValue, Headers, IntakeBounds, PresentChannel, Properties,
+    Settlement, Settlements, Tag, Unreadable,
 };
 pub use disclosures::{Disclosure, Disclosures};
 pub use forwarding::{Forward, Forwarding};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use order_worker::adapters::in_process::InProcessBroker;
 use order_worker::adapters::rabbitmq::{RabbitMq, Topology};
 use order_worker::service_layer::{
-    CommandSource, Confirmation, Delivery, Health, Inflow, Properties, Publication, Publisher,
-    Settlement, Target,
+    ByteBudget, CommandSource, Confirmation, Delivery, Health, Inflow, IntakeBounds, Properties,
+    Publication, Publisher, Settlement, Target,
 };
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -49,7 +49,8 @@ impl Broker {
     fn consume(&self, prefetch: u16, stop: &CancellationToken) -> (CommandSource, JoinHandle<()>) {
         match self {
             Self::RabbitMq { broker, .. } => {
-                broker.consume(Inflow::Commands, prefetch, Health::default(), stop.clone())
+                let bounds = IntakeBounds { prefetch, bytes: ByteBudget::new(1024 * 1024) };
+                broker.consume(Inflow::Commands, bounds, Health::default(), stop.clone())
             }
             Self::InProcess(broker) => broker.consume(prefetch, stop.clone()),
         }

@@ -5,6 +5,7 @@
 mod dead_letter_jobs;
 mod docs;
 mod edge;
+mod intake;
 mod message_bus;
 mod metrics;
 mod order_queries;

@@ -26,12 +26,10 @@ pub fn batches(workload: &Workload) -> Result<Vec<Batch>, Failure> {
 
 fn decoded(command: &Publication) -> Result<Message, Failure> {
     let delivery = Delivery {
-        tag: Tag { channel: 1, number: 1 },
-        redelivered: false,
-        exchange: String::new(),
         routing_key: "order.place".to_owned(),
         properties: command.properties.clone(),
         body: command.body.clone(),
+        ..Delivery::default()
     };
     edge::decode(&delivery).result.map_err(|refusal| refusal.detail.into())
 }

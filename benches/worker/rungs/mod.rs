@@ -18,7 +18,7 @@ use order_worker::bootstrap::Broker;
 use order_worker::config::{DatabaseUrl, Settings};
 use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground, WAYS_OUT};
 use order_worker::service_layer::{
-    CommandSource, Health, InFlight, Inflow, Publisher, Relay, Store,
+    CommandSource, Health, InFlight, Inflow, IntakeBounds, Publisher, Relay, Store,
 };
 use order_worker::telemetry::Telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -153,8 +153,10 @@ impl Parts {
     }
 
     fn source(&self) -> Source {
-        let (prefetch, health) = (self.settings.prefetch, self.health.clone());
-        self.broker.consume(Inflow::Commands, prefetch, health, self.stop.clone())
+        let bounds =
+            IntakeBounds { prefetch: self.settings.prefetch, bytes: self.settings.command_bytes() };
+        let health = self.health.clone();
+        self.broker.consume(Inflow::Commands, bounds, health, self.stop.clone())
     }
 
     async fn plain_source(&self, acks: Acks) -> Result<Source, Failure> {

@@ -121,6 +121,7 @@ impl Session {
                 ..Properties::default()
             },
             body: incoming.data,
+            ..Delivery::default()
         }
     }
 

@@ -273,5 +273,6 @@ fn delivery(command: Submitted, tag: Tag) -> Delivery {
         routing_key: command.routing_key,
         properties: command.properties,
         body: command.body,
+        ..Delivery::default()
     }
 }

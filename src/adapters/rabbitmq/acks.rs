@@ -56,6 +56,12 @@ impl Acks {
         run
     }
 
+    /// Whether every delivery is acknowledged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
     /// How many are settled behind an open one.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -9,6 +9,7 @@ use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::Mutex;
 
+use super::intake::{self, GateKeeper};
 use super::{RabbitPublisher, Topology};
 use crate::metrics::Metrics;
 
@@ -35,9 +36,6 @@ pub enum RabbitError {
     /// It may work later.
     #[error("{0}")]
     Unavailable(String),
-    /// It sent what the client cannot read, which ends the connection.
-    #[error("{0}")]
-    Unreadable(String),
     /// The headers of a message need a larger frame than was agreed on, which ends the connection.
     #[error("{0}")]
     FrameTooLarge(String),
@@ -92,8 +90,18 @@ impl RabbitMq {
         RabbitPublisher::new(self.clone())
     }
 
-    /// Opens a connection whose name tells its purpose to whoever looks at the broker.
+    /// Opens a connection whose name tells its purpose to whoever looks at the broker. What comes
+    /// through it is [filtered](super::intake).
     pub(super) async fn connect(&self, purpose: &'static str) -> Result<Connection, RabbitError> {
+        self.connect_gated(purpose, None).await
+    }
+
+    /// The same for a connection whose messages are let in by a gate.
+    pub(super) async fn connect_gated(
+        &self,
+        purpose: &'static str,
+        gate: Option<&GateKeeper>,
+    ) -> Result<Connection, RabbitError> {
         let mut uri = self.uri.clone();
         if !self.large_frames.load(Ordering::Relaxed) {
             uri.query.frame_max.get_or_insert(SMALL_FRAME_BYTES);
@@ -101,8 +109,7 @@ impl RabbitMq {
         let name = format!("order-worker {purpose}");
         let properties =
             ConnectionProperties::default().with_connection_name(name.into_bytes().into());
-        let connecting = Connection::connect_uri(uri, properties);
-        let connection = within(ANSWER_TIMEOUT, connecting).await?;
+        let connection = within(ANSWER_TIMEOUT, intake::connect(uri, properties, gate)).await?;
         if let Some(metrics) = &self.metrics {
             metrics.state.connected(purpose);
         }
@@ -206,7 +213,6 @@ pub(super) async fn within<T>(
 /// Tells what the broker sent from whether it answers.
 pub(super) fn trouble(error: &lapin::Error) -> RabbitError {
     match error.kind() {
-        ErrorKind::ParsingError(_) => RabbitError::Unreadable(describe(error)),
         ErrorKind::ProtocolError(reply) if reply.get_id() == FRAME_ERROR => {
             RabbitError::FrameTooLarge(describe(error))
         }

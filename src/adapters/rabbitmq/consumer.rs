@@ -1,5 +1,7 @@
 //! Consuming a queue, for ever.
 
+use std::time::Duration;
+
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery as Incoming;
 use lapin::options::{
@@ -15,10 +17,11 @@ use super::acks::Acks;
 use super::connection::{
     ANSWER_TIMEOUT, RabbitError, close, close_channel, open_channel, trouble, within,
 };
+use super::intake::GateKeeper;
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
 use crate::service_layer::{
-    Backoff, CommandSource, Delivery, Health, Inflow, PresentChannel, Settlement, Tag,
+    Backoff, CommandSource, Delivery, Health, Inflow, IntakeBounds, PresentChannel, Settlement, Tag,
 };
 
 /// Most deliveries that are acknowledged one by one at a time.
@@ -27,8 +30,12 @@ use crate::service_layer::{
 /// at a time from a channel; further ones wait within the channel, and are lost when it closes.
 const MOST_SINGLE_ACKS: usize = 16;
 
+/// How long the connection may stay unread while messages wait for bytes to be free. RabbitMQ closes
+/// a connection that takes nothing for 30 s, and with it all that is in hand would come again.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
 impl RabbitMq {
-    /// Starts to consume commands or dead letters, with at most `prefetch` unacknowledged deliveries.
+    /// Starts to consume commands or dead letters, within the bounds of what may be unacknowledged.
     ///
     /// Until `stop` is cancelled, whatever breaks is built anew. Then no more deliveries come; when
     /// all settlement senders are dropped, what is not settled goes back to the broker and the task
@@ -37,21 +44,20 @@ impl RabbitMq {
     pub fn consume(
         &self,
         inflow: Inflow,
-        prefetch: u16,
+        bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
     ) -> (CommandSource, JoinHandle<()>) {
-        let (deliveries_in, deliveries) = mpsc::channel(prefetch.into());
+        let (deliveries_in, deliveries) = mpsc::channel(bounds.prefetch.into());
         let (settlements, settlements_out) = mpsc::unbounded_channel();
         let present_channel = PresentChannel::default();
         let supervisor = Supervisor {
             broker: self.clone(),
             inflow,
-            prefetch,
+            bounds,
             health,
             stop,
             present_channel: present_channel.clone(),
-            one_at_a_time: false,
             deliveries: Some(deliveries_in),
             settlements: settlements_out,
         };
@@ -63,14 +69,10 @@ impl RabbitMq {
 struct Supervisor {
     broker: RabbitMq,
     inflow: Inflow,
-    prefetch: u16,
+    bounds: IntakeBounds,
     health: Health,
     stop: CancellationToken,
     present_channel: PresentChannel,
-    /// Since a message came that the client cannot read, until all that the broker took back with it
-    /// has come again. Whatever is in hand when such a message ends the connection has come once
-    /// more, and the delivery limit must not take the neighbours along.
-    one_at_a_time: bool,
     /// None once no more deliveries are to come.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
@@ -97,8 +99,8 @@ impl Inflow {
 enum Ended {
     /// After the last settlement.
     Stopped,
-    /// The first message came that has not come before.
-    CaughtUp,
+    /// All that was let in is settled, and what came after it was discarded.
+    Drained,
 }
 
 /// One life of the consuming connection.
@@ -107,9 +109,12 @@ struct Session {
     channel: Channel,
     consumer: Consumer,
     number: u32,
+    gate: GateKeeper,
     acks: Acks,
     /// Taken from the consumer, with no room for it yet.
     next: Option<Delivery>,
+    /// A delivery came without its body: no more are taken, and what was let in is settled.
+    is_draining: bool,
 }
 
 impl Supervisor {
@@ -122,20 +127,13 @@ impl Supervisor {
                     backoff.reset();
                     match self.serve(&mut session).await {
                         Ok(Ended::Stopped) => return session.hand_back_the_rest().await,
-                        Ok(Ended::CaughtUp) => {
-                            self.one_at_a_time = false;
+                        Ok(Ended::Drained) => {
                             session.hand_back_the_rest().await;
                             continue;
                         }
                         Err(error) => {
-                            match &error {
-                                RabbitError::Unreadable(_) => self.one_at_a_time = true,
-                                RabbitError::FrameTooLarge(_) => {
-                                    self.broker.call_for_large_frames();
-                                }
-                                RabbitError::Unavailable(_)
-                                | RabbitError::Topology { .. }
-                                | RabbitError::Address(_) => {}
+                            if matches!(error, RabbitError::FrameTooLarge(_)) {
+                                self.broker.call_for_large_frames();
                             }
                             // The broker has all of them again: the lanes need not begin them.
                             let _ = self.present_channel.next();
@@ -157,13 +155,13 @@ impl Supervisor {
     }
 
     async fn open(&self) -> Result<Session, RabbitError> {
-        let connection = self.broker.connect(self.inflow.purpose()).await?;
+        let gate = GateKeeper::new(self.bounds.bytes.clone());
+        let connection = self.broker.connect_gated(self.inflow.purpose(), Some(&gate)).await?;
         self.broker.ensure_topology(&connection).await?;
         let channel = open_channel(&connection).await?;
         // Per consumer, not per channel: quorum queues know no other, and 4.3 refuses `global`.
         let per_consumer = BasicQosOptions { global: false };
-        let prefetch = if self.one_at_a_time { 1 } else { self.prefetch };
-        within(ANSWER_TIMEOUT, channel.basic_qos(prefetch, per_consumer)).await?;
+        within(ANSWER_TIMEOUT, channel.basic_qos(self.bounds.prefetch, per_consumer)).await?;
         let queue = self.inflow.queue(&self.broker.topology);
         let options = BasicConsumeOptions {
             // Whatever is acknowledged is so by us, after its commit.
@@ -176,27 +174,37 @@ impl Supervisor {
             channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let consumer = within(ANSWER_TIMEOUT, consume).await?;
         let number = self.present_channel.next();
-        Ok(Session { connection, channel, consumer, number, acks: Acks::default(), next: None })
+        Ok(Session {
+            connection,
+            channel,
+            consumer,
+            number,
+            gate,
+            acks: Acks::default(),
+            next: None,
+            is_draining: false,
+        })
     }
 
     /// Passes deliveries on and acknowledges what is settled, until the last settlement came after
-    /// a stop, or the session has caught up.
+    /// a stop, or the session is drained.
     async fn serve(&mut self, session: &mut Session) -> Result<Ended, RabbitError> {
+        let mut looks = tokio::time::interval(MAX_PAUSE / 4);
         loop {
+            if session.is_drained() {
+                return Ok(Ended::Drained);
+            }
             tokio::select! {
                 settlements = self.settlements.recv() => match settlements {
                     Some(settlements) => self.settle(session, settlements).await?,
                     None => return session.ack_all_settled().await.map(|()| Ended::Stopped),
                 },
-                delivery = session.consumer.next(), if session.next.is_none() && self.deliveries.is_some() => {
-                    session.receive(delivery)?;
-                    if self.one_at_a_time && session.next.as_ref().is_some_and(|it| !it.redelivered) {
-                        return Ok(Ended::CaughtUp);
-                    }
+                delivery = session.consumer.next(), if session.takes_more() && self.deliveries.is_some() => {
+                    session.receive(delivery).await?;
                 }
                 room = reserve(self.deliveries.clone()), if session.next.is_some() => {
                     match room {
-                        Some(room) => session.pass_on(room)?,
+                        Some(room) => session.pass_on(room).await?,
                         // The lanes have ended, perhaps before this task has heard of the stop.
                         None => self.take_no_more(session).await?,
                     }
@@ -204,6 +212,7 @@ impl Supervisor {
                 () = self.stop.cancelled(), if self.deliveries.is_some() => {
                     self.take_no_more(session).await?;
                 }
+                _ = looks.tick() => session.end_a_long_pause(),
             }
         }
     }
@@ -212,6 +221,8 @@ impl Supervisor {
     async fn take_no_more(&mut self, session: &mut Session) -> Result<(), RabbitError> {
         self.deliveries = None;
         session.next = None;
+        // What is still coming is handed back: its bodies must not keep the answer to this waiting.
+        session.gate.discard();
         self.health.consumes_no_more(self.inflow);
         session.cancel().await
     }
@@ -227,7 +238,8 @@ impl Supervisor {
         }
         session.ack_run().await?;
         // Deliveries settled behind a lane that is stuck fill the prefetch: make some room.
-        if self.deliveries.is_some() && session.acks.waiting() > usize::from(self.prefetch) / 4 * 3
+        if self.deliveries.is_some()
+            && session.acks.waiting() > usize::from(self.bounds.prefetch) / 4 * 3
         {
             session.ack_waiting(MOST_SINGLE_ACKS).await?;
         }
@@ -246,9 +258,29 @@ async fn reserve(
 }
 
 impl Session {
+    fn takes_more(&self) -> bool {
+        self.next.is_none() && !self.is_draining
+    }
+
+    fn is_drained(&self) -> bool {
+        self.is_draining && self.next.is_none() && self.acks.is_empty()
+    }
+
+    fn end_a_long_pause(&self) {
+        if self.gate.paused_for() >= MAX_PAUSE {
+            tracing::warn!(
+                "Messages in hand fill MAX_IN_FLIGHT_BYTES; further ones are handed back to the broker until there is room"
+            );
+            self.gate.discard();
+        }
+    }
+
     /// Takes a delivery from the stream; its end means that the broker cancelled the consumer (the
     /// queue was deleted, its node went down, an acknowledgement took too long).
-    fn receive(&mut self, delivery: Option<lapin::Result<Incoming>>) -> Result<(), RabbitError> {
+    async fn receive(
+        &mut self,
+        delivery: Option<lapin::Result<Incoming>>,
+    ) -> Result<(), RabbitError> {
         let delivery = match delivery {
             Some(Ok(delivery)) => delivery,
             None => {
@@ -258,25 +290,34 @@ impl Session {
             }
             Some(Err(error)) => return Err(trouble(&error)),
         };
-        self.acks.open(delivery.delivery_tag);
+        let tag = delivery.delivery_tag;
+        if self.gate.has_discarded(tag) {
+            // All that comes from here on has no body, and is handed back at the end.
+            self.is_draining = true;
+            return self.cancel().await;
+        }
+        self.acks.open(tag);
+        let (properties, unreadable) = properties::received(&delivery.properties);
         self.next = Some(Delivery {
-            tag: Tag { channel: self.number, number: delivery.delivery_tag },
+            tag: Tag { channel: self.number, number: tag },
             redelivered: delivery.redelivered,
             exchange: delivery.exchange.as_str().to_owned(),
             routing_key: delivery.routing_key.as_str().to_owned(),
-            properties: properties::from_lapin(&delivery.properties),
+            properties,
+            unreadable,
             body: delivery.data,
+            hold: self.gate.claim(tag),
         });
         Ok(())
     }
 
     /// Passes on the delivery in hand, and those that are already here as long as there is room.
-    fn pass_on(&mut self, room: mpsc::OwnedPermit<Delivery>) -> Result<(), RabbitError> {
+    async fn pass_on(&mut self, room: mpsc::OwnedPermit<Delivery>) -> Result<(), RabbitError> {
         if let Some(delivery) = self.next.take() {
             room.send(delivery);
         }
         match self.consumer.next().now_or_never() {
-            Some(delivery) => self.receive(delivery),
+            Some(delivery) => self.receive(delivery).await,
             None => Ok(()),
         }
     }

@@ -10,6 +10,7 @@ mod admin;
 mod connection;
 mod consumer;
 mod depths;
+pub mod intake;
 mod part;
 mod properties;
 mod publisher;

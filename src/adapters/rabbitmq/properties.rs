@@ -3,7 +3,8 @@
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, ShortString};
 
-use crate::service_layer::{HeaderValue, Headers, Properties};
+use super::intake;
+use crate::service_layer::{HeaderValue, Headers, Properties, Unreadable};
 
 /// Persistent: the broker writes the message to disk.
 const DELIVERY_MODE_PERSISTENT: u8 = 2;
@@ -12,7 +13,16 @@ const DELIVERY_MODE_PERSISTENT: u8 = 2;
 /// frame, which RabbitMQ negotiates to 128 KiB; a larger one would cost the connection, each time.
 const MOST_HEADER_BYTES: usize = 96 * 1024;
 
-/// Takes the properties of a delivery.
+/// Takes the properties of a delivery, and why they are not as they were sent, where they are not.
+pub fn received(properties: &BasicProperties) -> (Properties, Option<Unreadable>) {
+    let mut properties = from_lapin(properties);
+    let why = properties.headers.remove(intake::UNREADABLE);
+    let why = why.as_ref().and_then(HeaderValue::as_text);
+    let unreadable = why.and_then(|why| Unreadable::ALL.into_iter().find(|it| it.as_str() == why));
+    (properties, unreadable)
+}
+
+/// Takes properties as they are.
 pub fn from_lapin(properties: &BasicProperties) -> Properties {
     let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
     Properties {

@@ -142,6 +142,7 @@ mod tests {
                 ..Properties::default()
             },
             body: b"{".to_vec(),
+            ..Delivery::default()
         }
     }
 

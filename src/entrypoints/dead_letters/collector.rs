@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::reading;
 use crate::service_layer::dead_letters::{DeadLetterStore, Letter};
-use crate::service_layer::{Backoff, Clock, CommandSource, Delivery, Settlement, StoreError, Tag};
+use crate::service_layer::{Backoff, Clock, CommandSource, Settlement, StoreError};
 
 /// Most letters in one transaction.
 const MOST_AT_ONCE: usize = 100;
@@ -15,13 +15,16 @@ pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: 
     let CommandSource { mut deliveries, settlements, present_channel } = source;
     let mut waiting = Vec::new();
     while deliveries.recv_many(&mut waiting, MOST_AT_ONCE).await > 0 {
-        let fresh: Vec<Delivery> =
-            waiting.drain(..).filter(|delivery| !present_channel.is_stale(delivery.tag)).collect();
-        let (tags, letters): (Vec<Tag>, Vec<Letter>) = fresh
-            .into_iter()
-            .map(|delivery| (delivery.tag, reading::read(delivery, clock.now())))
-            .unzip();
+        let (mut tags, mut letters, mut holds) = (Vec::new(), Vec::new(), Vec::new());
+        for mut delivery in waiting.drain(..) {
+            if !present_channel.is_stale(delivery.tag) {
+                tags.push(delivery.tag);
+                holds.push(delivery.hold.take());
+                letters.push(reading::read(delivery, clock.now()));
+            }
+        }
         let kept = keep(&store, &letters, &*clock).await;
+        drop((letters, holds));
         let acks = tags.into_iter().zip(kept).filter(|(_, kept)| *kept);
         // Without a source to take them, the letters come again and are known then.
         let _ = settlements.send(acks.map(|(tag, _)| Settlement::Ack(tag)).collect());

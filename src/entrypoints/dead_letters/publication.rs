@@ -74,6 +74,7 @@ mod tests {
             routing_key: routing_key.to_owned(),
             properties,
             body: body.as_bytes().to_vec(),
+            ..Delivery::default()
         };
         let letter = read(delivery, DateTime::UNIX_EPOCH);
         StoredLetter {

@@ -11,7 +11,7 @@ use crate::service_layer::dead_letters::headers::{
     REPLAY_OF,
 };
 use crate::service_layer::dead_letters::{Letter, LetterKey, Reason, Subject};
-use crate::service_layer::{Delivery, HeaderValue, Headers, Tag};
+use crate::service_layer::{Delivery, HeaderValue, Headers};
 
 /// Reads a delivery of the queue of dead letters; `now` stands in for a failure without a moment.
 #[must_use]
@@ -184,12 +184,11 @@ fn identifier(value: &Value) -> Option<String> {
 #[must_use]
 pub fn as_sent(letter: &Letter) -> Delivery {
     Delivery {
-        tag: Tag { channel: 0, number: 0 },
-        redelivered: false,
         exchange: letter.exchange.clone(),
         routing_key: letter.routing_key.clone(),
         properties: letter.properties.clone(),
         body: letter.body.clone(),
+        ..Delivery::default()
     }
 }
 
@@ -246,12 +245,11 @@ mod tests {
         let headers =
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         Delivery {
-            tag: Tag { channel: 1, number: 1 },
-            redelivered: false,
             exchange: "orders.dead-letter".to_owned(),
             routing_key: "order.cancel".to_owned(),
             properties: Properties { headers, ..Properties::default() },
             body: br#"{"order_id": 14, "order_customer": {"customer_id": "c"}}"#.to_vec(),
+            ..Delivery::default()
         }
     }
 

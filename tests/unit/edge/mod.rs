@@ -73,6 +73,7 @@ pub fn delivery(routing_key: &str, body: impl Into<Vec<u8>>) -> Delivery {
         routing_key: routing_key.to_owned(),
         properties: Properties::default(),
         body: body.into(),
+        ..Delivery::default()
     }
 }
 

@@ -86,7 +86,7 @@ impl Line {
 pub fn delivery(command: Submitted, redelivered: bool) -> Delivery {
     let Submitted { routing_key, properties, body } = command;
     let tag = Tag { channel: CHANNEL, number: 1 };
-    Delivery { tag, redelivered, exchange: String::new(), routing_key, properties, body }
+    Delivery { tag, redelivered, routing_key, properties, body, ..Delivery::default() }
 }
 
 pub fn command(kind: &str, body: &Value) -> Submitted {

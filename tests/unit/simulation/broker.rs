@@ -124,6 +124,7 @@ impl Broker {
             routing_key: queued.routing_key.clone(),
             properties: queued.counted(),
             body: queued.body.clone(),
+            ..Delivery::default()
         };
         state.out.insert((consumer, tag.number), queued);
         Some(delivery)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use order_worker::entrypoints::amqp::edge;
 use order_worker::entrypoints::requests::{Requests, Unanswered};
-use order_worker::service_layer::{Delivery, Message, Outcome, Tag};
+use order_worker::service_layer::{Delivery, Message, Outcome};
 use tokio::time::{sleep, timeout};
 
 use super::chance::Chance;
@@ -97,12 +97,9 @@ impl Clients {
 /// What the API makes of the words.
 fn message(intent: &Intent) -> Message {
     let delivery = Delivery {
-        tag: Tag { channel: 0, number: 0 },
-        redelivered: false,
-        exchange: String::new(),
-        routing_key: String::new(),
         properties: intent.properties(),
         body: intent.body.clone(),
+        ..Delivery::default()
     };
     edge::decode(&delivery).result.expect("nonsense does not get so far")
 }

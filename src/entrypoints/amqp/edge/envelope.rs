@@ -12,7 +12,7 @@ use super::json::Node;
 use super::leaf::{Leaf, or_null};
 use crate::domain::{CommandKind, MessageId};
 use crate::service_layer::{
-    BodyHash, DeadLetter, DeadLetterCode, HeaderValue, Headers, Properties,
+    BodyHash, DeadLetter, DeadLetterCode, HeaderValue, Headers, Properties, Unreadable,
 };
 
 /// The fields with which a body names its command and its intent, where the properties do not.
@@ -91,6 +91,17 @@ pub(super) fn returned(name: &str, value: Option<&str>) -> Result<Option<String>
         }
         text => Ok(text.map(str::to_owned)),
     }
+}
+
+/// Why a message is refused whose properties are not as they were sent: what they say cannot be relied
+/// on, not even the message id.
+pub(super) fn unreadable(why: Unreadable) -> DeadLetter {
+    let detail = match why {
+        Unreadable::TooDeep => "the headers are nested deeper than 32 levels",
+        Unreadable::NotUtf8 => "a property or the name of a header is not UTF-8",
+        Unreadable::Malformed => "a header is of an unknown type or cut off",
+    };
+    DeadLetter::new(DeadLetterCode::InvalidField, detail)
 }
 
 /// Many clients send an empty text for what they have not.

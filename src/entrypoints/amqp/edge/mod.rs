@@ -60,7 +60,8 @@ fn message(
     known: &mut Option<CommandKind>,
     notes: &mut Notes,
 ) -> Result<Message, DeadLetter> {
-    let Delivery { properties, routing_key, body, .. } = delivery;
+    let Delivery { properties, routing_key, unreadable, body, .. } = delivery;
+    unreadable.map_or(Ok(()), |why| Err(envelope::unreadable(why)))?;
     let tree = json::parse(text(body)?)?;
     let mut fields = fields::Fields::of(&tree, notes)?;
     let kind = envelope::kind(properties, &mut fields, routing_key);

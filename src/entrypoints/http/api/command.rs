@@ -12,7 +12,7 @@ use crate::entrypoints::amqp::edge::{self, Decoded};
 use crate::entrypoints::amqp::tolerance;
 use crate::entrypoints::http::access::{Asking, Caller};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{DeadLetterCode, Delivery, HeaderValue, Headers, Properties, Tag};
+use crate::service_layer::{DeadLetterCode, Delivery, HeaderValue, Headers, Properties};
 use crate::telemetry;
 
 /// The client's name for its intent, which makes a repeat recognizable.
@@ -106,10 +106,6 @@ impl CommandRequest {
         let traceparent = traceparent.as_deref().map(HeaderValue::from);
         let headers = traceparent.map(|it| (TRACEPARENT.to_owned(), it));
         Delivery {
-            tag: Tag { channel: 0, number: 0 },
-            redelivered: false,
-            exchange: String::new(),
-            routing_key: String::new(),
             properties: Properties {
                 kind: Some(kind.name().to_owned()),
                 message_id: self.key.as_ref().map(ToString::to_string),
@@ -119,6 +115,7 @@ impl CommandRequest {
                 ..Properties::default()
             },
             body,
+            ..Delivery::default()
         }
     }
 }

@@ -10,9 +10,7 @@ use crate::entrypoints::amqp::edge;
 use crate::entrypoints::http::console::Visitor;
 use crate::entrypoints::http::console::pieces::{address, notice::Flash};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{
-    DeadLetter, DeadLetterCode, Delivery, Message, Outcome, Properties, Tag,
-};
+use crate::service_layer::{DeadLetter, DeadLetterCode, Delivery, Message, Outcome, Properties};
 
 /// With this, the name of an operator and the intent of a form, message ids from here are made.
 pub const FROM_CONSOLE: &str = "console-";
@@ -52,13 +50,10 @@ fn message(
         ..Properties::default()
     };
     let delivery = Delivery {
-        // Nobody settles it.
-        tag: Tag { channel: 0, number: 0 },
-        redelivered: false,
-        exchange: String::new(),
         routing_key: format!("order.{}", kind.word()),
         properties,
         body: body.to_string().into_bytes(),
+        ..Delivery::default()
     };
     edge::decode(&delivery).result
 }

@@ -1,0 +1,270 @@
+//! What the client library is handed of a broker's bytes: only what it can read, whatever was
+//! published.
+
+use std::task::{Context, Poll, Waker};
+
+use amq_protocol::frame::AMQPFrame;
+use amq_protocol::frame::parsing::parse_frame;
+use amq_protocol::protocol::basic::AMQPProperties;
+use amq_protocol::types::{AMQPValue, FieldTable, LongString};
+use order_worker::adapters::rabbitmq::intake::{FrameFilter, GateKeeper, UNREADABLE};
+use order_worker::service_layer::ByteBudget;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const SMALL_FRAME_MAX: u32 = 16 * 1024;
+const LARGE_FRAME_MAX: u32 = 128 * 1024;
+
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[kind, 0, 1], &length[..], payload, &[0xCE]].concat()
+}
+
+fn text(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let text = text.as_ref();
+    [&[u8::try_from(text.len()).unwrap()], text].concat()
+}
+
+fn with_length(content: &[u8]) -> Vec<u8> {
+    [&u32::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat()
+}
+
+fn deliver(tag: u8, routing_key: &[u8]) -> Vec<u8> {
+    let arguments =
+        [text("consumer"), vec![0, 0, 0, 0, 0, 0, 0, tag, 0], text("orders"), text(routing_key)];
+    frame(1, &[vec![0, 60, 0, 60], arguments.concat()].concat())
+}
+
+fn content_header(body_bytes: u64, flags: u16, properties: &[u8]) -> Vec<u8> {
+    let fixed = [&[0, 60, 0, 0], &body_bytes.to_be_bytes()[..], &flags.to_be_bytes()].concat();
+    frame(2, &[&fixed, properties].concat())
+}
+
+const HEADERS: u16 = 1 << 13;
+const MESSAGE_ID: u16 = 1 << 7;
+
+fn with_headers(table: &[u8]) -> Vec<u8> {
+    content_header(2, HEADERS, &with_length(table))
+}
+
+fn nested_lists(levels: usize) -> Vec<u8> {
+    let inner = (0..levels).fold(vec![b'V'], |inner, _| [&b"A"[..], &with_length(&inner)].concat());
+    [text("deep"), inner].concat()
+}
+
+/// What a client gets that was sent these bytes, in pieces.
+fn given_out(filter: &mut FrameFilter, bytes: &[u8], piece: usize) -> Vec<u8> {
+    let mut context = Context::from_waker(Waker::noop());
+    let (mut out, mut room) = (Vec::new(), [0; 4096]);
+    for piece in bytes.chunks(piece) {
+        filter.input().extend_from_slice(piece);
+        let advanced = filter.advance(&mut context);
+        while let count @ 1.. = filter.give_out(&mut room) {
+            out.extend_from_slice(&room[..count]);
+        }
+        if matches!(advanced, Poll::Ready(Err(_))) {
+            return out;
+        }
+    }
+    out
+}
+
+fn filtered(bytes: &[u8]) -> Vec<u8> {
+    given_out(&mut FrameFilter::new(Some(LARGE_FRAME_MAX), None), bytes, 1_000)
+}
+
+/// The frames, as the client's own parser reads them.
+fn frames(mut bytes: &[u8]) -> Vec<AMQPFrame> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let (rest, frame) = parse_frame(bytes).expect("the client can read it");
+        frames.push(frame);
+        bytes = rest;
+    }
+    frames
+}
+
+fn properties(bytes: &[u8]) -> AMQPProperties {
+    match frames(&filtered(bytes)).pop() {
+        Some(AMQPFrame::Header(_, header)) => header.properties,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn headers(bytes: &[u8]) -> FieldTable {
+    properties(bytes).headers().clone().unwrap()
+}
+
+fn why(headers: &FieldTable) -> Option<String> {
+    match headers.inner().get(UNREADABLE) {
+        Some(AMQPValue::LongString(why)) => Some(why.to_string()),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_the_client_can_read_passes_as_it_is() {
+    let table = [text("a"), vec![b't', 1], nested_lists(32)].concat();
+    let message =
+        [deliver(1, b"order.place"), with_headers(&table), frame(3, b"{}"), frame(8, b"")].concat();
+
+    assert_eq!(filtered(&message), message);
+}
+
+#[test]
+fn headers_within_each_other_are_handed_on_as_bytes() {
+    for levels in [33, 1_000, 8_000, 25_000] {
+        let table =
+            [text("shop"), b"S".to_vec(), with_length(b"eu"), nested_lists(levels)].concat();
+
+        let headers = headers(&with_headers(&table));
+
+        assert_eq!(why(&headers).as_deref(), Some("too_deep"));
+        assert_eq!(headers.inner()["shop"], AMQPValue::LongString(LongString::from("eu")));
+        let Some(AMQPValue::ByteArray(deep)) = headers.inner().get("deep") else { panic!() };
+        assert_eq!(deep.as_slice(), &nested_lists(levels)[5..]);
+    }
+}
+
+#[test]
+fn a_text_that_is_not_utf8_is_kept_as_bytes_beside_what_can_be_shown() {
+    let message = content_header(2, MESSAGE_ID, &text(b"order-\xff"));
+
+    let properties = properties(&message);
+
+    let headers = properties.headers().clone().unwrap();
+    assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "order-\u{fffd}");
+    assert_eq!(why(&headers).as_deref(), Some("not_utf8"));
+    let original = &headers.inner()["order-worker-original-message-id"];
+    assert_eq!(*original, AMQPValue::ByteArray(b"order-\xff"[..].into()));
+}
+
+#[test]
+fn the_name_of_a_header_and_a_routing_key_may_be_anything() {
+    let odd = [deliver(1, b"order.\xff"), with_headers(&[text(b"\xfe"), b"V".to_vec()].concat())];
+
+    let frames = frames(&filtered(&odd.concat()));
+
+    assert!(format!("{:?}", frames[0]).contains("order.\u{fffd}"), "{:?}", frames[0]);
+    let AMQPFrame::Header(_, header) = &frames[1] else { panic!() };
+    let headers = header.properties.headers().clone().unwrap();
+    assert_eq!(why(&headers).as_deref(), Some("not_utf8"));
+    assert_eq!(headers.inner()["\u{fffd}"], AMQPValue::Void);
+}
+
+#[test]
+fn what_is_cut_off_or_unknown_is_kept_as_bytes() {
+    let table = [text("good"), b"V".to_vec(), text("odd"), b"z??".to_vec()].concat();
+
+    let headers = headers(&with_headers(&table));
+
+    assert_eq!(why(&headers).as_deref(), Some("malformed"));
+    assert_eq!(headers.inner()["good"], AMQPValue::Void);
+    assert!(headers.inner().contains_key("order-worker-original-properties"));
+}
+
+#[test]
+fn a_repaired_frame_is_not_larger_than_the_client_takes() {
+    let mut filter = FrameFilter::new(Some(LARGE_FRAME_MAX), None);
+    let tune = [&[0, 10, 0, 30, 0, 0], &SMALL_FRAME_MAX.to_be_bytes()[..], &[0, 10]].concat();
+    given_out(&mut filter, &frame(1, &tune), 1_000);
+    let fits = usize::try_from(SMALL_FRAME_MAX).unwrap() - 8;
+    // As large as a frame may be, so that there is no room for what is added.
+    let filling = fits - 14 - 4 - nested_lists(2_000).len() - 9;
+    let filler = [text("fill"), b"x".to_vec()[..1].to_vec(), with_length(&vec![7; filling - 1])];
+    let table = [filler.concat(), nested_lists(2_000)].concat();
+    let message = with_headers(&table);
+
+    let out = given_out(&mut filter, &message, 1_000);
+
+    assert!(out.len() <= message.len().max(fits + 8), "{} of {}", out.len(), message.len());
+    let AMQPFrame::Header(_, header) = &frames(&out)[0] else { panic!() };
+    assert_eq!(why(header.properties.headers().as_ref().unwrap()).as_deref(), Some("too_deep"));
+}
+
+#[tokio::test]
+async fn bodies_come_in_as_far_as_there_are_bytes_and_are_dropped_after_that() {
+    let keeper = GateKeeper::new(ByteBudget::new(1_000));
+    let mut filter = FrameFilter::new(None, Some(keeper.builder().gate()));
+    let message = |tag: u8| {
+        let parts =
+            [deliver(tag, b"order.place"), content_header(800, 0, b""), frame(3, &[tag; 800])];
+        parts.concat()
+    };
+
+    let first = given_out(&mut filter, &message(1), 100);
+    let waiting = given_out(&mut filter, &message(2), 10_000);
+
+    assert_eq!(first, message(1));
+    assert_eq!(frames(&waiting).len(), 1, "the second body waits: {waiting:?}");
+    keeper.discard();
+    let rest = given_out(&mut filter, &message(3), 10_000);
+    let sizes = |frame: &AMQPFrame| match frame {
+        AMQPFrame::Header(_, header) => Some(header.body_size),
+        AMQPFrame::Body(..) => panic!("no body comes in"),
+        _ => None,
+    };
+    let sizes: Vec<u64> = frames(&rest).iter().filter_map(sizes).collect();
+    assert_eq!(sizes, [0, 0]);
+    assert!(keeper.has_discarded(2) && !keeper.has_discarded(1));
+}
+
+/// Values as a publisher may send them, and some that no broker lets through.
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    let leaf = prop_oneof![
+        Just(b"V".to_vec()),
+        any::<[u8; 2]>().prop_map(|it| [&b"s"[..], &it].concat()),
+        any::<[u8; 8]>().prop_map(|it| [&b"l"[..], &it].concat()),
+        vec(any::<u8>(), 0..20).prop_map(|it| [&b"S"[..], &with_length(&it)].concat()),
+        vec(any::<u8>(), 1..20),
+    ];
+    leaf.prop_recursive(40, 60, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3)
+                .prop_map(|it| [&b"A"[..], &with_length(&it.concat())].concat()),
+            vec((vec(any::<u8>(), 0..9), inner), 0..3).prop_map(|entries| {
+                let entries =
+                    entries.iter().map(|(name, value)| [&text(name), &value[..]].concat());
+                [&b"F"[..], &with_length(&entries.collect::<Vec<_>>().concat())].concat()
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_properties_are_the_client_can_read_them(
+        flags in any::<u16>(),
+        texts in vec(any::<u8>(), 0..60),
+        entries in vec((vec(any::<u8>(), 0..9), value()), 0..5),
+    ) {
+        let entries = entries.iter().map(|(name, value)| [&text(name), &value[..]].concat());
+        let table = with_length(&entries.collect::<Vec<_>>().concat());
+        let whole = content_header(9, HEADERS, &table);
+        let mixed = content_header(9, flags, &[&texts[..], &table].concat());
+        for message in [whole, mixed] {
+            prop_assert_eq!(frames(&filtered(&message)).len(), 1);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_filter_panic(
+        bytes in vec(any::<u8>(), 0..200),
+        kind in 1..4_u8,
+        piece in 1..50_usize,
+    ) {
+        let _ = given_out(&mut FrameFilter::new(None, None), &bytes, piece);
+        let out = given_out(&mut FrameFilter::new(None, None), &frame(kind, &bytes), piece);
+        prop_assert!(out.len() <= bytes.len() * 4 + 200);
+    }
+
+    #[test]
+    fn it_does_not_matter_in_which_pieces_the_bytes_come(
+        levels in 0..40_usize,
+        piece in 1..50_usize,
+    ) {
+        let message = [deliver(1, b"order.place"), with_headers(&nested_lists(levels))].concat();
+        let mut filter = FrameFilter::new(None, None);
+        prop_assert_eq!(given_out(&mut filter, &message, piece), filtered(&message));
+    }
+}
