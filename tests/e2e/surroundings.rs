@@ -174,13 +174,23 @@ impl Surroundings {
         Worker { process, log }
     }
 
-    /// Runs a script of `tests/e2e/clients` and returns what it printed.
+    /// Runs the store of `tests/e2e/clients` and returns what it printed.
     pub fn foreign_client(&self, arguments: &[&str]) -> String {
-        let python = variable("ORDER_WORKER_TEST_PYTHON");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clients/store.py");
-        let mut command = Command::new(python);
+        self.foreign_script("store.py", arguments, &[])
+    }
+
+    /// Runs a script of `tests/e2e/clients` and returns what it printed.
+    pub fn foreign_script(
+        &self,
+        script: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> String {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clients"));
+        let mut command = Command::new(variable("ORDER_WORKER_TEST_PYTHON"));
+        command.arg(folder.join(script)).args(arguments).envs(self.environment());
+        command.envs(environment.iter().copied());
         // Past any relay: the client is not what is tested.
-        command.arg(script).args(arguments).envs(self.environment());
         let output = command.env("AMQP_URL", variable("AMQP_URL")).output().unwrap();
         printed(&output)
     }

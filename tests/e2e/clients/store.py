@@ -7,8 +7,6 @@
     store.py expire COUNT                   publishes COUNT orders that expire at once
     store.py dead-letters EXPECTED          reads dead letters until there are EXPECTED ones and the
                                             queue is empty
-    store.py publish-not-utf8 BODY          publishes a message whose id is not UTF-8
-    store.py bodies QUEUE                   reads a queue until it is empty, prints the bodies
 
 Names and addresses come from the environment, as for the worker.
 """
@@ -174,28 +172,12 @@ def dead_letters(expected):
         print(json.dumps({"code": headers["order-worker-code"], "bytes": len(body)}))
 
 
-def publish_not_utf8(body):
-    """AMQP's short strings are UTF-8 by its specification; no broker checks that."""
-    with connect() as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        properties = pika.BasicProperties(message_id=b"\xff\xfe", delivery_mode=2)
-        channel.basic_publish(COMMANDS, "order.place", body, properties, mandatory=True)
-
-
-def bodies(queue):
-    for _, _, body in drain(queue, lambda: True):
-        print(body.decode())
-
-
 if __name__ == "__main__":
     action = {
         "subscribe": subscribe,
         "publish": publish,
-        "publish-not-utf8": publish_not_utf8,
         "events": events,
         "expire": expire,
         "dead-letters": dead_letters,
-        "bodies": bodies,
     }
     action[sys.argv[1]](*sys.argv[2:])

@@ -323,29 +323,3 @@ async fn dead_letters_wait_for_room_in_a_full_queue() {
     worker.stop().await;
     surroundings.remove().await;
 }
-
-#[tokio::test]
-#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_message_that_the_client_cannot_read_ends_as_a_dead_letter() {
-    let surroundings = Surroundings::new().await;
-    let limit = ["--delivery-limit", "5"];
-    surroundings.start_worker_with(&limit).await.stop().await;
-    let orders: Vec<String> = (0..40).map(|n| place(&n.to_string())).collect();
-    publish_orders(&surroundings, &orders[..20]).await;
-
-    surroundings.foreign_client(&["publish-not-utf8", "unreadable"]);
-    publish_orders(&surroundings, &orders[20..]).await;
-    let worker = surroundings.start_worker_with(&limit).await;
-
-    eventually("its neighbours are placed", || async { surroundings.count("orders").await == 40 })
-        .await;
-    let shop = Shop::on(&surroundings).await;
-    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
-    eventually("it is a dead letter", || async { shop.depth(&letters).await > 0 }).await;
-    assert!(worker.log().contains("Commands cannot be consumed"), "{}", worker.log());
-    let bodies = surroundings.foreign_client(&["bodies", &letters]);
-    assert_eq!(bodies.trim(), "unreadable", "and no other message is");
-    assert_goes_on(&surroundings).await;
-    worker.stop().await;
-    surroundings.remove().await;
-}

@@ -3,5 +3,6 @@
 mod broker;
 mod crashes;
 mod database;
+mod hostile;
 mod load;
 mod network;
