@@ -50,6 +50,20 @@ pub struct Worker {
     log: PathBuf,
 }
 
+/// A client that runs beside the test.
+pub struct Script(std::process::Child);
+
+impl Script {
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// What it printed, once it has ended.
+    pub fn printed(self) -> String {
+        printed(&self.0.wait_with_output().unwrap())
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "which servers the tests may use is no setting")]
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`"))
@@ -176,23 +190,33 @@ impl Surroundings {
 
     /// Runs the store of `tests/e2e/clients` and returns what it printed.
     pub fn foreign_client(&self, arguments: &[&str]) -> String {
-        self.foreign_script("store.py", arguments, &[])
+        self.foreign_script("store.py", arguments)
     }
 
     /// Runs a script of `tests/e2e/clients` and returns what it printed.
-    pub fn foreign_script(
+    pub fn foreign_script(&self, script: &str, arguments: &[&str]) -> String {
+        printed(&self.script(script, arguments).output().unwrap())
+    }
+
+    /// Starts a script of `tests/e2e/clients`, with further variables.
+    pub fn spawn_script(
         &self,
         script: &str,
         arguments: &[&str],
-        environment: &[(&str, &str)],
-    ) -> String {
+        variables: &[(&str, &str)],
+    ) -> Script {
+        let mut command = self.script(script, arguments);
+        command.envs(variables.iter().copied());
+        Script(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn script(&self, script: &str, arguments: &[&str]) -> Command {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clients"));
         let mut command = Command::new(variable("ORDER_WORKER_TEST_PYTHON"));
         command.arg(folder.join(script)).args(arguments).envs(self.environment());
-        command.envs(environment.iter().copied());
         // Past any relay: the client is not what is tested.
-        let output = command.env("AMQP_URL", variable("AMQP_URL")).output().unwrap();
-        printed(&output)
+        command.env("AMQP_URL", variable("AMQP_URL"));
+        command
     }
 
     /// What a query answers, as text; nulls are empty.

@@ -12,7 +12,7 @@ mod consumer;
 mod depths;
 pub mod intake;
 mod part;
-mod properties;
+pub mod properties;
 mod publisher;
 mod subscriber;
 mod topology;

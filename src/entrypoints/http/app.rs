@@ -14,7 +14,7 @@ use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
 use crate::entrypoints::dead_letters::jobs::Jobs;
 use crate::entrypoints::requests::Requests;
-use crate::service_layer::Health;
+use crate::service_layer::{ByteBudget, Health};
 
 /// The worker as HTTP sees it; clones share it.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Parts {
     pub tokens: Tokens,
     pub requests: Requests,
     pub jobs: Jobs,
+    /// For the bodies of commands.
+    pub body_bytes: ByteBudget,
     pub(super) console: Console,
     pub(super) database_check: DatabaseCheck,
     database: OnceLock<Database>,
@@ -48,6 +50,7 @@ impl App {
             health: health.clone(),
             tokens: Tokens::of(settings)?,
             requests,
+            body_bytes: settings.http_bytes(),
             jobs: Jobs::new(Arc::new(SystemClock)),
             console: Console::default(),
             database_check: DatabaseCheck::default(),

@@ -3,9 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable};
+
 use crate::shop::{Shop, place, publish as publish_orders};
-use crate::story::assert_goes_on;
-use crate::surroundings::{Surroundings, Worker, eventually};
+use crate::story::{assert_goes_on, subscribe};
+use crate::surroundings::{PATIENT_RELAY, Surroundings, Worker, eventually};
 
 /// The most memory that a process ever had, in MiB.
 pub fn peak_memory_mib(worker: &Worker) -> usize {
@@ -15,7 +18,7 @@ pub fn peak_memory_mib(worker: &Worker) -> usize {
 }
 
 fn hostile(surroundings: &Surroundings, arguments: &[&str]) -> String {
-    surroundings.foreign_script("hostile.py", arguments, &[])
+    surroundings.foreign_script("hostile.py", arguments)
 }
 
 #[tokio::test]
@@ -132,4 +135,55 @@ async fn messages_in_hand_that_cannot_be_handled_cost_no_connection() {
     assert_goes_on(&surroundings).await;
     worker.stop().await;
     surroundings.remove().await;
+}
+
+/// Orders of others go on while somebody with the right to publish commands does what he can.
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_hostile_publisher_stops_nobodys_orders() {
+    let surroundings = Surroundings::collecting().await;
+    surroundings.prepare();
+    subscribe(&surroundings);
+    let shop = Shop::on(&surroundings).await;
+    let full = full_queue(&shop).await;
+    let seed = "2026";
+    let mut worker = surroundings.start_worker_with(&[PATIENT_RELAY]).await;
+    let mut attack = surroundings.spawn_script(
+        "hostile.py",
+        &["attack", seed, "20"],
+        &[("REPLY_QUEUES", full.as_str())],
+    );
+
+    let mut placed = 0;
+    while attack.is_running() {
+        let order = place(&format!("honest-{placed}"));
+        publish_orders(&surroundings, &[order]).await;
+        placed += 1;
+        eventually("an honest order is placed", || async {
+            let honest = surroundings.count("orders where order_id like 'honest-%'").await;
+            honest == placed
+        })
+        .await;
+    }
+    let sent = attack.printed();
+
+    assert!(placed > 3, "only {placed} orders were placed beside {sent}");
+    let commands = surroundings.name_of("COMMANDS_QUEUE");
+    eventually("all of it is taken", || async { shop.depth(&commands).await == 0 }).await;
+    assert_goes_on(&surroundings).await;
+    assert!(worker.is_running(), "{}", worker.log());
+    let peak = peak_memory_mib(&worker);
+    assert!(peak < 256, "{peak} MiB under {sent}");
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+/// A queue that takes nothing.
+async fn full_queue(shop: &Shop) -> String {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(0));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+    let queue = shop.channel().queue_declare("".into(), options, arguments).await.unwrap();
+    queue.name().as_str().to_owned()
 }

@@ -13,7 +13,7 @@ use crate::service_layer::DeadLetterCode;
 /// When it is too large, says that it is no JSON, or breaks off.
 pub async fn read(request: Request) -> Result<Vec<u8>, Problem> {
     let headers = request.headers();
-    if content_length(headers) > MAX_BODY_BYTES {
+    if content_length(headers).is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(too_large());
     }
     let form = ensure_json(headers);
@@ -29,9 +29,9 @@ pub async fn read(request: Request) -> Result<Vec<u8>, Problem> {
     }
 }
 
-fn content_length(headers: &HeaderMap) -> usize {
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+/// How long the body says that it is.
+pub fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// JSON, or nothing said about it.

@@ -1,0 +1,69 @@
+//! Any properties of a message, from the frames of the broker to the row of a dead letter: never a
+//! panic, never a deep stack, and the client can always read what it is handed.
+
+#![no_main]
+
+use std::task::{Context, Poll, Waker};
+
+use amq_protocol::frame::AMQPFrame;
+use amq_protocol::frame::parsing::parse_frame;
+use chrono::DateTime;
+use libfuzzer_sys::fuzz_target;
+use order_worker::adapters::rabbitmq::intake::FrameFilter;
+use order_worker::adapters::rabbitmq::properties;
+use order_worker::entrypoints::amqp::edge::decode;
+use order_worker::entrypoints::dead_letters::read;
+use order_worker::service_layer::Delivery;
+use order_worker::service_layer::dead_letters::{properties_from_json, properties_to_json};
+
+fuzz_target!(|input: &[u8]| {
+    // As frames, as the properties of a message, and as its headers alone.
+    let length = u32::try_from(input.len()).unwrap_or(0).to_be_bytes();
+    let fixed: &[u8] = &[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+    take(input);
+    take(&frame(2, &[fixed, input].concat()));
+    take(&frame(2, &[fixed, &[0x20, 0], &length, input].concat()));
+    take(&frame(1, &[&[0, 60, 0, 60][..], input].concat()));
+});
+
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or(0).to_be_bytes();
+    [&[kind, 0, 1], &length[..], payload, &[0xCE]].concat()
+}
+
+fn take(bytes: &[u8]) {
+    let mut filter = FrameFilter::new(None, None);
+    filter.input().extend_from_slice(bytes);
+    let advanced = filter.advance(&mut Context::from_waker(Waker::noop()));
+    assert!(advanced.is_ready(), "nothing waits without a gate");
+    let mut out = vec![0; bytes.len() * 4 + 1024];
+    let count = filter.give_out(&mut out);
+    let mut rest = &out[..count];
+    if rest.starts_with(b"AMQP") || matches!(advanced, Poll::Ready(Err(_))) {
+        return;
+    }
+    while let Ok((after, frame)) = parse_frame(rest) {
+        rest = after;
+        if let AMQPFrame::Header(_, header) = frame {
+            handle(&header.properties);
+        }
+    }
+}
+
+fn handle(received: &lapin::BasicProperties) {
+    let (properties, unreadable) = properties::received(received);
+    let delivery = Delivery {
+        routing_key: "order.place".to_owned(),
+        properties,
+        unreadable,
+        body: b"{}".to_vec(),
+        ..Delivery::default()
+    };
+    if let Err(dead) = decode(&delivery).result {
+        assert!(dead.detail.len() <= 1024, "{dead}");
+    }
+    let letter = read(delivery, DateTime::UNIX_EPOCH);
+    let stored = properties_to_json(&letter.properties);
+    properties_from_json(&stored).expect("what is stored can be read");
+    let _ = properties::to_lapin(&letter.properties);
+}
