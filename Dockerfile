@@ -14,9 +14,9 @@ COPY examples examples
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     find src migrations schemas examples build.rs -type f -exec touch {} + && \
-    cargo build --locked --release --bin order-worker && \
-    ! grep -q ORDER_WORKER_KILL_AT target/release/order-worker && \
-    cp target/release/order-worker /usr/local/bin/
+    cargo build --locked --profile dist --bin order-worker && \
+    ! grep -q ORDER_WORKER_KILL_AT target/dist/order-worker && \
+    cp target/dist/order-worker /usr/local/bin/
 
 FROM debian:bookworm-slim
 RUN apt-get update && \

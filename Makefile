@@ -20,7 +20,7 @@ lint: ## Check formatting, lints and documentation
 
 # Options for the bench: make bench BENCH="--quick", or BENCH="--only latency"; all of them: BENCH=--help
 bench: ## Measure the worker on a real RabbitMQ and PostgreSQL, about a quarter of an hour
-	cargo bench --locked --no-run --bench worker
+	cargo bench --locked --profile dist --no-run --bench worker
 	others=$$(scripts/other-workers) && \
 	exec scripts/with-servers scripts/bench "$$others" $(BENCH)
 
