@@ -9,7 +9,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties};
 use order_worker::adapters::postgres::PgDatabase;
 use order_worker::adapters::rabbitmq::{RabbitMq, Topology};
-use order_worker::service_layer::{Confirmation, Publication, Publisher};
+use order_worker::service_layer::{Publication, PublishStatus, Publisher};
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
@@ -98,7 +98,7 @@ impl<'a> Site<'a> {
         let mut publisher = self.broker.publisher();
         for window in messages.chunks(WINDOW) {
             let confirmations = publisher.publish(window).await?;
-            if confirmations.iter().any(|confirmation| *confirmation != Confirmation::Confirmed) {
+            if confirmations.iter().any(|confirmation| *confirmation != PublishStatus::Confirmed) {
                 return Err("RabbitMQ did not take all commands of a backlog".into());
             }
         }

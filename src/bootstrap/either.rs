@@ -12,7 +12,7 @@ use crate::adapters::rabbitmq::RabbitPublisher;
 use crate::adapters::sqlite::{SqliteRelayStore, SqliteStore, SqliteTransaction};
 use crate::entrypoints::dead_letters::Rehearsal;
 use crate::service_layer::{
-    Changes, Clock, Confirmation, Loaded, Needs, OutboxKey, Outgoing, Publication, PublishError,
+    Changes, Clock, Loaded, Needs, OutboxKey, Outgoing, Publication, PublishError, PublishStatus,
     Publisher, RelayStore, Store, StoreError, StoreTransaction,
 };
 
@@ -157,7 +157,10 @@ impl RelayStore for EitherRelayStore {
 }
 
 impl Publisher for EitherPublisher {
-    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+    async fn publish(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, PublishError> {
         match self {
             Self::RabbitMq(publisher) => publisher.publish(window).await,
             Self::InProcess(publisher) => publisher.publish(window).await,

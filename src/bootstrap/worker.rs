@@ -11,7 +11,7 @@ use super::either::{EitherPublisher, EitherStore};
 use super::{Broker, Database, Failure};
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
-use crate::entrypoints::amqp::{self, ConsumerSettings, Ground, Report, WAYS_OUT};
+use crate::entrypoints::amqp::{self, ConsumerSettings, EVENT_PUBLISHERS, Ground, Report};
 use crate::entrypoints::dead_letters::collect;
 use crate::entrypoints::requests::{self, RequestGround, RequestQueue};
 use crate::service_layer::dead_letters::prune_for_ever;
@@ -98,12 +98,19 @@ impl Worker {
         let (source, source_task) =
             self.broker.consume(Inflow::Commands, bounds, health.clone(), stop.clone());
         let relay = self.start_relay(in_flight.clone());
-        let publishers = || iter::repeat_with(|| self.broker.publisher()).take(WAYS_OUT).collect();
+        let publishers =
+            || iter::repeat_with(|| self.broker.publisher()).take(EVENT_PUBLISHERS).collect();
         let lane = |_| (self.database.store(), publishers());
         let lanes = (0..self.settings.lanes).map(lane).collect();
-        let forwarder = self.broker.publisher();
-        let clock = Arc::new(SystemClock);
-        let ground = Ground { source, lanes, forwarder, clock, health, in_flight };
+        let ground = Ground {
+            source,
+            lanes,
+            republisher: self.broker.publisher(),
+            reply_publisher: self.broker.publisher(),
+            clock: Arc::new(SystemClock),
+            health,
+            in_flight,
+        };
         let consumed = amqp::run(ground, self.consumer_settings(), reports).await;
         relay.abort();
         // The lanes are gone: whatever the reason, the source hands back what they left.
@@ -131,6 +138,7 @@ impl Worker {
             in_flight,
             batch_max: self.settings.batch_max.into(),
             keep_unroutable_events: self.settings.keep_unroutable_events,
+            max_waiting_bytes: requests::MAX_WAITING_BYTES,
         }
     }
 

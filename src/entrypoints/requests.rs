@@ -13,13 +13,16 @@ use tracing::field::Empty;
 
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, Handled, Health, InFlight, MOST_WINDOWS, Message, MessageBus, Outbound, Outcome,
-    Published, Publisher, Store, Window,
+    ByteBudget, Clock, EventPublisher, Handled, Health, InFlight, MESSAGE_OVERHEAD, Message,
+    MessageBus, Outcome, Outgoing, PublishBatch, PublishResult, Publisher, Store,
 };
 use crate::telemetry;
 
 /// Most commands that wait for their turn; further ones are turned away at once.
 const MOST_WAITING: usize = 1_000;
+
+/// Most bytes of events that wait in memory to be published; above it they are left to the relay.
+pub const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 /// Longest wait of a sender.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -98,38 +101,43 @@ pub struct RequestGround<S, P> {
     /// Most commands in a batch, at least 1.
     pub batch_max: usize,
     pub keep_unroutable_events: bool,
+    /// Usually [`MAX_WAITING_BYTES`].
+    pub max_waiting_bytes: usize,
 }
 
 /// Handles commands until nobody can send any more, and all that they left is published. The caller
 /// bounds that time by dropping the future, which loses nothing that was answered.
 pub async fn serve<S: Store, P: Publisher>(queue: RequestQueue, ground: RequestGround<S, P>) {
     let RequestGround { store, publisher, clock, health, in_flight, .. } = ground;
-    let (windows_in, windows) = mpsc::channel(MOST_WINDOWS);
-    let (published_in, published) = mpsc::unbounded_channel();
-    let outbound = Outbound {
+    // The bytes are what bounds it.
+    let (batches_in, batches) = mpsc::channel(ground.max_waiting_bytes.div_ceil(MESSAGE_OVERHEAD));
+    let (results_in, results) = mpsc::unbounded_channel();
+    let event_publisher = EventPublisher {
         publisher,
         health: health.clone(),
-        windows,
-        published: published_in,
+        batches,
+        results: results_in,
         keep_unroutable_events: ground.keep_unroutable_events,
     };
     let lane = RequestLane {
         metrics: health.metrics().clone(),
         bus: MessageBus::new(store, clock, health, in_flight),
         queue: queue.0,
-        windows: windows_in,
-        published,
+        batches: batches_in,
+        waiting: ByteBudget::new(ground.max_waiting_bytes),
+        results,
         batch_max: ground.batch_max,
     };
-    tokio::join!(outbound.run(), lane.run());
+    tokio::join!(event_publisher.run(), lane.run());
 }
 
 struct RequestLane<S> {
     metrics: Metrics,
     bus: MessageBus<S>,
     queue: mpsc::Receiver<Request>,
-    windows: mpsc::Sender<Window>,
-    published: mpsc::UnboundedReceiver<Published>,
+    batches: mpsc::Sender<PublishBatch>,
+    waiting: ByteBudget,
+    results: mpsc::UnboundedReceiver<PublishResult>,
     batch_max: usize,
 }
 
@@ -145,10 +153,10 @@ impl<S: Store> RequestLane<S> {
             telemetry::describe_batch(&span, batch.len());
             self.process(batch).instrument(span).await;
         }
-        let Self { mut bus, mut published, windows, .. } = self;
-        drop(windows);
-        while let Some(published) = published.recv().await {
-            bus.note(published);
+        let Self { mut bus, mut results, batches, .. } = self;
+        drop(batches);
+        while let Some(result) = results.recv().await {
+            bus.note(result);
         }
         bus.remove_published().await;
     }
@@ -159,7 +167,7 @@ impl<S: Store> RequestLane<S> {
         loop {
             tokio::select! {
                 biased;
-                Some(published) = self.published.recv() => self.bus.note(published),
+                Some(result) = self.results.recv() => self.bus.note(result),
                 received = self.queue.recv_many(&mut batch, self.batch_max) => {
                     if received == 0 {
                         return None;
@@ -187,7 +195,7 @@ impl<S: Store> RequestLane<S> {
             // Whoever asked may have gone; the command has its effect all the same.
             let _ = answer.send(outcome);
         }
-        self.publish(Window { outgoing: handled.outgoing, committed_at });
+        self.publish(handled.outgoing, committed_at);
     }
 
     fn count(&self, messages: &[Message], handled: &Handled, took: Duration) {
@@ -199,15 +207,32 @@ impl<S: Store> RequestLane<S> {
         }
     }
 
-    /// Hands the window on, or leaves it to the relay: the answers must not wait for the broker.
-    fn publish(&mut self, window: Window) {
+    /// Hands the events on, or leaves them to the relay when too much waits: the replies to the senders
+    /// must not wait for the broker. No command over HTTP has a `reply_to`, so a reply in here was left
+    /// by another lane, and is the relay's as well.
+    fn publish(&mut self, outgoing: Vec<Outgoing>, committed_at: Instant) {
+        let (events, replies): (Vec<_>, Vec<_>) =
+            outgoing.into_iter().partition(|message| message.kind.is_event());
+        self.leave_to_relay(&replies);
+        if events.is_empty() {
+            return;
+        }
+        let bytes = events.iter().map(|event| event.body.len() + MESSAGE_OVERHEAD).sum();
+        let Some(room) = self.waiting.try_hold(bytes) else {
+            return self.leave_to_relay(&events);
+        };
+        let batch = PublishBatch { events, committed_at, room: Some(room) };
         if let Err(
-            mpsc::error::TrySendError::Full(window) | mpsc::error::TrySendError::Closed(window),
-        ) = self.windows.try_send(window)
+            mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch),
+        ) = self.batches.try_send(batch)
         {
-            for message in &window.outgoing {
-                self.bus.note_unpublished(&message.key);
-            }
+            self.leave_to_relay(&batch.events);
+        }
+    }
+
+    fn leave_to_relay(&self, messages: &[Outgoing]) {
+        for message in messages {
+            self.bus.note_unpublished(&message.key);
         }
     }
 }

@@ -85,26 +85,45 @@ pub const CONFIRM_SECONDS: Definition = Definition::histogram(
     "order_worker_confirm_duration_seconds",
     SECONDS,
     &[],
-    "From a batch's commit until the broker has confirmed what it left to be published on one way out.",
+    "From a batch's commit until the broker has judged the events that one publisher had of it.",
 );
 
 pub const PUBLISHED: Definition = Definition::counter(
     "order_worker_events_published_total",
     &["type"],
-    "Events and answers that the broker confirmed, with copies.",
+    "Events and replies that the broker confirmed, with copies.",
 );
 
 pub const UNROUTABLE: Definition = Definition::counter(
     "order_worker_events_unroutable_total",
     &["type"],
-    "Events without a subscriber, and answers whose asker has gone.",
+    "Events without a subscriber, and replies to a queue that does not exist.",
+);
+
+pub const EVENTS_KEPT: Definition = Definition::counter(
+    "order_worker_events_kept_total",
+    &["reason"],
+    "Attempts at an event that a subscriber's queue refused or did not confirm; the event stays in \
+     the outbox and is tried again.",
+);
+
+pub const REPLIES_DROPPED: Definition = Definition::counter(
+    "order_worker_replies_dropped_total",
+    &["reason"],
+    "Replies that were given up.",
+);
+
+pub const COPIES_KEPT: Definition = Definition::counter(
+    "order_worker_copies_kept_total",
+    &["reason"],
+    "Attempts to put a command into a retry queue or the dead letters that failed; the command stays \
+     with the broker meanwhile.",
 );
 
 pub const RELAYED: Definition = Definition::counter(
     "order_worker_events_relayed_total",
     &[],
-    "Events and answers of an earlier life or of another worker, which the relay took out of the \
-     outbox.",
+    "Events and replies that the relay took out of the outbox: left by a crash, or not taken before.",
 );
 
 pub const DEAD_LETTERS: Definition = Definition::counter(
@@ -234,7 +253,7 @@ pub const START_TIME: Definition = Definition::gauge(
 );
 
 /// All of them, in the order in which they are documented.
-pub const ALL: [Definition; 35] = [
+pub const ALL: [Definition; 38] = [
     RECEIVED,
     REDELIVERED,
     HANDLED,
@@ -248,6 +267,9 @@ pub const ALL: [Definition; 35] = [
     CONFIRM_SECONDS,
     PUBLISHED,
     UNROUTABLE,
+    EVENTS_KEPT,
+    REPLIES_DROPPED,
+    COPIES_KEPT,
     RELAYED,
     DEAD_LETTERS,
     DEAD_LETTERS_OPEN,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
 
 use super::{Spread, catalog};
-use crate::service_layer::{DeadLetterCode, OutgoingKind, Verdict};
+use crate::service_layer::{DeadLetterCode, DropReason, OutgoingKind, PublishStatus};
 
 /// For events, answers and dead letters.
 #[derive(Debug)]
@@ -14,6 +14,10 @@ pub struct Publishing {
     /// By kind.
     published: [IntCounter; 3],
     unroutable: [IntCounter; 3],
+    /// By reason.
+    kept: IntCounterVec,
+    copies_kept: IntCounterVec,
+    replies_dropped: IntCounterVec,
     relayed: IntCounter,
     dead_letters: IntCounterVec,
     confirm_seconds: Histogram,
@@ -27,6 +31,9 @@ impl Publishing {
         let publishing = Self {
             published: of_each_kind(catalog::PUBLISHED.counters(registry)),
             unroutable: of_each_kind(catalog::UNROUTABLE.counters(registry)),
+            kept: catalog::EVENTS_KEPT.counters(registry),
+            copies_kept: catalog::COPIES_KEPT.counters(registry),
+            replies_dropped: catalog::REPLIES_DROPPED.counters(registry),
             relayed: catalog::RELAYED.counters(registry).with_label_values::<&str>(&[]),
             dead_letters: catalog::DEAD_LETTERS.counters(registry),
             confirm_seconds: catalog::CONFIRM_SECONDS
@@ -36,16 +43,38 @@ impl Publishing {
         for code in DeadLetterCode::ALL {
             publishing.dead_letters.with_label_values(&[code.slug()]);
         }
+        for status in [PublishStatus::Refused, PublishStatus::Unconfirmed] {
+            publishing.kept.with_label_values(&[status.as_str()]);
+            publishing.copies_kept.with_label_values(&[status.as_str()]);
+        }
+        publishing.copies_kept.with_label_values(&[PublishStatus::Unroutable.as_str()]);
+        for reason in DropReason::ALL {
+            publishing.replies_dropped.with_label_values(&[reason.as_str()]);
+        }
         publishing
     }
 
-    /// The broker has judged a message of the outbox.
-    pub fn judged(&self, kind: OutgoingKind, verdict: Verdict) {
-        let counters = match verdict {
-            Verdict::Confirmed => &self.published,
-            Verdict::Unroutable => &self.unroutable,
-        };
-        counters[kind as usize].inc();
+    /// The broker has judged an event, or a reply for the last time.
+    pub fn judged(&self, kind: OutgoingKind, status: PublishStatus) {
+        match status {
+            PublishStatus::Confirmed => self.published[kind as usize].inc(),
+            PublishStatus::Unroutable => self.unroutable[kind as usize].inc(),
+            PublishStatus::Refused | PublishStatus::Unconfirmed if kind.is_event() => {
+                self.kept.with_label_values(&[status.as_str()]).inc();
+            }
+            // Counted when the reply is dropped.
+            PublishStatus::Refused | PublishStatus::Unconfirmed | PublishStatus::OwnQueue => {}
+        }
+    }
+
+    /// A copy of a command was not taken.
+    pub fn copy_kept(&self, status: PublishStatus) {
+        self.copies_kept.with_label_values(&[status.as_str()]).inc();
+    }
+
+    /// A reply was given up.
+    pub fn reply_dropped(&self, reason: DropReason) {
+        self.replies_dropped.with_label_values(&[reason.as_str()]).inc();
     }
 
     /// How many events so far had no subscriber.

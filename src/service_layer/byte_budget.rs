@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// What a message takes beside its body.
+pub const MESSAGE_OVERHEAD: usize = 512;
+
 /// A bound on the bytes of messages in hand; clones share it.
 ///
 /// A message that is larger than the whole budget is let in when nothing else is held, so the bound

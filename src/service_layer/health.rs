@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::log_throttle::LogThrottle;
+use super::{DropReason, OutboxEntry, PublishStatus, Target};
 use crate::metrics::{Metrics, Pause};
 
 /// What the parts of a worker know of the servers they need, said once when it changes, and what they
@@ -14,6 +16,9 @@ struct Parts {
     state: Mutex<State>,
     /// Made when somebody counts: they are many.
     metrics: OnceLock<Metrics>,
+    kept_events: LogThrottle,
+    kept_copies: LogThrottle,
+    dropped_replies: LogThrottle,
 }
 
 #[derive(Debug, Default)]
@@ -146,6 +151,54 @@ impl Health {
     pub fn cannot_publish(&self, reason: &str) {
         if self.begins(Pause::Publishing, reason) {
             tracing::warn!(reason, "Messages cannot be published, trying again without end");
+        }
+    }
+
+    /// The broker judged an event.
+    pub fn event_judged(&self, event: &OutboxEntry, target: &Target, status: PublishStatus) {
+        let publishing = &self.metrics().publishing;
+        match status {
+            PublishStatus::Confirmed => {}
+            PublishStatus::Unroutable => {
+                if publishing.unroutable_events() == 0 {
+                    let (event_id, order_id) = (event.key.event_id, &event.key.order_id);
+                    let kind = event.kind.type_name();
+                    tracing::info!(%event_id, %order_id, kind, "An event has no subscriber; further ones are only counted");
+                }
+            }
+            PublishStatus::Refused | PublishStatus::Unconfirmed | PublishStatus::OwnQueue => {
+                if let Some(events) = self.0.kept_events.add(1) {
+                    tracing::warn!(
+                        routing_key = %target.name(),
+                        status = status.as_str(),
+                        events,
+                        "Events were not taken: they stay in the outbox and are tried again"
+                    );
+                }
+            }
+        }
+        publishing.judged(event.kind, status);
+    }
+
+    /// A copy of a command, for a retry or for the dead letters, has to be published again.
+    pub fn copy_not_taken(&self, target: &Target, status: PublishStatus) {
+        self.metrics().publishing.copy_kept(status);
+        if let Some(copies) = self.0.kept_copies.add(1) {
+            tracing::warn!(
+                to = %target.name(),
+                status = status.as_str(),
+                copies,
+                "Copies of commands were not taken: they are tried again, the commands stay with the broker"
+            );
+        }
+    }
+
+    /// A reply was given up.
+    pub fn reply_dropped(&self, target: &Target, reason: DropReason) {
+        self.metrics().publishing.reply_dropped(reason);
+        if let Some(replies) = self.0.dropped_replies.add(1) {
+            let (reply_to, reason) = (target.name(), reason.as_str());
+            tracing::warn!(%reply_to, reason, replies, "Replies were dropped");
         }
     }
 

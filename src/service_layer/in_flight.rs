@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::Outgoing;
@@ -14,6 +15,8 @@ use super::Outgoing;
 pub struct InFlight {
     on_their_way: Arc<Mutex<HashSet<(Uuid, Origin)>>>,
     origin: Origin,
+    /// Signalled when a message was left to the relay.
+    left_over: Arc<Notify>,
 }
 
 /// Which lanes gave a message out. Those of the queue have an order to themselves, each: what one of
@@ -30,7 +33,7 @@ impl InFlight {
     /// The same for the lane of requests.
     #[must_use]
     pub fn of_requests(&self) -> Self {
-        Self { on_their_way: self.on_their_way.clone(), origin: Origin::Requests }
+        Self { origin: Origin::Requests, ..self.clone() }
     }
 
     pub fn insert(&self, event_ids: impl IntoIterator<Item = Uuid>) {
@@ -44,6 +47,17 @@ impl InFlight {
                 present.remove(&(event_id, self.origin));
             }
         });
+    }
+
+    /// Leaves messages to the relay: they stay in the outbox, and nobody is publishing them any more.
+    pub fn leave(&self, event_ids: impl IntoIterator<Item = Uuid>) {
+        self.remove(event_ids);
+        self.left_over.notify_one();
+    }
+
+    /// Waits until something has been left to the relay since the last time.
+    pub async fn left_over(&self) {
+        self.left_over.notified().await;
     }
 
     /// What is on its way at this moment, whoever gave it out.

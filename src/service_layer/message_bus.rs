@@ -13,7 +13,7 @@ use super::handlers::{self, Effect, Obstacle};
 use super::unit_of_work::Committed;
 use super::{
     Backoff, Clock, DeadLetter, DeadLetterCode, HandledMessage, HandledOutcome, Health, HistoryRow,
-    InFlight, Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, Published,
+    InFlight, Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, PublishResult,
     RetryReason, Store, StoreError, StoreTransaction, UnitOfWork,
 };
 use crate::domain::{Change, Command, Order, OrderId, Refusal, Rejected, StatusChanged};
@@ -154,11 +154,11 @@ impl<S: Store> MessageBus<S> {
         Ok(outcomes)
     }
 
-    /// Remembers what became of messages that an [`Outbound`](super::Outbound) had.
-    pub fn note(&mut self, published: Published) {
-        self.note_published(published.confirmed);
-        for kept in &published.kept {
-            self.note_unpublished(kept);
+    /// Remembers what became of messages that this bus handed out to be published.
+    pub fn note(&mut self, result: PublishResult) {
+        self.note_published(result.confirmed);
+        if !result.kept.is_empty() {
+            self.in_flight.leave(result.kept.iter().map(|key| key.event_id));
         }
     }
 
@@ -167,9 +167,9 @@ impl<S: Store> MessageBus<S> {
         self.published.extend(published);
     }
 
-    /// Leaves a message that nobody took in the outbox, to the relay.
-    pub fn note_unpublished(&mut self, unpublished: &OutboxKey) {
-        self.in_flight.remove([unpublished.event_id]);
+    /// Leaves a message in the outbox, to the relay.
+    pub fn note_unpublished(&self, unpublished: &OutboxKey) {
+        self.in_flight.leave([unpublished.event_id]);
     }
 
     /// Takes confirmed messages out of the outbox now, for a bus with no next transaction in sight.

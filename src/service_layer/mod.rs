@@ -7,50 +7,53 @@
 mod backoff;
 mod byte_budget;
 mod clock;
+mod cooldown;
 pub mod dead_letters;
 mod delivery;
 mod disclosures;
-mod forwarding;
+mod event_publisher;
 mod handlers;
 mod health;
 mod in_flight;
+mod log_throttle;
 mod message;
 mod message_bus;
-mod outbound;
 mod outbox;
 mod outcome;
 mod publisher;
 mod queries;
 mod relay;
+mod reply_publisher;
+mod republisher;
 mod sampling;
 mod store;
 mod unit_of_work;
 pub mod wire;
 
 pub use backoff::Backoff;
-pub use byte_budget::{ByteBudget, ByteHold};
+pub use byte_budget::{ByteBudget, ByteHold, MESSAGE_OVERHEAD};
 pub use clock::Clock;
+pub use cooldown::Cooldown;
 pub use delivery::{
     CommandSource, Delivery, HeaderValue, Headers, IntakeBounds, PresentChannel, Properties,
     Settlement, Settlements, Tag, Unreadable,
 };
 pub use disclosures::{Disclosure, Disclosures};
-pub use forwarding::{Forward, Forwarding};
+pub use event_publisher::{EventPublisher, MAX_WAITING_BATCHES, PublishBatch, PublishResult};
 pub use health::{Health, Inflow, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};
-pub use outbound::{MOST_WINDOWS, Outbound, Published, Window};
 pub use outbox::{OutboxEntry, OutboxKey, Outgoing, OutgoingKind};
 pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
-pub use publisher::{
-    Confirmation, Publication, PublishError, Publisher, Target, Verdict, publish_all,
-};
+pub use publisher::{Publication, PublishError, PublishStatus, Publisher, Target, publish_window};
 pub use queries::{
     Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
     Page, Place, Sort, StatusFilter,
 };
-pub use relay::{Relay, RelayStore};
+pub use relay::{Relay, RelayPass, RelayStore};
+pub use reply_publisher::{DropReason, ReplyPublisher, ReplySender};
+pub use republisher::{Original, Republish, Republisher};
 pub use sampling::{
     MOST_COUNTED, OpenLetters, Outboxed, QueueDepth, QueueDepths, Stock, Stocktaking,
     sample_queues, sample_stock,

@@ -156,8 +156,8 @@ impl Outgoing {
 }
 
 impl Publication {
-    /// The answer to a command that became a dead letter. It has no row in the outbox: it is
-    /// published together with the dead letter, before the command is acknowledged.
+    /// The reply to a command that became a dead letter. It has no row in the outbox: nothing changed
+    /// there. It is sent when the dead letter is confirmed.
     #[must_use]
     pub fn reply_to(
         queue: String,

@@ -1,5 +1,6 @@
 //! The port through which messages go out.
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use super::{Backoff, Health, Properties};
@@ -13,7 +14,7 @@ pub struct Publication {
 }
 
 /// Where a message goes; the adapter knows the names of exchanges and queues.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// The commands exchange.
     Commands { routing_key: String },
@@ -28,103 +29,90 @@ pub enum Target {
 }
 
 impl Target {
-    /// What a confirmation means in the end; none when the message has to be published again. An
-    /// event without subscribers, and a reply to somebody who has gone, may get lost; a copy of a
-    /// command may not.
-    fn verdict(&self, confirmation: Confirmation) -> Option<Verdict> {
-        match (confirmation, self) {
-            (Confirmation::Confirmed, _) => Some(Verdict::Confirmed),
-            (Confirmation::Unroutable, Self::Events { .. } | Self::Queue { .. }) => {
-                Some(Verdict::Unroutable)
-            }
-            (
-                Confirmation::Unroutable,
-                Self::Commands { .. } | Self::Retry { .. } | Self::DeadLetters { .. },
-            )
-            | (Confirmation::Refused, _) => None,
+    /// Routing key or name of a queue, for log lines.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Commands { routing_key } | Self::Events { routing_key } => routing_key.into(),
+            Self::DeadLetters { .. } => "dead letters".into(),
+            Self::Queue { name } => name.into(),
+            Self::Retry { attempt } => format!("retry {attempt}").into(),
         }
     }
 }
 
-/// What the broker said about one message of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirmation {
+/// What became of one message of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PublishStatus {
     /// The broker has taken responsibility for it.
     Confirmed,
     /// No queue wanted it: the broker dropped it.
     Unroutable,
-    /// The broker could not take it (a nack): it may or may not be anywhere.
+    /// The broker could not take it (a nack). Some of the queues that it is for may have it.
     Refused,
+    /// No confirm came in time although the connection lives: a queue behind it does not answer. It
+    /// may or may not be anywhere.
+    Unconfirmed,
+    /// It was for a queue of the worker's own and was not published.
+    OwnQueue,
 }
 
-/// Why nothing is known about a window, or parts of it.
+impl PublishStatus {
+    /// The word in metrics and log lines.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Unroutable => "unroutable",
+            Self::Refused => "refused",
+            Self::Unconfirmed => "unconfirmed",
+            Self::OwnQueue => "own_queue",
+        }
+    }
+}
+
+/// Why nothing is known about a window: the connection broke, or could not be opened.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the broker took no messages: {0}")]
 pub struct PublishError(pub String);
 
 /// Publishes windows of messages.
 pub trait Publisher: Send {
-    /// Publishes the window in its order and waits until the broker has judged each message.
+    /// Publishes the window in its order and waits until each message is judged by itself.
     ///
-    /// The answer MUST hold one confirmation for each message, in the same order. A returned
-    /// message MUST be told from its neighbours by its message id.
+    /// The result MUST hold one status for each message, in the same order. A returned message MUST
+    /// be told from its neighbours by its message id. A message whose confirm does not come MUST
+    /// end as [`PublishStatus::Unconfirmed`] within a bounded time, the time of a blocked connection
+    /// not counted; a target that was slow before MUST delay later windows only briefly. A reply
+    /// ([`Target::Queue`]) MUST NOT reach a queue of the worker's own.
     ///
     /// Cancel safety: a window that was dropped midway may be published in part.
     ///
     /// # Errors
-    /// When the connection broke, was blocked or did not answer in time. Some of the messages may
-    /// have been published; publishing the window again is then the caller's choice.
+    /// When the connection broke or could not be opened. Some of the messages may have been
+    /// published; publishing the window again is then the caller's choice.
     fn publish(
         &mut self,
         window: &[Publication],
-    ) -> impl Future<Output = Result<Vec<Confirmation>, PublishError>> + Send;
+    ) -> impl Future<Output = Result<Vec<PublishStatus>, PublishError>> + Send;
 }
 
-/// What became of a message in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Confirmed,
-    Unroutable,
-}
-
-/// Publishes a window, in its order, until each message is judged; one verdict for each.
-///
-/// Waits and tries again without end while the broker is in trouble, refuses messages, or has no
-/// queue for one that must not get lost: the caller stops it by dropping the future. Messages whose
-/// confirm got lost are published once more.
-pub async fn publish_all<P: Publisher>(
+/// Publishes a window once, and again only after trouble with the connection: then without end. The
+/// caller stops it by dropping the future.
+pub async fn publish_window<P: Publisher>(
     publisher: &mut P,
     health: &Health,
-    mut window: Vec<Publication>,
-) -> Vec<Verdict> {
-    let mut verdicts = vec![Verdict::Confirmed; window.len()];
-    let mut places: Vec<usize> = (0..window.len()).collect();
+    window: &[Publication],
+) -> Vec<PublishStatus> {
     let mut backoff = Backoff::for_broker();
-    while !window.is_empty() {
-        match publisher.publish(&window).await {
-            Ok(confirmations) => {
-                let judged = window.into_iter().zip(places).zip(confirmations);
-                (window, places) = (Vec::new(), Vec::new());
-                for ((publication, place), confirmation) in judged {
-                    if let Some(verdict) = publication.target.verdict(confirmation) {
-                        verdicts[place] = verdict;
-                    } else {
-                        window.push(publication);
-                        places.push(place);
-                    }
-                }
-                match window.first() {
-                    None => health.publishes(),
-                    Some(first) => {
-                        health.cannot_publish(&format!("{:?} takes nothing", first.target));
-                    }
-                }
+    loop {
+        match publisher.publish(window).await {
+            Ok(statuses) => {
+                health.publishes();
+                return statuses;
             }
             Err(error) => health.cannot_publish(&error.to_string()),
         }
-        if !window.is_empty() {
-            backoff.pause().await;
-        }
+        backoff.pause().await;
     }
-    verdicts
 }

@@ -1,6 +1,6 @@
-//! Publishes what a crash left in the outbox.
+//! Publishes what is left in the outbox.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -8,11 +8,18 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Health, InFlight, OutboxKey, Outgoing, Publisher, StoreError, Verdict, publish_all};
+use super::event_publisher::is_kept;
+use super::{
+    Backoff, DropReason, Health, InFlight, OutboxKey, Outgoing, OutgoingKind, PublishStatus,
+    Publisher, StoreError, Target, publish_window,
+};
 use crate::domain::OrderId;
 
 /// Most messages that the relay takes at a time.
 pub const RELAY_WINDOW: usize = 500;
+
+/// The first pause before something that was not taken is tried again.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// The outbox as the relay sees it.
 pub trait RelayStore: Send {
@@ -51,7 +58,21 @@ pub trait RelayStore: Send {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Publishes left-over messages at start and on a slow timer, in the order of versions per order.
+/// What one pass over the outbox came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RelayPass {
+    /// Messages that left the outbox.
+    pub published: usize,
+    /// Events that were not taken, or not tried because one before them was not taken.
+    pub left: usize,
+}
+
+/// Publishes messages that were left in the outbox: by a crash, or because their target did not take
+/// them. Per order in the order of versions, each event after the confirm of the one before.
+///
+/// An event that one of several subscribers refuses is a copy for all others. So a routing key of
+/// which an event was not taken gets a single event in the next pass, and twice as many each time all
+/// are taken; after a refusal no more in that pass.
 #[derive(Debug)]
 pub struct Relay<S, P> {
     store: S,
@@ -60,6 +81,16 @@ pub struct Relay<S, P> {
     in_flight: InFlight,
     keep_unroutable: bool,
     made_at: Instant,
+    /// Events that are published together, by routing keys of which one was not taken lately.
+    allowances: HashMap<String, usize>,
+}
+
+/// What is not to be published in this pass.
+#[derive(Debug, Default)]
+struct Held {
+    /// Orders of which an earlier event is not published.
+    orders: HashSet<OrderId>,
+    routing_keys: HashSet<String>,
 }
 
 impl<S: RelayStore, P: Publisher> Relay<S, P> {
@@ -71,79 +102,200 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
         in_flight: InFlight,
         keep_unroutable: bool,
     ) -> Self {
-        Self { store, publisher, health, in_flight, keep_unroutable, made_at: Instant::now() }
+        let (made_at, allowances) = (Instant::now(), HashMap::new());
+        Self { store, publisher, health, in_flight, keep_unroutable, made_at, allowances }
     }
 
     /// Runs until dropped: first for everything that was there when this value was made, then every
     /// `interval` for what has been there for `interval` at least: what is younger, other workers may
-    /// be publishing.
+    /// be publishing. What this worker left is tried sooner: after a second, then with a growing
+    /// pause as long as nothing of it is taken.
     pub async fn run(mut self, interval: Duration) {
         let mut since = self.made_at;
+        let mut backoff = Backoff::new(FIRST_RETRY, interval.max(FIRST_RETRY));
         loop {
-            match self.publish_waiting(since).await {
-                Ok(0) => {}
-                Ok(published) => {
-                    tracing::info!(published, "Relay published what the outbox still held");
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "Relay could not read the outbox, trying again later");
+            let pass = self.publish_waiting(since).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "Relay could not read the outbox, trying again later");
+                RelayPass::default()
+            });
+            if pass.published > 0 {
+                tracing::info!(
+                    published = pass.published,
+                    "Relay published what the outbox still held"
+                );
+                backoff.reset();
+            }
+            since = Instant::now();
+            if pass.left > 0 {
+                backoff.pause().await;
+                continue;
+            }
+            backoff.reset();
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.in_flight.left_over() => {
+                    since = Instant::now();
+                    backoff.pause().await;
                 }
             }
-            let passed = Instant::now();
-            tokio::time::sleep(interval).await;
-            since = passed;
         }
     }
 
-    /// One pass over what has been waiting since a moment; answers how many messages left the outbox.
+    /// One pass over what has been waiting since a moment.
     ///
     /// # Errors
     /// When the database is in trouble.
-    pub async fn publish_waiting(&mut self, since: Instant) -> Result<usize, StoreError> {
+    pub async fn publish_waiting(&mut self, since: Instant) -> Result<RelayPass, StoreError> {
+        let mut pass = RelayPass::default();
         if !self.store.try_become_relay().await? {
-            return Ok(0);
+            return Ok(pass);
         }
         // In this order: the time that the answer took must not make younger messages look old.
         let committed_until = self.store.now().await? - since.elapsed();
-        let mut published = 0;
         let mut after = None;
-        let mut held = None;
+        let mut held = Held::default();
         loop {
             // Before the look at the outbox: what the lanes get rid of meanwhile is still in it.
             let in_flight = self.in_flight.snapshot();
-            let mut waiting =
-                self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
-            let Some(last) = waiting.last() else { return Ok(published) };
-            after = Some(last.key.clone());
-            waiting.retain(|message| is_free(&message.key, &in_flight, &mut held));
-            let done = self.publish(waiting).await;
-            self.store.remove(&done).await?;
-            self.health.metrics().publishing.relayed(done.len());
-            published += done.len();
+            let waiting = self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
+            let Some(last) = waiting.last().map(|last| last.key.clone()) else { return Ok(pass) };
+            let (events, replies): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|message| message.kind.is_event());
+            self.publish_events(events, &in_flight, &mut held, &mut pass).await?;
+            self.publish_replies(replies, &in_flight, &mut pass).await?;
+            // The rows are sorted by order: of those before the last one no more will come.
+            held.orders.retain(|order_id| *order_id == last.order_id);
+            after = Some(last);
         }
     }
 
-    async fn publish(&mut self, waiting: Vec<Outgoing>) -> Vec<OutboxKey> {
-        let (entries, window): (Vec<_>, Vec<_>) =
-            waiting.into_iter().map(Outgoing::into_publication).unzip();
-        let verdicts = publish_all(&mut self.publisher, &self.health, window).await;
-        for (entry, verdict) in entries.iter().zip(&verdicts) {
-            self.health.metrics().publishing.judged(entry.kind, *verdict);
+    /// Publishes events in rounds, of each order one at a time.
+    async fn publish_events(
+        &mut self,
+        mut events: Vec<Outgoing>,
+        in_flight: &HashSet<Uuid>,
+        held: &mut Held,
+        pass: &mut RelayPass,
+    ) -> Result<(), StoreError> {
+        while !events.is_empty() {
+            let (round, later) = self.next_round(events, in_flight, held, pass);
+            if !round.is_empty() {
+                let done = self.publish_round(round, held, pass).await;
+                self.remove(done, pass).await?;
+            }
+            events = later;
         }
-        let done = entries.into_iter().zip(verdicts).filter(|(entry, verdict)| match verdict {
-            Verdict::Confirmed => true,
-            Verdict::Unroutable => !(self.keep_unroutable && entry.kind.is_event()),
-        });
-        done.map(|(entry, _)| entry.key).collect()
+        Ok(())
+    }
+
+    /// Takes from the events, which are sorted by their keys, those that may be published now. What has
+    /// to wait for one of them comes back beside them; what has to wait longer is left.
+    fn next_round(
+        &self,
+        events: Vec<Outgoing>,
+        in_flight: &HashSet<Uuid>,
+        held: &mut Held,
+        pass: &mut RelayPass,
+    ) -> (Vec<Outgoing>, Vec<Outgoing>) {
+        let (mut round, mut later): (Vec<Outgoing>, Vec<Outgoing>) = (Vec::new(), Vec::new());
+        let mut taken: HashMap<String, usize> = HashMap::new();
+        for event in events {
+            let order_id = &event.key.order_id;
+            if in_flight.contains(&event.key.event_id) {
+                held.orders.insert(order_id.clone());
+            } else if held.orders.contains(order_id) {
+                // Left with the one before.
+            } else if held.routing_keys.contains(&event.routing_key) {
+                held.orders.insert(order_id.clone());
+                pass.left += 1;
+            } else if is_last_of(&round, order_id) || is_last_of(&later, order_id) {
+                later.push(event);
+            } else if let Some(allowance) = self.allowances.get(&event.routing_key) {
+                let taken = taken.entry(event.routing_key.clone()).or_default();
+                *taken += 1;
+                if *taken > *allowance { later.push(event) } else { round.push(event) }
+            } else {
+                round.push(event);
+            }
+        }
+        (round, later)
+    }
+
+    /// Publishes the events; returns the keys of those that leave the outbox.
+    async fn publish_round(
+        &mut self,
+        round: Vec<Outgoing>,
+        held: &mut Held,
+        pass: &mut RelayPass,
+    ) -> Vec<OutboxKey> {
+        let (entries, window): (Vec<_>, Vec<_>) =
+            round.into_iter().map(Outgoing::into_publication).unzip();
+        let statuses = publish_window(&mut self.publisher, &self.health, &window).await;
+        let (mut done, mut taken) = (Vec::with_capacity(entries.len()), HashSet::new());
+        for ((entry, publication), status) in entries.into_iter().zip(window).zip(statuses) {
+            self.health.event_judged(&entry, &publication.target, status);
+            let kept = is_kept(status, self.keep_unroutable);
+            let Target::Events { routing_key } = publication.target else { continue };
+            if kept && status != PublishStatus::Unroutable {
+                pass.left += 1;
+                held.orders.insert(entry.key.order_id.clone());
+                held.routing_keys.insert(routing_key);
+            } else if self.allowances.contains_key(&routing_key) {
+                taken.insert(routing_key);
+            }
+            if !kept {
+                done.push(entry.key);
+            }
+        }
+        self.adjust_allowances(&taken, &held.routing_keys);
+        done
+    }
+
+    fn adjust_allowances(&mut self, taken: &HashSet<String>, refused: &HashSet<String>) {
+        for routing_key in taken.difference(refused) {
+            if let Some(allowance) = self.allowances.get_mut(routing_key) {
+                *allowance *= 2;
+            }
+        }
+        self.allowances.retain(|_, allowance| *allowance < RELAY_WINDOW);
+        self.allowances.extend(refused.iter().map(|routing_key| (routing_key.clone(), 1)));
+    }
+
+    /// Tries each reply once: whoever left it may have tried it before, and a reply may be lost.
+    async fn publish_replies(
+        &mut self,
+        mut replies: Vec<Outgoing>,
+        in_flight: &HashSet<Uuid>,
+        pass: &mut RelayPass,
+    ) -> Result<(), StoreError> {
+        replies.retain(|reply| !in_flight.contains(&reply.key.event_id));
+        if replies.is_empty() {
+            return Ok(());
+        }
+        let (entries, window): (Vec<_>, Vec<_>) =
+            replies.into_iter().map(Outgoing::into_publication).unzip();
+        let statuses = publish_window(&mut self.publisher, &self.health, &window).await;
+        for (publication, status) in window.iter().zip(statuses) {
+            self.health.metrics().publishing.judged(OutgoingKind::Reply, status);
+            if let Some(reason) = DropReason::of(status) {
+                self.health.reply_dropped(&publication.target, reason);
+            }
+        }
+        self.remove(entries.into_iter().map(|entry| entry.key).collect(), pass).await
+    }
+
+    async fn remove(
+        &mut self,
+        done: Vec<OutboxKey>,
+        pass: &mut RelayPass,
+    ) -> Result<(), StoreError> {
+        self.store.remove(&done).await?;
+        self.health.metrics().publishing.relayed(done.len());
+        pass.published += done.len();
+        Ok(())
     }
 }
 
-/// Whether no lane is publishing the message, or an earlier one of its order: this one must not
-/// overtake it. Asked about messages in the order of their keys; `held` is the order that was left
-/// alone last.
-fn is_free(key: &OutboxKey, in_flight: &HashSet<Uuid>, held: &mut Option<OrderId>) -> bool {
-    if in_flight.contains(&key.event_id) {
-        *held = Some(key.order_id.clone());
-    }
-    held.as_ref() != Some(&key.order_id)
+fn is_last_of(events: &[Outgoing], order_id: &OrderId) -> bool {
+    events.last().is_some_and(|event| event.key.order_id == *order_id)
 }

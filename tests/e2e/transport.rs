@@ -5,8 +5,8 @@ use std::time::Duration;
 use order_worker::adapters::in_process::InProcessBroker;
 use order_worker::adapters::rabbitmq::{RabbitMq, Topology};
 use order_worker::service_layer::{
-    ByteBudget, CommandSource, Confirmation, Delivery, Health, Inflow, IntakeBounds, Properties,
-    Publication, Publisher, Settlement, Target,
+    ByteBudget, CommandSource, Delivery, Health, Inflow, IntakeBounds, Properties, Publication,
+    PublishStatus, Publisher, Settlement, Target,
 };
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -56,7 +56,7 @@ impl Broker {
         }
     }
 
-    async fn publish(&self, window: &[Publication]) -> Vec<Confirmation> {
+    async fn publish(&self, window: &[Publication]) -> Vec<PublishStatus> {
         match self {
             Self::RabbitMq { broker, .. } => broker.publisher().publish(window).await.unwrap(),
             Self::InProcess(broker) => broker.publisher().publish(window).await.unwrap(),
@@ -65,7 +65,7 @@ impl Broker {
 
     async fn publish_commands(&self, bodies: &[&str]) {
         let window: Vec<_> = bodies.iter().map(|body| to(command(), body)).collect();
-        assert_eq!(self.publish(&window).await, vec![Confirmation::Confirmed; bodies.len()]);
+        assert_eq!(self.publish(&window).await, vec![PublishStatus::Confirmed; bodies.len()]);
     }
 }
 
@@ -114,7 +114,7 @@ async fn a_retry_comes_back_by_itself(broker: Broker) {
 
     let confirmed = broker.publish(&[to(Target::Retry { attempt: 1 }, "again")]).await;
 
-    assert_eq!(confirmed, [Confirmation::Confirmed]);
+    assert_eq!(confirmed, [PublishStatus::Confirmed]);
     let again = next(&mut source).await;
     assert_eq!(body_of(&again), "again");
     ack(&source, &[again]);
@@ -131,7 +131,7 @@ async fn an_event_without_subscribers_is_unroutable(broker: Broker) {
 
     assert_eq!(
         confirmations,
-        [Confirmation::Confirmed, Confirmation::Unroutable, Confirmation::Confirmed]
+        [PublishStatus::Confirmed, PublishStatus::Unroutable, PublishStatus::Confirmed]
     );
 }
 
@@ -211,7 +211,7 @@ async fn each_unroutable_message_of_a_large_window_is_found() {
 
     for (n, confirmation) in confirmations.into_iter().enumerate() {
         let expected =
-            if n.is_multiple_of(7) { Confirmation::Unroutable } else { Confirmation::Confirmed };
+            if n.is_multiple_of(7) { PublishStatus::Unroutable } else { PublishStatus::Confirmed };
         assert_eq!(confirmation, expected, "message {n}");
     }
 }

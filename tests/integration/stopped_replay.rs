@@ -11,7 +11,7 @@ use order_worker::entrypoints::dead_letters::{
     Actor, Progress, Rehearsal, Replay, ReplayLimits, Replayed,
 };
 use order_worker::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterState};
-use order_worker::service_layer::{Confirmation, Publication, PublishError, Publisher};
+use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher};
 use tokio_util::sync::CancellationToken;
 
 use crate::dead_letter_contract::letter;
@@ -21,7 +21,7 @@ use crate::support::clock::TickingClock;
 struct Blocked(CancellationToken);
 
 impl Publisher for Blocked {
-    async fn publish(&mut self, _: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+    async fn publish(&mut self, _: &[Publication]) -> Result<Vec<PublishStatus>, PublishError> {
         self.0.cancel();
         pending().await
     }

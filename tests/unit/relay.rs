@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::service_layer::{
-    Confirmation, Health, InFlight, MessageBus, Publication, PublishError, Publisher, Relay,
+    Health, InFlight, MessageBus, Publication, PublishError, PublishStatus, Publisher, Relay,
 };
 use tokio::time::Instant;
 
@@ -22,11 +22,11 @@ async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
         Relay::new(database.relay(), published.clone(), Health::default(), in_flight, false);
 
     let given_out = bus.handle_batch(&[place("14")]).await.outgoing;
-    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap(), 0);
+    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 0);
     assert_eq!(published.message_ids(), [] as [String; 0]);
 
     bus.note_unpublished(&given_out[0].key);
-    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap(), 1);
+    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 1);
     assert_eq!(published.message_ids(), [given_out[0].key.event_id.to_string()]);
 }
 
@@ -44,11 +44,11 @@ async fn the_relay_overtakes_no_earlier_message_of_an_order() {
 
     // As after a commit whose answer got lost: nobody is publishing the second.
     bus.note_unpublished(&second[0].key);
-    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap(), 0);
+    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 0);
 
     bus.note_published([first[0].key.clone()]);
     bus.remove_published().await;
-    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap(), 1);
+    assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 1);
     assert_eq!(published.message_ids(), [second[0].key.event_id.to_string()]);
 }
 
@@ -64,8 +64,11 @@ impl Published {
 }
 
 impl Publisher for Published {
-    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+    async fn publish(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, PublishError> {
         self.0.lock().unwrap().extend_from_slice(window);
-        Ok(vec![Confirmation::Confirmed; window.len()])
+        Ok(vec![PublishStatus::Confirmed; window.len()])
     }
 }

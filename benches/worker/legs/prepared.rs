@@ -5,7 +5,7 @@ use order_worker::domain::{Command, Order, StatusChanged};
 use order_worker::entrypoints::amqp::edge;
 use order_worker::service_layer::{
     Changes, Clock, Delivery, HandledMessage, HandledOutcome, HistoryRow, Message, Needs,
-    OrderState, Outgoing, Publication, Tag,
+    OrderState, Outgoing, Publication,
 };
 
 use super::BATCH;

@@ -16,7 +16,7 @@ use order_worker::adapters::postgres::{PgDatabase, PgRelayStore};
 use order_worker::adapters::rabbitmq::{RabbitMq, RabbitPublisher};
 use order_worker::bootstrap::Broker;
 use order_worker::config::{DatabaseUrl, Settings};
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground, WAYS_OUT};
+use order_worker::entrypoints::amqp::{self, ConsumerSettings, EVENT_PUBLISHERS, Ground};
 use order_worker::service_layer::{
     CommandSource, Health, InFlight, Inflow, IntakeBounds, Publisher, Relay, Store,
 };
@@ -173,14 +173,15 @@ impl Parts {
         store: impl Fn() -> S,
         publisher: impl Fn() -> P,
     ) -> Result<(), Failure> {
-        let publishers = || (0..WAYS_OUT).map(|_| publisher()).collect();
+        let publishers = || (0..EVENT_PUBLISHERS).map(|_| publisher()).collect();
         let in_flight = InFlight::default();
         let relay = self.relay(in_flight.clone());
         let relay = tokio::spawn(relay.run(self.settings.relay_interval()));
         let ground = Ground {
             source,
             lanes: (0..self.settings.lanes).map(|_| (store(), publishers())).collect(),
-            forwarder: publisher(),
+            republisher: publisher(),
+            reply_publisher: publisher(),
             clock: Arc::new(SystemClock),
             health: self.health.clone(),
             in_flight,

@@ -1,13 +1,16 @@
 //! Publishing without windows.
 
-use order_worker::service_layer::{Confirmation, Publication, PublishError, Publisher};
+use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher};
 
 /// Publishes a message when the one before is confirmed.
 #[derive(Debug)]
 pub struct OneByOne<P>(pub P);
 
 impl<P: Publisher> Publisher for OneByOne<P> {
-    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+    async fn publish(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, PublishError> {
         let mut confirmations = Vec::with_capacity(window.len());
         for publication in window {
             confirmations.extend(self.0.publish(std::slice::from_ref(publication)).await?);

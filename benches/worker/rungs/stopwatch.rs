@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::service_layer::{
-    Changes, Clock, Confirmation, Loaded, Needs, OutboxKey, Outgoing, Publication, PublishError,
+    Changes, Clock, Loaded, Needs, OutboxKey, Outgoing, Publication, PublishError, PublishStatus,
     Publisher, Store, StoreError, StoreTransaction,
 };
 
@@ -105,7 +105,10 @@ pub struct TimedPublisher<P> {
 }
 
 impl<P: Publisher> Publisher for TimedPublisher<P> {
-    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+    async fn publish(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, PublishError> {
         let confirmations = self.publisher.publish(window).await?;
         let confirmed = now();
         let event_ids = window.iter().filter_map(|event| event.properties.message_id.clone());

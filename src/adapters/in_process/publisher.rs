@@ -1,7 +1,7 @@
 //! Publishing within the process.
 
 use super::{InProcessBroker, Submitted};
-use crate::service_layer::{Confirmation, Publication, PublishError, Publisher, Target};
+use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
 
 /// Publishes to an [`InProcessBroker`].
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ impl InProcessPublisher {
         Self { broker }
     }
 
-    fn publish_one(&self, publication: &Publication) -> Confirmation {
+    fn publish_one(&self, publication: &Publication) -> PublishStatus {
         let submitted = |routing_key: &str| Submitted {
             routing_key: routing_key.to_owned(),
             properties: publication.properties.clone(),
@@ -25,19 +25,22 @@ impl InProcessPublisher {
             Target::Retry { attempt } => self.broker.submit_later(*attempt, submitted("")),
             Target::DeadLetters { .. } => self.broker.keep_dead_letter(publication.clone()),
             // Nobody can have a queue for replies in here.
-            Target::Queue { .. } => return Confirmation::Unroutable,
+            Target::Queue { .. } => return PublishStatus::Unroutable,
             Target::Events { .. } => {
                 if !self.broker.tell_subscribers(publication) {
-                    return Confirmation::Unroutable;
+                    return PublishStatus::Unroutable;
                 }
             }
         }
-        Confirmation::Confirmed
+        PublishStatus::Confirmed
     }
 }
 
 impl Publisher for InProcessPublisher {
-    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+    async fn publish(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, PublishError> {
         Ok(window.iter().map(|publication| self.publish_one(publication)).collect())
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use super::intake::{self, GateKeeper};
 use super::{RabbitPublisher, Topology};
 use crate::metrics::Metrics;
+use crate::service_layer::{Cooldown, Target};
 
 /// Longest wait for a connection, a channel, or the answer to a method.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +30,9 @@ const HEARTBEAT_SECONDS: u16 = 10;
 /// must fit into one frame: whoever meets a message with larger ones calls for
 /// [large frames](RabbitMq::call_for_large_frames).
 const SMALL_FRAME_BYTES: u32 = 16 * 1024;
+
+/// How long publishers remember a target that did not confirm in time.
+const SLOW_TARGET_PERIOD: Duration = Duration::from_secs(30);
 
 /// Why RabbitMQ did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -55,6 +59,8 @@ pub struct RabbitMq {
     declare: bool,
     publishing: Arc<Mutex<Option<Arc<Connection>>>>,
     large_frames: Arc<AtomicBool>,
+    /// Targets of which a message was not confirmed in time: no publisher waits for them so long again.
+    pub(super) slow_targets: Arc<std::sync::Mutex<Cooldown<Target>>>,
     /// Where connections are counted, if they are.
     metrics: Option<Metrics>,
 }
@@ -74,6 +80,7 @@ impl RabbitMq {
             declare,
             publishing: Arc::default(),
             large_frames: Arc::default(),
+            slow_targets: Arc::new(std::sync::Mutex::new(Cooldown::new(SLOW_TARGET_PERIOD))),
             metrics: None,
         })
     }

@@ -7,6 +7,7 @@
 
 mod acks;
 mod admin;
+mod confirms;
 mod connection;
 mod consumer;
 mod depths;

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,24 +12,33 @@ use lapin::message::BasicReturnMessage;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection};
 
-use super::connection::{ANSWER_TIMEOUT, RabbitError, trouble, within};
+use super::confirms::{Confirms, unless_blocked};
+use super::connection::{ANSWER_TIMEOUT, RabbitError, within};
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
-use crate::service_layer::{Confirmation, Publication, PublishError, Publisher, Target};
+use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
 
 /// Longest wait for the confirms of a window, the time of a blocked connection not counted.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same for replies, which may be lost.
+const REPLY_CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much longer a window waits for targets that did not confirm in time before.
+const SLOW_TARGET_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Publishes on a channel of its own; one window at a time.
 #[derive(Debug)]
 pub struct RabbitPublisher {
     broker: RabbitMq,
     open: Option<(Arc<Connection>, Channel)>,
+    /// On this connection, everything that is published to was there.
+    prepared: Option<Arc<Connection>>,
 }
 
 impl RabbitPublisher {
     pub(super) fn new(broker: RabbitMq) -> Self {
-        Self { broker, open: None }
+        Self { broker, open: None, prepared: None }
     }
 
     /// The channel in confirm mode; after trouble a new one, once everything that is published to
@@ -42,15 +50,125 @@ impl RabbitPublisher {
             return Ok((connection.clone(), channel.clone()));
         }
         let (connection, channel) = self.broker.publishing_channel().await?;
-        self.broker.ensure_topology(&connection).await?;
+        if !self.prepared.as_ref().is_some_and(|prepared| Arc::ptr_eq(prepared, &connection)) {
+            self.broker.ensure_topology(&connection).await?;
+        }
         within(ANSWER_TIMEOUT, channel.confirm_select(ConfirmSelectOptions::default())).await?;
         self.open = Some((connection.clone(), channel.clone()));
+        self.prepared = Some(connection.clone());
         Ok((connection, channel))
+    }
+
+    /// Publishes and judges; also whether each message has its confirm.
+    async fn publish_window(
+        &self,
+        (connection, channel): (&Connection, &Channel),
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, RabbitError> {
+        let topology = &self.broker.topology;
+        let publishing = start_publishing(channel, topology, window);
+        let confirms = unless_blocked(connection, CONFIRM_TIMEOUT, publishing).await?;
+        let no_answer = || RabbitError::Unavailable("the broker reads nothing".to_owned());
+        let mut confirms = Confirms::new(confirms.ok_or_else(no_answer)?);
+        kill_points::reached("published");
+        let returned = self.wait(connection, window, &mut confirms).await?;
+        // A returned message may hang on the confirm of a neighbour, so returns are judged by what they
+        // carry. Exchange and routing key decide whether there is a queue, so messages that share these
+        // and have no id share their fate.
+        let returned: HashSet<Identity> = returned.iter().map(Identity::of_returned).collect();
+        let judge = |(publication, ack): (&Publication, Option<bool>)| match ack {
+            None => PublishStatus::Unconfirmed,
+            Some(false) => PublishStatus::Refused,
+            Some(true) if returned.is_empty() => PublishStatus::Confirmed,
+            Some(true) if returned.contains(&Identity::of(publication, topology)) => {
+                PublishStatus::Unroutable
+            }
+            Some(true) => PublishStatus::Confirmed,
+        };
+        Ok(window.iter().zip(confirms.acks()).map(judge).collect())
+    }
+
+    /// Waits for the confirms within their time; returns the messages that were returned.
+    async fn wait(
+        &self,
+        connection: &Connection,
+        window: &[Publication],
+        confirms: &mut Confirms,
+    ) -> Result<Vec<BasicReturnMessage>, RabbitError> {
+        let mut returned = Vec::new();
+        let slow = self.slow_places(window);
+        let is_slow = |place: usize| slow.as_ref().is_some_and(|slow| slow[place]);
+        let others = confirms.wait_for(|place| !is_slow(place), &mut returned);
+        let limit = longest_wait(window);
+        let mut all_came = unless_blocked(connection, limit, others).await?.is_some();
+        if slow.is_some() {
+            let rest = confirms.wait_for(|place| is_slow(place), &mut returned);
+            all_came &= unless_blocked(connection, SLOW_TARGET_TIMEOUT, rest).await?.is_some();
+        }
+        if !all_came {
+            confirms
+                .take_ready(&mut returned)
+                .map_err(|error| super::connection::trouble(&error))?;
+        }
+        if !all_came || slow.is_some() {
+            self.note_slow_targets(window, confirms);
+        }
+        Ok(returned)
+    }
+
+    /// Which messages are for a target that did not confirm in time before; none if no one is.
+    fn slow_places(&self, window: &[Publication]) -> Option<Vec<bool>> {
+        let slow_targets = self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner);
+        if slow_targets.is_empty() {
+            return None;
+        }
+        let slow: Vec<bool> =
+            window.iter().map(|publication| slow_targets.contains(&publication.target)).collect();
+        slow.contains(&true).then_some(slow)
+    }
+
+    fn note_slow_targets(&self, window: &[Publication], confirms: &Confirms) {
+        let mut slow_targets =
+            self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner);
+        for (Publication { target, .. }, ack) in window.iter().zip(confirms.acks()) {
+            match ack {
+                None => slow_targets.start(target.clone()),
+                Some(_) => slow_targets.end(target),
+            }
+        }
+    }
+
+    async fn publish_foreign(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, RabbitError> {
+        let (connection, channel) = self.channel().await?;
+        // Should anything go wrong, or this future be dropped, the channel is not used again: its
+        // late confirms and returns would be taken for those of another window.
+        let (open, prepared) = (self.open.take(), self.prepared.take());
+        let statuses = self.publish_window((&connection, &channel), window).await?;
+        let lacks_a_queue = window.iter().zip(&statuses).any(|(publication, status)| {
+            *status == PublishStatus::Unroutable && is_ours(&publication.target)
+        });
+        if !lacks_a_queue {
+            self.prepared = prepared;
+            if !statuses.contains(&PublishStatus::Unconfirmed) {
+                self.open = open;
+            }
+        }
+        Ok(statuses)
+    }
+
+    fn is_for_own_queue(&self, publication: &Publication) -> bool {
+        matches!(&publication.target, Target::Queue { name } if self.broker.topology.is_own_queue(name))
     }
 }
 
 impl Publisher for RabbitPublisher {
-    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+    async fn publish(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, PublishError> {
         let broker = self.broker.clone();
         let failed = |error: RabbitError| {
             if matches!(error, RabbitError::FrameTooLarge(_)) {
@@ -58,19 +176,22 @@ impl Publisher for RabbitPublisher {
             }
             PublishError(error.to_string())
         };
-        let (connection, channel) = self.channel().await.map_err(failed)?;
-        // Should anything go wrong, or this future be dropped, the channel is not used again: its
-        // late confirms and returns would be taken for those of another window.
-        let open = self.open.take();
-        let published = publish_window(&channel, &self.broker.topology, window);
-        let confirmations = unless_blocked(&connection, published).await.map_err(failed)?;
-        let lacks_a_queue = window.iter().zip(&confirmations).any(|(publication, confirmation)| {
-            *confirmation == Confirmation::Unroutable && is_ours(&publication.target)
-        });
-        if !lacks_a_queue {
-            self.open = open;
+        let is_own: Vec<bool> = window.iter().map(|it| self.is_for_own_queue(it)).collect();
+        if !is_own.contains(&true) {
+            return self.publish_foreign(window).await.map_err(failed);
         }
-        Ok(confirmations)
+        let foreign: Vec<Publication> = window
+            .iter()
+            .zip(&is_own)
+            .filter(|(_, is_own)| !**is_own)
+            .map(|(publication, _)| publication.clone())
+            .collect();
+        let mut statuses = self.publish_foreign(&foreign).await.map_err(failed)?.into_iter();
+        let status = |is_own| {
+            let published = if is_own { None } else { statuses.next() };
+            published.unwrap_or(PublishStatus::OwnQueue)
+        };
+        Ok(is_own.into_iter().map(status).collect())
     }
 }
 
@@ -83,58 +204,19 @@ fn is_ours(target: &Target) -> bool {
     }
 }
 
-/// Awaits the answer, for at most [`CONFIRM_TIMEOUT`] at a stretch. While the broker blocks the
-/// connection, waits on: the messages are on their way, and publishing them again would only add to
-/// what the broker has too much of.
-async fn unless_blocked<T>(
-    connection: &Connection,
-    answer: impl Future<Output = lapin::Result<T>>,
-) -> Result<T, RabbitError> {
-    let mut answer = pin!(answer);
-    loop {
-        match tokio::time::timeout(CONFIRM_TIMEOUT, answer.as_mut()).await {
-            Ok(answer) => {
-                return answer.map_err(|error| trouble(&error));
-            }
-            Err(_) if connection.status().blocked() => {
-                tracing::warn!(
-                    "The broker blocks publishing (memory or disk alarm), still waiting"
-                );
-            }
-            Err(_) => {
-                let seconds = CONFIRM_TIMEOUT.as_secs();
-                return Err(RabbitError::Unavailable(format!("no confirm within {seconds} s")));
-            }
-        }
-    }
+fn longest_wait(window: &[Publication]) -> Duration {
+    let is_reply = |publication: &Publication| matches!(publication.target, Target::Queue { .. });
+    if window.iter().all(is_reply) { REPLY_CONFIRM_TIMEOUT } else { CONFIRM_TIMEOUT }
 }
 
-async fn publish_window(
+async fn start_publishing(
     channel: &Channel,
     topology: &Topology,
     window: &[Publication],
-) -> lapin::Result<Vec<Confirmation>> {
+) -> lapin::Result<Vec<lapin::PublisherConfirm>> {
     // Started together, the publishes share their writes to the socket, in their order.
     let publish = |publication| started(publish(channel, topology, publication));
-    let confirms = all(window.iter().map(publish).collect()).await?;
-    kill_points::reached("published");
-    let confirmations = all(confirms).await?;
-    let acked: Vec<bool> = confirmations.iter().map(lapin::Confirmation::is_ack).collect();
-    // A returned message may hang on the confirm of a neighbour, so returns are judged by what they
-    // carry. Exchange and routing key decide whether there is a queue, so messages that share these
-    // and have no id share their fate.
-    let returned: HashSet<Identity> = confirmations
-        .into_iter()
-        .filter_map(lapin::Confirmation::take_message)
-        .map(|returned| Identity::of_returned(&returned))
-        .collect();
-    let judge = |(publication, acked): (&Publication, bool)| match acked {
-        false => Confirmation::Refused,
-        true if returned.is_empty() => Confirmation::Confirmed,
-        true if returned.contains(&Identity::of(publication, topology)) => Confirmation::Unroutable,
-        true => Confirmation::Confirmed,
-    };
-    Ok(window.iter().zip(acked).map(judge).collect())
+    all(window.iter().map(publish).collect()).await
 }
 
 /// Gives the future its first turn. What is left to await it is small and can be moved.

@@ -46,6 +46,18 @@ impl Topology {
         format!("{}.retry.{attempt}", self.commands_queue)
     }
 
+    /// Whether a queue is one of the worker's own, with all retry queues of other settings: a reply in
+    /// there would come back as a command or as a dead letter.
+    #[must_use]
+    pub fn is_own_queue(&self, name: &str) -> bool {
+        name == self.commands_queue
+            || name == self.dead_letter_queue
+            || name
+                .strip_prefix(self.commands_queue.as_str())
+                .and_then(|rest| rest.strip_prefix(".retry."))
+                .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
     pub(super) fn parts(&self) -> Vec<Part<'_>> {
         let mut parts = vec![
             Part::Exchange { name: &self.commands_exchange },

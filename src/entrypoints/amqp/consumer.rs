@@ -11,30 +11,29 @@ use super::tolerance;
 use super::work::Work;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, CommandSource, Delivery, Forwarding, Health, InFlight, MOST_WINDOWS, MessageBus,
-    Outbound, Publisher, Store,
+    Clock, CommandSource, Delivery, EventPublisher, Health, InFlight, MAX_WAITING_BATCHES,
+    MessageBus, Publisher, ReplyPublisher, Republisher, Store,
 };
-
-/// Most batches whose forwards wait to be published.
-const MOST_FORWARDS: usize = 4;
 
 /// A lane ended although nobody told it to; it has a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("a lane died, its messages stay with the broker: {0}")]
 pub struct LaneDied(String);
 
-/// How many windows of a lane are published at the same time, each with those of its own orders: while
-/// one waits for its confirms, the broker works on another.
-pub const WAYS_OUT: usize = 2;
+/// How many windows of a lane are published at the same time, each with the events of its own orders:
+/// while one waits for its confirms, the broker works on another.
+pub const EVENT_PUBLISHERS: usize = 2;
 
 /// What the consumer stands on.
 #[derive(Debug)]
 pub struct Ground<S, P> {
     pub source: CommandSource,
-    /// For each lane a store, and a publisher for each of its ways out: [`WAYS_OUT`], at least one.
+    /// For each lane a store, and publishers for its events: [`EVENT_PUBLISHERS`], at least one.
     pub lanes: Vec<(S, Vec<P>)>,
     /// For the copies of messages that are not done with.
-    pub forwarder: P,
+    pub republisher: P,
+    /// For the replies of all lanes.
+    pub reply_publisher: P,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
@@ -54,36 +53,43 @@ where
     S: Store + 'static,
     P: Publisher + 'static,
 {
-    let Ground { source, lanes, forwarder, clock, health, in_flight } = ground;
+    let Ground { source, lanes, republisher, reply_publisher, clock, health, in_flight } = ground;
     let CommandSource { deliveries, settlements, present_channel } = source;
     let metrics = health.metrics();
     let mut tasks = JoinSet::new();
-    let (forwards_in, forwards) = mpsc::channel(MOST_FORWARDS);
-    let forwarding = Forwarding {
-        publisher: forwarder,
+    let (results_in, results): (Vec<_>, Vec<_>) =
+        lanes.iter().map(|_| mpsc::unbounded_channel()).unzip();
+    let (replies, reply_publisher) =
+        ReplyPublisher::new(reply_publisher, health.clone(), results_in.clone());
+    tasks.spawn(reply_publisher.run());
+    let (copies_in, copies) = mpsc::unbounded_channel();
+    let republisher = Republisher {
+        publisher: republisher,
         health: health.clone(),
         settlements: settlements.clone(),
-        forwards,
+        present_channel: present_channel.clone(),
+        replies: replies.clone(),
+        copies,
     };
-    tasks.spawn(forwarding.run());
+    tasks.spawn(republisher.run());
     let mut queues = Vec::with_capacity(lanes.len());
     // Together the queues hold what a source can have out.
     let queue_size = deliveries.max_capacity();
-    for (number, (store, publishers)) in lanes.into_iter().enumerate() {
+    let lanes = lanes.into_iter().zip(results_in).zip(results).enumerate();
+    for (number, (((store, publishers), results_in), results)) in lanes {
         let (queue_in, queue) = mpsc::channel(queue_size);
-        let (published_in, published) = mpsc::unbounded_channel();
-        let mut ways_out = Vec::with_capacity(publishers.len());
+        let mut event_publishers = Vec::with_capacity(publishers.len());
         for publisher in publishers {
-            let (windows_in, windows) = mpsc::channel(MOST_WINDOWS);
-            let outbound = Outbound {
+            let (batches_in, batches) = mpsc::channel(MAX_WAITING_BATCHES);
+            let event_publisher = EventPublisher {
                 publisher,
                 health: health.clone(),
-                windows,
-                published: published_in.clone(),
+                batches,
+                results: results_in.clone(),
                 keep_unroutable_events: settings.keep_unroutable_events,
             };
-            ways_out.push(windows_in);
-            tasks.spawn(outbound.run());
+            event_publishers.push(batches_in);
+            tasks.spawn(event_publisher.run());
         }
         let lane = Lane {
             number,
@@ -94,15 +100,16 @@ where
             queue,
             present_channel: present_channel.clone(),
             settlements: settlements.clone(),
-            ways_out,
-            forwards: forwards_in.clone(),
-            published,
+            event_publishers,
+            copies: copies_in.clone(),
+            replies: replies.clone(),
+            results,
             reports: reports.clone(),
         };
         queues.push(queue_in);
         tasks.spawn(lane.run());
     }
-    drop((settlements, forwards_in, reports));
+    drop((settlements, copies_in, replies, reports));
     // A task like the lanes: what it hands on within the runtime's threads wakes no other thread.
     tasks.spawn(distribute(deliveries, queues, metrics.clone()));
     while let Some(ended) = tasks.join_next().await {

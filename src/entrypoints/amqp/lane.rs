@@ -17,8 +17,8 @@ use super::work::Work;
 use crate::kill_points;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, Delivery, Forward, Message, MessageBus, Outcome, Outgoing, PresentChannel, Publication,
-    Published, Settlement, Settlements, Store, Window,
+    Clock, Delivery, Message, MessageBus, Original, Outcome, Outgoing, PresentChannel, Publication,
+    PublishBatch, PublishResult, ReplySender, Republish, Settlement, Settlements, Store,
 };
 use crate::telemetry;
 
@@ -56,10 +56,11 @@ pub struct Lane<S> {
     pub queue: mpsc::Receiver<Work>,
     pub present_channel: PresentChannel,
     pub settlements: Settlements,
-    /// At least one.
-    pub ways_out: Vec<mpsc::Sender<Window>>,
-    pub forwards: mpsc::Sender<Vec<Forward>>,
-    pub published: mpsc::UnboundedReceiver<Published>,
+    /// At least one, each with its share of the orders.
+    pub event_publishers: Vec<mpsc::Sender<PublishBatch>>,
+    pub copies: mpsc::UnboundedSender<Vec<Republish>>,
+    pub replies: ReplySender,
+    pub results: mpsc::UnboundedReceiver<PublishResult>,
     pub reports: Option<mpsc::UnboundedSender<Report>>,
 }
 
@@ -77,10 +78,11 @@ impl<S: Store> Lane<S> {
             telemetry::describe_batch(&span, batch.len());
             self.process(batch).instrument(span).await;
         }
-        let Self { mut bus, mut published, ways_out, forwards, settlements, .. } = self;
-        drop((ways_out, forwards, settlements));
-        while let Some(published) = published.recv().await {
-            bus.note(published);
+        let Self { mut bus, mut results, event_publishers, copies, replies, settlements, .. } =
+            self;
+        drop((event_publishers, copies, replies, settlements));
+        while let Some(result) = results.recv().await {
+            bus.note(result);
         }
         bus.remove_published().await;
     }
@@ -122,7 +124,7 @@ impl<S: Store> Lane<S> {
         loop {
             tokio::select! {
                 biased;
-                Some(published) = self.published.recv() => self.bus.note(published),
+                Some(result) = self.results.recv() => self.bus.note(result),
                 work = self.queue.recv() => match work {
                     // The broker has it again: handling this copy could only make a duplicate.
                     Some(work) if self.present_channel.is_stale(work.delivery.tag) => {}
@@ -155,7 +157,7 @@ impl<S: Store> Lane<S> {
         );
         let now = self.clock.now();
         let mut outcomes = messages.iter().zip(handled.outcomes);
-        let mut forwards = Vec::new();
+        let mut copies = Vec::new();
         let mut acks = Vec::with_capacity(deliveries.len());
         for (mut delivery, kind, refusal) in deliveries {
             let (message_id, outcome) = if let Some(refusal) = refusal {
@@ -169,50 +171,63 @@ impl<S: Store> Lane<S> {
             let hold = delivery.hold.take();
             let sent_at = delivery.properties.timestamp;
             match self.apply(delivery, &mut report) {
-                copies if copies.is_empty() => {
+                None => {
                     acks.push(Settlement::Ack(tag));
                     self.note_end(sent_at, now);
                 }
-                copies => {
+                Some((copy, reply)) => {
                     let dead_letter = report.outcome.dead_letter_code();
-                    forwards.push(Forward { tag, copies, dead_letter, hold });
+                    let original = Original { tag, dead_letter, reply, hold };
+                    copies.push(Republish { copy, original });
                 }
             }
             self.tell(report);
         }
         // Without a source to take them, the messages come again and are found to be duplicates.
         let _ = self.settlements.send(acks);
-        // A way out that is full is what slows the lane down when the broker takes no messages.
-        if !forwards.is_empty() {
-            let _ = self.forwards.send(forwards).await;
+        if !copies.is_empty() {
+            // It ends only with the worker.
+            let _ = self.copies.send(copies);
         }
         self.publish(handled.outgoing, committed_at).await;
     }
 
-    /// Hands each message to the way out of its order: what is about one order stays in its order.
+    /// Hands each event to the publisher of its order, so that what is about one order stays in its
+    /// order. A publisher with no place for more slows the lane down when the broker takes nothing.
     async fn publish(&mut self, outgoing: Vec<Outgoing>, committed_at: Instant) {
-        let mut shares: Vec<Vec<Outgoing>> = self.ways_out.iter().map(|_| Vec::new()).collect();
+        let mut shares: Vec<Vec<Outgoing>> =
+            self.event_publishers.iter().map(|_| Vec::new()).collect();
         for message in outgoing {
+            if !message.kind.is_event() {
+                if let Err(key) = self.replies.send_stored(self.number, message) {
+                    self.bus.note_unpublished(&key);
+                }
+                continue;
+            }
             // Not the number of the lane, which all that comes here has in common.
-            let way = share(("way out", &message.key.order_id), shares.len());
-            shares[way].push(message);
+            let publisher = share(("way out", &message.key.order_id), shares.len());
+            shares[publisher].push(message);
         }
-        for (way_out, outgoing) in self.ways_out.iter().zip(shares) {
-            if !outgoing.is_empty() {
+        for (publisher, events) in self.event_publishers.iter().zip(shares) {
+            if !events.is_empty() {
                 // It ends only with the worker.
-                let _ = way_out.send(Window { outgoing, committed_at }).await;
+                let _ = publisher.send(PublishBatch { events, committed_at, room: None }).await;
             }
         }
     }
 
-    /// The copies of a message that must be confirmed before it is acknowledged. A message whose last
-    /// retry has passed is reported as the dead letter that it becomes.
-    fn apply(&self, delivery: Delivery, report: &mut Report) -> Vec<Publication> {
+    /// The copy of a message that must be confirmed before it is acknowledged, and the reply that is
+    /// sent then. A message whose last retry has passed is reported as the dead letter that it becomes.
+    fn apply(
+        &self,
+        delivery: Delivery,
+        report: &mut Report,
+    ) -> Option<(Publication, Option<Publication>)> {
         let failed = letters::failed_attempts(&delivery.properties);
         match settle(&report.outcome, failed, self.settings.max_attempts) {
-            settlement::Settlement::Ack => Vec::new(),
+            settlement::Settlement::Ack => None,
             settlement::Settlement::Retry { attempt } => {
-                vec![letters::retry(delivery, report.kind, attempt)]
+                Some((letters::retry(delivery, report.kind, attempt), None))
             }
             settlement::Settlement::DeadLetter { reason, attempts } => {
                 let now = self.clock.now();
@@ -224,9 +239,7 @@ impl<S: Store> Lane<S> {
                 let reply = queue.and_then(|queue| {
                     Publication::reply_to(queue, &report.outcome, correlation, now)
                 });
-                let mut copies = vec![letters::dead_letter(delivery, &reason, attempts, now)];
-                copies.extend(reply);
-                copies
+                Some((letters::dead_letter(delivery, &reason, attempts, now), reply))
             }
         }
     }

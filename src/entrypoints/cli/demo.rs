@@ -19,7 +19,7 @@ use crate::config::{DatabaseUrl, SecretUrl, Settings};
 use crate::domain::CommandKind;
 use crate::entrypoints::amqp::Report;
 use crate::service_layer::{
-    Confirmation, Health, OrderQueries, OrderQuery, Outcome, Page, Publication, Publisher, Target,
+    Health, OrderQueries, OrderQuery, Outcome, Page, Publication, PublishStatus, Publisher, Target,
 };
 
 /// Where its orders are when no DATABASE_URL is set, and in which schema otherwise.
@@ -307,7 +307,7 @@ async fn submit(broker: &Broker, command: Submitted) -> Result<(), CommandFailed
             let published = rabbitmq.publisher().publish(&[publication]).await;
             let confirmations =
                 published.map_err(|error| CommandFailed::Told(error.to_string()))?;
-            if confirmations != [Confirmation::Confirmed] {
+            if confirmations != [PublishStatus::Confirmed] {
                 return Err(CommandFailed::Told("the broker did not take a command".to_owned()));
             }
         }

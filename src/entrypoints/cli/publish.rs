@@ -13,7 +13,7 @@ use super::input::parse_line;
 use super::show::{print_json, print_line};
 use super::topology::rabbitmq;
 use crate::config::Settings;
-use crate::service_layer::{Confirmation, Publication, Publisher, Target};
+use crate::service_layer::{Publication, PublishStatus, Publisher, Target};
 
 /// Most messages that wait for their confirms together.
 const WINDOW: usize = 500;
@@ -171,17 +171,24 @@ async fn publish(
     };
     for (confirmation, line) in confirmations.into_iter().zip(&window.lines) {
         match confirmation {
-            Confirmation::Confirmed => counts.confirmed += 1,
-            Confirmation::Unroutable => {
+            PublishStatus::Confirmed => counts.confirmed += 1,
+            PublishStatus::Unroutable => {
                 counts.unroutable += 1;
                 eprintln!(
                     "line {line} is unroutable: no queue takes commands with this routing key"
                 );
             }
-            Confirmation::Refused => {
+            PublishStatus::Refused => {
                 counts.refused += 1;
                 eprintln!("line {line} was refused by the broker");
             }
+            PublishStatus::Unconfirmed => {
+                counts.refused += 1;
+                eprintln!(
+                    "line {line} was not confirmed by the broker: it may have been published"
+                );
+            }
+            PublishStatus::OwnQueue => counts.refused += 1,
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ use super::rehearsal::{Prospect, Rehearsal};
 use super::replayed::Replayed;
 use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterState};
 use crate::service_layer::{
-    Clock, Confirmation, Intent, OrderQueries, Publication, Publisher, Store, StoreError,
+    Clock, Intent, OrderQueries, Publication, PublishStatus, Publisher, Store, StoreError,
 };
 
 /// After this time, somebody who took a dead letter for a replay and did not finish it has died.
@@ -200,11 +200,16 @@ where
             () = out_of_time => return Err("the replay was stopped before the broker confirmed it".to_owned()),
         };
         match confirmations.map_err(|error| error.to_string())?.first() {
-            Some(Confirmation::Confirmed) => Ok(()),
-            Some(Confirmation::Unroutable) => {
+            Some(PublishStatus::Confirmed) => Ok(()),
+            Some(PublishStatus::Unroutable) => {
                 Err("no queue takes commands with this routing key".to_owned())
             }
-            Some(Confirmation::Refused) | None => Err("the broker refused it".to_owned()),
+            Some(PublishStatus::Unconfirmed) => {
+                Err("the broker did not confirm it; it may have been published".to_owned())
+            }
+            Some(PublishStatus::Refused | PublishStatus::OwnQueue) | None => {
+                Err("the broker refused it".to_owned())
+            }
         }
     }
 

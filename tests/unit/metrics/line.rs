@@ -72,7 +72,8 @@ impl Line {
         let ground = Ground {
             source,
             lanes: vec![(self.database.store(), vec![self.broker.publisher()])],
-            forwarder: self.broker.publisher(),
+            republisher: self.broker.publisher(),
+            reply_publisher: self.broker.publisher(),
             clock: Arc::new(SystemClock),
             health: self.health.clone(),
             in_flight: InFlight::default(),

@@ -47,5 +47,6 @@ fn ground(
         in_flight: InFlight::default(),
         batch_max: 10,
         keep_unroutable_events: false,
+        max_waiting_bytes: requests::MAX_WAITING_BYTES,
     }
 }

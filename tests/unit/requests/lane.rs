@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use order_worker::adapters::in_memory::InMemoryDatabase;
-use order_worker::entrypoints::requests::{RequestGround, RequestQueue, Requests, serve};
+use order_worker::entrypoints::requests::{
+    MAX_WAITING_BYTES, RequestGround, RequestQueue, Requests, serve,
+};
 use order_worker::service_layer::{
-    Confirmation, Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, OutboxKey,
-    Outcome, Publication, PublishError, Publisher, Relay, RelayStore,
+    Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, OutboxKey, Outcome,
+    Publication, PublishError, PublishStatus, Publisher, Relay, RelayStore,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -21,6 +23,7 @@ pub struct Surroundings {
     pub broker: HeldBroker,
     pub in_flight: InFlight,
     pub batch_max: usize,
+    pub max_waiting_bytes: usize,
 }
 
 /// Confirms a window for each that it is allowed to.
@@ -41,7 +44,7 @@ impl Surroundings {
     pub fn with_a_held_broker() -> Self {
         let broker = HeldBroker { allowed: Arc::new(Semaphore::new(0)), published: Arc::default() };
         let (database, in_flight) = (InMemoryDatabase::new(), InFlight::default());
-        Self { database, broker, in_flight, batch_max: 100 }
+        Self { database, broker, in_flight, batch_max: 100, max_waiting_bytes: MAX_WAITING_BYTES }
     }
 
     /// Starts a lane.
@@ -59,6 +62,7 @@ impl Surroundings {
             in_flight: self.in_flight.of_requests(),
             batch_max: self.batch_max,
             keep_unroutable_events: false,
+            max_waiting_bytes: self.max_waiting_bytes,
         };
         tokio::spawn(serve(queue, ground))
     }
@@ -110,12 +114,15 @@ impl HeldBroker {
 }
 
 impl Publisher for HeldBroker {
-    async fn publish(&mut self, window: &[Publication]) -> Result<Vec<Confirmation>, PublishError> {
+    async fn publish(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, PublishError> {
         if !window.is_empty() {
             self.allowed.acquire().await.unwrap().forget();
         }
         self.published.lock().unwrap().extend_from_slice(window);
-        Ok(vec![Confirmation::Confirmed; window.len()])
+        Ok(vec![PublishStatus::Confirmed; window.len()])
     }
 }
 

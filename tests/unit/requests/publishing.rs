@@ -1,13 +1,14 @@
 //! Events of requests, beside those of the queue's lanes and the relay.
 
-use order_worker::service_layer::{Outgoing, Published};
+use order_worker::service_layer::{Outgoing, PublishResult};
 use tokio::time::{Duration, Instant, sleep};
 
 use super::lane::{Surroundings, one_by_one};
 use crate::support::messages::{next_status, place};
 
-/// More commands than there are places for their events behind the lane.
+/// More commands than there is room for their events behind the lane.
 const MANY: usize = 10;
+const ROOM_FOR_A_FEW: usize = 5_000;
 
 fn versions(outgoing: &[Outgoing]) -> Vec<i32> {
     outgoing.iter().map(|it| it.key.version).collect()
@@ -28,7 +29,8 @@ async fn events_are_published_in_the_order_of_their_commits_and_leave_the_outbox
 
 #[tokio::test(start_paused = true)]
 async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_of_versions() {
-    let surroundings = Surroundings::with_a_held_broker();
+    let surroundings =
+        Surroundings { max_waiting_bytes: ROOM_FOR_A_FEW, ..Surroundings::with_a_held_broker() };
     let (requests, lane) = surroundings.lane();
     requests.handle(place("1")).await.unwrap();
     for _ in 1..MANY {
@@ -48,6 +50,23 @@ async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_o
     surroundings.relay().publish_waiting(Instant::now()).await.unwrap();
 
     assert_eq!(surroundings.broker.versions(), (1..=all as u64).collect::<Vec<_>>());
+    assert_eq!(surroundings.outbox().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_requests_while_the_broker_is_busy_leave_nothing_to_the_relay() {
+    let surroundings = Surroundings::with_a_held_broker();
+    let (requests, lane) = surroundings.lane();
+    for n in 0..100 {
+        requests.handle(place(&n.to_string())).await.unwrap();
+    }
+    assert_eq!(surroundings.in_flight.snapshot().len(), 100);
+
+    surroundings.broker.let_go();
+    drop(requests);
+    lane.await.unwrap();
+
+    assert_eq!(surroundings.broker.versions().len(), 100);
     assert_eq!(surroundings.outbox().await, []);
 }
 
@@ -97,12 +116,13 @@ async fn the_relay_leaves_alone_what_either_is_publishing() {
     let mut bus = surroundings.queues_bus();
     let of_the_queue = bus.handle_batch(&[place("2")]).await.outgoing;
 
-    let relayed = surroundings.relay().publish_waiting(Instant::now()).await.unwrap();
+    let relayed = surroundings.relay().publish_waiting(Instant::now()).await.unwrap().published;
     assert_eq!((relayed, surroundings.in_flight.snapshot().len()), (0, 2));
 
     // What the one gives up, the relay takes; the other's stays.
-    bus.note(Published { kept: vec![of_the_queue[0].key.clone()], ..Published::default() });
+    let kept = vec![of_the_queue[0].key.clone()];
+    bus.note(PublishResult { kept, ..PublishResult::default() });
     surroundings.broker.let_go();
-    let relayed = surroundings.relay().publish_waiting(Instant::now()).await.unwrap();
+    let relayed = surroundings.relay().publish_waiting(Instant::now()).await.unwrap().published;
     assert_eq!(relayed, 1);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use order_worker::service_layer::{Delivery, Properties, Publication, Tag, Target};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::chance::Chance;
 use super::fault::Fault;
@@ -42,6 +43,8 @@ struct State {
     /// By consumer, and the tag on its present channel.
     out: BTreeMap<(u32, u64), Queued>,
     waiting_for_retry: usize,
+    /// Until when the queues behind a routing key have no room.
+    full: BTreeMap<String, Instant>,
     dead_letters: Vec<DeadLettered>,
 }
 
@@ -170,6 +173,15 @@ impl Broker {
             Target::Events { .. } | Target::Queue { .. } => {}
             Target::Commands { .. } => unreachable!("the worker publishes no commands"),
         }
+    }
+
+    /// From now on the queues behind a routing key have no room for a while.
+    pub fn fill(&self, routing_key: &str, period: Duration) {
+        self.lock().full.insert(routing_key.to_owned(), Instant::now() + period);
+    }
+
+    pub fn is_full(&self, routing_key: &str) -> bool {
+        self.lock().full.get(routing_key).is_some_and(|until| *until > Instant::now())
     }
 
     fn retry_later(&self, attempt: u32, publication: &Publication) {

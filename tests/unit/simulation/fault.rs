@@ -19,6 +19,12 @@ pub enum Fault {
     RefusedUntaken,
     /// A nack for a message that is in its queue all the same.
     RefusedTaken,
+    /// A subscriber's queue is full for long: it refuses all events of a routing key.
+    SubscriberFull,
+    /// The queue for dead letters is full for long.
+    DeadLettersFull,
+    /// The queue for a reply never confirms.
+    ReplyUnconfirmed,
     EventUnroutable,
     /// The queue for retries or dead letters is missing.
     CopyUnroutable,
@@ -56,7 +62,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::ChannelLost,
         Self::ConsumerCancelled,
         Self::AcksLate,
@@ -67,6 +73,9 @@ impl Fault {
         Self::WindowCut,
         Self::RefusedUntaken,
         Self::RefusedTaken,
+        Self::SubscriberFull,
+        Self::DeadLettersFull,
+        Self::ReplyUnconfirmed,
         Self::EventUnroutable,
         Self::CopyUnroutable,
         Self::PublishingBlocked,
@@ -114,7 +123,9 @@ impl Fault {
             | Self::EventUnroutable
             | Self::CopyUnroutable
             | Self::ClockJumped
+            | Self::ReplyUnconfirmed
             | Self::ClientHungUp => 300,
+            Self::SubscriberFull | Self::DeadLettersFull => 50,
             Self::PublishingBlocked | Self::Killed | Self::Stopped | Self::Relieved => 100,
             Self::DatabaseAway => 20,
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use order_worker::domain::OrderId;
 use order_worker::service_layer::{
-    BodyHash, Changes, Confirmation, DeadLetterCode, OutboxKey, Outgoing, Publication, Target,
+    BodyHash, Changes, DeadLetterCode, OutboxKey, Outgoing, Publication, PublishStatus, Target,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -133,20 +133,28 @@ impl Ledger {
     pub fn answers(
         &self,
         publication: &Publication,
-        confirmation: Confirmation,
+        status: PublishStatus,
         keeps_unroutable: bool,
     ) {
         let mut book = self.lock();
-        match (&publication.target, confirmation) {
-            (_, Confirmation::Refused) => {}
-            (Target::Retry { .. } | Target::DeadLetters { .. }, Confirmation::Confirmed) => {
-                *book.copies.entry(label_of(publication)).or_default() += 1;
-            }
-            (Target::Events { .. }, Confirmation::Unroutable) if keeps_unroutable => {}
-            (Target::Events { .. } | Target::Queue { .. }, _) => {
+        match (&publication.target, status) {
+            // A reply may be lost, once it was tried.
+            (Target::Queue { .. }, _) | (Target::Events { .. }, PublishStatus::Confirmed) => {
                 book.judged.extend(event_id_of(publication));
             }
-            (Target::Commands { .. } | Target::Retry { .. } | Target::DeadLetters { .. }, _) => {}
+            (Target::Events { .. }, PublishStatus::Unroutable) if !keeps_unroutable => {
+                book.judged.extend(event_id_of(publication));
+            }
+            (Target::Retry { .. } | Target::DeadLetters { .. }, PublishStatus::Confirmed) => {
+                *book.copies.entry(label_of(publication)).or_default() += 1;
+            }
+            (
+                Target::Events { .. }
+                | Target::Commands { .. }
+                | Target::Retry { .. }
+                | Target::DeadLetters { .. },
+                _,
+            ) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_worker::adapters::in_memory::InMemoryDatabase;
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground, LaneDied, WAYS_OUT};
+use order_worker::entrypoints::amqp::{self, ConsumerSettings, EVENT_PUBLISHERS, Ground, LaneDied};
 use order_worker::entrypoints::requests::{self, RequestGround, RequestQueue, Requests};
 use order_worker::service_layer::{Health, InFlight, Relay};
 use tokio::task::{JoinHandle, yield_now};
@@ -65,7 +65,8 @@ impl Worker {
         let ground = Ground {
             source,
             lanes: surroundings.lanes(consumer),
-            forwarder: surroundings.publisher(),
+            republisher: surroundings.publisher(),
+            reply_publisher: surroundings.publisher(),
             clock: surroundings.clock.clone(),
             health: surroundings.health.clone(),
             in_flight: in_flight.clone(),
@@ -164,12 +165,13 @@ impl Surroundings {
             in_flight,
             batch_max: self.settings.batch_max,
             keep_unroutable_events: self.settings.keep_unroutable_events,
+            max_waiting_bytes: requests::MAX_WAITING_BYTES,
         };
         requests::serve(queue, ground)
     }
 
     fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, Vec<SimulatedPublisher>)> {
-        let publishers = || (0..WAYS_OUT).map(|_| self.publisher()).collect();
+        let publishers = || (0..EVENT_PUBLISHERS).map(|_| self.publisher()).collect();
         (0..self.lanes).map(|_| (self.store(Some(consumer)), publishers())).collect()
     }
 

@@ -269,11 +269,12 @@ mod tests {
         let bytes = ByteBudget::new(1_000);
         let first = room_for(&headers("900"), &bytes).await.unwrap();
 
-        let refused = room_for(&headers("200"), &bytes).await.unwrap_err();
+        let second = headers("200");
+        let refused = room_for(&second, &bytes).await.unwrap_err();
 
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(bytes.held(), 900);
-        let (second, ()) = tokio::join!(room_for(&headers("200"), &bytes), async { drop(first) });
+        let (second, ()) = tokio::join!(room_for(&second, &bytes), async { drop(first) });
         assert!(second.is_ok());
     }
 

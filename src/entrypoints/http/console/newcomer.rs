@@ -13,7 +13,7 @@ use super::{Submitted, Visitor};
 use crate::bootstrap::Broker;
 use crate::entrypoints::cli::input::{EXAMPLES, parse_line};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{Confirmation, Publication, PublishError, Publisher, Target};
+use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
 
 #[derive(Debug, Deserialize)]
 pub struct Nothing {}
@@ -99,7 +99,7 @@ pub async fn feed(
     Ok(Redirect::to("/"))
 }
 
-async fn publish(broker: &Broker) -> Result<Vec<Confirmation>, PublishError> {
+async fn publish(broker: &Broker) -> Result<Vec<PublishStatus>, PublishError> {
     let commands = EXAMPLES.lines().filter_map(|line| parse_line(line).ok());
     let window: Vec<Publication> = commands
         .map(|command| Publication {
@@ -114,8 +114,8 @@ async fn publish(broker: &Broker) -> Result<Vec<Confirmation>, PublishError> {
     }
 }
 
-fn fed(confirmations: &[Confirmation]) -> Flash {
-    let taken = confirmations.iter().filter(|it| **it == Confirmation::Confirmed).count();
+fn fed(confirmations: &[PublishStatus]) -> Flash {
+    let taken = confirmations.iter().filter(|it| **it == PublishStatus::Confirmed).count();
     if taken < confirmations.len() {
         let told = html! { "Only " (taken) " of " (confirmations.len()) " commands were taken." };
         return Flash::Refused(told);

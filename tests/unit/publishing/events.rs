@@ -1,0 +1,68 @@
+//! Events of a lane.
+
+use order_worker::service_layer::{
+    EventPublisher, Health, Outgoing, OutgoingKind, PublishBatch, PublishResult, PublishStatus,
+};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{FakeBroker, outgoing};
+
+const RECEIVED: &str = "order.status.received";
+const CANCELLED: &str = "order.status.cancelled";
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_refused_is_left_to_the_relay_and_holds_up_no_other() {
+    for status in [PublishStatus::Refused, PublishStatus::Unconfirmed] {
+        let broker = FakeBroker::default();
+        broker.says(RECEIVED, status);
+
+        let results =
+            publish(&broker, [vec![event(RECEIVED, "a")], vec![event(CANCELLED, "b")]]).await;
+
+        let counts = |of: fn(&PublishResult) -> usize| results.iter().map(of).sum::<usize>();
+        assert_eq!((counts(|it| it.kept.len()), counts(|it| it.confirmed.len())), (1, 1));
+        assert_eq!(broker.windows(), [["a", "b"]]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_trouble_with_the_connection_has_a_window_published_again() {
+    let broker = FakeBroker::default();
+    broker.is_gone_for(2);
+
+    let results = publish(&broker, [vec![event(RECEIVED, "a")]]).await;
+
+    assert_eq!(broker.windows(), [["a"], ["a"], ["a"]]);
+    assert_eq!(results[0].confirmed.len(), 1);
+}
+
+fn event(routing_key: &str, body: &str) -> Outgoing {
+    outgoing(OutgoingKind::StatusChanged, routing_key, body)
+}
+
+async fn publish<const N: usize>(
+    broker: &FakeBroker,
+    batches: [Vec<Outgoing>; N],
+) -> Vec<PublishResult> {
+    let (batches_in, waiting) = mpsc::channel(N);
+    let (results_in, mut results) = mpsc::unbounded_channel();
+    for events in batches {
+        let batch = PublishBatch { events, committed_at: Instant::now(), room: None };
+        batches_in.send(batch).await.unwrap();
+    }
+    drop(batches_in);
+    let publisher = EventPublisher {
+        publisher: broker.clone(),
+        health: Health::default(),
+        batches: waiting,
+        results: results_in,
+        keep_unroutable_events: false,
+    };
+    publisher.run().await;
+    let mut all = Vec::new();
+    while let Some(result) = results.recv().await {
+        all.push(result);
+    }
+    all
+}

@@ -1,0 +1,93 @@
+//! Publishing when the broker does not take everything.
+
+mod copies;
+mod events;
+mod replies;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use order_worker::domain::OrderId;
+use order_worker::service_layer::{
+    OutboxKey, Outgoing, OutgoingKind, Properties, Publication, PublishError, PublishStatus,
+    Publisher, Target,
+};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+/// What the adapter of a real broker waits for a confirm of a reply.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A broker that confirms what it was not told otherwise of; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct FakeBroker(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// By routing key or queue.
+    statuses: HashMap<String, PublishStatus>,
+    outages: usize,
+    windows: Vec<Vec<String>>,
+}
+
+impl FakeBroker {
+    /// What it says from now on of messages for a routing key or a queue.
+    pub fn says(&self, target: &str, status: PublishStatus) {
+        self.0.lock().unwrap().statuses.insert(target.to_owned(), status);
+    }
+
+    /// The next windows meet a broken connection.
+    pub fn is_gone_for(&self, windows: usize) {
+        self.0.lock().unwrap().outages = windows;
+    }
+
+    /// The bodies of each window so far.
+    pub fn windows(&self) -> Vec<Vec<String>> {
+        self.0.lock().unwrap().windows.clone()
+    }
+
+    /// How often a body was published.
+    pub fn attempts(&self, body: &str) -> usize {
+        self.windows().iter().flatten().filter(|published| *published == body).count()
+    }
+}
+
+impl Publisher for FakeBroker {
+    async fn publish(
+        &mut self,
+        window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, PublishError> {
+        let statuses: Vec<PublishStatus> = {
+            let mut state = self.0.lock().unwrap();
+            let body = |it: &Publication| String::from_utf8(it.body.clone()).unwrap();
+            state.windows.push(window.iter().map(body).collect());
+            if state.outages > 0 {
+                state.outages -= 1;
+                return Err(PublishError("the connection broke".to_owned()));
+            }
+            let status = |it: &Publication| state.statuses.get(&*it.target.name()).copied();
+            window.iter().map(|it| status(it).unwrap_or(PublishStatus::Confirmed)).collect()
+        };
+        if statuses.contains(&PublishStatus::Unconfirmed) {
+            sleep(CONFIRM_TIMEOUT).await;
+        }
+        Ok(statuses)
+    }
+}
+
+/// A row of the outbox whose body is its name.
+fn outgoing(kind: OutgoingKind, routing_key: &str, body: &str) -> Outgoing {
+    let key =
+        OutboxKey { order_id: OrderId::new("14").unwrap(), version: 1, event_id: Uuid::now_v7() };
+    let (routing_key, body) = (routing_key.to_owned(), body.to_owned());
+    Outgoing { key, kind, routing_key, correlation_id: None, traceparent: None, body }
+}
+
+fn to(target: Target, body: &str) -> Publication {
+    Publication { target, properties: Properties::default(), body: body.as_bytes().to_vec() }
+}
+
+fn seconds_since(began: Instant) -> u64 {
+    began.elapsed().as_secs()
+}
