@@ -10,10 +10,13 @@ COPY schemas schemas
 COPY examples examples
 # The caches keep the compiled dependencies between builds. cargo tells by the time of a file
 # whether it has changed, and a checkout of an older commit may well be older than the cache.
+# Kernels for 64-bit ARM have pages of 4, 16 or 64 KiB; an allocator that is built for the largest
+# runs on all of them, one built for the builder's own ends at start on others.
 # A release has no points at which tests can kill it (src/kill_points.rs); grep makes sure.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     find src migrations schemas examples build.rs -type f -exec touch {} + && \
+    if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi && \
     cargo build --locked --profile dist --bin order-worker && \
     ! grep -q ORDER_WORKER_KILL_AT target/dist/order-worker && \
     cp target/dist/order-worker /usr/local/bin/

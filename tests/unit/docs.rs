@@ -72,6 +72,20 @@ fn every_anchor_leads_to_a_heading() {
 }
 
 #[test]
+fn every_file_that_contributors_are_sent_to_exists() {
+    let page = read("CONTRIBUTING.md");
+    let prose: String = page.split("```").step_by(2).collect();
+    let folders = ["src/", "tests/", "benches/", "fuzz/", "migrations/", "schemas/", "docs/"];
+    let code = prose.split('`').skip(1).step_by(2);
+    let paths: Vec<&str> =
+        code.filter(|it| folders.iter().any(|folder| it.starts_with(folder))).collect();
+    let missing: Vec<_> = paths.iter().filter(|path| !root().join(path).exists()).collect();
+
+    assert!(missing.is_empty(), "CONTRIBUTING.md names files that are gone: {missing:?}");
+    assert!(paths.len() > 40, "the check is blind");
+}
+
+#[test]
 fn every_guarantee_in_the_readme_has_its_tests() {
     let sources = sources();
     let readme = read("README.md");
@@ -201,8 +215,9 @@ fn names(code: &str, path: &str) -> bool {
 }
 
 fn pages() -> Vec<PathBuf> {
+    let at_the_root = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
     let mut pages = files("docs", "md");
-    pages.push(root().join("README.md"));
+    pages.extend(at_the_root.map(|page| root().join(page)));
     pages
 }
 
