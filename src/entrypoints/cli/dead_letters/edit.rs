@@ -89,17 +89,15 @@ impl Edit {
                 "--body: name the file with the new body, as there is no terminal",
             ));
         }
-        let folder = std::env::temp_dir();
-        let path = folder.join(format!("dead-letter-{}-{}.json", self.id, std::process::id()));
+        // It holds a customer's data: only this user can read it, its name cannot be guessed, and it
+        // is removed whatever happens. A folder, as some editors write a new file in the old one's place.
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join(format!("dead-letter-{}.json", self.id));
         std::fs::write(&path, body)?;
         let mut words = self.editor.split_whitespace();
         let program = words.next().unwrap_or("vi");
-        let status = Command::new(program).args(words).arg(&path).status();
-        let edited = std::fs::read(&path);
-        // It holds a customer's data.
-        std::fs::remove_file(&path)?;
-        match status {
-            Ok(status) if status.success() => Ok(edited?),
+        match Command::new(program).args(words).arg(&path).status() {
+            Ok(status) if status.success() => Ok(std::fs::read(&path)?),
             Ok(status) => Err(CommandFailed::told(format!(
                 "{program} ended with {status}: nothing was changed"
             ))),

@@ -1,8 +1,8 @@
 //! What to do with a worker that has no orders yet.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::HOST;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Redirect;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::pieces::form;
 use super::pieces::notice::Flash;
 use super::{Submitted, Visitor};
+use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::Broker;
 use crate::entrypoints::cli::input::{EXAMPLES, parse_line};
 use crate::entrypoints::http::{App, Problem};
@@ -22,7 +23,7 @@ pub struct Nothing {}
 pub fn welcome(visitor: &Visitor, app: &App, headers: &HeaderMap) -> Markup {
     html! {
         h1 { "There are no orders yet" }
-        @if visitor.may_operate() { (demonstration(visitor)) }
+        @if let Broker::InProcess(_) = &app.broker && visitor.may_operate() { (demonstration(visitor)) }
         section .panel aria-labelledby="by-http" {
             h2 #by-http { "Place one over HTTP" }
             pre .code tabindex="0" { (curl(app, headers)) }
@@ -85,13 +86,19 @@ fn by_rabbitmq(app: &App) -> Markup {
     }
 }
 
-/// Publishes the commands of the demonstration, as somebody else would.
+/// Publishes the commands of the demonstration, within this process only: to a real broker they would be
+/// orders among those of customers.
 pub async fn feed(
     State(app): State<App>,
     Submitted { visitor, form: Nothing {} }: Submitted<Nothing>,
 ) -> Result<Redirect, Problem> {
+    let Broker::InProcess(broker) = &app.broker else {
+        let detail =
+            "the demo is for the in-process broker: sample orders do not belong on a real one";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    };
     tracing::info!(caller = visitor.caller().name, "The demo is fed");
-    let flash = match publish(&app.broker).await {
+    let flash = match publish(broker).await {
         Ok(confirmations) => fed(&confirmations),
         Err(error) => Flash::Refused(html! { "Perhaps not all commands were taken: " (error) "." }),
     };
@@ -99,7 +106,7 @@ pub async fn feed(
     Ok(Redirect::to("/"))
 }
 
-async fn publish(broker: &Broker) -> Result<Vec<PublishStatus>, PublishError> {
+async fn publish(broker: &InProcessBroker) -> Result<Vec<PublishStatus>, PublishError> {
     let commands = EXAMPLES.lines().filter_map(|line| parse_line(line).ok());
     let window: Vec<Publication> = commands
         .map(|command| Publication {
@@ -108,10 +115,7 @@ async fn publish(broker: &Broker) -> Result<Vec<PublishStatus>, PublishError> {
             body: command.body,
         })
         .collect();
-    match broker {
-        Broker::RabbitMq(rabbitmq) => rabbitmq.publisher().publish(&window).await,
-        Broker::InProcess(broker) => broker.publisher().publish(&window).await,
-    }
+    broker.publisher().publish(&window).await
 }
 
 fn fed(confirmations: &[PublishStatus]) -> Flash {
