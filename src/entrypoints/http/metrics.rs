@@ -13,8 +13,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::App;
-use super::access::Permission;
-use super::routes::behind;
+use super::access::{Permission, require_permission};
 use crate::metrics::Metrics;
 use crate::telemetry;
 
@@ -22,7 +21,7 @@ use crate::telemetry;
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub fn routes(app: &App) -> Router<App> {
-    Router::new().route("/metrics", behind(app, Permission::ReadMetrics, get(scrape)))
+    Router::new().route("/metrics", require_permission(app, Permission::ReadMetrics, get(scrape)))
 }
 
 async fn scrape(State(app): State<App>) -> impl IntoResponse {

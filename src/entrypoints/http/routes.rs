@@ -4,9 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::MethodRouter;
 
-use super::access::{Permission, guard};
 use super::{App, Problem, api, console, health, metrics};
 
 /// A router for everything.
@@ -20,11 +18,6 @@ pub fn routes(app: &App) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), console::as_pages))
         .with_state(app.clone())
-}
-
-/// Puts a route behind a permission.
-pub fn behind(app: &App, permission: Permission, route: MethodRouter<App>) -> MethodRouter<App> {
-    route.route_layer(from_fn_with_state((app.clone(), permission), guard))
 }
 
 async fn nothing_here() -> impl IntoResponse {

@@ -4,17 +4,27 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 
 use super::{Caller, Permission, local_caller};
 use crate::entrypoints::http::{App, Problem};
+
+/// Puts a route behind a permission.
+pub fn require_permission(
+    app: &App,
+    permission: Permission,
+    route: MethodRouter<App>,
+) -> MethodRouter<App> {
+    route.route_layer(from_fn_with_state((app.clone(), permission), guard))
+}
 
 /// Lets a request pass whose sender may do what the route takes, and tells the route who that is.
 ///
 /// A token comes as `Authorization: Token <key>`; `Bearer` is taken as well. Where no tokens are set,
 /// see [`local_caller`].
-pub async fn guard(
+async fn guard(
     State((app, permission)): State<(App, Permission)>,
     mut request: Request,
     next: Next,

@@ -7,7 +7,7 @@ mod token;
 mod token_file;
 mod tokens;
 
-pub use guard::{Asking, guard};
+pub use guard::{Asking, require_permission};
 pub use here::local_caller;
 pub use role::{Caller, Permission, Role};
 pub use token::{Fingerprint, InvalidTokens, KnownTokens, Token, is_name};

@@ -5,8 +5,8 @@ use axum::routing::{MethodFilter, MethodRouter};
 use schemars::{Schema, SchemaGenerator};
 
 use crate::entrypoints::http::App;
+use crate::entrypoints::http::access::require_permission;
 use crate::entrypoints::http::access::{Permission, Role};
-use crate::entrypoints::http::routes::behind;
 
 /// A path, what may be asked of it, and what is answered.
 #[derive(Debug, Clone, Copy)]
@@ -153,7 +153,7 @@ impl Endpoint {
     pub fn route(&self, router: Router<App>, app: &App) -> Router<App> {
         let verbs = self.verbs.iter().map(|verb| verb.filter());
         let Some(filter) = verbs.reduce(MethodFilter::or) else { return router };
-        let handler = behind(app, self.permission, (self.handler)(filter));
+        let handler = require_permission(app, self.permission, (self.handler)(filter));
         let router = router.route(self.path, handler.clone());
         match self.slash {
             Slash::AsWritten => router,

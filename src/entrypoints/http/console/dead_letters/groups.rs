@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::list::{buttons, text, why};
+use super::components::{buttons, text, why};
 use super::search::Search;
 use crate::entrypoints::http::console::Visitor;
 use crate::entrypoints::http::console::pieces::{form, moment};

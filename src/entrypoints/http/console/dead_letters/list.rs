@@ -4,8 +4,8 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use super::components::{buttons, text, why};
 use super::groups;
-use super::masking::Addresses;
 use super::search::Search;
 use super::sums::Sums;
 use crate::adapters::clock::SystemClock;
@@ -15,11 +15,8 @@ use crate::entrypoints::http::console::pieces::{
     address, form, letter_state, moment, notice, pages,
 };
 use crate::entrypoints::http::{App, Problem};
-use crate::entrypoints::printable::printable;
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{
-    DeadLetterStore, LetterFilter, LetterState, LetterSummary,
-};
+use crate::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterSummary};
 
 /// Dead letters on a page.
 const ON_A_PAGE: u32 = 50;
@@ -133,23 +130,6 @@ fn with_actions(
     }
 }
 
-/// What can be done with dead letters of a state.
-pub fn buttons(state: Option<LetterState>, which: Option<&str>) -> Markup {
-    use LetterState::{Discarded, Open, Replayed, Replaying};
-    let button = |path: &str, name: &str| {
-        html! {
-            button .quiet type="submit" formaction={ "/dead-letters/" (path) }
-                name=[which.map(|_| "which")] value=[which] { (name) }
-        }
-    };
-    let any_of = |states: &[LetterState]| state.is_none_or(|state| states.contains(&state));
-    html! {
-        @if any_of(&[Open, Replaying]) { (button("replay", "Replay…")) (button("dry-run", "Dry run")) }
-        @if any_of(&[Open]) { (button("discard", "Discard…")) }
-        @if any_of(&[Replayed, Discarded]) { (button("restore", "Restore…")) }
-    }
-}
-
 fn table(letters: &[LetterSummary], has_ticks: bool) -> Markup {
     html! {
         table .cards {
@@ -184,19 +164,4 @@ fn row(letter: &LetterSummary, has_ticks: bool) -> Markup {
             td data-label="Failed" { (moment(letter.failed_at)) }
         }
     }
-}
-
-/// A code and its detail.
-pub fn why(code: &str, detail: &str) -> Markup {
-    html! {
-        div {
-            code { bdi { (printable(code)) } }
-            div { bdi { (Addresses::Masked.within(&printable(detail))) } }
-        }
-    }
-}
-
-/// A text of strangers; nothing for none.
-pub fn text(text: Option<&str>) -> Markup {
-    html! { @if let Some(text) = text { bdi { (Addresses::Masked.within(&printable(text))) } } }
 }

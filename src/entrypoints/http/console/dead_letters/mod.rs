@@ -3,6 +3,7 @@
 //! What is done with one is done at once, what is done with several goes on in a job.
 
 mod body;
+mod components;
 mod decide;
 mod disclose;
 mod edit;

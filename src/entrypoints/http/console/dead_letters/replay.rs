@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::decide::actor;
 use super::fields::{Fields, wrong};
 use super::jobs::{begin, nothing_meant};
-use super::replay_page::question;
+use super::replay_page::{MOST_REPLAYS, question};
 use super::selection::{Purpose, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
@@ -21,9 +21,6 @@ use crate::entrypoints::http::{App, Problem};
 
 /// Longest wait for the outcomes of a step.
 const OUTCOMES_WITHIN: Duration = Duration::from_secs(60);
-
-/// A dead letter with so many replays is left alone, unless the form says otherwise.
-pub const MOST_REPLAYS: u32 = 5;
 
 /// Asks how, and shows how many it would be.
 pub async fn ask(

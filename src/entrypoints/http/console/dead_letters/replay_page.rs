@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::decide::why_field;
-use super::replay::MOST_REPLAYS;
 use super::selection::Meant;
 use crate::entrypoints::http::console::Visitor;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
@@ -20,6 +19,9 @@ const PACES: [(&str, &str); 5] = [
 
 /// Failures after which a replay stops, unless somebody wants otherwise.
 const STOP_AFTER: u32 = 3;
+
+/// A dead letter with so many replays is left alone, unless the form says otherwise.
+pub const MOST_REPLAYS: u32 = 5;
 
 pub fn question(visitor: &Visitor, meant: &Meant) -> Page {
     let title = format!("Replay {}?", meant.words());

@@ -2,13 +2,18 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::gathering::gather;
+use super::batch::{Batch, GATHERING};
+use super::subscription::{Passed, subscribe};
 use crate::bootstrap::Broker;
 
 /// Most who watch at a time.
 const MOST_LISTENERS: usize = 50;
+
+/// Most events between the subscription and here.
+const READ_AHEAD: usize = 1_000;
 
 /// Portions that may wait for a listener; one that is slower is cut off.
 const PORTIONS: usize = 16;
@@ -80,7 +85,7 @@ impl Hub {
     }
 
     /// Tells it also to whoever comes later.
-    pub fn tell_state(&self, state: Told) {
+    fn tell_state(&self, state: Told) {
         let mut now = self.lock();
         now.state = state.clone();
         if let Some(listeners) = &now.listeners {
@@ -90,7 +95,7 @@ impl Hub {
     }
 
     /// Whether nobody listens; from then on the next listener opens a new subscription.
-    pub fn is_left(&self) -> bool {
+    fn is_left(&self) -> bool {
         let mut now = self.lock();
         let is_left = now.listeners.as_ref().is_none_or(|it| it.receiver_count() == 0);
         if is_left {
@@ -101,6 +106,40 @@ impl Hub {
 
     fn lock(&self) -> MutexGuard<'_, Now> {
         self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells listeners what passes, until the last of them has gone.
+async fn gather(hub: Hub, broker: Broker, listeners: broadcast::Sender<Told>) {
+    let (passed_in, passed) = mpsc::channel(READ_AHEAD);
+    tokio::select! {
+        () = subscribe(broker, passed_in) => {}
+        () = tell(&hub, passed, &listeners) => {}
+    }
+}
+
+async fn tell(hub: &Hub, mut passed: mpsc::Receiver<Passed>, listeners: &broadcast::Sender<Told>) {
+    let mut batch = Batch::default();
+    let mut portion = interval(GATHERING);
+    portion.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(passed) = passed.recv() => match passed {
+                Passed::Event(body) => batch.add(body),
+                Passed::Listening => hub.tell_state(Told::Listening),
+                Passed::Trouble(reason) => hub.tell_state(Told::Trouble(reason.into())),
+            },
+            _ = portion.tick(), if !batch.is_empty() => {
+                let lines = std::mem::take(&mut batch).into_html();
+                // Whoever has gone needs not be told.
+                let _ = listeners.send(Told::Events(lines.into()));
+            }
+            () = listeners.closed() => {
+                if hub.is_left() {
+                    return;
+                }
+            }
+        }
     }
 }
 

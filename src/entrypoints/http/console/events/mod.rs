@@ -5,7 +5,6 @@
 //! down.
 
 mod batch;
-mod gathering;
 mod hub;
 mod line;
 mod page;

@@ -7,6 +7,7 @@ mod history;
 mod list;
 mod moves;
 mod one;
+mod order_id;
 mod search;
 
 use axum::Router;

@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::commands::{carry_out, intent_field};
-use super::one::order_id;
+use super::order_id::order_id;
 use crate::domain::{CommandKind, Order, OrderId, Status};
 use crate::entrypoints::http::console::layout::Section;
 use crate::entrypoints::http::console::pieces::confirm::{Question, ask};

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::list::customer_link;
+use super::order_id::order_id;
 use super::{history, moves};
 use crate::domain::{Item, Order, OrderId};
 use crate::entrypoints::http::console::Visitor;
@@ -47,12 +48,6 @@ impl Which {
     pub fn id(&self) -> Result<OrderId, Problem> {
         order_id(&self.id)
     }
-}
-
-/// # Errors
-/// When no order can have this id.
-pub fn order_id(text: &str) -> Result<OrderId, Problem> {
-    OrderId::new(text).map_err(|_| Problem::not_found("no order can have this id"))
 }
 
 /// # Errors

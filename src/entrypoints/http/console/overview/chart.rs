@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::figures::Series;
+use super::figures::{Point, Series};
 use super::numbers::UNKNOWN;
 
 /// The time that a chart spans.
@@ -15,14 +15,6 @@ const SPAN: Duration = Duration::from_mins(5);
 
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 120.0;
-
-/// A value at a moment.
-#[derive(Debug, Clone, Copy)]
-pub struct Point {
-    /// Before the newest.
-    pub ago: Duration,
-    pub value: Option<f64>,
-}
 
 /// One of a chart's lines.
 pub struct Line {

@@ -3,8 +3,8 @@
 #![expect(clippy::float_arithmetic, reason = "rates are fractions")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::chart::Point;
 use crate::metrics::{LastAnswers, Look, Spread};
 
 /// A rate is taken over so many looks, ten seconds: over two seconds it would only flicker.
@@ -14,6 +14,14 @@ const STRIDE: usize = 5;
 #[derive(Debug)]
 pub struct Figures {
     looks: Vec<Arc<Look>>,
+}
+
+/// A value at a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Point {
+    /// Before the newest.
+    pub ago: Duration,
+    pub value: Option<f64>,
 }
 
 /// A quantity over the last five minutes.
