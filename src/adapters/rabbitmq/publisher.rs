@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,10 +13,10 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection};
 
 use super::confirms::{Confirms, unless_blocked};
-use super::connection::{ANSWER_TIMEOUT, RabbitError, within};
+use super::connection::{ANSWER_TIMEOUT, RabbitError, trouble, within};
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
-use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
+use crate::service_layer::{Cooldown, Publication, PublishError, PublishStatus, Publisher, Target};
 
 /// Longest wait for the confirms of a window, the time of a blocked connection not counted.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,6 +26,10 @@ const REPLY_CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much longer a window waits for targets that did not confirm in time before.
 const SLOW_TARGET_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Most messages of a window that are published to slow targets; the others count as unconfirmed. After
+/// some hundred messages to a queue that stands still the broker reads no more from the connection.
+const MAX_SLOW: usize = 100;
 
 /// Publishes on a channel of its own; one window at a time.
 #[derive(Debug)]
@@ -59,19 +63,22 @@ impl RabbitPublisher {
         Ok((connection, channel))
     }
 
-    /// Publishes and judges; also whether each message has its confirm.
     async fn publish_window(
         &self,
-        (connection, channel): (&Connection, &Channel),
+        (connection, channel): (&Arc<Connection>, &Channel),
         window: &[Publication],
     ) -> Result<Vec<PublishStatus>, RabbitError> {
         let topology = &self.broker.topology;
-        let publishing = start_publishing(channel, topology, window);
-        let confirms = unless_blocked(connection, CONFIRM_TIMEOUT, publishing).await?;
-        let no_answer = || RabbitError::Unavailable("the broker reads nothing".to_owned());
-        let mut confirms = Confirms::new(confirms.ok_or_else(no_answer)?);
+        let slow = self.slow_places(window);
+        let publishing = start_publishing(channel, topology, window, &slow);
+        let Some(confirms) = unless_blocked(connection, CONFIRM_TIMEOUT, publishing).await? else {
+            self.broker.abandon(connection).await;
+            self.note_slow_targets(window, &slow, std::iter::repeat(None));
+            return Ok(vec![PublishStatus::Unconfirmed; window.len()]);
+        };
+        let mut confirms = Confirms::new(confirms);
         kill_points::reached("published");
-        let returned = self.wait(connection, window, &mut confirms).await?;
+        let returned = self.wait(connection, window, &slow, &mut confirms).await?;
         // A returned message may hang on the confirm of a neighbour, so returns are judged by what they
         // carry. Exchange and routing key decide whether there is a queue, so messages that share these
         // and have no id share their fate.
@@ -93,49 +100,58 @@ impl RabbitPublisher {
         &self,
         connection: &Connection,
         window: &[Publication],
+        slow: &SlowPlaces,
         confirms: &mut Confirms,
     ) -> Result<Vec<BasicReturnMessage>, RabbitError> {
         let mut returned = Vec::new();
-        let slow = self.slow_places(window);
-        let is_slow = |place: usize| slow.as_ref().is_some_and(|slow| slow[place]);
-        let others = confirms.wait_for(|place| !is_slow(place), &mut returned);
-        let limit = longest_wait(window);
-        let mut all_came = unless_blocked(connection, limit, others).await?.is_some();
-        if slow.is_some() {
-            let rest = confirms.wait_for(|place| is_slow(place), &mut returned);
+        let others = confirms.wait_for(|place| !slow.contains(place), &mut returned);
+        let mut all_came =
+            unless_blocked(connection, longest_wait(window), others).await?.is_some();
+        if !slow.is_empty() {
+            let rest = confirms.wait_for(|place| slow.contains(place), &mut returned);
             all_came &= unless_blocked(connection, SLOW_TARGET_TIMEOUT, rest).await?.is_some();
         }
         if !all_came {
-            confirms
-                .take_ready(&mut returned)
-                .map_err(|error| super::connection::trouble(&error))?;
+            confirms.take_ready(&mut returned).map_err(|error| trouble(&error))?;
         }
-        if !all_came || slow.is_some() {
-            self.note_slow_targets(window, confirms);
+        if !all_came || !slow.is_empty() {
+            self.note_slow_targets(window, slow, confirms.acks());
         }
         Ok(returned)
     }
 
-    /// Which messages are for a target that did not confirm in time before; none if no one is.
-    fn slow_places(&self, window: &[Publication]) -> Option<Vec<bool>> {
-        let slow_targets = self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner);
+    fn slow_places(&self, window: &[Publication]) -> SlowPlaces {
+        let slow_targets = self.slow_targets();
         if slow_targets.is_empty() {
-            return None;
+            return SlowPlaces::default();
         }
-        let slow: Vec<bool> =
-            window.iter().map(|publication| slow_targets.contains(&publication.target)).collect();
-        slow.contains(&true).then_some(slow)
+        let is_slow = |(place, publication): (usize, &Publication)| {
+            slow_targets.contains(&publication.target).then_some(place)
+        };
+        SlowPlaces(window.iter().enumerate().filter_map(is_slow).collect())
     }
 
-    fn note_slow_targets(&self, window: &[Publication], confirms: &Confirms) {
-        let mut slow_targets =
-            self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner);
-        for (Publication { target, .. }, ack) in window.iter().zip(confirms.acks()) {
+    /// Remembers targets of which a published message has no confirm, and forgets those that have.
+    fn note_slow_targets(
+        &self,
+        window: &[Publication],
+        slow: &SlowPlaces,
+        acks: impl Iterator<Item = Option<bool>>,
+    ) {
+        let mut slow_targets = self.slow_targets();
+        let judged = window.iter().map(|publication| &publication.target).zip(acks);
+        let published = judged.enumerate().filter(|(place, _)| !slow.is_left_out(*place));
+        // Of several messages the last ones tell: a target that stands still was quick before.
+        for (_, (target, ack)) in published {
             match ack {
-                None => slow_targets.start(target.clone()),
                 Some(_) => slow_targets.end(target),
+                None => slow_targets.start(target.clone()),
             }
         }
+    }
+
+    fn slow_targets(&self) -> MutexGuard<'_, Cooldown<Target>> {
+        self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn publish_foreign(
@@ -213,10 +229,32 @@ async fn start_publishing(
     channel: &Channel,
     topology: &Topology,
     window: &[Publication],
-) -> lapin::Result<Vec<lapin::PublisherConfirm>> {
+    slow: &SlowPlaces,
+) -> lapin::Result<Vec<Option<lapin::PublisherConfirm>>> {
     // Started together, the publishes share their writes to the socket, in their order.
-    let publish = |publication| started(publish(channel, topology, publication));
-    all(window.iter().map(publish).collect()).await
+    let publish = |(place, publication)| {
+        (!slow.is_left_out(place)).then(|| started(publish(channel, topology, publication)))
+    };
+    all(window.iter().enumerate().map(publish).collect()).await
+}
+
+/// The places in a window of messages for slow targets, in their order.
+#[derive(Debug, Default)]
+struct SlowPlaces(Vec<usize>);
+
+impl SlowPlaces {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn contains(&self, place: usize) -> bool {
+        !self.is_empty() && self.0.binary_search(&place).is_ok()
+    }
+
+    /// Whether the message is one too many to be published.
+    fn is_left_out(&self, place: usize) -> bool {
+        self.0.get(MAX_SLOW..).is_some_and(|rest| rest.binary_search(&place).is_ok())
+    }
 }
 
 /// Gives the future its first turn. What is left to await it is small and can be moved.
@@ -230,13 +268,16 @@ fn started<F: Future>(future: F) -> impl Future<Output = F::Output> + Unpin {
 
 /// Awaits all, the last one first: when it is ready, as a rule all are, and the task was woken once
 /// and not for each of them.
-async fn all<F, T>(futures: Vec<F>) -> lapin::Result<Vec<T>>
+async fn all<F, T>(futures: Vec<Option<F>>) -> lapin::Result<Vec<Option<T>>>
 where
     F: Future<Output = lapin::Result<T>>,
 {
     let mut results = Vec::with_capacity(futures.len());
     for future in futures.into_iter().rev() {
-        results.push(future.await?);
+        results.push(match future {
+            Some(future) => Some(future.await?),
+            None => None,
+        });
     }
     results.reverse();
     Ok(results)

@@ -5,3 +5,4 @@ mod crashes;
 mod database;
 mod load;
 mod network;
+mod targets;
