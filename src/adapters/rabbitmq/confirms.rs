@@ -17,17 +17,14 @@ const BLOCKED_LOG_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) struct Confirms(Vec<Confirm>);
 
 enum Confirm {
-    Unpublished,
     Pending(PublisherConfirm),
     Ack,
     Nack,
 }
 
 impl Confirms {
-    /// None stands for a message that was not published.
-    pub(super) fn new(confirms: Vec<Option<PublisherConfirm>>) -> Self {
-        let confirm = |confirm: Option<_>| confirm.map_or(Confirm::Unpublished, Confirm::Pending);
-        Self(confirms.into_iter().map(confirm).collect())
+    pub(super) fn new(confirms: Vec<PublisherConfirm>) -> Self {
+        Self(confirms.into_iter().map(Confirm::Pending).collect())
     }
 
     /// Waits until all of these have come, the last one first: when it is ready, as a rule all are, and
@@ -65,7 +62,7 @@ impl Confirms {
     /// Whether each was an ack; none for those that have not come.
     pub(super) fn acks(&self) -> impl Iterator<Item = Option<bool>> {
         self.0.iter().map(|confirm| match confirm {
-            Confirm::Unpublished | Confirm::Pending(_) => None,
+            Confirm::Pending(_) => None,
             Confirm::Ack => Some(true),
             Confirm::Nack => Some(false),
         })

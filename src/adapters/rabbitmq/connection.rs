@@ -31,7 +31,7 @@ const HEARTBEAT_SECONDS: u16 = 10;
 const SMALL_FRAME_BYTES: u32 = 16 * 1024;
 
 /// How long publishers remember a target that did not confirm in time.
-const SLOW_TARGET_PERIOD: Duration = Duration::from_secs(30);
+const SLOW_TARGET_PERIOD: Duration = Duration::from_secs(60);
 
 /// Why RabbitMQ did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]

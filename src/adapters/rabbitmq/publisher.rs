@@ -27,9 +27,9 @@ const REPLY_CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much longer a window waits for targets that did not confirm in time before.
 const SLOW_TARGET_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Most messages of a window that are published to slow targets; the others count as unconfirmed. After
-/// some hundred messages to a queue that stands still the broker reads no more from the connection.
-const MAX_SLOW: usize = 100;
+/// Most messages for slow targets on one channel: after some hundred to a queue that stands still, the
+/// broker reads no more from the whole connection (its flow control, at about 400).
+const MAX_SLOW: usize = 200;
 
 /// Publishes on a channel of its own; one window at a time.
 #[derive(Debug)]
@@ -70,15 +70,15 @@ impl RabbitPublisher {
     ) -> Result<Vec<PublishStatus>, RabbitError> {
         let topology = &self.broker.topology;
         let slow = self.slow_places(window);
-        let publishing = start_publishing(channel, topology, window, &slow);
+        let publishing = start_publishing(channel, topology, window);
         let Some(confirms) = unless_blocked(connection, CONFIRM_TIMEOUT, publishing).await? else {
+            self.note_slow_targets(window, std::iter::repeat(None));
             self.broker.abandon(connection).await;
-            self.note_slow_targets(window, &slow, std::iter::repeat(None));
-            return Ok(vec![PublishStatus::Unconfirmed; window.len()]);
+            return Err(RabbitError::Unavailable("the broker reads nothing".to_owned()));
         };
         let mut confirms = Confirms::new(confirms);
         kill_points::reached("published");
-        let returned = self.wait(connection, window, &slow, &mut confirms).await?;
+        let returned = self.wait(connection, window, slow.as_deref(), &mut confirms).await?;
         // A returned message may hang on the confirm of a neighbour, so returns are judged by what they
         // carry. Exchange and routing key decide whether there is a queue, so messages that share these
         // and have no id share their fate.
@@ -100,49 +100,43 @@ impl RabbitPublisher {
         &self,
         connection: &Connection,
         window: &[Publication],
-        slow: &SlowPlaces,
+        slow: Option<&[bool]>,
         confirms: &mut Confirms,
     ) -> Result<Vec<BasicReturnMessage>, RabbitError> {
         let mut returned = Vec::new();
-        let others = confirms.wait_for(|place| !slow.contains(place), &mut returned);
+        let is_slow = |place: usize| slow.is_some_and(|slow| slow[place]);
+        let others = confirms.wait_for(|place| !is_slow(place), &mut returned);
         let mut all_came =
             unless_blocked(connection, longest_wait(window), others).await?.is_some();
-        if !slow.is_empty() {
-            let rest = confirms.wait_for(|place| slow.contains(place), &mut returned);
+        if slow.is_some() {
+            let rest = confirms.wait_for(is_slow, &mut returned);
             all_came &= unless_blocked(connection, SLOW_TARGET_TIMEOUT, rest).await?.is_some();
         }
         if !all_came {
             confirms.take_ready(&mut returned).map_err(|error| trouble(&error))?;
         }
-        if !all_came || !slow.is_empty() {
-            self.note_slow_targets(window, slow, confirms.acks());
+        if !all_came || slow.is_some() {
+            self.note_slow_targets(window, confirms.acks());
         }
         Ok(returned)
     }
 
-    fn slow_places(&self, window: &[Publication]) -> SlowPlaces {
+    /// Which messages are for a target that did not confirm in time before; none if no one is.
+    fn slow_places(&self, window: &[Publication]) -> Option<Vec<bool>> {
         let slow_targets = self.slow_targets();
         if slow_targets.is_empty() {
-            return SlowPlaces::default();
+            return None;
         }
-        let is_slow = |(place, publication): (usize, &Publication)| {
-            slow_targets.contains(&publication.target).then_some(place)
-        };
-        SlowPlaces(window.iter().enumerate().filter_map(is_slow).collect())
+        let slow: Vec<bool> =
+            window.iter().map(|publication| slow_targets.contains(&publication.target)).collect();
+        slow.contains(&true).then_some(slow)
     }
 
-    /// Remembers targets of which a published message has no confirm, and forgets those that have.
-    fn note_slow_targets(
-        &self,
-        window: &[Publication],
-        slow: &SlowPlaces,
-        acks: impl Iterator<Item = Option<bool>>,
-    ) {
+    /// Remembers targets without a confirm, and forgets those that have one. Of several messages the
+    /// last ones tell: a target that stands still was quick before.
+    fn note_slow_targets(&self, window: &[Publication], acks: impl Iterator<Item = Option<bool>>) {
         let mut slow_targets = self.slow_targets();
-        let judged = window.iter().map(|publication| &publication.target).zip(acks);
-        let published = judged.enumerate().filter(|(place, _)| !slow.is_left_out(*place));
-        // Of several messages the last ones tell: a target that stands still was quick before.
-        for (_, (target, ack)) in published {
+        for (Publication { target, .. }, ack) in window.iter().zip(acks) {
             match ack {
                 Some(_) => slow_targets.end(target),
                 None => slow_targets.start(target.clone()),
@@ -154,7 +148,29 @@ impl RabbitPublisher {
         self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The end of the first part of a window that has no more than [`MAX_SLOW`] messages for slow targets.
+    fn end_of_part(&self, window: &[Publication]) -> usize {
+        let slow = self.slow_places(window).unwrap_or_default();
+        let mut slow_places = (0..slow.len()).filter(|place| slow[*place]);
+        slow_places.nth(MAX_SLOW).unwrap_or(window.len())
+    }
+
     async fn publish_foreign(
+        &mut self,
+        mut window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, RabbitError> {
+        let mut statuses = Vec::with_capacity(window.len());
+        loop {
+            let (part, rest) = window.split_at(self.end_of_part(window));
+            statuses.append(&mut self.publish_part(part).await?);
+            if rest.is_empty() {
+                return Ok(statuses);
+            }
+            window = rest;
+        }
+    }
+
+    async fn publish_part(
         &mut self,
         window: &[Publication],
     ) -> Result<Vec<PublishStatus>, RabbitError> {
@@ -166,11 +182,16 @@ impl RabbitPublisher {
         let lacks_a_queue = window.iter().zip(&statuses).any(|(publication, status)| {
             *status == PublishStatus::Unroutable && is_ours(&publication.target)
         });
-        if !lacks_a_queue {
-            self.prepared = prepared;
-            if !statuses.contains(&PublishStatus::Unconfirmed) {
-                self.open = open;
-            }
+        if lacks_a_queue {
+            return Ok(statuses);
+        }
+        self.prepared = prepared;
+        if statuses.contains(&PublishStatus::Unconfirmed) {
+            // A broker that answers on this connection has read all that was sent before, so whoever
+            // takes messages has them. Else the window has to be published again.
+            self.channel().await?;
+        } else {
+            self.open = open;
         }
         Ok(statuses)
     }
@@ -229,32 +250,10 @@ async fn start_publishing(
     channel: &Channel,
     topology: &Topology,
     window: &[Publication],
-    slow: &SlowPlaces,
-) -> lapin::Result<Vec<Option<lapin::PublisherConfirm>>> {
+) -> lapin::Result<Vec<lapin::PublisherConfirm>> {
     // Started together, the publishes share their writes to the socket, in their order.
-    let publish = |(place, publication)| {
-        (!slow.is_left_out(place)).then(|| started(publish(channel, topology, publication)))
-    };
-    all(window.iter().enumerate().map(publish).collect()).await
-}
-
-/// The places in a window of messages for slow targets, in their order.
-#[derive(Debug, Default)]
-struct SlowPlaces(Vec<usize>);
-
-impl SlowPlaces {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn contains(&self, place: usize) -> bool {
-        !self.is_empty() && self.0.binary_search(&place).is_ok()
-    }
-
-    /// Whether the message is one too many to be published.
-    fn is_left_out(&self, place: usize) -> bool {
-        self.0.get(MAX_SLOW..).is_some_and(|rest| rest.binary_search(&place).is_ok())
-    }
+    let publish = |publication| started(publish(channel, topology, publication));
+    all(window.iter().map(publish).collect()).await
 }
 
 /// Gives the future its first turn. What is left to await it is small and can be moved.
@@ -268,16 +267,13 @@ fn started<F: Future>(future: F) -> impl Future<Output = F::Output> + Unpin {
 
 /// Awaits all, the last one first: when it is ready, as a rule all are, and the task was woken once
 /// and not for each of them.
-async fn all<F, T>(futures: Vec<Option<F>>) -> lapin::Result<Vec<Option<T>>>
+async fn all<F, T>(futures: Vec<F>) -> lapin::Result<Vec<T>>
 where
     F: Future<Output = lapin::Result<T>>,
 {
     let mut results = Vec::with_capacity(futures.len());
     for future in futures.into_iter().rev() {
-        results.push(match future {
-            Some(future) => Some(future.await?),
-            None => None,
-        });
+        results.push(future.await?);
     }
     results.reverse();
     Ok(results)
