@@ -71,6 +71,14 @@ impl Broker {
         }
     }
 
+    /// The same with a publishing connection of its own, for replies.
+    pub(super) fn for_replies(&self) -> Self {
+        match self {
+            Self::RabbitMq(rabbitmq) => Self::RabbitMq(rabbitmq.for_replies()),
+            Self::InProcess(broker) => Self::InProcess(broker.clone()),
+        }
+    }
+
     /// Closes in good order what the publishers share.
     pub(super) async fn close(&self) {
         if let Self::RabbitMq(rabbitmq) = self {

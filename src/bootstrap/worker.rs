@@ -69,20 +69,23 @@ impl Worker {
                 requests::serve(requests, ground).await;
             }
         };
+        let replies = self.broker.for_replies();
         let consuming = async {
-            let consumed = self.consume(in_flight.clone(), reports, stop.clone()).await;
+            let consumed = self.consume(&replies, in_flight.clone(), reports, stop.clone()).await;
             // Whoever sends requests stops, too, when there is nothing to be consumed.
             stop.cancel();
             consumed
         };
         // Boxed, as they are large, and held by whoever runs a worker.
         let (consumed, ()) = tokio::join!(Box::pin(consuming), Box::pin(serving));
+        replies.close().await;
         self.broker.close().await;
         consumed
     }
 
     async fn consume(
         &self,
+        replies: &Broker,
         in_flight: InFlight,
         reports: Option<mpsc::UnboundedSender<Report>>,
         stop: CancellationToken,
@@ -106,7 +109,7 @@ impl Worker {
             source,
             lanes,
             republisher: self.broker.publisher(),
-            reply_publisher: self.broker.publisher(),
+            reply_publisher: replies.publisher(),
             clock: Arc::new(SystemClock),
             health,
             in_flight,

@@ -15,8 +15,9 @@ use super::{
 /// Most bytes of replies in memory, which is also a bound on their number.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Most replies that are published together.
-const MAX_TOGETHER: usize = 1_000;
+/// Most replies that are published together: few enough that a queue which stands still does not make
+/// the broker stop reading from the connection.
+const MAX_TOGETHER: usize = 200;
 
 /// Attempts at a reply that is refused or not confirmed. A target that was given up gets one.
 const MAX_ATTEMPTS: u32 = 3;

@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// A broker for one test.
 enum Broker {
-    RabbitMq { broker: RabbitMq, _turn: Turn },
+    RabbitMq { broker: Box<RabbitMq>, _turn: Turn },
     InProcess(InProcessBroker),
 }
 
@@ -43,7 +43,7 @@ impl Broker {
         let turn = Turn::shared().await;
         let broker = RabbitMq::new(&variable("AMQP_URL"), topology, true).unwrap();
         broker.prepare().await.unwrap();
-        Self::RabbitMq { broker, _turn: turn }
+        Self::RabbitMq { broker: Box::new(broker), _turn: turn }
     }
 
     fn consume(&self, prefetch: u16, stop: &CancellationToken) -> (CommandSource, JoinHandle<()>) {

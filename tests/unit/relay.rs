@@ -2,14 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use order_worker::adapters::in_memory::InMemoryDatabase;
+use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryRelayStore};
 use order_worker::service_layer::{
-    Health, InFlight, MessageBus, Publication, PublishError, PublishStatus, Publisher, Relay,
+    Health, InFlight, Message, MessageBus, Publication, PublishError, PublishStatus, Publisher,
+    Relay, RelayPass,
 };
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, sleep, timeout};
 
+use crate::publishing::FakeBroker;
 use crate::support::clock::TickingClock;
-use crate::support::messages::{next_status, place};
+use crate::support::messages::{With, cancel, next_status, place};
 
 #[tokio::test]
 async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
@@ -50,6 +52,130 @@ async fn the_relay_overtakes_no_earlier_message_of_an_order() {
     bus.remove_published().await;
     assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 1);
     assert_eq!(published.message_ids(), [second[0].key.event_id.to_string()]);
+}
+
+#[tokio::test]
+async fn versions_of_an_order_are_published_one_after_the_other() {
+    let mut outbox = Outbox::new();
+    outbox.left(&[place("1"), next_status("1"), place("2")]).await;
+
+    let pass = outbox.pass().await;
+
+    assert_eq!(pass, RelayPass { published: 3, left: 0 });
+    assert_eq!(outbox.broker.windows().iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[tokio::test]
+async fn a_routing_key_that_is_refused_holds_up_no_other_orders() {
+    let mut outbox = Outbox::new();
+    outbox.left(&[place("1"), next_status("1"), place("2"), cancel("2"), place("3")]).await;
+    outbox.broker.says("order.status.processing", PublishStatus::Refused);
+
+    let pass = outbox.pass().await;
+
+    assert_eq!(pass, RelayPass { published: 4, left: 1 });
+}
+
+#[tokio::test]
+async fn a_newer_event_does_not_overtake_one_that_is_refused() {
+    let mut outbox = Outbox::new();
+    outbox.left(&[place("1"), next_status("1"), next_status("1")]).await;
+    outbox.broker.says("order.status.processing", PublishStatus::Refused);
+
+    outbox.pass().await;
+    outbox.pass().await;
+    assert_eq!(outbox.versions_sent(), [1, 2, 2]);
+
+    outbox.broker.says("order.status.processing", PublishStatus::Confirmed);
+    assert_eq!(outbox.pass().await, RelayPass { published: 2, left: 0 });
+    assert_eq!(outbox.versions_sent(), [1, 2, 2, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_full_subscriber_costs_the_others_one_copy_in_a_pass() {
+    let mut outbox = Outbox::new();
+    let orders: Vec<Message> = (0..100).map(|n| place(&n.to_string())).collect();
+    outbox.left(&orders).await;
+    outbox.broker.says("order.status.received", PublishStatus::Refused);
+    outbox.pass().await;
+    assert_eq!(outbox.versions_sent().len(), 100);
+
+    outbox.pass().await;
+    outbox.pass().await;
+
+    assert_eq!(outbox.versions_sent().len(), 102);
+    outbox.broker.says("order.status.received", PublishStatus::Confirmed);
+    assert_eq!(outbox.pass().await, RelayPass { published: 100, left: 0 });
+    let windows: Vec<usize> = outbox.broker.windows().iter().skip(3).map(Vec::len).collect();
+    assert_eq!(windows, [1, 2, 4, 8, 16, 32, 37]);
+}
+
+#[tokio::test]
+async fn a_reply_that_was_left_over_is_tried_once_and_holds_up_no_event() {
+    let mut outbox = Outbox::new();
+    outbox.left(&[place("1").answered_to("full"), next_status("1")]).await;
+    outbox.broker.says("full", PublishStatus::Refused);
+
+    assert_eq!(outbox.pass().await, RelayPass { published: 3, left: 0 });
+    assert_eq!(outbox.pass().await, RelayPass::default());
+}
+
+#[tokio::test]
+async fn what_was_left_to_the_relay_is_tried_again_long_before_its_interval() {
+    let outbox = Outbox::new();
+    let (broker, in_flight, database) =
+        (outbox.broker.clone(), outbox.in_flight.clone(), outbox.database.clone());
+    // The database has the real time, so this takes as long as it says.
+    let relay = tokio::spawn(outbox.relay.run(Duration::from_secs(30)));
+    let clock = Arc::new(TickingClock::default());
+    let mut bus = MessageBus::new(database.store(), clock, Health::default(), in_flight);
+    let event = bus.handle_batch(&[place("1")]).await.outgoing.remove(0);
+
+    bus.note_unpublished(&event.key);
+
+    let published = async {
+        while broker.windows().is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), published).await.expect("published within 10 s");
+    relay.abort();
+}
+
+/// An outbox with what somebody left in it, and its relay.
+struct Outbox {
+    database: InMemoryDatabase,
+    broker: FakeBroker,
+    in_flight: InFlight,
+    relay: Relay<InMemoryRelayStore, FakeBroker>,
+}
+
+impl Outbox {
+    fn new() -> Self {
+        let (database, broker) = (InMemoryDatabase::new(), FakeBroker::default());
+        let (in_flight, health) = (InFlight::default(), Health::default());
+        let relay = Relay::new(database.relay(), broker.clone(), health, in_flight.clone(), false);
+        Self { database, broker, in_flight, relay }
+    }
+
+    /// Somebody handles messages, and publishes nothing.
+    async fn left(&self, messages: &[Message]) {
+        let clock = Arc::new(TickingClock::default());
+        let store = self.database.store();
+        MessageBus::new(store, clock, Health::default(), InFlight::default())
+            .handle_batch(messages)
+            .await;
+    }
+
+    async fn pass(&mut self) -> RelayPass {
+        self.relay.publish_waiting(Instant::now()).await.unwrap()
+    }
+
+    fn versions_sent(&self) -> Vec<u64> {
+        let bodies = self.broker.windows().into_iter().flatten();
+        let body = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+        bodies.filter_map(|text| body(text)["version"].as_u64()).collect()
+    }
 }
 
 /// Confirms everything, and remembers it.

@@ -32,7 +32,7 @@ const HEARTBEAT_SECONDS: u16 = 10;
 const SMALL_FRAME_BYTES: u32 = 16 * 1024;
 
 /// How long publishers remember a target that did not confirm in time.
-const SLOW_TARGET_PERIOD: Duration = Duration::from_secs(30);
+const SLOW_TARGET_PERIOD: Duration = Duration::from_secs(60);
 
 /// Why RabbitMQ did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -58,6 +58,8 @@ pub struct RabbitMq {
     /// Whether to declare what is missing, or only to look whether it is there.
     declare: bool,
     publishing: Arc<Mutex<Option<Arc<Connection>>>>,
+    /// What the publishing connection is for.
+    purpose: &'static str,
     large_frames: Arc<AtomicBool>,
     /// Targets of which a message was not confirmed in time: no publisher waits for them so long again.
     pub(super) slow_targets: Arc<std::sync::Mutex<Cooldown<Target>>>,
@@ -79,6 +81,7 @@ impl RabbitMq {
             topology,
             declare,
             publishing: Arc::default(),
+            purpose: "publishes",
             large_frames: Arc::default(),
             slow_targets: Arc::new(std::sync::Mutex::new(Cooldown::new(SLOW_TARGET_PERIOD))),
             metrics: None,
@@ -89,6 +92,13 @@ impl RabbitMq {
     #[must_use]
     pub fn counted_in(self, metrics: Metrics) -> Self {
         Self { metrics: Some(metrics), ..self }
+    }
+
+    /// The same with a publishing connection of its own, for replies. A queue that stands still makes
+    /// the broker read no more from a connection that publishes much to it.
+    #[must_use]
+    pub fn for_replies(&self) -> Self {
+        Self { publishing: Arc::default(), purpose: "replies", ..self.clone() }
     }
 
     /// A publisher with a channel of its own.
@@ -148,12 +158,25 @@ impl RabbitMq {
         let connection =
             match publishing.take().filter(|connection| connection.status().connected()) {
                 Some(connection) => connection,
-                None => Arc::new(self.connect("publishes").await?),
+                None => Arc::new(self.connect(self.purpose).await?),
             };
         *publishing = Some(connection.clone());
         drop(publishing);
-        let channel = open_channel(&connection).await?;
-        Ok((connection, channel))
+        match open_channel(&connection).await {
+            Ok(channel) => Ok((connection, channel)),
+            Err(error) => {
+                if !connection.status().blocked() {
+                    self.abandon(&connection).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Has the next channel opened on a new connection: the broker reads no more from this one.
+    pub(super) async fn abandon(&self, connection: &Arc<Connection>) {
+        let mut publishing = self.publishing.lock().await;
+        publishing.take_if(|present| Arc::ptr_eq(present, connection));
     }
 
     /// Makes sure that exchanges and queues are there: declares them, or only looks for them when

@@ -1,8 +1,8 @@
 //! The transport on RabbitMQ (3.10 to 4.3) with lapin.
 //!
-//! A connection for each queue that is consumed, one that publishes, and one that asks for depths: a
-//! broker short of memory blocks connections that publish, and a blocked one would hold back
-//! acknowledgements as well.
+//! A connection for each queue that is consumed, one that publishes, one for replies, and one that asks
+//! for depths: a broker short of memory blocks connections that publish, and a blocked one would hold
+//! back acknowledgements as well; a queue that stands still blocks the one that publishes to it.
 //! Whatever breaks is dropped and built anew; nothing is recovered in place.
 
 mod acks;
@@ -17,6 +17,7 @@ pub mod properties;
 mod publisher;
 mod subscriber;
 mod topology;
+mod window;
 
 pub use connection::{RabbitError, RabbitMq};
 pub use depths::RabbitDepths;

@@ -1,5 +1,7 @@
 //! Between lapin's properties and ours.
 
+use std::borrow::Cow;
+
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, ShortString};
 
@@ -11,7 +13,13 @@ const DELIVERY_MODE_PERSISTENT: u8 = 2;
 
 /// Most bytes of headers on a message that goes out. All properties of a message must fit into one
 /// frame, which RabbitMQ negotiates to 128 KiB; a larger one would cost the connection, each time.
-const MOST_HEADER_BYTES: usize = 96 * 1024;
+const MAX_HEADER_BYTES: usize = 96 * 1024;
+
+/// Names the headers that were left out of a message because they did not fit.
+const HEADERS_LEFT_OUT: &str = "order-worker-headers-left-out";
+
+/// Longest list of their names.
+const MAX_NAMES_BYTES: usize = 1024;
 
 /// Takes the properties of a delivery, and why they are not as they were sent, where they are not.
 pub fn received(properties: &BasicProperties) -> (Properties, Option<Unreadable>) {
@@ -73,28 +81,49 @@ fn short(text: &str) -> Option<ShortString> {
     ShortString::try_new(text).ok()
 }
 
-/// The headers that fit into a frame: the worker's own first, then the smallest; what did not fit
-/// is counted.
-fn fitting(headers: &Headers) -> Headers {
+/// The headers that fit into a frame: the worker's own first, then the smallest. What did not fit is
+/// named in a header.
+fn fitting(headers: &Headers) -> Cow<'_, Headers> {
     let mut sized: Vec<(bool, usize, &String, &HeaderValue)> = headers
         .iter()
-        .map(|(name, value)| {
-            (!name.starts_with("order-worker-"), name.len() + 6 + size_of(value), name, value)
-        })
+        .map(|(name, value)| (is_foreign(name), name.len() + 6 + size_of(value), name, value))
         .collect();
+    if sized.iter().map(|(_, size, ..)| size).sum::<usize>() <= MAX_HEADER_BYTES {
+        return Cow::Borrowed(headers);
+    }
     sized.sort_unstable_by_key(|&(foreign, size, ..)| (foreign, size));
     let mut bytes = 0;
-    let mut kept = Headers::new();
-    for (_, size, name, value) in sized {
+    let mut fits = |&(_, size, ..): &(bool, usize, &String, &HeaderValue)| {
         bytes += size;
-        if bytes > MOST_HEADER_BYTES {
-            let left_out = i64::try_from(headers.len() - kept.len()).unwrap_or(i64::MAX);
-            kept.insert("order-worker-headers-left-out".to_owned(), HeaderValue::Int(left_out));
-            break;
+        bytes <= MAX_HEADER_BYTES
+    };
+    let count = sized.iter().take_while(|header| fits(header)).count();
+    let (kept, left_out) = sized.split_at(count);
+    let mut kept: Headers =
+        kept.iter().map(|(.., name, value)| ((*name).clone(), (*value).clone())).collect();
+    kept.insert(HEADERS_LEFT_OUT.to_owned(), HeaderValue::Text(names_of(left_out)));
+    Cow::Owned(kept)
+}
+
+/// Written by the publisher, not by the worker. What the worker noted of a property is the publisher's
+/// text, too.
+fn is_foreign(name: &str) -> bool {
+    !name.starts_with("order-worker-") || name.starts_with("order-worker-original-")
+}
+
+/// The names, the longest headers first, as many as a header may hold.
+fn names_of(headers: &[(bool, usize, &String, &HeaderValue)]) -> String {
+    let mut names = String::new();
+    for (place, (.., name, _)) in headers.iter().rev().enumerate() {
+        if names.len() + name.len() > MAX_NAMES_BYTES {
+            return format!("{names} and {} more", headers.len() - place);
         }
-        kept.insert(name.clone(), value.clone());
+        if place > 0 {
+            names.push_str(", ");
+        }
+        names.push_str(name);
     }
-    kept
+    names
 }
 
 fn size_of(value: &HeaderValue) -> usize {
@@ -213,10 +242,29 @@ mod tests {
 
         let kept = fitting(&headers);
 
-        assert!(kept.values().map(size_of).sum::<usize>() < MOST_HEADER_BYTES);
+        assert!(kept.values().map(size_of).sum::<usize>() < MAX_HEADER_BYTES);
         assert!(kept.contains_key("order-worker-code"));
-        let left_out = kept["order-worker-headers-left-out"].as_int().unwrap();
-        assert_eq!(usize::try_from(left_out).unwrap() + kept.len() - 1, headers.len());
+        let left_out = kept[HEADERS_LEFT_OUT].as_text().unwrap();
+        assert!(left_out.starts_with("header-") && left_out.ends_with(" more"), "{left_out}");
+    }
+
+    #[test]
+    fn the_largest_headers_are_left_out_and_named() {
+        let headers: Headers = [
+            ("order-worker-code", 14),
+            ("order-worker-original-cc", 100_000),
+            ("large", 120_000),
+            ("shop", 2),
+        ]
+        .map(|(name, bytes)| (name.to_owned(), HeaderValue::Text("x".repeat(bytes))))
+        .into();
+
+        let kept = fitting(&headers);
+
+        let names: Vec<&str> = kept.keys().map(String::as_str).collect();
+        assert_eq!(names, ["order-worker-code", HEADERS_LEFT_OUT, "shop"]);
+        let left_out = kept[HEADERS_LEFT_OUT].as_text();
+        assert_eq!(left_out, Some("large, order-worker-original-cc"));
     }
 
     #[test]

@@ -1,22 +1,19 @@
 //! Publishing windows of messages with confirms.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
-use std::future::Future;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::Either;
 use lapin::message::BasicReturnMessage;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::ConfirmSelectOptions;
 use lapin::{Channel, Connection};
 
+use super::RabbitMq;
 use super::confirms::{Confirms, unless_blocked};
-use super::connection::{ANSWER_TIMEOUT, RabbitError, within};
-use super::{RabbitMq, Topology, properties};
+use super::connection::{ANSWER_TIMEOUT, RabbitError, trouble, within};
+use super::window::{Identity, start_publishing};
 use crate::kill_points;
-use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
+use crate::service_layer::{Cooldown, Publication, PublishError, PublishStatus, Publisher, Target};
 
 /// Longest wait for the confirms of a window, the time of a blocked connection not counted.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,6 +23,10 @@ const REPLY_CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much longer a window waits for targets that did not confirm in time before.
 const SLOW_TARGET_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Most messages for slow targets on one channel: after some hundred to a queue that stands still, the
+/// broker reads no more from the whole connection (its flow control, at about 400).
+const MAX_SLOW: usize = 200;
 
 /// Publishes on a channel of its own; one window at a time.
 #[derive(Debug)]
@@ -59,19 +60,22 @@ impl RabbitPublisher {
         Ok((connection, channel))
     }
 
-    /// Publishes and judges; also whether each message has its confirm.
     async fn publish_window(
         &self,
-        (connection, channel): (&Connection, &Channel),
+        (connection, channel): (&Arc<Connection>, &Channel),
         window: &[Publication],
     ) -> Result<Vec<PublishStatus>, RabbitError> {
         let topology = &self.broker.topology;
+        let slow = self.slow_places(window);
         let publishing = start_publishing(channel, topology, window);
-        let confirms = unless_blocked(connection, CONFIRM_TIMEOUT, publishing).await?;
-        let no_answer = || RabbitError::Unavailable("the broker reads nothing".to_owned());
-        let mut confirms = Confirms::new(confirms.ok_or_else(no_answer)?);
+        let Some(confirms) = unless_blocked(connection, CONFIRM_TIMEOUT, publishing).await? else {
+            self.note_slow_targets(window, std::iter::repeat(None));
+            self.broker.abandon(connection).await;
+            return Err(RabbitError::Unavailable("the broker reads nothing".to_owned()));
+        };
+        let mut confirms = Confirms::new(confirms);
         kill_points::reached("published");
-        let returned = self.wait(connection, window, &mut confirms).await?;
+        let returned = self.wait(connection, window, slow.as_deref(), &mut confirms).await?;
         // A returned message may hang on the confirm of a neighbour, so returns are judged by what they
         // carry. Exchange and routing key decide whether there is a queue, so messages that share these
         // and have no id share their fate.
@@ -93,32 +97,30 @@ impl RabbitPublisher {
         &self,
         connection: &Connection,
         window: &[Publication],
+        slow: Option<&[bool]>,
         confirms: &mut Confirms,
     ) -> Result<Vec<BasicReturnMessage>, RabbitError> {
         let mut returned = Vec::new();
-        let slow = self.slow_places(window);
-        let is_slow = |place: usize| slow.as_ref().is_some_and(|slow| slow[place]);
+        let is_slow = |place: usize| slow.is_some_and(|slow| slow[place]);
         let others = confirms.wait_for(|place| !is_slow(place), &mut returned);
-        let limit = longest_wait(window);
-        let mut all_came = unless_blocked(connection, limit, others).await?.is_some();
+        let mut all_came =
+            unless_blocked(connection, longest_wait(window), others).await?.is_some();
         if slow.is_some() {
-            let rest = confirms.wait_for(|place| is_slow(place), &mut returned);
+            let rest = confirms.wait_for(is_slow, &mut returned);
             all_came &= unless_blocked(connection, SLOW_TARGET_TIMEOUT, rest).await?.is_some();
         }
         if !all_came {
-            confirms
-                .take_ready(&mut returned)
-                .map_err(|error| super::connection::trouble(&error))?;
+            confirms.take_ready(&mut returned).map_err(|error| trouble(&error))?;
         }
         if !all_came || slow.is_some() {
-            self.note_slow_targets(window, confirms);
+            self.note_slow_targets(window, confirms.acks());
         }
         Ok(returned)
     }
 
     /// Which messages are for a target that did not confirm in time before; none if no one is.
     fn slow_places(&self, window: &[Publication]) -> Option<Vec<bool>> {
-        let slow_targets = self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let slow_targets = self.slow_targets();
         if slow_targets.is_empty() {
             return None;
         }
@@ -127,18 +129,45 @@ impl RabbitPublisher {
         slow.contains(&true).then_some(slow)
     }
 
-    fn note_slow_targets(&self, window: &[Publication], confirms: &Confirms) {
-        let mut slow_targets =
-            self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner);
-        for (Publication { target, .. }, ack) in window.iter().zip(confirms.acks()) {
+    /// Remembers targets without a confirm, and forgets those that have one. Of several messages the
+    /// last ones tell: a target that stands still was quick before.
+    fn note_slow_targets(&self, window: &[Publication], acks: impl Iterator<Item = Option<bool>>) {
+        let mut slow_targets = self.slow_targets();
+        for (Publication { target, .. }, ack) in window.iter().zip(acks) {
             match ack {
-                None => slow_targets.start(target.clone()),
                 Some(_) => slow_targets.end(target),
+                None => slow_targets.start(target.clone()),
             }
         }
     }
 
+    fn slow_targets(&self) -> MutexGuard<'_, Cooldown<Target>> {
+        self.broker.slow_targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The end of the first part of a window that has no more than [`MAX_SLOW`] messages for slow targets.
+    fn end_of_part(&self, window: &[Publication]) -> usize {
+        let slow = self.slow_places(window).unwrap_or_default();
+        let mut slow_places = (0..slow.len()).filter(|place| slow[*place]);
+        slow_places.nth(MAX_SLOW).unwrap_or(window.len())
+    }
+
     async fn publish_foreign(
+        &mut self,
+        mut window: &[Publication],
+    ) -> Result<Vec<PublishStatus>, RabbitError> {
+        let mut statuses = Vec::with_capacity(window.len());
+        loop {
+            let (part, rest) = window.split_at(self.end_of_part(window));
+            statuses.append(&mut self.publish_part(part).await?);
+            if rest.is_empty() {
+                return Ok(statuses);
+            }
+            window = rest;
+        }
+    }
+
+    async fn publish_part(
         &mut self,
         window: &[Publication],
     ) -> Result<Vec<PublishStatus>, RabbitError> {
@@ -150,11 +179,19 @@ impl RabbitPublisher {
         let lacks_a_queue = window.iter().zip(&statuses).any(|(publication, status)| {
             *status == PublishStatus::Unroutable && is_ours(&publication.target)
         });
-        if !lacks_a_queue {
-            self.prepared = prepared;
-            if !statuses.contains(&PublishStatus::Unconfirmed) {
-                self.open = open;
+        if lacks_a_queue {
+            return Ok(statuses);
+        }
+        self.prepared = prepared;
+        if statuses.contains(&PublishStatus::Unconfirmed) {
+            // A broker that answers on this connection has read all that was sent before, so whoever
+            // takes messages has them. Else the window has to be published again.
+            let (present, _) = self.channel().await?;
+            if !Arc::ptr_eq(&present, &connection) {
+                return Err(RabbitError::Unavailable("the connection was given up".to_owned()));
             }
+        } else {
+            self.open = open;
         }
         Ok(statuses)
     }
@@ -207,96 +244,4 @@ fn is_ours(target: &Target) -> bool {
 fn longest_wait(window: &[Publication]) -> Duration {
     let is_reply = |publication: &Publication| matches!(publication.target, Target::Queue { .. });
     if window.iter().all(is_reply) { REPLY_CONFIRM_TIMEOUT } else { CONFIRM_TIMEOUT }
-}
-
-async fn start_publishing(
-    channel: &Channel,
-    topology: &Topology,
-    window: &[Publication],
-) -> lapin::Result<Vec<lapin::PublisherConfirm>> {
-    // Started together, the publishes share their writes to the socket, in their order.
-    let publish = |publication| started(publish(channel, topology, publication));
-    all(window.iter().map(publish).collect()).await
-}
-
-/// Gives the future its first turn. What is left to await it is small and can be moved.
-fn started<F: Future>(future: F) -> impl Future<Output = F::Output> + Unpin {
-    let mut future = Box::pin(future);
-    match future.as_mut().now_or_never() {
-        Some(output) => Either::Left(std::future::ready(output)),
-        None => Either::Right(future),
-    }
-}
-
-/// Awaits all, the last one first: when it is ready, as a rule all are, and the task was woken once
-/// and not for each of them.
-async fn all<F, T>(futures: Vec<F>) -> lapin::Result<Vec<T>>
-where
-    F: Future<Output = lapin::Result<T>>,
-{
-    let mut results = Vec::with_capacity(futures.len());
-    for future in futures.into_iter().rev() {
-        results.push(future.await?);
-    }
-    results.reverse();
-    Ok(results)
-}
-
-async fn publish(
-    channel: &Channel,
-    topology: &Topology,
-    publication: &Publication,
-) -> lapin::Result<lapin::PublisherConfirm> {
-    let (exchange, routing_key) = address(&publication.target, topology);
-    // Mandatory: the broker says so when no queue takes the message. Immediate is not implemented
-    // by RabbitMQ.
-    let options = BasicPublishOptions { mandatory: true, immediate: false };
-    let properties = properties::to_lapin(&publication.properties);
-    channel
-        .basic_publish(
-            exchange.into(),
-            routing_key.as_ref().into(),
-            options,
-            &publication.body,
-            properties,
-        )
-        .await
-}
-
-/// Exchange and routing key; the nameless exchange routes by the name of the queue.
-fn address<'a>(target: &'a Target, topology: &'a Topology) -> (&'a str, Cow<'a, str>) {
-    match target {
-        Target::Commands { routing_key } => (&topology.commands_exchange, routing_key.into()),
-        Target::Events { routing_key } => (&topology.events_exchange, routing_key.into()),
-        Target::DeadLetters { routing_key } => (&topology.dead_letter_exchange, routing_key.into()),
-        Target::Queue { name } => ("", name.into()),
-        Target::Retry { attempt } => ("", topology.retry_queue(*attempt).into()),
-    }
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Identity {
-    exchange: String,
-    routing_key: String,
-    message_id: Option<String>,
-}
-
-impl Identity {
-    fn of(publication: &Publication, topology: &Topology) -> Self {
-        let (exchange, routing_key) = address(&publication.target, topology);
-        Self {
-            exchange: exchange.to_owned(),
-            routing_key: routing_key.into_owned(),
-            message_id: publication.properties.message_id.clone(),
-        }
-    }
-
-    fn of_returned(returned: &BasicReturnMessage) -> Self {
-        let message_id = returned.properties.message_id().as_ref();
-        Self {
-            exchange: returned.exchange.as_str().to_owned(),
-            routing_key: returned.routing_key.as_str().to_owned(),
-            message_id: message_id.map(|id| id.as_str().to_owned()),
-        }
-    }
 }

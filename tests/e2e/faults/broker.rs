@@ -16,7 +16,7 @@ use crate::surroundings::{Surroundings, eventually, variable};
 
 /// What only these tests do to a broker.
 impl Shop {
-    async fn delete_queue(&self, queue: &str) {
+    pub async fn delete_queue(&self, queue: &str) {
         let options = QueueDeleteOptions::default();
         self.channel().queue_delete(queue.into(), options).await.unwrap();
     }
@@ -26,7 +26,7 @@ impl Shop {
         self.channel().exchange_delete(exchange.into(), options).await.unwrap();
     }
 
-    async fn bind(&self, queue: &str, exchange: &str, routing_key: &str) {
+    pub async fn bind(&self, queue: &str, exchange: &str, routing_key: &str) {
         let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
         let bound = self.channel().queue_bind(
             queue.into(),
@@ -50,7 +50,7 @@ impl Shop {
     }
 
     /// A queue that refuses what is more than it has room for.
-    async fn declare_small_queue(&self, queue: &str, room: i32) {
+    pub async fn declare_small_queue(&self, queue: &str, room: i32) {
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(room));
         arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
@@ -60,7 +60,7 @@ impl Shop {
 
     /// Reads a queue until there have been this many different messages; they are told apart by
     /// their ids.
-    async fn read_different(&self, queue: &str, count: usize) {
+    pub async fn read_different(&self, queue: &str, count: usize) {
         let mut ids = HashSet::new();
         while ids.len() < count {
             let letter = self.next_of(queue).await;
@@ -68,7 +68,7 @@ impl Shop {
         }
     }
 
-    async fn place_and_move(&self, order_id: &str) {
+    pub async fn place_and_move(&self, order_id: &str) {
         self.send("order.place", place(order_id).as_bytes(), BasicProperties::default()).await;
         self.move_on(order_id).await;
     }
@@ -231,7 +231,8 @@ async fn a_full_subscriber_holds_events_back_and_loses_none() {
     let orders: Vec<String> = (0..20).map(|n| place(&n.to_string())).collect();
     publish_orders(&surroundings, &orders).await;
 
-    eventually("the broker refuses", || async { worker.log().contains("takes nothing") }).await;
+    eventually("the broker refuses", || async { worker.log().contains("Events were not taken") })
+        .await;
     eventually("all are placed", || async { surroundings.count("orders").await == 20 }).await;
     let unconfirmed = surroundings.count("outbox").await;
     assert!(unconfirmed >= 15, "{unconfirmed} in the outbox");
@@ -314,7 +315,10 @@ async fn dead_letters_wait_for_room_in_a_full_queue() {
             .await;
     }
 
-    eventually("the queue is full", || async { worker.log().contains("takes nothing") }).await;
+    eventually("the queue is full", || async {
+        worker.log().contains("Copies of commands were not taken")
+    })
+    .await;
     let mut bodies = BTreeSet::new();
     while bodies.len() < 5 {
         bodies.insert(shop.next_of(&letters).await.body);

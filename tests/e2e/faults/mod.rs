@@ -6,3 +6,4 @@ mod database;
 mod hostile;
 mod load;
 mod network;
+mod targets;

@@ -12,3 +12,5 @@ mod refusals;
 mod servers;
 mod store_paths;
 mod store_site;
+
+pub use client::{Client, Request};
