@@ -73,6 +73,12 @@ pub const CONFLICTS: Definition = Definition::counter(
     "Transactions that were tried again because another one was faster.",
 );
 
+pub const PARKED: Definition = Definition::gauge(
+    "order_worker_parked_messages",
+    &["source"],
+    "Commands that wait because another transaction has locked their order; others go on.",
+);
+
 pub const END_TO_END_SECONDS: Definition = Definition::histogram(
     "order_worker_end_to_end_seconds",
     WHOLE_SECONDS,
@@ -234,7 +240,7 @@ pub const START_TIME: Definition = Definition::gauge(
 );
 
 /// All of them, in the order in which they are documented.
-pub const ALL: [Definition; 35] = [
+pub const ALL: [Definition; 36] = [
     RECEIVED,
     REDELIVERED,
     HANDLED,
@@ -244,6 +250,7 @@ pub const ALL: [Definition; 35] = [
     BATCH_SECONDS,
     COMMIT_SECONDS,
     CONFLICTS,
+    PARKED,
     END_TO_END_SECONDS,
     CONFIRM_SECONDS,
     PUBLISHED,

@@ -18,6 +18,7 @@ mod message_bus;
 mod outbound;
 mod outbox;
 mod outcome;
+mod parts;
 mod publisher;
 mod queries;
 mod relay;
@@ -54,7 +55,7 @@ pub use sampling::{
     sample_queues, sample_stock,
 };
 pub use store::{
-    Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, Needs, Store,
-    StoreError, StoreTransaction,
+    Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, MAX_LOADED_ITEMS,
+    Needs, Store, StoreError, StoreTransaction,
 };
 pub use unit_of_work::{Orders, UnitOfWork};

@@ -66,11 +66,11 @@ impl StoreTransaction for PgTransaction<'_> {
                 self.end("commit").await?;
                 Ok(earlier)
             }
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Unusable(_))) => Err(error),
-            Err(error @ (StoreError::Conflict(_) | StoreError::Refused(_))) => {
+            Err(error) if error.keeps_session() => {
                 self.end("rollback").await?;
                 Err(error)
             }
+            Err(error) => Err(error),
         }
     }
 

@@ -7,7 +7,7 @@ use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::entrypoints::requests::{RequestGround, RequestQueue, Requests, serve};
 use order_worker::service_layer::{
     Confirmation, Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, OutboxKey,
-    Outcome, Publication, PublishError, Publisher, Relay, RelayStore,
+    Outcome, Publication, PublishError, Publisher, Relay, RelayStore, Store,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -51,8 +51,12 @@ impl Surroundings {
     }
 
     pub fn serve(&self, queue: RequestQueue) -> JoinHandle<()> {
+        self.serve_on(self.database.store(), queue)
+    }
+
+    pub fn serve_on<S: Store + 'static>(&self, store: S, queue: RequestQueue) -> JoinHandle<()> {
         let ground = RequestGround {
-            store: self.database.store(),
+            store,
             publisher: self.broker.clone(),
             clock: Arc::new(TickingClock::default()),
             health: Health::default(),

@@ -30,6 +30,8 @@ pub enum Fault {
     CommitNotDone,
     /// A deadlock or a serialization failure.
     Conflict,
+    /// Somebody else has one of the orders.
+    OrderLocked,
     DatabaseSlow,
     /// It does not answer for so long that nobody waits any more.
     DatabaseAway,
@@ -56,7 +58,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::ChannelLost,
         Self::ConsumerCancelled,
         Self::AcksLate,
@@ -74,6 +76,7 @@ impl Fault {
         Self::CommitUnknown,
         Self::CommitNotDone,
         Self::Conflict,
+        Self::OrderLocked,
         Self::DatabaseSlow,
         Self::DatabaseAway,
         Self::OrderRefused,
@@ -102,6 +105,7 @@ impl Fault {
             Self::CommitUnknown
             | Self::CommitNotDone
             | Self::BeginFailed
+            | Self::OrderLocked
             | Self::DatabaseSlow
             | Self::RemovalUnknown
             | Self::RemovalNotDone
