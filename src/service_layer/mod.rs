@@ -35,7 +35,7 @@ pub use delivery::{
 };
 pub use disclosures::{Disclosure, Disclosures};
 pub use forwarding::{Forward, Forwarding};
-pub use health::{Health, Inflow, Troubles};
+pub use health::{Health, Inflow, RelayRole, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};
@@ -49,7 +49,7 @@ pub use queries::{
     Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
     Page, Place, Sort, StatusFilter,
 };
-pub use relay::{Relay, RelayStore};
+pub use relay::{Relay, RelayHolder, RelayStore};
 pub use sampling::{
     MOST_COUNTED, OpenLetters, Outboxed, QueueDepth, QueueDepths, Stock, Stocktaking,
     sample_queues, sample_stock,
