@@ -5,3 +5,5 @@ mod crashes;
 mod database;
 mod load;
 mod network;
+mod refusals;
+mod sessions;
