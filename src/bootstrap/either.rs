@@ -13,7 +13,7 @@ use crate::adapters::sqlite::{SqliteRelayStore, SqliteStore, SqliteTransaction};
 use crate::entrypoints::dead_letters::Rehearsal;
 use crate::service_layer::{
     Changes, Clock, Loaded, Needs, OutboxKey, Outgoing, Publication, PublishError, PublishStatus,
-    Publisher, RelayStore, Store, StoreError, StoreTransaction,
+    Publisher, RelayHolder, RelayStore, Store, StoreError, StoreTransaction,
 };
 
 /// A session with a database.
@@ -126,6 +126,13 @@ impl RelayStore for EitherRelayStore {
         match self {
             Self::Postgres(store) => store.try_become_relay().await,
             Self::Sqlite(store) => store.try_become_relay().await,
+        }
+    }
+
+    fn holder(&self) -> Option<RelayHolder> {
+        match self {
+            Self::Postgres(store) => store.holder(),
+            Self::Sqlite(store) => store.holder(),
         }
     }
 

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod dead_letters;
 pub mod http;
 pub mod order_body;
-pub mod printable;
+mod parked;
+mod printable;
 pub mod requests;
 pub mod schemas;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use super::parked::Parked;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     ByteBudget, Clock, EventPublisher, Handled, Health, InFlight, MESSAGE_OVERHEAD, Message,
@@ -121,6 +122,7 @@ pub async fn serve<S: Store, P: Publisher>(queue: RequestQueue, ground: RequestG
     };
     let lane = RequestLane {
         metrics: health.metrics().clone(),
+        parked: Parked::new(MOST_WAITING, health.metrics().clone(), Source::Http),
         bus: MessageBus::new(store, clock, health, in_flight),
         queue: queue.0,
         batches: batches_in,
@@ -135,6 +137,8 @@ struct RequestLane<S> {
     metrics: Metrics,
     bus: MessageBus<S>,
     queue: mpsc::Receiver<Request>,
+    /// Commands of locked orders, until their senders wait no more.
+    parked: Parked<Request>,
     batches: mpsc::Sender<PublishBatch>,
     waiting: ByteBudget,
     results: mpsc::UnboundedReceiver<PublishResult>,
@@ -163,20 +167,25 @@ impl<S: Store> RequestLane<S> {
 
     /// Whatever waits, up to the size of a batch, without what nobody waits for any more.
     async fn next_batch(&mut self) -> Option<Vec<Request>> {
-        let mut batch = Vec::new();
         loop {
+            let mut batch = self.parked_batch();
+            if !batch.is_empty() {
+                return Some(batch);
+            }
             tokio::select! {
                 biased;
                 Some(result) = self.results.recv() => self.bus.note(result),
-                received = self.queue.recv_many(&mut batch, self.batch_max) => {
+                received = self.queue.recv_many(&mut batch, self.batch_max), if !self.parked.is_full() => {
                     if received == 0 {
                         return None;
                     }
-                    batch.retain(|request| !request.answer.is_closed());
+                    let batch: Vec<_> =
+                        batch.into_iter().filter_map(|request| self.unless_parked(request)).collect();
                     if !batch.is_empty() {
                         return Some(batch);
                     }
                 }
+                () = self.parked.until_due() => {}
                 () = tokio::time::sleep(IDLE), if self.bus.has_published() => {
                     self.bus.remove_published().await;
                 }
@@ -184,14 +193,45 @@ impl<S: Store> RequestLane<S> {
         }
     }
 
+    /// Commands that were parked and are to be tried again.
+    fn parked_batch(&mut self) -> Vec<Request> {
+        self.parked.retain(|request| !request.answer.is_closed());
+        self.parked.report();
+        std::iter::from_fn(|| self.parked.next_due()).take(self.batch_max).collect()
+    }
+
+    /// A command that is to be handled now: somebody waits for it, and no other of its order does.
+    fn unless_parked(&mut self, request: Request) -> Option<Request> {
+        let order_id = request.message.command.order_id();
+        if request.answer.is_closed() {
+            return None;
+        }
+        if self.parked.holds(order_id) {
+            self.parked.park(order_id.cloned(), request);
+            return None;
+        }
+        Some(request)
+    }
+
     async fn process(&mut self, batch: Vec<Request>) {
         let (messages, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|request| (request.message, request.answer)).unzip();
         let began = Instant::now();
-        let handled = self.bus.handle_batch(&messages).await;
+        let mut handled = self.bus.handle_batch(&messages).await;
         let committed_at = Instant::now();
-        self.count(&messages, &handled, committed_at - began);
-        for (answer, outcome) in answers.into_iter().zip(handled.outcomes) {
+        let mut locked = std::mem::take(&mut handled.locked).into_iter().peekable();
+        let (mut done, mut done_answers) = (Vec::with_capacity(messages.len()), Vec::new());
+        for (place, (message, answer)) in messages.into_iter().zip(answers).enumerate() {
+            if locked.next_if_eq(&place).is_some() {
+                let order_id = message.command.order_id().cloned();
+                self.parked.park(order_id, Request { message, answer });
+            } else {
+                done.push(message);
+                done_answers.push(answer);
+            }
+        }
+        self.count(&done, &handled, committed_at - began);
+        for (answer, outcome) in done_answers.into_iter().zip(handled.outcomes) {
             // Whoever asked may have gone; the command has its effect all the same.
             let _ = answer.send(outcome);
         }

@@ -73,6 +73,12 @@ pub const CONFLICTS: Definition = Definition::counter(
     "Transactions that were tried again because another one was faster.",
 );
 
+pub const PARKED: Definition = Definition::gauge(
+    "order_worker_parked_messages",
+    &["source"],
+    "Commands that wait because another transaction has locked their order; others go on.",
+);
+
 pub const END_TO_END_SECONDS: Definition = Definition::histogram(
     "order_worker_end_to_end_seconds",
     WHOLE_SECONDS,
@@ -253,7 +259,7 @@ pub const START_TIME: Definition = Definition::gauge(
 );
 
 /// All of them, in the order in which they are documented.
-pub const ALL: [Definition; 38] = [
+pub const ALL: [Definition; 39] = [
     RECEIVED,
     REDELIVERED,
     HANDLED,
@@ -263,6 +269,7 @@ pub const ALL: [Definition; 38] = [
     BATCH_SECONDS,
     COMMIT_SECONDS,
     CONFLICTS,
+    PARKED,
     END_TO_END_SECONDS,
     CONFIRM_SECONDS,
     PUBLISHED,

@@ -3,7 +3,7 @@
 use std::array;
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{Spread, catalog};
 use crate::domain::{CommandKind, Refusal, Status};
@@ -70,6 +70,7 @@ struct OfSource {
     batch_seconds: Histogram,
     commit_seconds: Histogram,
     conflicts: IntCounter,
+    parked: IntGauge,
 }
 
 impl Messages {
@@ -80,6 +81,7 @@ impl Messages {
         let batch_seconds = catalog::BATCH_SECONDS.histograms(registry);
         let commit_seconds = catalog::COMMIT_SECONDS.histograms(registry);
         let conflicts = catalog::CONFLICTS.counters(registry);
+        let parked = catalog::PARKED.gauges(registry);
         let of_source = Source::ALL.map(|source| OfSource {
             received: received.with_label_values(&[source.word()]),
             handled: COMMANDS.map(|command| {
@@ -90,6 +92,7 @@ impl Messages {
             batch_seconds: batch_seconds.with_label_values(&[source.word()]),
             commit_seconds: commit_seconds.with_label_values(&[source.word()]),
             conflicts: conflicts.with_label_values(&[source.word()]),
+            parked: parked.with_label_values(&[source.word()]),
         });
         let rejected = catalog::REJECTED.counters(registry);
         for refusal in REFUSALS {
@@ -140,6 +143,12 @@ impl Messages {
             of_source.commit_seconds.observe(commit.as_secs_f64());
         }
         of_source.conflicts.inc_by(handled.conflicts);
+    }
+
+    /// A lane has so many commands of locked orders now, after so many before.
+    pub fn parked(&self, source: Source, before: usize, now: usize) {
+        let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        self.of(source).parked.add(gauge(now) - gauge(before));
     }
 
     /// A command of the queue is done with, so many whole seconds after its publisher's timestamp. A

@@ -1,10 +1,15 @@
 //! What the parts of a worker tell of themselves: whether they can work, and what they count.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use super::log_throttle::LogThrottle;
-use super::{DropReason, OutboxEntry, PublishStatus, Target};
+use super::{DropReason, OutboxEntry, PublishStatus, RelayHolder, Target};
 use crate::metrics::{Metrics, Pause};
+
+/// A worker's session with the relay's lock gives a sign of life every few seconds. One that is idle
+/// for so long is something else.
+const IDLE_HOLDER: Duration = Duration::from_secs(60);
 
 /// What the parts of a worker know of the servers they need, said once when it changes, and what they
 /// count; clones share it.
@@ -25,6 +30,18 @@ struct Parts {
 struct State {
     troubles: Troubles,
     consumes_commands: bool,
+    relay: RelayRole,
+}
+
+/// Who publishes what a crash left in the outbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RelayRole {
+    /// It has not been tried yet.
+    #[default]
+    Unknown,
+    ThisWorker,
+    /// Another session has the lock: another worker's, as it should be.
+    Another(Option<RelayHolder>),
 }
 
 /// What comes in from the broker.
@@ -73,6 +90,18 @@ impl Inflow {
     }
 }
 
+impl RelayRole {
+    /// Whether the lock is held by a session that gives no sign of life.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self, Self::Another(Some(holder)) if holder.idle >= IDLE_HOLDER)
+    }
+
+    fn is_of(&self, session: i32) -> bool {
+        matches!(self, Self::Another(Some(holder)) if holder.session == session)
+    }
+}
+
 impl Troubles {
     #[must_use]
     pub fn none(&self) -> bool {
@@ -105,6 +134,44 @@ impl Health {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         self.0.metrics.get_or_init(Metrics::new)
+    }
+
+    #[must_use]
+    pub fn relay(&self) -> RelayRole {
+        self.lock().relay.clone()
+    }
+
+    pub fn relays(&self) {
+        let before = std::mem::replace(&mut self.lock().relay, RelayRole::ThisWorker);
+        if before != RelayRole::ThisWorker {
+            tracing::info!("This worker is the relay of the outbox");
+        }
+    }
+
+    /// Another session has the relay's lock, and this worker waits for it.
+    pub fn another_relays(&self, holder: Option<RelayHolder>) {
+        let relay = RelayRole::Another(holder);
+        let before = std::mem::replace(&mut self.lock().relay, relay.clone());
+        let RelayRole::Another(Some(holder)) = &relay else { return };
+        let RelayHolder { session, application, client, idle } = holder;
+        let idle_seconds = idle.as_secs();
+        if relay.is_idle() && !(before.is_idle() && before.is_of(*session)) {
+            tracing::warn!(
+                session,
+                application,
+                client,
+                idle_seconds,
+                "The relay's lock is held by a session that does nothing; what a crash left in the \
+                 outbox waits until it ends"
+            );
+        } else if !before.is_of(*session) {
+            tracing::info!(
+                session,
+                application,
+                client,
+                "Another worker is the relay of the outbox, this one stands by"
+            );
+        }
     }
 
     pub fn database_answers(&self) {

@@ -1,6 +1,5 @@
 //! Batch in, outcomes out.
 
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +9,12 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 
 use super::handlers::{self, Effect, Obstacle};
+use super::parts::Parts;
 use super::unit_of_work::Committed;
 use super::{
     Backoff, Clock, DeadLetter, DeadLetterCode, HandledMessage, HandledOutcome, Health, HistoryRow,
-    InFlight, Intent, Message, Needs, OrderState, OutboxKey, Outcome, Outgoing, PublishResult,
-    RetryReason, Store, StoreError, StoreTransaction, UnitOfWork,
+    InFlight, Intent, MAX_LOADED_ITEMS, Message, Needs, OrderState, Orders, OutboxKey, Outcome,
+    Outgoing, PublishResult, RetryReason, Store, StoreError, StoreTransaction, UnitOfWork,
 };
 use crate::domain::{Change, Command, Order, OrderId, Refusal, Rejected, StatusChanged};
 use crate::telemetry;
@@ -27,6 +27,11 @@ const MOST_CONFLICTS: u32 = 10;
 /// each batch of 500 must not cost every batch a second attempt.
 const WARY_BATCHES: u32 = 64;
 
+/// For how long no lock is waited for, from a locked order on: who keeps one for a second most likely
+/// keeps it for longer, and the others of the batch must not wait each time. Longer than the time
+/// after which the messages of a locked order are tried again.
+const LOCK_COOLDOWN: Duration = Duration::from_secs(3);
+
 /// Dispatches messages to their handlers, a batch in one unit of work.
 #[derive(Debug)]
 pub struct MessageBus<S> {
@@ -38,13 +43,18 @@ pub struct MessageBus<S> {
     in_flight: InFlight,
     /// How many batches are still to be looked up, whatever is in them.
     wary: u32,
+    /// Until then no lock is waited for.
+    skip_locked_until: Option<Instant>,
 }
 
 /// What became of a batch.
 #[derive(Debug, Default)]
 pub struct Handled {
-    /// One for each message, in their order.
+    /// One for each message that is not among the `locked` ones, in their order.
     pub outcomes: Vec<Outcome>,
+    /// The places of messages that had no effect because another transaction has their order, in
+    /// their order: to be handled again later, before any other message of these orders.
+    pub locked: Vec<usize>,
     /// What the commits left to be published, in this order; may begin with messages of earlier
     /// commits that the outbox still held.
     pub outgoing: Vec<Outgoing>,
@@ -63,83 +73,146 @@ enum Trouble {
     Panic,
 }
 
+/// What is done about a part of a batch that had no effect.
+enum Remedy {
+    Again,
+    /// Of a single message: it becomes a dead letter.
+    Split,
+    /// The messages of these orders wait, or the only one of the part.
+    SetAside(Vec<OrderId>),
+}
+
+/// How often something failed while a batch is handled.
+struct Failures {
+    backoff: Backoff,
+    /// In a row.
+    conflicts: u32,
+    /// In a row.
+    lost_sessions: u32,
+    /// The message that was refused alone, and is tried once more.
+    refused_alone: Option<usize>,
+}
+
 impl<S: Store> MessageBus<S> {
     #[must_use]
     pub fn new(store: S, clock: Arc<dyn Clock>, health: Health, in_flight: InFlight) -> Self {
-        Self { store, clock, health, published: Vec::new(), in_flight, wary: 0 }
+        Self {
+            store,
+            clock,
+            health,
+            published: Vec::new(),
+            in_flight,
+            wary: 0,
+            skip_locked_until: None,
+        }
     }
 
     /// Handles the messages in their order and commits their effects.
     ///
     /// A batch that one message breaks is cut in halves until that message stands alone and becomes
-    /// a dead letter; the others commit. While the database is in trouble, this waits and tries
-    /// again, without end: the caller stops it by dropping the future, which loses nothing.
+    /// a dead letter; the others commit. Messages of an order that another transaction keeps locked
+    /// are left out. While the database is in trouble, this waits and tries again, without end: the
+    /// caller stops it by dropping the future, which loses nothing.
     pub async fn handle_batch(&mut self, messages: &[Message]) -> Handled {
         let mut handled = Handled::default();
-        let mut parts = Vec::new();
-        if !messages.is_empty() {
-            parts.push(0..messages.len());
-        }
-        let mut backoff = Backoff::for_database();
-        let mut conflicts = 0;
-        let mut refused_alone = None;
+        let mut parts = Parts::of(messages.len());
+        let mut failures = Failures::none();
         self.wary = self.wary.saturating_sub(1);
-        while let Some(part) = parts.pop() {
-            let batch = &messages[part.clone()];
-            let presumed_new = self.wary == 0 && batch.iter().all(places_an_order);
-            let needs = Needs { presumed_new, ..Needs::of(batch) };
-            match self.attempt(batch, &needs).await {
+        while let Some(part) = parts.next() {
+            let batch: Vec<&Message> = part.iter().map(|&place| &messages[place]).collect();
+            let needs = self.needs_of(&batch);
+            let trouble = match self.attempt(&batch, &needs).await {
                 Ok((outcomes, committed, took)) => {
                     self.health.database_answers();
-                    backoff.reset();
-                    conflicts = 0;
+                    failures.end();
                     handled.outcomes.extend(outcomes);
                     handled.commits.push(took);
                     handled.outgoing.extend(self.take_in_flight(committed));
+                    continue;
                 }
-                Err(Trouble::Store(
-                    StoreError::Unavailable(reason) | StoreError::Unusable(reason),
-                )) => {
-                    self.health.database_in_trouble(&reason);
-                    backoff.pause().await;
-                    parts.push(part);
-                }
-                // Something was known, most likely: look it up.
-                Err(Trouble::Store(StoreError::Conflict(_) | StoreError::Refused(_)))
-                    if presumed_new =>
-                {
-                    self.wary = WARY_BATCHES;
-                    parts.push(part);
-                }
-                // Nobody's fault, however often it happens: never a dead letter.
-                Err(Trouble::Store(StoreError::Conflict(_))) => {
-                    conflicts += 1;
-                    handled.conflicts += 1;
-                    backoff.pause_after_conflict().await;
-                    match halves(&part) {
-                        Some((first, second)) if conflicts > MOST_CONFLICTS => {
-                            parts.extend([second, first]);
-                        }
-                        _ => parts.push(part),
-                    }
-                }
-                // Another transaction may have written the same rows after this one looked: of their
-                // keys, not the one of the order itself is always met first.
-                Err(Trouble::Store(StoreError::Refused(_)))
-                    if batch.len() == 1 && refused_alone != Some(part.start) =>
-                {
-                    refused_alone = Some(part.start);
-                    parts.push(part);
-                }
-                Err(trouble @ (Trouble::Store(StoreError::Refused(_)) | Trouble::Panic)) => {
-                    match halves(&part) {
-                        Some((first, second)) => parts.extend([second, first]),
-                        None => handled.outcomes.push(internal_error(&trouble)),
-                    }
+                Err(trouble) => trouble,
+            };
+            if let Trouble::Store(StoreError::Conflict(_)) = trouble
+                && !needs.presumed_new
+            {
+                handled.conflicts += 1;
+            }
+            match self.remedy(&trouble, &needs, &part, &mut failures).await {
+                Remedy::Again => parts.again(part),
+                Remedy::Split if parts.split(&part) => {}
+                Remedy::Split => handled.outcomes.push(internal_error(&trouble)),
+                Remedy::SetAside(order_ids) => {
+                    let alone = (part.len() == 1).then(|| part[0]);
+                    let locked = |place: usize| {
+                        let order_id = messages[place].command.order_id();
+                        alone == Some(place)
+                            || order_id.is_some_and(|order_id| order_ids.contains(order_id))
+                    };
+                    parts.set_aside(part, locked);
                 }
             }
         }
+        handled.locked = parts.into_set_aside();
         handled
+    }
+
+    fn needs_of(&self, batch: &[&Message]) -> Needs {
+        Needs {
+            presumed_new: self.wary == 0 && batch.iter().all(|message| places_an_order(message)),
+            skip_locked: self.skip_locked_until.is_some_and(|until| Instant::now() < until),
+            ..Needs::of(batch.iter().copied())
+        }
+    }
+
+    /// Decides what to do about a part that had no effect, and waits as long as that takes.
+    async fn remedy(
+        &mut self,
+        trouble: &Trouble,
+        needs: &Needs,
+        part: &[usize],
+        failures: &mut Failures,
+    ) -> Remedy {
+        let Trouble::Store(error) = trouble else { return Remedy::Split };
+        match error {
+            StoreError::Unavailable(reason) | StoreError::Unusable(reason) => {
+                self.health.database_in_trouble(reason);
+                failures.backoff.pause().await;
+                Remedy::Again
+            }
+            StoreError::SessionLost(reason) => {
+                failures.lost_sessions += 1;
+                // A new session as well: it is not the session.
+                if failures.lost_sessions > 1 {
+                    self.health.database_in_trouble(reason);
+                    failures.backoff.pause().await;
+                }
+                Remedy::Again
+            }
+            // Something was known, most likely: look it up.
+            StoreError::Conflict(_) | StoreError::Refused(_) | StoreError::Locked(_)
+                if needs.presumed_new =>
+            {
+                self.wary = WARY_BATCHES;
+                Remedy::Again
+            }
+            // Nobody's fault, however often it happens: never a dead letter.
+            StoreError::Conflict(_) => {
+                failures.conflicts += 1;
+                failures.backoff.pause_after_conflict().await;
+                let splits = failures.conflicts > MOST_CONFLICTS && part.len() > 1;
+                if splits { Remedy::Split } else { Remedy::Again }
+            }
+            StoreError::Locked(order_ids) => {
+                self.health.database_answers();
+                self.skip_locked_until = Some(Instant::now() + LOCK_COOLDOWN);
+                let is_known = part.len() == 1 || !order_ids.is_empty();
+                if is_known { Remedy::SetAside(order_ids.clone()) } else { Remedy::Split }
+            }
+            // Another transaction may have written the same rows after this one looked: of their
+            // keys, not the one of the order itself is always met first.
+            StoreError::Refused(_) if failures.is_first_refusal(part) => Remedy::Again,
+            StoreError::Refused(_) | StoreError::TooLarge => Remedy::Split,
+        }
     }
 
     /// Handles the messages in a unit of work that is rolled back: what would become of them?
@@ -204,10 +277,17 @@ impl<S: Store> MessageBus<S> {
 
     async fn attempt(
         &mut self,
-        messages: &[Message],
+        messages: &[&Message],
         needs: &Needs,
     ) -> Result<(Vec<Outcome>, Committed, Duration), Trouble> {
         let mut uow = UnitOfWork::begin(&mut self.store, needs).await?;
+        if !needs.presumed_new
+            && messages.len() > 1
+            && items_of_events(messages, &uow.orders) > MAX_LOADED_ITEMS
+        {
+            uow.rollback().await?;
+            return Err(StoreError::TooLarge.into());
+        }
         let now = self.clock.now();
         let processed = catch_unwind(AssertUnwindSafe(|| {
             messages
@@ -223,6 +303,16 @@ impl<S: Store> MessageBus<S> {
         let committed = uow.commit(self.published.clone()).await?;
         Ok((outcomes, committed, began.elapsed()))
     }
+}
+
+/// About how many items the events of a batch have, as far as they are about orders that were loaded:
+/// many commands may be about one large order.
+fn items_of_events(messages: &[&Message], orders: &Orders) -> usize {
+    let order_ids = messages.iter().filter_map(|message| message.command.order_id());
+    order_ids
+        .filter_map(|order_id| orders.get(order_id))
+        .map(|order| order.items().iter().count())
+        .sum()
 }
 
 /// Where all of a batch is of this kind, nearly always all of it is new, and is not looked up: that
@@ -378,11 +468,26 @@ fn answer<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now:
     uow.outbox.extend(Outgoing::reply(outcome, version, message, now));
 }
 
-fn halves(part: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
-    let middle = part.start + part.len() / 2;
-    (part.len() > 1).then_some((part.start..middle, middle..part.end))
-}
-
 fn internal_error(trouble: &Trouble) -> Outcome {
     Outcome::DeadLetter(DeadLetter::new(DeadLetterCode::InternalError, trouble.to_string()))
+}
+
+impl Failures {
+    fn none() -> Self {
+        let backoff = Backoff::for_database();
+        Self { backoff, conflicts: 0, lost_sessions: 0, refused_alone: None }
+    }
+
+    /// Something succeeded.
+    fn end(&mut self) {
+        self.backoff.reset();
+        self.conflicts = 0;
+        self.lost_sessions = 0;
+    }
+
+    /// Whether a message stands alone, and is refused so for the first time.
+    fn is_first_refusal(&mut self, part: &[usize]) -> bool {
+        let [alone] = *part else { return false };
+        self.refused_alone.replace(alone) != Some(alone)
+    }
 }

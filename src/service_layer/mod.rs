@@ -20,6 +20,7 @@ mod message;
 mod message_bus;
 mod outbox;
 mod outcome;
+mod parts;
 mod publisher;
 mod queries;
 mod relay;
@@ -40,7 +41,7 @@ pub use delivery::{
 };
 pub use disclosures::{Disclosure, Disclosures};
 pub use event_publisher::{EventPublisher, MAX_WAITING_BATCHES, PublishBatch, PublishResult};
-pub use health::{Health, Inflow, Troubles};
+pub use health::{Health, Inflow, RelayRole, Troubles};
 pub use in_flight::InFlight;
 pub use message::{BodyHash, Intent, Message};
 pub use message_bus::{Handled, MessageBus};
@@ -51,7 +52,7 @@ pub use queries::{
     Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
     Page, Place, Sort, StatusFilter,
 };
-pub use relay::{Relay, RelayPass, RelayStore};
+pub use relay::{Relay, RelayHolder, RelayPass, RelayStore};
 pub use reply_publisher::{DropReason, ReplyPublisher, ReplySender};
 pub use republisher::{Original, Republish, Republisher};
 pub use sampling::{
@@ -59,7 +60,7 @@ pub use sampling::{
     sample_queues, sample_stock,
 };
 pub use store::{
-    Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, Needs, Store,
-    StoreError, StoreTransaction,
+    Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, MAX_LOADED_ITEMS,
+    Needs, Store, StoreError, StoreTransaction,
 };
 pub use unit_of_work::{Orders, UnitOfWork};

@@ -30,6 +30,11 @@ pub trait RelayStore: Send {
     /// See [`StoreError`].
     fn try_become_relay(&mut self) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
+    /// Who was the relay when this one tried to become it in vain, as far as the database tells.
+    fn holder(&self) -> Option<RelayHolder> {
+        None
+    }
+
     /// The moment by the clock that also says when a message was committed.
     ///
     /// # Errors
@@ -56,6 +61,19 @@ pub trait RelayStore: Send {
         &mut self,
         published: &[OutboxKey],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The session that has the relay's lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayHolder {
+    /// The process id that the database gave it.
+    pub session: i32,
+    /// The name that its program gave it.
+    pub application: String,
+    /// The address of its machine.
+    pub client: String,
+    /// Since its last sign of life.
+    pub idle: Duration,
 }
 
 /// What one pass over the outbox came to.
@@ -148,8 +166,10 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     pub async fn publish_waiting(&mut self, since: Instant) -> Result<RelayPass, StoreError> {
         let mut pass = RelayPass::default();
         if !self.store.try_become_relay().await? {
+            self.health.another_relays(self.store.holder());
             return Ok(pass);
         }
+        self.health.relays();
         // In this order: the time that the answer took must not make younger messages look old.
         let committed_until = self.store.now().await? - since.elapsed();
         let mut after = None;

@@ -13,6 +13,10 @@ use crate::domain::{Change, CommandKind, MessageId, Order, OrderId};
 /// begins with, so that the two rarely meet; a number that is taken all the same is left out.
 pub const FIRST_NUMBER: u32 = 1_000_001;
 
+/// Most items that are loaded at once, of all orders of a batch together; also the most items in the
+/// events of a batch. An order has at most 500: 20,000 of them are about 6 MB.
+pub const MAX_LOADED_ITEMS: usize = 20_000;
+
 /// What a batch of messages names, told to the store in one go.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Needs {
@@ -24,6 +28,8 @@ pub struct Needs {
     /// Whether the caller takes none of the messages and orders for known. What is known all the same
     /// makes the commit fail.
     pub presumed_new: bool,
+    /// Whether to wait for no lock: orders that somebody has are [`StoreError::Locked`] at once.
+    pub skip_locked: bool,
 }
 
 impl Needs {
@@ -127,6 +133,10 @@ pub enum StoreError {
     /// took effect may be unknown; the inbox tells on the next attempt.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The session was of no use any more and is given up, nothing is changed: try the same again at
+    /// once, on a new one.
+    #[error("the session with the database is lost: {0}")]
+    SessionLost(String),
     /// The database cannot be used before somebody changes something: its address is malformed, or
     /// its tables are of another program.
     #[error("the database cannot be used: {0}")]
@@ -134,9 +144,28 @@ pub enum StoreError {
     /// Another unit of work was faster: try the same again at once.
     #[error("another transaction was faster: {0}")]
     Conflict(String),
+    /// Another transaction has these orders, and keeps them. None are named where the store cannot
+    /// tell which: then it is for one of the messages.
+    #[error("another transaction has locked what a message names")]
+    Locked(Vec<OrderId>),
+    /// The orders have more than [`MAX_LOADED_ITEMS`] items in all: ask for fewer orders at once. Of
+    /// one order alone, all items are loaded.
+    #[error("the orders have too many items to be loaded at once")]
+    TooLarge,
     /// The database does not take what one of the messages wants.
     #[error("the database refused a message: {0}")]
     Refused(String),
+}
+
+impl StoreError {
+    /// Whether a transaction that failed like this can be rolled back, and its session used again.
+    #[must_use]
+    pub fn keeps_session(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::SessionLost(_) | Self::Unusable(_) => false,
+            Self::Conflict(_) | Self::Locked(_) | Self::TooLarge | Self::Refused(_) => true,
+        }
+    }
 }
 
 /// A session with a database: one lane's own.
@@ -148,7 +177,8 @@ pub trait Store: Send {
     /// Begins a transaction and loads what a batch names. MUST lock the orders that exist until the
     /// transaction ends, so that no other unit of work changes them, and MUST return only numbers
     /// that no order has and no other transaction gets. MAY load nothing where all is
-    /// [presumed new](Needs::presumed_new).
+    /// [presumed new](Needs::presumed_new). MUST NOT wait for somebody's lock for more than about a
+    /// second, and not at all where [locked orders are skipped](Needs::skip_locked).
     ///
     /// Cancel safety: dropping the future, or the transaction, at any point MUST leave the next
     /// transaction clean.

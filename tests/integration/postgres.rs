@@ -1,5 +1,7 @@
 //! The contract on PostgreSQL, in a schema of its own for each test.
 
+mod faults;
+
 use order_worker::adapters::postgres::{
     PgDatabase, PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStock, PgStore,
 };

@@ -6,7 +6,7 @@ use order_worker::adapters::sqlite::{
 };
 use order_worker::domain::CustomerId;
 use order_worker::service_layer::{
-    Needs, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError,
+    Changes, Needs, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError, StoreTransaction,
 };
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::builders::WithContent;
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
 use crate::disclosure_contract::{WithDisclosures, disclosure_contract};
-use crate::store_contract::{TestDatabase, order, outcomes, store_contract};
+use crate::store_contract::{TestDatabase, order, outcomes, store_contract, words};
 use crate::support::messages::{cancel, id, place};
 
 struct Sqlite {
@@ -159,4 +159,37 @@ async fn without_its_tables_a_file_is_unavailable() {
 
     assert!(matches!(listed, Err(StoreError::Unavailable(_))), "{listed:?}");
     assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_a_trigger_raises_or_a_function_does_not_take_is_one_messages_fault() {
+    let database = Sqlite::start().await;
+    database
+        .execute(
+            "create trigger refuse before insert on orders when new.order_id = '13'
+             begin select raise(abort, 'unlucky'); end;
+             create trigger look before insert on orders when new.order_id = '14'
+             begin select json_extract('no JSON', '$'); end"
+                .to_owned(),
+        )
+        .await;
+
+    let outcomes = outcomes(&database, &["12", "13", "14", "15"].map(place)).await;
+
+    assert_eq!(words(&outcomes), ["accepted", "dead_lettered", "dead_lettered", "accepted"]);
+}
+
+#[tokio::test]
+async fn a_table_that_is_gone_is_nobodys_fault() {
+    let database = Sqlite::start().await;
+    database.execute("drop table order_history".to_owned()).await;
+    let mut store = database.store();
+    let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+
+    let written = transaction.commit(&Changes::default()).await.map(drop);
+
+    assert!(written.is_ok(), "nothing to write, nothing missed: {written:?}");
+    database.execute("drop table orders".to_owned()).await;
+    let loaded = store.begin(&Needs::of(&[place("1")])).await.map(drop);
+    assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{loaded:?}");
 }

@@ -1,6 +1,7 @@
 //! What the message bus makes of a batch, and what it announces.
 
 mod answers;
+mod obstacles;
 mod presumption;
 mod trouble;
 

@@ -5,7 +5,8 @@ use tokio::sync::OwnedMutexGuard;
 use super::InMemoryDatabase;
 use super::tables::Tables;
 use crate::service_layer::{
-    Changes, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError, StoreTransaction,
+    Changes, Loaded, MAX_LOADED_ITEMS, Needs, OutboxKey, Outgoing, Store, StoreError,
+    StoreTransaction,
 };
 
 /// One lane's session with a database in memory.
@@ -34,6 +35,10 @@ impl Store for InMemoryStore {
     async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, InMemoryTransaction), StoreError> {
         let mut tables = self.database.lock().await?;
         let loaded = tables.load(needs);
+        let items: usize = loaded.orders.iter().map(|order| order.items().iter().count()).sum();
+        if items > MAX_LOADED_ITEMS && needs.order_ids.len() > 1 {
+            return Err(StoreError::TooLarge);
+        }
         Ok((loaded, InMemoryTransaction { database: self.database.clone(), tables }))
     }
 

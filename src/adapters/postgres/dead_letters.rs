@@ -1,11 +1,13 @@
 //! Dead letters in PostgreSQL, through a small pool of its own.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
-use sqlx::query::Query;
-use sqlx::{Postgres, Row, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, Row};
 
-use super::connection::{ANSWER_TIMEOUT, store_error, within};
+use super::errors::store_error;
+use super::pool::{Pool, Question};
+use super::session::{ANSWER_TIMEOUT, within};
 use crate::adapters::dead_letters::{Columns, LetterDatabase, LetterTransaction, Statement, Value};
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{Pruned, Retention};
@@ -13,12 +15,16 @@ use crate::service_layer::dead_letters::{Pruned, Retention};
 /// Keeps dead letters, and removes what is old.
 #[derive(Debug, Clone)]
 pub struct PgDeadLetters {
-    pool: PgPool,
+    pool: Pool,
 }
 
-/// An open transaction, with a connection of the pool.
+/// An open transaction, with a session of the pool. Where it does not end well, the session is given
+/// up with it: the server rolls back, and a session that was at fault is not used again.
 #[derive(Debug)]
-pub struct PgLetterTransaction(Transaction<'static, Postgres>);
+pub struct PgLetterTransaction {
+    session: PoolConnection<Postgres>,
+    is_open: bool,
+}
 
 /// Locked, so that nobody claims one meanwhile; those that somebody has are left for the next time.
 const PRUNE_DEAD_LETTERS: &str = "
@@ -47,7 +53,7 @@ const PRUNE_HISTORY: &str = "
         limit $2))";
 
 impl PgDeadLetters {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 }
@@ -57,11 +63,14 @@ impl LetterDatabase for PgDeadLetters {
     type Transaction = PgLetterTransaction;
 
     async fn read(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
-        within(ANSWER_TIMEOUT, bound(statement).fetch_all(&self.pool)).await
+        self.pool.fetch_all(|| bound(&statement)).await
     }
 
     async fn begin(&self) -> Result<PgLetterTransaction, StoreError> {
-        within(ANSWER_TIMEOUT, self.pool.begin()).await.map(PgLetterTransaction)
+        let session = self.pool.session().await?;
+        let mut transaction = PgLetterTransaction { session, is_open: true };
+        transaction.run("begin").await?;
+        Ok(transaction)
     }
 
     async fn prune_rows(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
@@ -87,24 +96,41 @@ impl LetterTransaction for PgLetterTransaction {
     type Row = PgRow;
 
     async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
-        within(ANSWER_TIMEOUT, bound(statement).fetch_all(&mut *self.0)).await
+        within(ANSWER_TIMEOUT, bound(&statement).fetch_all(&mut *self.session)).await
     }
 
     async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
-        let done = within(ANSWER_TIMEOUT, bound(statement).execute(&mut *self.0)).await?;
-        Ok(done.rows_affected())
+        let executed = bound(&statement).execute(&mut *self.session);
+        within(ANSWER_TIMEOUT, executed).await.map(|done| done.rows_affected())
     }
 
-    async fn commit(self) -> Result<(), StoreError> {
-        within(ANSWER_TIMEOUT, self.0.commit()).await
+    async fn commit(mut self) -> Result<(), StoreError> {
+        self.run("commit").await?;
+        self.is_open = false;
+        Ok(())
     }
 }
 
-fn bound(statement: Statement<'_>) -> Query<'_, Postgres, PgArguments> {
+impl PgLetterTransaction {
+    async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        let executed = sqlx::raw_sql(statement).execute(&mut *self.session);
+        within(ANSWER_TIMEOUT, executed).await.map(drop)
+    }
+}
+
+impl Drop for PgLetterTransaction {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.session.close_on_drop();
+        }
+    }
+}
+
+fn bound(statement: &Statement<'_>) -> Question {
     let query = sqlx::query(statement.text);
-    statement.values.into_iter().fold(query, |query, value| match value {
-        Value::Text(text) => query.bind(text),
-        Value::Bytes(bytes) => query.bind(bytes),
+    statement.values.iter().fold(query, |query, value| match value {
+        Value::Text(text) => query.bind(text.as_deref()),
+        Value::Bytes(bytes) => query.bind(bytes.as_deref()),
         Value::Int(number) => query.bind(number),
         Value::Moment(at) => query.bind(at),
     })

@@ -6,10 +6,11 @@ use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgHasArrayType, PgRow};
 use sqlx::{Decode, PgConnection, Postgres, Row, Type};
 
-use super::connection::{ANSWER_TIMEOUT, store_error, within};
+use super::errors::{is_lock_timeout, store_error};
+use super::session::{ANSWER_TIMEOUT, answered};
 use crate::adapters::rows::{HandledRow, ItemRow, OrderRow};
 use crate::domain::{MessageId, OrderId};
-use crate::service_layer::{Loaded, Needs, StoreError};
+use crate::service_layer::{Loaded, MAX_LOADED_ITEMS, Needs, StoreError};
 
 /// The columns of [`HandledRow`] for the message ids `$1`.
 macro_rules! handled_rows {
@@ -27,15 +28,22 @@ macro_rules! handled_rows {
 /// Items never change after placing, so the statement's snapshot is good for them even when a lock
 /// had to be waited for; the orders themselves are read again after the wait.
 ///
+/// `LOAD` waits for a lock; `LOAD_UNLOCKED` leaves locked orders out and names them.
+///
 /// Orders and items come in one row, an array for each column: as JSON, 500 orders take the server
 /// 10 ms instead of 4. The lateral join leaves the planner nothing but the key of the items, also
 /// while its statistics say that there are none.
-const LOAD: &str = concat!(
-    "with found as (
-        select * from orders where order_id = any($2) order by order_id for update
-    ) select ",
-    handled_rows!(),
-    ", o.*, i.*
+macro_rules! load {
+    ($if_locked:literal, $locked_ids:literal) => {
+        concat!(
+            "with found as (
+        select * from orders where order_id = any($2) order by order_id for update",
+            $if_locked,
+            ") select ",
+            handled_rows!(),
+            ", o.*, i.*",
+            $locked_ids,
+            "
     from (
         select array_agg(order_id) as order_ids, array_agg(customer_id) as customer_ids,
                array_agg(customer_name) as customer_names,
@@ -45,13 +53,25 @@ const LOAD: &str = concat!(
                array_agg(version) as versions
         from found
     ) as o, (
-        select array_agg(f.order_id) as item_order_ids, array_agg(i.product_id) as product_ids,
+        select array_agg(i.order_id) as item_order_ids, array_agg(i.product_id) as product_ids,
                array_agg(i.name) as names, array_agg(i.quantity) as quantities,
                array_agg((i.price_per_unit * 100)::bigint) as price_cents
-        from found f, lateral (
-            select * from order_items i where i.order_id = f.order_id order by line
+        from (
+            select i.* from found f, lateral (
+                select * from order_items i where i.order_id = f.order_id order by line
+            ) as i limit $3
         ) as i
     ) as i"
+        )
+    };
+}
+
+const LOAD: &str = load!("", "");
+
+const LOAD_UNLOCKED: &str = load!(
+    " skip locked",
+    ", array(select order_id from orders where order_id = any($2)
+             except select order_id from found) as locked_ids"
 );
 
 pub(super) const HANDLED: &str = concat!("select ", handled_rows!());
@@ -59,27 +79,55 @@ pub(super) const HANDLED: &str = concat!("select ", handled_rows!());
 pub(super) async fn load(
     connection: &mut PgConnection,
     needs: &Needs,
+    skip_locked: bool,
 ) -> Result<Loaded, StoreError> {
     if needs.presumed_new {
         return Ok(Loaded::default());
     }
     let message_ids: Vec<&str> = needs.message_ids.iter().map(MessageId::as_str).collect();
     let order_ids: Vec<&str> = needs.order_ids.iter().map(OrderId::as_str).collect();
-    let query = sqlx::query(LOAD).bind(message_ids).bind(order_ids);
-    let row = within(ANSWER_TIMEOUT, query.fetch_one(connection)).await?;
+    // Of one order alone all are loaded; else one too many tells that there are too many.
+    let most_items = if order_ids.len() > 1 { MAX_LOADED_ITEMS } else { usize::MAX - 1 };
+    let limit = i64::try_from(most_items + 1).unwrap_or(i64::MAX);
+    let statement = if skip_locked { LOAD_UNLOCKED } else { LOAD };
+    let query = sqlx::query(statement).bind(message_ids).bind(order_ids).bind(limit);
+    let answer = answered(ANSWER_TIMEOUT, query.fetch_one(connection)).await;
+    let row = answer.map_err(|error| load_error(&error, skip_locked))?;
+    if skip_locked {
+        ensure_none_is_locked(&row)?;
+    }
     let mut loaded = Loaded::default();
     for handled in parsed::<HandledRow>(&row, "handled")? {
         let handled = handled.into_handled()?;
         loaded.handled.insert(handled.message_id.clone(), handled);
     }
-    for order in order_rows(&row).map_err(|error| store_error(&error))? {
+    let (orders, items) = order_rows(&row).map_err(|error| store_error(&error))?;
+    if items > most_items {
+        return Err(StoreError::TooLarge);
+    }
+    for order in orders {
         loaded.orders.push(order.into_order()?);
     }
     Ok(loaded)
 }
 
-/// Puts the columns of [`LOAD`] together again.
-fn order_rows(row: &PgRow) -> Result<Vec<OrderRow>, sqlx::Error> {
+/// Who waited for a lock in vain asks again without waiting, which tells whose lock it was. Who did
+/// not even wait met the lock of a table.
+fn load_error(error: &sqlx::Error, skip_locked: bool) -> StoreError {
+    if is_lock_timeout(error) && !skip_locked {
+        return StoreError::Locked(Vec::new());
+    }
+    store_error(error)
+}
+
+fn ensure_none_is_locked(row: &PgRow) -> Result<(), StoreError> {
+    let locked_ids = column::<String>(row, "locked_ids").map_err(|error| store_error(&error))?;
+    let locked: Vec<OrderId> = locked_ids.filter_map(|id| OrderId::new(id).ok()).collect();
+    if locked.is_empty() { Ok(()) } else { Err(StoreError::Locked(locked)) }
+}
+
+/// Puts the columns of [`LOAD`] together again; also says how many items there are.
+fn order_rows(row: &PgRow) -> Result<(Vec<OrderRow>, usize), sqlx::Error> {
     let mut customer_ids = column::<String>(row, "customer_ids")?;
     let mut customer_names = column::<String>(row, "customer_names")?;
     let mut customer_emails = column::<String>(row, "customer_emails")?;
@@ -89,6 +137,7 @@ fn order_rows(row: &PgRow) -> Result<Vec<OrderRow>, sqlx::Error> {
     let mut last_updated = column(row, "last_updated")?;
     let mut versions = column(row, "versions")?;
     let mut items = items_by_order(row)?;
+    let count = items.values().map(Vec::len).sum();
     let rows = column::<String>(row, "order_ids")?.map(|order_id| {
         Some(OrderRow {
             customer_id: customer_ids.next()?,
@@ -103,7 +152,8 @@ fn order_rows(row: &PgRow) -> Result<Vec<OrderRow>, sqlx::Error> {
             order_id,
         })
     });
-    Ok(rows.map(|row| row.expect("columns of one aggregate are of one length")).collect())
+    let rows = rows.map(|row| row.expect("columns of one aggregate are of one length"));
+    Ok((rows.collect(), count))
 }
 
 fn items_by_order(row: &PgRow) -> Result<HashMap<String, Vec<ItemRow>>, sqlx::Error> {

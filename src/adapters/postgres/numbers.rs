@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::connection::{ANSWER_TIMEOUT, within};
+use super::session::{ANSWER_TIMEOUT, within};
 use crate::domain::OrderId;
 use crate::service_layer::{Needs, StoreError};
 

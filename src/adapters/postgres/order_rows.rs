@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 
 use rust_decimal::Decimal;
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
-use sqlx::query::Query;
-use sqlx::{Postgres, Row};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
 
-use super::connection::{ANSWER_TIMEOUT, store_error, within};
+use super::errors::store_error;
+use super::pool::{Pool, Question};
 use crate::adapters::rows::{ItemRow, OrderRow};
 use crate::domain::Order;
 use crate::service_layer::StoreError;
@@ -30,24 +30,27 @@ const ITEMS: &str = "
 
 /// The orders that a statement with these columns finds, in its order.
 pub(super) async fn orders_with_items(
-    readers: &PgPool,
-    statement: Query<'_, Postgres, PgArguments>,
+    readers: &Pool,
+    statement: impl Fn() -> Question,
 ) -> Result<Vec<Order>, StoreError> {
-    let found = within(ANSWER_TIMEOUT, statement.fetch_all(readers)).await?;
-    let mut orders = found.iter().map(order_row).collect::<Result<Vec<_>, _>>().map_err(broken)?;
+    let found = readers.fetch_all(statement).await?;
+    let mut orders = found
+        .iter()
+        .map(order_row)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| store_error(&error))?;
     if !orders.is_empty() {
         add_items(readers, &mut orders).await?;
     }
     orders.into_iter().map(OrderRow::into_order).collect()
 }
 
-async fn add_items(readers: &PgPool, orders: &mut [OrderRow]) -> Result<(), StoreError> {
+async fn add_items(readers: &Pool, orders: &mut [OrderRow]) -> Result<(), StoreError> {
     let order_ids: Vec<&str> = orders.iter().map(|order| order.order_id.as_str()).collect();
-    let statement = sqlx::query(ITEMS).bind(order_ids);
-    let found = within(ANSWER_TIMEOUT, statement.fetch_all(readers)).await?;
+    let found = readers.fetch_all(|| sqlx::query(ITEMS).bind(&order_ids)).await?;
     let mut lines: HashMap<&str, Vec<(i16, ItemRow)>> = HashMap::with_capacity(orders.len());
     for row in &found {
-        let (order_id, line, item) = item_row(row).map_err(broken)?;
+        let (order_id, line, item) = item_row(row).map_err(|error| store_error(&error))?;
         lines.entry(order_id).or_default().push((line, item));
     }
     for order in orders {
@@ -88,14 +91,4 @@ fn cents(row: &PgRow, place: usize) -> Result<i64, sqlx::Error> {
     let mut amount: Decimal = row.try_get(place)?;
     amount.rescale(2);
     i64::try_from(amount.mantissa()).map_err(|error| sqlx::Error::Decode(error.into()))
-}
-
-/// A value that is not of its column's type is nothing that waiting would cure.
-fn broken(error: sqlx::Error) -> StoreError {
-    match error {
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-            StoreError::Refused("a row of orders cannot be read".to_owned())
-        }
-        error => store_error(&error),
-    }
 }

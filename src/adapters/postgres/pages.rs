@@ -1,8 +1,9 @@
 //! The statements behind lists of orders.
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{Execute, Postgres, QueryBuilder};
 
 use super::order_rows::order_columns;
+use super::pool::Question;
 use crate::domain::Status;
 use crate::service_layer::{OrderQuery, Page, Place, Sort};
 
@@ -11,7 +12,7 @@ use crate::service_layer::{OrderQuery, Page, Place, Sort};
 /// A customer's orders are found by the customer: the `+ 0` keeps the index of statuses out of it.
 /// Other lists have the newest orders of each status from that index, at most a page of each, and
 /// take the newest of those.
-pub(super) fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Postgres> {
+pub(super) fn page_statement(query: &OrderQuery, page: &Page) -> Question {
     let sorted = match query.sort() {
         Sort::ByStatus => "status, created_at desc, order_id",
         Sort::NewestFirst => "created_at desc, order_id",
@@ -31,7 +32,9 @@ pub(super) fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Po
         sql.push(format_args!(" order by {sorted} limit ")).push_bind(limit).push(") found");
     }
     sql.push(format_args!(" order by {sorted} limit ")).push_bind(limit);
-    sql
+    // The builder has encoded them: what could not be would have ended there.
+    let values = sql.build().take_arguments().ok().flatten().unwrap_or_default();
+    sqlx::query_with(sql.into_sql(), values)
 }
 
 /// The codes of the statuses that are asked for.

@@ -1,11 +1,9 @@
 //! Questions about orders.
 
-use sqlx::postgres::PgPool;
-
-use super::connection::{ANSWER_TIMEOUT, within};
 use super::load::{HANDLED, parsed};
 use super::order_rows::{order_columns, orders_with_items};
 use super::pages::page_statement;
+use super::pool::Pool;
 use crate::adapters::rows::{HandledRow, HistoryRecord};
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
@@ -15,7 +13,7 @@ use crate::service_layer::{
 /// Reads orders through a small pool.
 #[derive(Debug, Clone)]
 pub struct PgQueries {
-    readers: PgPool,
+    readers: Pool,
 }
 
 const ORDER: &str = concat!("select ", order_columns!(), " from orders where order_id = $1");
@@ -28,22 +26,22 @@ const HISTORY: &str = "
     from order_history where order_id = $1";
 
 impl PgQueries {
-    pub(super) fn new(readers: PgPool) -> Self {
+    pub(super) fn new(readers: Pool) -> Self {
         Self { readers }
     }
 }
 
 impl OrderQueries for PgQueries {
     async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
-        orders_with_items(&self.readers, page_statement(query, page).build()).await
+        orders_with_items(&self.readers, || page_statement(query, page)).await
     }
 
     async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
-        let order = sqlx::query(ORDER).bind(order_id.as_str());
+        let order = || sqlx::query(ORDER).bind(order_id.as_str());
         let found = orders_with_items(&self.readers, order).await?;
         let Some(order) = found.into_iter().next() else { return Ok(None) };
-        let history = sqlx::query(HISTORY).bind(order_id.as_str());
-        let row = within(ANSWER_TIMEOUT, history.fetch_one(&self.readers)).await?;
+        let history = || sqlx::query(HISTORY).bind(order_id.as_str());
+        let row = self.readers.fetch_one(history).await?;
         let history = parsed::<HistoryRecord>(&row, "history")?;
         Ok(Some(OrderHistory {
             order,
@@ -55,8 +53,8 @@ impl OrderQueries for PgQueries {
     }
 
     async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
-        let query = sqlx::query(HANDLED).bind(vec![message_id.as_str()]);
-        let row = within(ANSWER_TIMEOUT, query.fetch_one(&self.readers)).await?;
+        let query = || sqlx::query(HANDLED).bind(vec![message_id.as_str()]);
+        let row = self.readers.fetch_one(query).await?;
         let handled = parsed::<HandledRow>(&row, "handled")?.into_iter().next();
         handled.map(HandledRow::into_handled).transpose()
     }

@@ -1,57 +1,93 @@
 //! The outbox as the relay reads it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::JoinHandle;
 
-use super::connection::{ANSWER_TIMEOUT, connect, within};
+use super::relay_lock::{holder, try_lock};
+use super::session::{ANSWER_TIMEOUT, connect, is_writable, within};
 use super::write;
-use crate::service_layer::{OutboxKey, Outgoing, RelayStore, StoreError};
+use crate::service_layer::{OutboxKey, Outgoing, RelayHolder, RelayStore, StoreError};
 
-/// Held as long as the connection lives; one for each schema of a database.
-const TRY_LOCK: &str =
-    "select pg_try_advisory_lock(hashtext('order-worker relay'), hashtext(current_schema()))";
+/// How often the session with the lock says something while the relay does something else. The
+/// server ends a session that was silent for four times as long, and with it the lock: the machine
+/// that had it may have vanished.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// A connection that holds the relay's lock; empty while it is in use.
+type Place = Arc<Mutex<Option<PgConnection>>>;
 
 /// The relay's session with PostgreSQL.
 #[derive(Debug)]
 pub struct PgRelayStore {
     options: PgConnectOptions,
-    /// A connection that holds the relay's lock.
-    connection: Option<PgConnection>,
+    place: Place,
+    signs_of_life: Option<JoinHandle<()>>,
+    holder: Option<RelayHolder>,
 }
 
 impl PgRelayStore {
     pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, connection: None }
+        Self { options, place: Place::default(), signs_of_life: None, holder: None }
     }
 
-    /// The connection with the lock, taken out until its use has ended well.
-    fn locked(&mut self) -> Result<PgConnection, StoreError> {
-        self.connection
+    /// The place of the connection with the lock, and the connection, taken out until its use has
+    /// ended well.
+    async fn locked(
+        &self,
+    ) -> Result<(MutexGuard<'_, Option<PgConnection>>, PgConnection), StoreError> {
+        let mut place = self.place.lock().await;
+        let connection = place
             .take()
-            .ok_or_else(|| StoreError::Unavailable("the relay has lost its connection".to_owned()))
+            .ok_or_else(|| StoreError::Unavailable("the relay has lost its session".to_owned()))?;
+        Ok((place, connection))
+    }
+}
+
+impl Drop for PgRelayStore {
+    fn drop(&mut self) {
+        if let Some(signs_of_life) = &self.signs_of_life {
+            signs_of_life.abort();
+        }
     }
 }
 
 impl RelayStore for PgRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
-        if let Some(mut connection) = self.connection.take() {
-            within(ANSWER_TIMEOUT, sqlx::query("select 1").execute(&mut connection)).await?;
-            self.connection = Some(connection);
+        let mut place = self.place.lock().await;
+        if let Some(mut connection) = place.take()
+            && is_writable(&mut connection).await
+        {
+            *place = Some(connection);
             return Ok(true);
         }
         let mut connection = connect(&self.options).await?;
-        let lock = sqlx::query_scalar(TRY_LOCK);
-        let locked: bool = within(ANSWER_TIMEOUT, lock.fetch_one(&mut connection)).await?;
-        self.connection = locked.then_some(connection);
-        Ok(locked)
+        if !try_lock(&mut connection).await? {
+            self.holder = holder(&mut connection).await?;
+            return Ok(false);
+        }
+        *place = Some(connection);
+        drop(place);
+        self.holder = None;
+        let place = self.place.clone();
+        self.signs_of_life.get_or_insert_with(|| tokio::spawn(give_signs_of_life(place)));
+        Ok(true)
+    }
+
+    fn holder(&self) -> Option<RelayHolder> {
+        self.holder.clone()
     }
 
     async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
-        let mut connection = self.locked()?;
+        let (mut place, mut connection) = self.locked().await?;
         let now = sqlx::query_scalar("select now()").fetch_one(&mut connection);
         let now = within(ANSWER_TIMEOUT, now).await?;
-        self.connection = Some(connection);
+        *place = Some(connection);
         Ok(now)
     }
 
@@ -74,16 +110,30 @@ impl RelayStore for PgRelayStore {
             .bind(after.map(|key| key.version))
             .bind(after.map(|key| key.event_id))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut connection = self.locked()?;
+        let (mut place, mut connection) = self.locked().await?;
         let rows = within(ANSWER_TIMEOUT, query.fetch_all(&mut connection)).await?;
-        self.connection = Some(connection);
+        *place = Some(connection);
         rows.iter().map(write::outgoing_from).collect()
     }
 
     async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
-        let mut connection = self.locked()?;
+        let (mut place, mut connection) = self.locked().await?;
         write::remove_published(&mut connection, published).await?;
-        self.connection = Some(connection);
+        *place = Some(connection);
         Ok(())
+    }
+}
+
+/// Keeps the session alive between the statements of the relay, which may wait for the broker for
+/// long. Gives up a session that has gone silent, or whose server takes no writes any more.
+async fn give_signs_of_life(place: Place) {
+    loop {
+        tokio::time::sleep(SIGN_OF_LIFE).await;
+        let mut place = place.lock().await;
+        if let Some(mut connection) = place.take()
+            && is_writable(&mut connection).await
+        {
+            *place = Some(connection);
+        }
     }
 }

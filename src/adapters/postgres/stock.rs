@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 
-use super::connection::{ANSWER_TIMEOUT, store_error, within};
+use super::errors::store_error;
+use super::pool::Pool;
 use crate::service_layer::{MOST_COUNTED, OpenLetters, Outboxed, Stock, Stocktaking, StoreError};
 
 const HAS_ORDERS: &str = "select exists (select from orders) as has_orders";
@@ -23,23 +24,23 @@ const OPEN_LETTERS: &str = "
 /// Counts through a pool.
 #[derive(Debug, Clone)]
 pub struct PgStock {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl PgStock {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
     async fn outbox(&self) -> Result<Outboxed, StoreError> {
-        let query = sqlx::query(OUTBOX).bind(i64::from(MOST_COUNTED));
-        let row = within(ANSWER_TIMEOUT, query.fetch_one(&self.pool)).await?;
+        let query = || sqlx::query(OUTBOX).bind(i64::from(MOST_COUNTED));
+        let row = self.pool.fetch_one(query).await?;
         Ok(Outboxed { count: count(&row)?, oldest: oldest(&row)? })
     }
 
     async fn open_letters(&self) -> Result<OpenLetters, StoreError> {
-        let query = sqlx::query(OPEN_LETTERS).bind(i64::from(MOST_COUNTED));
-        let rows = within(ANSWER_TIMEOUT, query.fetch_all(&self.pool)).await?;
+        let query = || sqlx::query(OPEN_LETTERS).bind(i64::from(MOST_COUNTED));
+        let rows = self.pool.fetch_all(query).await?;
         let mut letters = OpenLetters::default();
         for row in &rows {
             letters.counts.push((column(row, "code")?, count(row)?));
@@ -51,7 +52,7 @@ impl PgStock {
 
 impl Stocktaking for PgStock {
     async fn stock(&mut self) -> Result<Stock, StoreError> {
-        let row = within(ANSWER_TIMEOUT, sqlx::query(HAS_ORDERS).fetch_one(&self.pool)).await?;
+        let row = self.pool.fetch_one(|| sqlx::query(HAS_ORDERS)).await?;
         Ok(Stock {
             has_orders: column(&row, "has_orders")?,
             outbox: self.outbox().await?,

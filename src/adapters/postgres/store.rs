@@ -1,9 +1,8 @@
 //! Transactions over a batch.
 
 use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 
-use super::connection::{ANSWER_TIMEOUT, connect, within};
+use super::session::{ANSWER_TIMEOUT, Session, Taken, within};
 use super::{load, numbers, write};
 use crate::kill_points;
 use crate::service_layer::{
@@ -13,29 +12,19 @@ use crate::service_layer::{
 /// One lane's session with PostgreSQL.
 #[derive(Debug)]
 pub struct PgStore {
-    options: PgConnectOptions,
-    /// Empty while a transaction has the connection. It comes back only after a clean end, so a
-    /// transaction that is dropped midway takes its connection along and the server rolls back.
-    connection: Option<PgConnection>,
+    session: Session,
 }
 
 /// An open transaction and the connection it is on.
 #[derive(Debug)]
 pub struct PgTransaction<'a> {
-    home: &'a mut Option<PgConnection>,
-    connection: PgConnection,
+    session: &'a mut Session,
+    taken: Taken,
 }
 
 impl PgStore {
-    pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, connection: None }
-    }
-
-    async fn take_connection(&mut self) -> Result<PgConnection, StoreError> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => connect(&self.options).await,
-        }
+    pub(super) fn new(session: Session) -> Self {
+        Self { session }
     }
 }
 
@@ -43,34 +32,55 @@ impl Store for PgStore {
     type Transaction<'a> = PgTransaction<'a>;
 
     async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, PgTransaction<'_>), StoreError> {
-        let mut connection = self.take_connection().await?;
-        execute(&mut connection, "begin").await?;
-        let mut loaded = load::load(&mut connection, needs).await?;
-        loaded.numbers = numbers::unused(&mut connection, needs).await?;
-        Ok((loaded, PgTransaction { home: &mut self.connection, connection }))
+        let mut taken = self.session.take().await?;
+        match begin(&mut taken.connection, needs).await {
+            Ok(loaded) => Ok((loaded, PgTransaction { session: &mut self.session, taken })),
+            Err(error) => {
+                if error.keeps_session() {
+                    execute(&mut taken.connection, "rollback").await?;
+                    self.session.give_back(taken);
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
-        let mut connection = self.take_connection().await?;
-        write::remove_published(&mut connection, published).await?;
-        self.connection = Some(connection);
+        let mut taken = self.session.take().await?;
+        write::remove_published(&mut taken.connection, published).await?;
+        self.session.give_back(taken);
         Ok(())
     }
 }
 
+async fn begin(connection: &mut PgConnection, needs: &Needs) -> Result<Loaded, StoreError> {
+    execute(connection, "begin").await?;
+    let mut loaded = match load::load(connection, needs, needs.skip_locked).await {
+        // A lock was not to be had: once more, to see whose it is, or that it is gone.
+        Err(StoreError::Locked(unknown)) if unknown.is_empty() => {
+            execute(connection, "rollback").await?;
+            execute(connection, "begin").await?;
+            load::load(connection, needs, true).await?
+        }
+        loaded => loaded?,
+    };
+    loaded.numbers = numbers::unused(connection, needs).await?;
+    Ok(loaded)
+}
+
 impl StoreTransaction for PgTransaction<'_> {
     async fn commit(mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
-        match write::write(&mut self.connection, changes).await {
+        match write::write(&mut self.taken.connection, changes).await {
             Ok(earlier) => {
                 kill_points::reached("written");
                 self.end("commit").await?;
                 Ok(earlier)
             }
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Unusable(_))) => Err(error),
-            Err(error @ (StoreError::Conflict(_) | StoreError::Refused(_))) => {
+            Err(error) if error.keeps_session() => {
                 self.end("rollback").await?;
                 Err(error)
             }
+            Err(error) => Err(error),
         }
     }
 
@@ -81,8 +91,8 @@ impl StoreTransaction for PgTransaction<'_> {
 
 impl PgTransaction<'_> {
     async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
-        execute(&mut self.connection, statement).await?;
-        *self.home = Some(self.connection);
+        execute(&mut self.taken.connection, statement).await?;
+        self.session.give_back(self.taken);
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
 use uuid::Uuid;
 
-use super::connection::{ANSWER_TIMEOUT, store_error, within};
+use super::errors::store_error;
+use super::session::{ANSWER_TIMEOUT, within};
 use crate::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
 use crate::service_layer::{Changes, OutboxKey, Outgoing, OutgoingKind, StoreError};
 

@@ -1,11 +1,13 @@
 //! Reading what a batch names.
 
+use futures_util::TryStreamExt;
 use sqlx::SqliteConnection;
 
+use super::errors::store_error;
 use super::rows::{handled_columns, handled_from, order_columns, order_from};
 use super::statement::{json_list, rows_for};
 use crate::domain::{MessageId, OrderId};
-use crate::service_layer::{Loaded, Needs, StoreError};
+use crate::service_layer::{Loaded, MAX_LOADED_ITEMS, Needs, StoreError};
 
 const LOAD_HANDLED: &str = concat!(
     "select ",
@@ -35,8 +37,18 @@ pub(super) async fn load(
         let handled = handled_from(&row)?;
         loaded.handled.insert(handled.message_id.clone(), handled);
     }
-    for row in rows_for(connection, LOAD_ORDERS, order_ids).await? {
-        loaded.orders.push(order_from(&row)?);
+    if needs.order_ids.is_empty() {
+        return Ok(loaded);
+    }
+    let mut items = 0;
+    let mut rows = sqlx::query(LOAD_ORDERS).bind(order_ids).fetch(connection);
+    while let Some(row) = rows.try_next().await.map_err(|error| store_error(&error))? {
+        let order = order_from(&row)?;
+        items += order.items().iter().count();
+        if items > MAX_LOADED_ITEMS && needs.order_ids.len() > 1 {
+            return Err(StoreError::TooLarge);
+        }
+        loaded.orders.push(order);
     }
     Ok(loaded)
 }

@@ -1,5 +1,7 @@
 //! Transactions over a batch.
 
+use sqlx::sqlite::SqliteConnection;
+
 use super::writer::{Turn, Writer};
 use super::{load, numbers, outbox, write};
 use crate::service_layer::{
@@ -31,9 +33,15 @@ impl Store for SqliteStore {
         let mut turn = self.writer.turn().await?;
         // Locks the file at once: a lock that is taken later can fail.
         turn.execute("begin immediate").await?;
-        let mut loaded = load::load(&mut turn.connection, needs).await?;
-        loaded.numbers = numbers::unused(&mut turn.connection, needs).await?;
-        Ok((loaded, SqliteTransaction { turn }))
+        match load(&mut turn.connection, needs).await {
+            Ok(loaded) => Ok((loaded, SqliteTransaction { turn })),
+            Err(error) => {
+                if error.keeps_session() {
+                    SqliteTransaction { turn }.end("rollback").await?;
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -44,6 +52,12 @@ impl Store for SqliteStore {
     }
 }
 
+async fn load(connection: &mut SqliteConnection, needs: &Needs) -> Result<Loaded, StoreError> {
+    let mut loaded = load::load(connection, needs).await?;
+    loaded.numbers = numbers::unused(connection, needs).await?;
+    Ok(loaded)
+}
+
 impl StoreTransaction for SqliteTransaction {
     async fn commit(mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
         match write::write(&mut self.turn.connection, changes).await {
@@ -51,11 +65,11 @@ impl StoreTransaction for SqliteTransaction {
                 self.end("commit").await?;
                 Ok(earlier)
             }
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Unusable(_))) => Err(error),
-            Err(error @ (StoreError::Conflict(_) | StoreError::Refused(_))) => {
+            Err(error) if error.keeps_session() => {
                 self.end("rollback").await?;
                 Err(error)
             }
+            Err(error) => Err(error),
         }
     }
 

@@ -9,6 +9,7 @@ use super::lane::{ConsumerSettings, Lane};
 use super::report::Report;
 use super::tolerance;
 use super::work::Work;
+use crate::entrypoints::parked::Parked;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     Clock, CommandSource, Delivery, EventPublisher, Health, InFlight, MAX_WAITING_BATCHES,
@@ -75,6 +76,8 @@ where
     let mut queues = Vec::with_capacity(lanes.len());
     // Together the queues hold what a source can have out.
     let queue_size = deliveries.max_capacity();
+    // All lanes together park at most half of it: there are always others to go on with.
+    let most_parked = queue_size / (2 * lanes.len().max(1));
     let lanes = lanes.into_iter().zip(results_in).zip(results).enumerate();
     for (number, (((store, publishers), results_in), results)) in lanes {
         let (queue_in, queue) = mpsc::channel(queue_size);
@@ -98,6 +101,7 @@ where
             clock: clock.clone(),
             settings: settings.clone(),
             queue,
+            parked: Parked::new(most_parked, metrics.clone(), Source::Queue),
             present_channel: present_channel.clone(),
             settlements: settlements.clone(),
             event_publishers,

@@ -14,11 +14,14 @@ use super::report::Report;
 use super::settlement::{self, settle};
 use super::share::share;
 use super::work::Work;
+use crate::domain::CommandKind;
+use crate::entrypoints::parked::Parked;
 use crate::kill_points;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, Delivery, Message, MessageBus, Original, Outcome, Outgoing, PresentChannel, Publication,
-    PublishBatch, PublishResult, ReplySender, Republish, Settlement, Settlements, Store,
+    Clock, DeadLetter, Delivery, Message, MessageBus, Original, Outcome, Outgoing, PresentChannel,
+    Publication, PublishBatch, PublishResult, ReplySender, Republish, Settlement, Settlements,
+    Store,
 };
 use crate::telemetry;
 
@@ -33,6 +36,9 @@ const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// How long a lane without work waits before it takes confirmed messages out of the outbox in a
 /// transaction of their own.
 const IDLE: Duration = Duration::from_millis(50);
+
+/// A delivery, its command as far as it is known, and why it is refused, if it is.
+type LookedAt = (Delivery, Option<CommandKind>, Option<DeadLetter>);
 
 /// How the consumer works.
 #[derive(Debug, Clone)]
@@ -54,6 +60,8 @@ pub struct Lane<S> {
     pub metrics: Metrics,
     pub settings: ConsumerSettings,
     pub queue: mpsc::Receiver<Work>,
+    /// Deliveries of locked orders.
+    pub parked: Parked<Work>,
     pub present_channel: PresentChannel,
     pub settlements: Settlements,
     /// At least one, each with its share of the orders.
@@ -109,27 +117,57 @@ impl<S: Store> Lane<S> {
         }
     }
 
-    /// The next message that is already here.
+    /// The next message that is already here: one that was parked, before anything new.
     fn next_waiting(&mut self) -> Option<Work> {
-        loop {
-            match self.queue.try_recv() {
-                Ok(work) if self.present_channel.is_stale(work.delivery.tag) => {}
-                waiting => return waiting.ok(),
+        while let Some(work) = self.parked.next_due() {
+            if !self.present_channel.is_stale(work.delivery.tag) {
+                return Some(work);
             }
         }
+        while !self.parked.is_full() {
+            let work = self.queue.try_recv().ok()?;
+            if let Some(work) = self.unless_parked(work) {
+                return Some(work);
+            }
+        }
+        None
     }
 
-    /// The next message; meanwhile keeps the outbox clean. None when there is nothing more to do.
+    /// A message that is to be handled now. The broker has a stale one again: handling this copy
+    /// could only make a duplicate. One whose order is locked waits behind others of this order.
+    fn unless_parked(&mut self, work: Work) -> Option<Work> {
+        if self.present_channel.is_stale(work.delivery.tag) {
+            return None;
+        }
+        let order_id = work.order_id();
+        if self.parked.holds(order_id) {
+            self.parked.park(order_id.cloned(), work);
+            return None;
+        }
+        Some(work)
+    }
+
+    /// The next message; meanwhile keeps the outbox clean. None when there is nothing more to do:
+    /// then what is parked stays with the broker.
     async fn first_work(&mut self) -> Option<Work> {
         loop {
+            if let Some(work) = self.next_waiting() {
+                return Some(work);
+            }
+            self.parked.report();
+            let takes_more = !self.parked.is_full();
+            if !takes_more && self.queue.is_closed() {
+                return None;
+            }
             tokio::select! {
                 biased;
                 Some(result) = self.results.recv() => self.bus.note(result),
-                work = self.queue.recv() => match work {
-                    // The broker has it again: handling this copy could only make a duplicate.
-                    Some(work) if self.present_channel.is_stale(work.delivery.tag) => {}
-                    work => return work,
-                },
+                work = self.queue.recv(), if takes_more => {
+                    if let Some(work) = self.unless_parked(work?) {
+                        return Some(work);
+                    }
+                }
+                () = self.parked.until_due() => {}
                 () = tokio::time::sleep(IDLE), if self.bus.has_published() => {
                     self.bus.remove_published().await;
                 }
@@ -143,27 +181,56 @@ impl<S: Store> Lane<S> {
             let refusal = decoded.result.map(|message: Message| messages.push(message)).err();
             (delivery, decoded.kind, refusal)
         };
-        let deliveries: Vec<_> = batch.into_iter().map(looked_at).collect();
+        let deliveries: Vec<LookedAt> = batch.into_iter().map(looked_at).collect();
         kill_points::reached("received");
         let began = Instant::now();
-        let handled = self.bus.handle_batch(&messages).await;
+        let mut handled = self.bus.handle_batch(&messages).await;
         let committed_at = Instant::now();
         kill_points::reached("committed");
         self.metrics.messages.batch(
             Source::Queue,
-            deliveries.len(),
+            deliveries.len() - handled.locked.len(),
             &handled,
             committed_at - began,
         );
+        let outcomes = std::mem::take(&mut handled.outcomes);
+        let locked = std::mem::take(&mut handled.locked);
+        let (acks, copies) = self.settle_all(deliveries, messages, outcomes, locked);
+        self.parked.report();
+        // Without a source to take them, the messages come again and are found to be duplicates.
+        let _ = self.settlements.send(acks);
+        if !copies.is_empty() {
+            // It ends only with the worker.
+            let _ = self.copies.send(copies);
+        }
+        self.publish(handled.outgoing, committed_at).await;
+    }
+
+    /// Parks what is locked; says what is to be acknowledged now, and what after its copies are
+    /// confirmed.
+    fn settle_all(
+        &mut self,
+        deliveries: Vec<LookedAt>,
+        messages: Vec<Message>,
+        outcomes: Vec<Outcome>,
+        locked: Vec<usize>,
+    ) -> (Vec<Settlement>, Vec<Republish>) {
         let now = self.clock.now();
-        let mut outcomes = messages.iter().zip(handled.outcomes);
-        let mut copies = Vec::new();
-        let mut acks = Vec::with_capacity(deliveries.len());
+        let (mut acks, mut copies) = (Vec::with_capacity(deliveries.len()), Vec::new());
+        let mut messages = messages.into_iter().enumerate();
+        let mut outcomes = outcomes.into_iter();
+        let mut locked = locked.into_iter().peekable();
         for (mut delivery, kind, refusal) in deliveries {
             let (message_id, outcome) = if let Some(refusal) = refusal {
                 (delivery.properties.message_id.clone(), Outcome::DeadLetter(refusal))
             } else {
-                let (message, outcome) = outcomes.next().expect("the bus answers for each message");
+                let (place, message) = messages.next().expect("each delivery has its message");
+                if locked.next_if_eq(&place).is_some() {
+                    let order_id = message.command.order_id().cloned();
+                    self.parked.park(order_id, Work::again(delivery, message));
+                    continue;
+                }
+                let outcome = outcomes.next().expect("the bus answers for each other message");
                 (message.message_id().map(ToString::to_string), outcome)
             };
             let mut report = Report { kind, message_id, outcome };
@@ -183,13 +250,7 @@ impl<S: Store> Lane<S> {
             }
             self.tell(report);
         }
-        // Without a source to take them, the messages come again and are found to be duplicates.
-        let _ = self.settlements.send(acks);
-        if !copies.is_empty() {
-            // It ends only with the worker.
-            let _ = self.copies.send(copies);
-        }
-        self.publish(handled.outgoing, committed_at).await;
+        (acks, copies)
     }
 
     /// Hands each event to the publisher of its order, so that what is about one order stays in its

@@ -1,8 +1,9 @@
 //! A delivery that has been looked at, on its way to its lane.
 
-use super::edge::{self, Decoded};
+use super::edge::{self, Decoded, Notes};
 use super::share::share;
-use crate::service_layer::Delivery;
+use crate::domain::OrderId;
+use crate::service_layer::{Delivery, Message};
 
 /// A delivery and what it turned out to be.
 #[derive(Debug)]
@@ -15,6 +16,19 @@ impl Work {
     #[must_use]
     pub fn on(delivery: Delivery) -> Self {
         Self { decoded: edge::decode(&delivery), delivery }
+    }
+
+    /// A delivery that was taken up, and has to wait: its message was read and counted before.
+    #[must_use]
+    pub fn again(delivery: Delivery, message: Message) -> Self {
+        let kind = Some(message.command.kind());
+        Self { delivery, decoded: Decoded { result: Ok(message), kind, notes: Notes::default() } }
+    }
+
+    /// The order that the message names.
+    #[must_use]
+    pub fn order_id(&self) -> Option<&OrderId> {
+        self.decoded.result.as_ref().ok().and_then(|message| message.command.order_id())
     }
 
     /// The lane, of `lanes`: the same for all commands of an order, so that they take effect in the

@@ -5,19 +5,20 @@ use order_worker::service_layer::{Needs, Store, StoreError, StoreTransaction};
 use sqlx::Executor;
 use uuid::Uuid;
 
+use crate::http_api::client::Client;
 use crate::relay::{Relay, host_of};
 use crate::shop::{Shop, place, publish as publish_orders};
 use crate::story::{Copies, Expected, assert_adds_up, assert_goes_on, publish, subscribe};
 use crate::surroundings::{PATIENT_RELAY, Surroundings, Worker, eventually, variable};
 
 /// A role of its own for the worker of one test, as rights and limits are those of roles.
-struct OwnRole {
+pub struct OwnRole {
     name: String,
-    surroundings: Surroundings,
+    pub surroundings: Surroundings,
 }
 
 impl OwnRole {
-    async fn create() -> Self {
+    pub async fn create() -> Self {
         let name = format!("test_{}", Uuid::now_v7().simple());
         let url = variable("DATABASE_URL");
         let (_, place) = url.rsplit_once('@').unwrap();
@@ -29,11 +30,11 @@ impl OwnRole {
         Self { name, surroundings }
     }
 
-    async fn alter(&self, what: &str) {
+    pub async fn alter(&self, what: &str) {
         self.surroundings.execute(&format!("alter role {} {what}", self.name)).await;
     }
 
-    async fn remove(self) {
+    pub async fn remove(self) {
         let Self { name, surroundings } = self;
         let mut session = surroundings.foreign_session().await;
         surroundings.remove().await;
@@ -176,42 +177,50 @@ async fn with_a_locked_order(surroundings: &Surroundings, count: usize) -> sqlx:
     lock
 }
 
-async fn move_all(surroundings: &Surroundings, count: usize) {
+async fn move_all(surroundings: &Surroundings, round: &str, count: usize) {
     let shop = Shop::on(surroundings).await;
     for n in 0..count {
         let properties = lapin::BasicProperties::default();
-        let properties = properties.with_message_id(format!("move-{n}").into());
+        let properties = properties.with_message_id(format!("{round}-{n}").into());
         let body = format!(r#"{{"order_id": "{n}"}}"#);
         shop.send("order.set_next_status", body.as_bytes(), properties).await;
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn an_order_that_somebody_locks_holds_up_its_lane_alone() {
+async fn an_order_that_somebody_locks_holds_up_itself_alone() {
     let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let mut lock = with_a_locked_order(&surroundings, 200).await;
+    let options = ["--prefetch=40", "--lanes=1", "--http-addr=127.0.0.1:0"];
+    let worker = surroundings.start_worker_with(&options).await;
+    let client = Client::of_log(&worker.log()).unwrap();
+    let mut lock = with_a_locked_order(&surroundings, 400).await;
 
-    move_all(&surroundings, 200).await;
+    // Each round goes over all orders, the locked one among them.
+    for round in ["first", "second", "third"] {
+        move_all(&surroundings, round, 400).await;
+    }
 
-    // Of two lanes, by a hash that has no favourites.
-    eventually("the other lane's orders have moved", || async {
-        surroundings.count("orders where version = 2").await > 70
+    eventually("all other orders have moved", || async {
+        surroundings.count("orders where version = 4").await == 399
     })
     .await;
-    // Longer than the time after which a statement gives up a lock.
-    eventually("the lane has given up once", || async { worker.log().contains("lock timeout") })
-        .await;
+    assert!(worker.log().contains("order_id=0"), "{}", worker.log());
+    let locked = client.post("/api/order/0/status/next/");
+    assert_eq!((locked.status, client.post("/api/order/1/status/next/").status), (503, 204));
     assert_eq!(surroundings.count("orders where order_id = '0' and version = 1").await, 1);
     lock.execute("rollback").await.unwrap();
-    eventually("all have moved", || async {
-        surroundings.count("orders where version = 2").await == 200
+    eventually("the locked order has moved as well", || async {
+        surroundings.count("orders where order_id = '0' and version = 4").await == 1
     })
     .await;
+    let causes = "select caused_by from order_history where order_id = '0' and version > 1
+                  order by version";
+    assert_eq!(surroundings.ask(causes).await, ["first-0", "second-0", "third-0"]);
     assert_eq!(surroundings.foreign_client(&["dead-letters", "0"]), "");
     assert_goes_on(&surroundings).await;
-    worker.stop().await;
+    let log = worker.stopped().await;
+    assert!(!log.contains("in trouble"), "{log}");
     surroundings.remove().await;
 }
 

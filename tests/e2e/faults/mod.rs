@@ -6,4 +6,6 @@ mod database;
 mod hostile;
 mod load;
 mod network;
+mod refusals;
+mod sessions;
 mod targets;

@@ -1,7 +1,7 @@
 //! The API as its clients meet it: answers, and what they change.
 
 mod access;
-mod client;
+pub mod client;
 mod commands;
 mod document;
 mod here;

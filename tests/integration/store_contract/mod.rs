@@ -93,6 +93,7 @@ macro_rules! store_contract {
             transactions::two_units_of_work_on_one_order_both_take_effect,
             transactions::one_poison_among_many_is_the_only_one_that_fails,
             transactions::a_large_batch_commits_whole,
+            transactions::orders_with_too_many_items_are_not_loaded_together,
             idempotency::the_same_message_id_twice_is_a_duplicate,
             idempotency::five_copies_in_one_batch_have_one_effect,
             idempotency::the_same_id_with_another_body_is_a_reuse,

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use order_worker::domain::{Order, Status};
 use order_worker::service_layer::{
-    Message, Needs, OrderQueries, OrderQuery, Outcome, Page, Store, StoreTransaction, UnitOfWork,
+    Message, Needs, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError, StoreTransaction,
+    UnitOfWork,
 };
 
 use super::{TestDatabase, bus_on, bus_with_clock, dead_letter_code, find, order, outcomes, words};
+use crate::builders::WithContent;
 use crate::support::clock::{TickingClock, moment};
 use crate::support::messages::{With, id, next_status, place, place_without_id, some_order};
 
@@ -123,6 +125,23 @@ pub async fn a_large_batch_commits_whole<D: TestDatabase>(database: &D) {
         database.queries().orders(&processing, &Page::first(2_000)).await.unwrap().len(),
         1_000
     );
+}
+
+pub async fn orders_with_too_many_items_are_not_loaded_together<D: TestDatabase>(database: &D) {
+    let order_ids: Vec<String> = (0..41).map(|number| format!("order {number}")).collect();
+    let placed: Vec<Message> =
+        order_ids.iter().map(|order_id| place(order_id).with_items(1..=500)).collect();
+    outcomes(database, &placed).await;
+    let moved: Vec<Message> = order_ids.iter().map(|order_id| next_status(order_id)).collect();
+    let mut store = database.store();
+
+    let too_many = store.begin(&Needs::of(&moved)).await.map(drop);
+    let as_many_as_can_be = store.begin(&Needs::of(&moved[..40])).await.map(drop);
+
+    assert!(matches!(too_many, Err(StoreError::TooLarge)), "{too_many:?}");
+    assert!(as_many_as_can_be.is_ok(), "{as_many_as_can_be:?}");
+    let handled = bus_on(database).handle_batch(&moved).await;
+    assert_eq!((words(&handled.outcomes), handled.commits.len()), (vec!["accepted"; 41], 2));
 }
 
 async fn wait(turns: usize) {

@@ -16,6 +16,6 @@ use order_worker::metrics::Metrics;
 
 use crate::scrape::Scrape;
 
-fn scrape(metrics: &Metrics) -> Scrape {
+pub fn scrape(metrics: &Metrics) -> Scrape {
     Scrape::parse(&metrics.text())
 }

@@ -9,7 +9,7 @@ use order_worker::entrypoints::requests::{
 };
 use order_worker::service_layer::{
     Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, OutboxKey, Outcome,
-    Publication, PublishError, PublishStatus, Publisher, Relay, RelayStore,
+    Publication, PublishError, PublishStatus, Publisher, Relay, RelayStore, Store,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -54,8 +54,12 @@ impl Surroundings {
     }
 
     pub fn serve(&self, queue: RequestQueue) -> JoinHandle<()> {
+        self.serve_on(self.database.store(), queue)
+    }
+
+    pub fn serve_on<S: Store + 'static>(&self, store: S, queue: RequestQueue) -> JoinHandle<()> {
         let ground = RequestGround {
-            store: self.database.store(),
+            store,
             publisher: self.broker.clone(),
             clock: Arc::new(TickingClock::default()),
             health: Health::default(),

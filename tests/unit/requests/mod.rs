@@ -3,4 +3,5 @@
 mod answering;
 mod in_trouble;
 mod lane;
+mod locked;
 mod publishing;

@@ -36,6 +36,8 @@ pub enum Fault {
     CommitNotDone,
     /// A deadlock or a serialization failure.
     Conflict,
+    /// Somebody else has one of the orders.
+    OrderLocked,
     DatabaseSlow,
     /// It does not answer for so long that nobody waits any more.
     DatabaseAway,
@@ -62,7 +64,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::ChannelLost,
         Self::ConsumerCancelled,
         Self::AcksLate,
@@ -83,6 +85,7 @@ impl Fault {
         Self::CommitUnknown,
         Self::CommitNotDone,
         Self::Conflict,
+        Self::OrderLocked,
         Self::DatabaseSlow,
         Self::DatabaseAway,
         Self::OrderRefused,
@@ -111,6 +114,7 @@ impl Fault {
             Self::CommitUnknown
             | Self::CommitNotDone
             | Self::BeginFailed
+            | Self::OrderLocked
             | Self::DatabaseSlow
             | Self::RemovalUnknown
             | Self::RemovalNotDone

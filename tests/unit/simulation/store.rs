@@ -67,6 +67,10 @@ impl Store for SimulatedStore {
         if self.chance.fires(Fault::BeginFailed) {
             return Err(unavailable());
         }
+        if !needs.order_ids.is_empty() && self.chance.fires(Fault::OrderLocked) {
+            let named = needs.order_ids.first().cloned().into_iter().collect();
+            return Err(StoreError::Locked(named));
+        }
         let (loaded, inner) = self.inner.begin(needs).await?;
         let (chance, ledger) = (self.chance.clone(), self.ledger.clone());
         Ok((loaded, SimulatedTransaction { inner, chance, ledger }))

@@ -4,13 +4,15 @@ use serde::Serialize;
 
 use super::database::DatabaseAnswer;
 use crate::entrypoints::http::App;
-use crate::service_layer::Troubles;
+use crate::service_layer::{RelayRole, Troubles};
 
 /// Whether the worker can work, and what keeps it from it.
 #[derive(Debug, Serialize)]
 pub struct Readiness {
     pub ready: bool,
     checks: [Check; 6],
+    /// Who publishes what a crash left in the outbox. Nothing of it keeps this worker from its work.
+    relay: &'static str,
 }
 
 /// One thing that was looked at.
@@ -45,7 +47,17 @@ impl Readiness {
             Check::new("not blocked", of_block(&troubles)),
             Check::new("not paused", of_pauses(&troubles)),
         ];
-        Self { ready: checks.iter().all(|check| check.good), checks }
+        let relay = of_relay(&app.health.relay());
+        Self { ready: checks.iter().all(|check| check.good), checks, relay }
+    }
+}
+
+fn of_relay(relay: &RelayRole) -> &'static str {
+    match relay {
+        RelayRole::Unknown => "unknown",
+        RelayRole::ThisWorker => "this worker",
+        RelayRole::Another(_) if relay.is_idle() => "a session that does nothing, see the log",
+        RelayRole::Another(_) => "another worker",
     }
 }
 

@@ -1,0 +1,83 @@
+//! A database that refuses one message among many.
+
+use lapin::BasicProperties;
+use serde_json::{Value, json};
+
+use crate::http_api::client::{Client, Request};
+use crate::shop::{Shop, place};
+use crate::story::assert_goes_on;
+use crate::surroundings::{Surroundings, eventually};
+
+/// Has the database raise a plain exception (P0001) for one product.
+async fn refuse_product_13(surroundings: &Surroundings) {
+    surroundings
+        .execute(
+            "create function refuse() returns trigger language plpgsql as
+             $$ begin raise exception 'product 13 is not sold'; end $$;
+             create trigger refuse before insert on order_items for each row
+             when (new.product_id = '13') execute function refuse()",
+        )
+        .await;
+}
+
+/// An order of one product.
+fn of_product(order_id: &str, product_id: u32) -> String {
+    let mut body: Value = serde_json::from_str(&place(order_id)).unwrap();
+    body["items"][0]["product_id"] = json!(product_id);
+    body.to_string()
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn what_a_trigger_refuses_is_one_dead_letter_among_sixty_orders() {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    refuse_product_13(&surroundings).await;
+    let shop = Shop::on(&surroundings).await;
+    for number in 0..60 {
+        let body = of_product(&number.to_string(), if number == 26 { 13 } else { 1 });
+        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+    }
+
+    let worker = surroundings.start_worker().await;
+
+    eventually("all others are placed", || async { surroundings.count("orders").await == 59 })
+        .await;
+    let letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
+    assert_eq!(letter.header("order-worker-code"), "internal_error");
+    assert_eq!(letter.json()["order_id"], "26");
+    assert!(letter.header("order-worker-detail").contains("P0001"));
+    assert_goes_on(&surroundings).await;
+    let log = worker.stopped().await;
+    assert!(!log.contains("in trouble"), "{log}");
+    surroundings.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_request_that_a_trigger_refuses_has_an_answer_of_its_own() {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    refuse_product_13(&surroundings).await;
+    let worker = surroundings.start_worker_with(&["--http-addr=127.0.0.1:0"]).await;
+    let client = Client::of_log(&worker.log()).unwrap();
+
+    let requests: Vec<_> = (0..12)
+        .map(|number| {
+            let (client, product) = (client.clone(), if number == 3 { 13 } else { 1 });
+            let body = of_product(&number.to_string(), product);
+            tokio::task::spawn_blocking(move || {
+                client.send(&Request::post("/api/orders").json(body)).status
+            })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for request in requests {
+        statuses.push(request.await.unwrap());
+    }
+
+    assert_eq!(statuses.remove(3), 500);
+    assert_eq!(statuses, [201; 11]);
+    worker.stop().await;
+    surroundings.remove().await;
+}

@@ -1,0 +1,229 @@
+//! What each kind of trouble of PostgreSQL is taken for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use order_worker::service_layer::dead_letters::{DeadLetterStore, LetterFilter};
+use order_worker::service_layer::{
+    Changes, Disclosure, Disclosures, Health, InFlight, MessageBus, Needs, OrderQueries,
+    OrderQuery, Page, RelayStore, Stocktaking, Store, StoreError, StoreTransaction,
+};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use super::{Postgres, server};
+use crate::store_contract::{TestDatabase, outcomes, words};
+use crate::support::clock::{TickingClock, moment};
+use crate::support::messages::{id, next_status, place, some_order};
+
+impl Postgres {
+    /// A session beside the worker's.
+    async fn session(&self) -> PgConnection {
+        let mut session = PgConnection::connect(&server()).await.unwrap();
+        run(&mut session, &format!("set search_path to {}", self.schema)).await;
+        session
+    }
+
+    /// What becomes of an order while a trigger raises its name as SQLSTATE.
+    async fn placing(&self, sqlstate: &str) -> StoreError {
+        let mut store = self.store();
+        let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+        let now = moment("2026-11-20T09:30:00Z");
+        let order = order_worker::domain::Order::place(id(sqlstate), some_order(), now).0;
+        let changes = Changes { placed: vec![order], ..Changes::default() };
+        transaction.commit(&changes).await.unwrap_err()
+    }
+}
+
+async fn run(session: &mut PgConnection, statements: &str) {
+    session.execute(AssertSqlSafe(statements.to_owned())).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn which_errors_are_an_outage_is_a_list_and_all_others_are_a_messages() {
+    let database = Postgres::start().await;
+    let mut session = database.session().await;
+    run(
+        &mut session,
+        "create function refuse() returns trigger language plpgsql as
+         $$ begin raise exception 'private' using errcode = new.order_id; end $$;
+         create trigger refuse before insert on orders for each row execute function refuse()",
+    )
+    .await;
+
+    for outage in [
+        "08006", "25006", "28000", "3D000", "42501", "42P01", "42703", "53100", "53200", "53300",
+        "55000", "57014", "57P01", "57P03", "58030", "XX002",
+    ] {
+        let error = database.placing(outage).await;
+        assert!(matches!(error, StoreError::Unavailable(_)), "{outage}: {error}");
+    }
+    for conflict in ["40001", "40P01"] {
+        let error = database.placing(conflict).await;
+        assert!(matches!(error, StoreError::Conflict(_)), "{conflict}: {error}");
+    }
+    for a_messages in
+        ["P0001", "22001", "22P02", "23502", "23514", "23505", "54000", "0A000", "38000", "ZZ123"]
+    {
+        let error = database.placing(a_messages).await;
+        let StoreError::Refused(text) = &error else { panic!("{a_messages}: {error}") };
+        assert!(!text.contains("private"), "{text}");
+    }
+    let lock = database.placing("55P03").await;
+    assert!(matches!(&lock, StoreError::Locked(unknown) if unknown.is_empty()), "{lock}");
+    database.finish().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_locked_order_is_named_within_a_second_or_so_and_at_once_where_nobody_waits() {
+    let database = Postgres::start().await;
+    outcomes(&database, &[place("1"), place("2"), place("3")]).await;
+    let mut lock = database.session().await;
+    run(&mut lock, "begin; select from orders where order_id = '2' for update").await;
+    let mut store = database.store();
+    let needs = Needs::of(&["1", "2", "3", "4"].map(next_status));
+
+    let began = Instant::now();
+    let waited = store.begin(&needs).await.map(drop);
+    let took = began.elapsed();
+    let asked = Instant::now();
+    let at_once = store.begin(&Needs { skip_locked: true, ..needs }).await.map(drop);
+    let took_at_once = asked.elapsed();
+
+    for locked in [waited, at_once] {
+        let Err(StoreError::Locked(locked)) = locked else { panic!("{locked:?}") };
+        assert_eq!(locked, [id("2")]);
+    }
+    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took_at_once < Duration::from_millis(500), "it waited again: {took_at_once:?}");
+    assert!(store.begin(&Needs::of(&[next_status("1")])).await.is_ok());
+    run(&mut lock, "rollback").await;
+    database.finish().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_table_that_somebody_locks_is_an_outage() {
+    let database = Postgres::start().await;
+    let mut lock = database.session().await;
+    run(&mut lock, "begin; lock table orders").await;
+
+    let refused = database.store().begin(&Needs::of(&[next_status("1")])).await.map(drop);
+
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    run(&mut lock, "rollback; begin; lock table order_history").await;
+    let written = written_order(&database).await;
+    assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
+    run(&mut lock, "rollback").await;
+    database.finish().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn an_order_that_somebody_is_about_to_place_is_locked_without_a_name() {
+    let database = Postgres::start().await;
+    outcomes(&database, &[place("1")]).await;
+    let mut lock = database.session().await;
+    let insert = "begin; insert into orders select 'new', customer_id, customer_name,
+                  customer_email, total, status, created_at, last_updated, version from orders";
+    run(&mut lock, insert).await;
+
+    let written = written_order(&database).await;
+
+    assert!(matches!(&written, Err(StoreError::Locked(ids)) if ids.is_empty()), "{written:?}");
+    run(&mut lock, "rollback").await;
+    assert!(written_order(&database).await.is_ok());
+    database.finish().await;
+}
+
+async fn written_order(database: &Postgres) -> Result<(), StoreError> {
+    let mut store = database.store();
+    let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+    let (order, change) =
+        order_worker::domain::Order::place(id("new"), some_order(), moment("2026-11-20T09:30:00Z"));
+    let row = order_worker::service_layer::HistoryRow {
+        order_id: id("new"),
+        change,
+        command: order_worker::domain::CommandKind::PlaceOrder,
+        caused_by: None,
+        reason: None,
+    };
+    let changes = Changes { placed: vec![order], history: vec![row], ..Changes::default() };
+    transaction.commit(&changes).await.map(drop)
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn a_column_of_another_type_is_met_by_a_new_session_at_once() {
+    let database = Postgres::start().await;
+    let health = Health::default();
+    let clock = Arc::new(TickingClock::default());
+    let mut bus = MessageBus::new(database.store(), clock, health.clone(), InFlight::default());
+    bus.handle_batch(&[place("1")]).await;
+    bus.handle_batch(&[next_status("1")]).await;
+    let mut session = database.session().await;
+
+    for kind in ["varchar(4000)", "text", "varchar(3000)"] {
+        run(&mut session, &format!("alter table orders alter customer_name type {kind}")).await;
+        run(&mut session, &format!("alter table outbox alter body type {kind}")).await;
+        run(&mut session, "alter table outbox alter body type text").await;
+        let handled = bus.handle_batch(&[next_status("1"), place(kind)]).await;
+        assert_eq!(words(&handled.outcomes), ["accepted"; 2]);
+    }
+
+    let seen = health.metrics().text();
+    assert!(seen.contains("order_worker_pauses_total{reason=\"database\"} 0"), "{seen}");
+    database.finish().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn no_pool_minds_a_column_of_another_type() {
+    let database = Postgres::start().await;
+    outcomes(&database, &[place("1")]).await;
+    let mut session = database.session().await;
+    let (queries, letters) = (database.queries(), database.database.dead_letters());
+    let (disclosures, mut stock) = (database.database.disclosures(), database.stock());
+    let now = moment("2026-11-20T09:30:00Z");
+    let disclosure = Disclosure { at: now, who: "Ada".into(), order_id: id("1") };
+
+    for kind in ["varchar(400)", "text", "varchar(400)", "text"] {
+        // More often than each session of a pool has its turn.
+        for _ in 0..6 {
+            queries.orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
+            assert!(queries.order(&id("1")).await.unwrap().is_some());
+            letters.letters(&LetterFilter::default(), None, 10).await.unwrap();
+            letters.claim_letter(1, 1, now, now).await.unwrap();
+            disclosures.record_disclosure(&disclosure).await.unwrap();
+            disclosures.disclosures(&id("1"), 10).await.unwrap();
+            stock.stock().await.unwrap();
+        }
+        for (table, column) in [
+            ("orders", "customer_name"),
+            ("order_items", "name"),
+            ("dead_letters", "command"),
+            ("email_disclosures", "who"),
+        ] {
+            let alter = format!("alter table {table} alter {column} type {kind}");
+            run(&mut session, &alter).await;
+        }
+    }
+    database.finish().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn who_waits_for_the_relays_lock_sees_who_has_it() {
+    let database = Postgres::start().await;
+    let (mut relay, mut other) = (database.relay(), database.relay());
+    assert!(relay.try_become_relay().await.unwrap());
+
+    assert!(!other.try_become_relay().await.unwrap());
+
+    let holder = other.holder().unwrap();
+    assert!(holder.application.starts_with("order-worker "), "{holder:?}");
+    assert!(holder.application.ends_with(&format!(":{}", std::process::id())), "{holder:?}");
+    assert!(holder.session > 0 && holder.idle < Duration::from_secs(5), "{holder:?}");
+    database.finish().await;
+}

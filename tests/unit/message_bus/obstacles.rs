@@ -1,0 +1,168 @@
+//! What the message bus does when a batch cannot be handled as it is, and no message is at fault.
+
+#![expect(clippy::float_cmp, reason = "counts are whole numbers, which a float holds exactly")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use order_worker::adapters::in_memory::InMemoryDatabase;
+use order_worker::domain::{Command, Item, Status};
+use order_worker::service_layer::{
+    Handled, Health, InFlight, Message, MessageBus, Needs, Outcome, StoreError,
+};
+use tokio::time::{Instant, advance};
+
+use crate::obstructed::Obstructed;
+use crate::support::clock::TickingClock;
+use crate::support::messages::{id, next_status, place, set_status};
+
+#[tokio::test(start_paused = true)]
+async fn the_messages_of_a_locked_order_are_left_out_and_all_others_commit() {
+    let database = with_orders(&["1", "2", "3"]).await;
+    let locked = |needs: &Needs| names("2", needs).then(|| StoreError::Locked(vec![id("2")]));
+    let batch = ["1", "2", "3", "2", "1"].map(next_status);
+
+    let handled = handle(Obstructed::by(&database, locked), &batch).await;
+
+    assert_eq!(handled.locked, [1, 3]);
+    assert_eq!(words(&handled), ["accepted"; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_whose_order_nobody_can_name_is_found_by_halves() {
+    let database = with_orders(&["1", "2", "3", "4", "5"]).await;
+    let locked = |needs: &Needs| names("4", needs).then(|| StoreError::Locked(Vec::new()));
+    let batch = ["1", "2", "3", "4", "5", "4"].map(next_status);
+
+    let handled = handle(Obstructed::by(&database, locked), &batch).await;
+
+    assert_eq!(handled.locked, [3, 5]);
+    assert_eq!(words(&handled), ["accepted"; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_message_of_a_locked_order_waits_also_when_the_lock_is_gone_meanwhile() {
+    let database = with_orders(&["1", "2"]).await;
+    let mut answers = [None, Some(StoreError::Locked(vec![id("2")]))].into_iter();
+    // Too many items, then the first half meets the lock, then there is none.
+    let mut first = Some(StoreError::TooLarge);
+    let obstacle = move |_: &Needs| first.take().or_else(|| answers.next().flatten());
+    let batch = ["1", "1", "2", "2"].map(next_status);
+
+    let handled = handle(Obstructed::by(&database, obstacle), &batch).await;
+
+    assert_eq!(handled.locked, [2, 3]);
+    assert_eq!(words(&handled), ["accepted"; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_locked_order_no_lock_is_waited_for_for_a_while() {
+    let database = with_orders(&["1"]).await;
+    let store = Obstructed::by_errors(&database, [StoreError::Locked(vec![id("1")])]);
+    let mut bus = bus_on(store.clone());
+
+    bus.handle_batch(&[next_status("1")]).await;
+    bus.handle_batch(&[next_status("1")]).await;
+    advance(Duration::from_secs(4)).await;
+    bus.handle_batch(&[next_status("1")]).await;
+
+    let waited: Vec<bool> = store.questions().iter().map(|it| !it.skip_locked).collect();
+    assert_eq!(waited, [true, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_session_costs_no_time_and_is_no_trouble() {
+    let database = InMemoryDatabase::new();
+    let (health, began) = (Health::default(), Instant::now());
+    let store = Obstructed::by_errors(&database, [lost()]);
+
+    let handled = bus_with(store, health.clone()).handle_batch(&[place("1")]).await;
+
+    assert_eq!(words(&handled), ["accepted"]);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(pauses(&health), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_lost_as_soon_as_it_is_made_is_waited_for() {
+    let database = InMemoryDatabase::new();
+    let (health, began) = (Health::default(), Instant::now());
+    let store = Obstructed::by_errors(&database, [lost(), lost(), lost()]);
+
+    let handled = bus_with(store, health.clone()).handle_batch(&[place("1")]).await;
+
+    assert_eq!(words(&handled), ["accepted"]);
+    assert!(began.elapsed() > Duration::from_millis(100), "{:?}", began.elapsed());
+    assert_eq!(pauses(&health), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_too_large_to_be_loaded_is_handled_in_halves() {
+    let database = with_orders(&["1", "2", "3", "4", "5"]).await;
+    let too_large = |needs: &Needs| (needs.order_ids.len() > 2).then_some(StoreError::TooLarge);
+    let batch = ["1", "2", "3", "4", "5"].map(next_status);
+
+    let handled = handle(Obstructed::by(&database, too_large), &batch).await;
+
+    assert_eq!(words(&handled), ["accepted"; 5]);
+    assert_eq!(handled.commits.len(), 3);
+}
+
+#[tokio::test]
+async fn many_commands_for_one_large_order_leave_no_batch_of_too_many_items() {
+    let database = InMemoryDatabase::new();
+    let mut bus = bus_on(Obstructed::by(&database, |_| None));
+    bus.handle_batch(&[with_500_items(place("1"))]).await;
+    let statuses = [Status::Shipping, Status::Processing].into_iter().cycle();
+    let batch: Vec<Message> = statuses.take(100).map(|status| set_status("1", status)).collect();
+
+    let handled = bus.handle_batch(&batch).await;
+
+    assert_eq!(words(&handled), ["accepted"; 100]);
+    assert_eq!(handled.commits.len(), 4, "of 25 commands with 500 items each");
+}
+
+fn with_500_items(mut message: Message) -> Message {
+    let Command::PlaceOrder(place) = &mut message.command else { panic!("places no order") };
+    let item: Item = place.items.iter().next().unwrap().clone();
+    place.items = vec![item; 500].try_into().unwrap();
+    message
+}
+
+/// How often the database was waited for.
+fn pauses(health: &Health) -> f64 {
+    let seen = crate::metrics::scrape(health.metrics());
+    seen.value("order_worker_pauses_total", &[("reason", "database")]).unwrap()
+}
+
+fn lost() -> StoreError {
+    StoreError::SessionLost("cached plan must not change result type".to_owned())
+}
+
+fn names(order_id: &str, needs: &Needs) -> bool {
+    needs.order_ids.contains(&id(order_id))
+}
+
+fn words(handled: &Handled) -> Vec<&'static str> {
+    handled.outcomes.iter().map(Outcome::word).collect()
+}
+
+async fn with_orders(order_ids: &[&str]) -> InMemoryDatabase {
+    let database = InMemoryDatabase::new();
+    let orders: Vec<Message> = order_ids.iter().map(|order_id| place(order_id)).collect();
+    let placed = bus_on(Obstructed::by(&database, |_| None)).handle_batch(&orders).await;
+    assert_eq!(placed.outcomes.len(), order_ids.len());
+    database
+}
+
+async fn handle(store: Obstructed, batch: &[Message]) -> Handled {
+    bus_on(store).handle_batch(batch).await
+}
+
+fn bus_on(store: Obstructed) -> MessageBus<Obstructed> {
+    bus_with(store, Health::default())
+}
+
+fn bus_with(store: Obstructed, health: Health) -> MessageBus<Obstructed> {
+    MessageBus::new(store, Arc::new(TickingClock::default()), health, InFlight::default())
+}

@@ -1,0 +1,84 @@
+//! Commands for an order that another transaction has locked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use order_worker::entrypoints::requests::{Requests, Unanswered};
+use order_worker::service_layer::StoreError;
+use tokio::time::{Instant, sleep};
+
+use super::lane::Surroundings;
+use crate::obstructed::Obstructed;
+use crate::support::messages::{With, id, next_status, place};
+
+/// A lane, and whether somebody has the order 1.
+fn lane(surroundings: &Surroundings) -> (Requests, Arc<AtomicBool>) {
+    let locked = Arc::new(AtomicBool::new(false));
+    let is_locked = locked.clone();
+    let store = Obstructed::by(&surroundings.database, move |needs| {
+        let meets = is_locked.load(Relaxed) && needs.order_ids.contains(&id("1"));
+        meets.then(|| StoreError::Locked(vec![id("1")]))
+    });
+    let (requests, queue) = Requests::channel();
+    surroundings.serve_on(store, queue);
+    (requests, locked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_for_a_locked_order_is_late_and_those_for_others_are_not() {
+    let surroundings = Surroundings::new();
+    let (requests, locked) = lane(&surroundings);
+    requests.handle(place("1")).await.unwrap();
+    locked.store(true, Relaxed);
+
+    let began = Instant::now();
+    let other = async {
+        sleep(Duration::from_secs(1)).await;
+        requests.handle(place("2")).await.unwrap();
+        began.elapsed()
+    };
+    let (late, others_time) = tokio::join!(requests.handle(next_status("1")), other);
+
+    assert_eq!(late, Err(Unanswered::TooLate));
+    assert_eq!(began.elapsed().as_secs(), 15);
+    assert!(others_time < Duration::from_secs(2), "{others_time:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_commands_of_a_locked_order_take_effect_in_their_order_when_the_lock_is_gone() {
+    let surroundings = Surroundings::new();
+    let (requests, locked) = lane(&surroundings);
+    requests.handle(place("1")).await.unwrap();
+    locked.store(true, Relaxed);
+
+    let unlocked = async {
+        sleep(Duration::from_secs(5)).await;
+        locked.store(false, Relaxed);
+    };
+    let first = requests.handle(next_status("1").with_id("first"));
+    let second = async {
+        sleep(Duration::from_secs(2)).await;
+        requests.handle(next_status("1").with_id("second")).await
+    };
+    let (first, second, ()) = tokio::join!(first, second, unlocked);
+
+    assert_eq!((first.unwrap().word(), second.unwrap().word()), ("accepted", "accepted"));
+    let history = surroundings.order("1").await.unwrap().history;
+    let causes: Vec<_> = history.iter().map(|entry| entry.cause.message_id.as_deref()).collect();
+    assert_eq!(causes, [None, Some("first"), Some("second")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_any_more_does_not_take_effect_later() {
+    let surroundings = Surroundings::new();
+    let (requests, locked) = lane(&surroundings);
+    requests.handle(place("1")).await.unwrap();
+    locked.store(true, Relaxed);
+    assert_eq!(requests.handle(next_status("1")).await, Err(Unanswered::TooLate));
+
+    locked.store(false, Relaxed);
+    sleep(Duration::from_secs(5)).await;
+
+    assert_eq!(surroundings.order("1").await.unwrap().order.version(), 1);
+}
