@@ -327,7 +327,6 @@ impl Settings {
     }
 
     /// The collector of spans, if one is named.
-    #[must_use]
     pub fn collector(&self) -> Option<&SecretUrl> {
         self.otlp_endpoint.as_ref().filter(|url| !url.0.is_empty())
     }
@@ -344,7 +343,6 @@ impl Settings {
     }
 
     /// The file that holds them; none when they are given themselves, which wins.
-    #[must_use]
     pub fn tokens_file(&self) -> Option<&Path> {
         let file = self.http_tokens_file.as_deref().filter(|path| !path.as_os_str().is_empty());
         file.filter(|_| self.given_tokens().is_none())
@@ -355,7 +353,6 @@ impl Settings {
     }
 
     /// The waits before the retries: 1 s, 5 s, 25 s by default.
-    #[must_use]
     pub fn retry_delays(&self) -> Vec<Duration> {
         let first = Duration::from_millis(self.retry_delay_ms.into());
         (0..self.max_attempts - 1)
@@ -364,19 +361,16 @@ impl Settings {
     }
 
     /// The bytes of commands from the queue that may be in memory.
-    #[must_use]
     pub fn command_bytes(&self) -> ByteBudget {
         self.bytes(2)
     }
 
     /// The bytes of dead letters on their way into the table that may be in memory.
-    #[must_use]
     pub fn dead_letter_bytes(&self) -> ByteBudget {
         self.bytes(4)
     }
 
     /// The bytes of bodies over HTTP that may be in memory.
-    #[must_use]
     pub fn http_bytes(&self) -> ByteBudget {
         self.bytes(4)
     }
@@ -385,7 +379,6 @@ impl Settings {
         ByteBudget::new(usize::try_from(self.max_in_flight_bytes / part).unwrap_or(usize::MAX))
     }
 
-    #[must_use]
     pub fn topology(&self) -> Topology {
         Topology {
             commands_exchange: self.commands_exchange.0.clone(),
@@ -419,12 +412,10 @@ impl Settings {
         })
     }
 
-    #[must_use]
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_seconds)
     }
 
-    #[must_use]
     pub fn relay_interval(&self) -> Duration {
         Duration::from_secs(self.relay_interval_seconds)
     }
@@ -482,13 +473,11 @@ impl fmt::Debug for TokenLines {
 }
 
 impl SecretUrl {
-    #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self(url.into())
     }
 
     /// The address with everything that is in it. For connecting only.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -528,7 +517,6 @@ impl FromStr for SecretUrl {
 
 impl BrokerName {
     /// The same name in a space of its own.
-    #[must_use]
     pub fn prefixed(&self, prefix: &str) -> Self {
         Self(format!("{prefix}{}", self.0))
     }

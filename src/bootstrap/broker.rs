@@ -33,7 +33,6 @@ impl Broker {
     }
 
     /// The same, with its connections counted.
-    #[must_use]
     pub fn counted_in(self, metrics: &Metrics) -> Self {
         match self {
             Self::RabbitMq(rabbitmq) => Self::RabbitMq(rabbitmq.counted_in(metrics.clone())),
@@ -42,7 +41,6 @@ impl Broker {
     }
 
     /// Whether it blocks those that publish, as far as it is known at once.
-    #[must_use]
     pub fn publishing_is_blocked(&self) -> bool {
         match self {
             Self::RabbitMq(rabbitmq) => rabbitmq.publishing_is_blocked(),

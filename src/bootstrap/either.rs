@@ -45,13 +45,11 @@ pub enum EitherPublisher {
 }
 
 /// Tries dead letters out.
-#[must_use]
 pub fn rehearsal(database: &Database, clock: Arc<dyn Clock>) -> Rehearsal<EitherStore, Database> {
     Rehearsal::new(database.store(), database.clone(), clock)
 }
 
 impl Database {
-    #[must_use]
     pub fn store(&self) -> EitherStore {
         match self {
             Self::Postgres(database) => EitherStore::Postgres(database.store()),
@@ -59,7 +57,6 @@ impl Database {
         }
     }
 
-    #[must_use]
     pub fn relay(&self) -> EitherRelayStore {
         match self {
             Self::Postgres(database) => EitherRelayStore::Postgres(database.relay()),
@@ -69,7 +66,6 @@ impl Database {
 }
 
 impl Broker {
-    #[must_use]
     pub fn publisher(&self) -> EitherPublisher {
         match self {
             Self::RabbitMq(broker) => EitherPublisher::RabbitMq(Box::new(broker.publisher())),

@@ -23,7 +23,6 @@ pub struct ShownSetting {
 
 impl Settings {
     /// All settings, in the order of `--help`.
-    #[must_use]
     pub fn shown(&self) -> Vec<ShownSetting> {
         let command = Self::augment_args(Command::new(""));
         let values = self.values();

@@ -46,7 +46,6 @@ pub struct SetNextStatus {
 }
 
 impl Command {
-    #[must_use]
     pub fn kind(&self) -> CommandKind {
         match self {
             Self::PlaceOrder(_) => CommandKind::PlaceOrder,
@@ -57,7 +56,6 @@ impl Command {
     }
 
     /// The order that the command names; none for an order still without a number.
-    #[must_use]
     pub fn order_id(&self) -> Option<&OrderId> {
         match self {
             Self::PlaceOrder(place) => place.order_id.as_ref(),
@@ -68,7 +66,6 @@ impl Command {
     }
 
     /// Why it was asked for, where the command says so.
-    #[must_use]
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::CancelOrder(cancel) => cancel.reason.as_ref(),
@@ -77,7 +74,6 @@ impl Command {
     }
 
     /// Whether doing it twice has the effect of doing it once, so that it needs no message id.
-    #[must_use]
     pub fn is_harmless_to_repeat(&self) -> bool {
         match self {
             Self::PlaceOrder(place) => place.order_id.is_some(),
@@ -101,7 +97,6 @@ impl CommandKind {
         [Self::PlaceOrder, Self::CancelOrder, Self::SetStatus, Self::SetNextStatus];
 
     /// The name in messages: `PlaceOrder`.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::PlaceOrder => "PlaceOrder",
@@ -112,7 +107,6 @@ impl CommandKind {
     }
 
     /// The word in routing keys: `order.place`, `order.rejected.place`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::PlaceOrder => "place",
@@ -123,13 +117,11 @@ impl CommandKind {
     }
 
     /// Reads a name such as `PlaceOrder`, in any case and with any word separator.
-    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| same_letters(name, kind.name()))
     }
 
     /// Reads a routing key such as `order.set_next_status`, in any case and with any separator.
-    #[must_use]
     pub fn from_routing_key(key: &str) -> Option<Self> {
         let (prefix, word) = key.split_at_checked("order".len())?;
         if !prefix.eq_ignore_ascii_case("order") {

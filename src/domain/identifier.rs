@@ -49,7 +49,6 @@ macro_rules! identifier {
                 checked(text.into(), $max).map(Self)
             }
 
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -90,7 +89,6 @@ identifier!(
 
 impl OrderId {
     /// The name of an order that the worker numbered itself.
-    #[must_use]
     pub fn from_number(number: u64) -> Self {
         Self(number.to_string().into())
     }

@@ -20,7 +20,6 @@ pub struct Quantity(u32);
 pub struct InvalidQuantity;
 
 impl Quantity {
-    #[must_use]
     pub fn get(self) -> u32 {
         self.0
     }

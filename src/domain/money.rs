@@ -42,7 +42,6 @@ impl Money {
     }
 
     /// The amount in cents, in `0..10^12`.
-    #[must_use]
     pub fn cents(self) -> i64 {
         let mut scaled = self.0;
         scaled.rescale(2);
@@ -50,7 +49,6 @@ impl Money {
         i64::try_from(scaled.mantissa()).unwrap_or(i64::MAX)
     }
 
-    #[must_use]
     pub fn as_decimal(self) -> Decimal {
         self.0
     }

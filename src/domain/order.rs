@@ -37,7 +37,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// The stable name of the rule, for messages, logs and tables.
-    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyCancelled => "OrderAlreadyCancelled",
@@ -77,7 +76,6 @@ pub struct Stored {
 
 impl Order {
     /// A new order: Received, version 1.
-    #[must_use]
     pub fn place(order_id: OrderId, placed: PlaceOrder, at: DateTime<Utc>) -> (Self, Change) {
         let order = Self {
             order_id,
@@ -93,7 +91,6 @@ impl Order {
     }
 
     /// The door for rows: an order that a store kept, taken as it is.
-    #[must_use]
     pub fn from_stored(stored: Stored) -> Self {
         let Stored { order_id, customer, items, total, status, created_at, last_updated, version } =
             stored;
@@ -156,48 +153,39 @@ impl Order {
     }
 
     /// Whether the order was placed with just this content.
-    #[must_use]
     pub fn was_placed_as(&self, placed: &PlaceOrder) -> bool {
         self.customer == placed.customer && self.items == placed.items && self.total == placed.total
     }
 
-    #[must_use]
     pub fn order_id(&self) -> &OrderId {
         &self.order_id
     }
 
-    #[must_use]
     pub fn customer(&self) -> &Customer {
         &self.customer
     }
 
-    #[must_use]
     pub fn items(&self) -> &Items {
         &self.items
     }
 
-    #[must_use]
     pub fn total(&self) -> Money {
         self.total
     }
 
-    #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
-    #[must_use]
     pub fn created_at(&self) -> DateTime<Utc> {
         self.created_at
     }
 
-    #[must_use]
     pub fn last_updated(&self) -> DateTime<Utc> {
         self.last_updated
     }
 
     /// 1 for a new order, one more after each change.
-    #[must_use]
     pub fn version(&self) -> i32 {
         self.version
     }

@@ -32,13 +32,11 @@ impl Status {
     ];
 
     /// The code, 1 to 6, by which stores and tables name the status.
-    #[must_use]
     pub fn code(self) -> i16 {
         self as i16 + 1
     }
 
     /// The name in messages: `Payment complete`.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Received => "Received",
@@ -51,7 +49,6 @@ impl Status {
     }
 
     /// The word in routing keys: `payment_complete`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Received => "received",
@@ -64,13 +61,11 @@ impl Status {
     }
 
     /// Nothing changes an order in a final status.
-    #[must_use]
     pub fn is_final(self) -> bool {
         self.next().is_none()
     }
 
     /// The next status on the way from Received to Completed; none for a final one.
-    #[must_use]
     pub fn next(self) -> Option<Self> {
         match self {
             Self::Received => Some(Self::Processing),

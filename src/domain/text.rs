@@ -44,7 +44,6 @@ macro_rules! text {
                 checked(text.into(), $max).map(Self)
             }
 
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -37,7 +37,6 @@ pub struct Parked<T> {
 
 impl<T> Parked<T> {
     /// With room for `most` commands, at least one.
-    #[must_use]
     pub fn new(most: usize, metrics: Metrics, source: Source) -> Self {
         Self {
             waiting: Vec::new(),
@@ -53,24 +52,20 @@ impl<T> Parked<T> {
         }
     }
 
-    #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.len() + self.due.len()
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether nothing new is to be taken before there is room again.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() >= self.most
     }
 
     /// Whether a command has to wait behind others for its order.
-    #[must_use]
     pub fn holds(&self, order_id: Option<&OrderId>) -> bool {
         order_id.is_some_and(|order_id| self.orders.contains_key(order_id))
     }

@@ -2,7 +2,6 @@
 
 /// A text that cannot move a terminal's cursor, change its colours, or turn the direction in which
 /// it is read: the characters that do so are shown as escapes.
-#[must_use]
 pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| if is_obeyed(c) { c.escape_default().collect() } else { vec![c] })

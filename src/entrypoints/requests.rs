@@ -62,14 +62,12 @@ pub enum Unanswered {
 
 impl Requests {
     /// The way to a lane, and its end. The lane ends when the last clone of the way is dropped.
-    #[must_use]
     pub fn channel() -> (Self, RequestQueue) {
         let (requests, queue) = mpsc::channel(MOST_WAITING);
         (Self(requests), RequestQueue(queue))
     }
 
     /// Whether there is a lane, or is going to be one.
-    #[must_use]
     pub fn lane_lives(&self) -> bool {
         !self.0.is_closed()
     }

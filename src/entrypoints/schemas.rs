@@ -22,7 +22,6 @@ pub struct MessageSchema {
 }
 
 /// The schemas of all messages: first those of the commands, then those of what goes out.
-#[must_use]
 pub fn all() -> Vec<MessageSchema> {
     let read = SchemaSettings::draft2020_12().for_deserialize();
     let written = SchemaSettings::draft2020_12().for_serialize();
@@ -62,7 +61,6 @@ pub(crate) fn join_lines(schema: &mut Schema) {
 
 impl MessageSchema {
     /// The content of the file: indented, with a newline at its end.
-    #[must_use]
     pub fn text(&self) -> String {
         format!("{:#}\n", self.schema.as_value())
     }

@@ -26,7 +26,6 @@ pub enum Kind {
 
 impl Kind {
     /// The word in the text format.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Counter => "counter",

@@ -77,7 +77,6 @@ impl Drift {
     }
 
     /// What was put up with so far, of all publishers.
-    #[must_use]
     pub fn so_far(&self) -> Tolerated {
         Tolerated {
             unknown_fields: self.of_all.unknown_fields.get(),

@@ -19,7 +19,6 @@ pub enum Source {
 impl Source {
     pub const ALL: [Self; 2] = [Self::Queue, Self::Http];
 
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Queue => "queue",
@@ -158,7 +157,6 @@ impl Messages {
     }
 
     /// Commands that came so far.
-    #[must_use]
     pub fn all_received(&self) -> u64 {
         self.of_source.iter().map(|it| it.received.get()).sum()
     }

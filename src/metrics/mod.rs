@@ -48,7 +48,6 @@ pub struct Parts {
 }
 
 impl Metrics {
-    #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
         Process::register(&registry);
@@ -65,7 +64,6 @@ impl Metrics {
     }
 
     /// All metrics in Prometheus' text format.
-    #[must_use]
     pub fn text(&self) -> String {
         // A family without metrics would be an error, and the registry leaves those out.
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()

@@ -78,7 +78,6 @@ impl Publishing {
     }
 
     /// How many events so far had no subscriber.
-    #[must_use]
     pub fn unroutable_events(&self) -> u64 {
         let events = OutgoingKind::ALL.into_iter().filter(|kind| kind.is_event());
         events.map(|kind| self.unroutable[kind as usize].get()).sum()

@@ -18,7 +18,6 @@ pub enum Server {
 impl Server {
     pub const ALL: [Self; 2] = [Self::Database, Self::Broker];
 
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Database => "database",
@@ -99,7 +98,6 @@ impl Sampled {
         }
     }
 
-    #[must_use]
     pub fn last_answers(&self) -> LastAnswers {
         self.lock().clone()
     }

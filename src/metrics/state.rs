@@ -20,7 +20,6 @@ impl Pause {
     pub const ALL: [Self; 5] =
         [Self::Database, Self::Consuming, Self::Collecting, Self::Publishing, Self::Blocked];
 
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Database => "database",

@@ -13,18 +13,15 @@ pub struct Backoff {
 
 impl Backoff {
     /// 100 ms, 200 ms, … 5 s.
-    #[must_use]
     pub fn for_database() -> Self {
         Self::new(Duration::from_millis(100), Duration::from_secs(5))
     }
 
     /// 200 ms, 400 ms, … 5 s.
-    #[must_use]
     pub fn for_broker() -> Self {
         Self::new(Duration::from_millis(200), Duration::from_secs(5))
     }
 
-    #[must_use]
     pub fn new(first: Duration, most: Duration) -> Self {
         Self { first, most, attempts: 0 }
     }

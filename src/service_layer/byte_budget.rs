@@ -23,7 +23,6 @@ pub struct ByteHold(#[expect(dead_code, reason = "held to be dropped")] OwnedSem
 
 impl ByteBudget {
     /// A budget of at least 1 and at most `u32::MAX` bytes (4 GiB).
-    #[must_use]
     pub fn new(limit: usize) -> Self {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(1);
         let permits = usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS);
@@ -31,7 +30,6 @@ impl ByteBudget {
     }
 
     /// Takes the bytes if they are free.
-    #[must_use]
     pub fn try_hold(&self, bytes: usize) -> Option<ByteHold> {
         self.free.clone().try_acquire_many_owned(self.permits(bytes)).ok().map(ByteHold)
     }
@@ -47,7 +45,6 @@ impl ByteBudget {
     }
 
     /// How many bytes are in use.
-    #[must_use]
     pub fn held(&self) -> usize {
         usize::try_from(self.limit).unwrap_or(usize::MAX) - self.free.available_permits()
     }

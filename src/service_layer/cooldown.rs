@@ -18,7 +18,6 @@ pub struct Cooldown<K> {
 }
 
 impl<K: Eq + Hash> Cooldown<K> {
-    #[must_use]
     pub fn new(period: Duration) -> Self {
         Self { period, until: HashMap::new() }
     }
@@ -41,7 +40,6 @@ impl<K: Eq + Hash> Cooldown<K> {
         self.until.remove(key);
     }
 
-    #[must_use]
     pub fn contains<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -49,7 +47,6 @@ impl<K: Eq + Hash> Cooldown<K> {
         self.until.get(key).is_some_and(|until| *until > Instant::now())
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.until.is_empty()
     }

@@ -39,7 +39,6 @@ pub enum Unreadable {
 impl Unreadable {
     pub const ALL: [Self; 3] = [Self::TooDeep, Self::NotUtf8, Self::Malformed];
 
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooDeep => "too_deep",
@@ -99,13 +98,11 @@ pub struct PresentChannel(Arc<AtomicU32>);
 
 impl PresentChannel {
     /// Makes all tags given so far stale; answers the number of the new channel.
-    #[must_use]
     pub fn next(&self) -> u32 {
         self.0.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Whether the delivery is with the broker again, which will hand it out once more.
-    #[must_use]
     pub fn is_stale(&self, tag: Tag) -> bool {
         tag.channel != self.0.load(Ordering::Acquire)
     }
@@ -169,7 +166,6 @@ pub enum HeaderValue {
 }
 
 impl HeaderValue {
-    #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -177,7 +173,6 @@ impl HeaderValue {
         }
     }
 
-    #[must_use]
     pub fn as_int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),

@@ -39,7 +39,6 @@ pub struct PublishResult {
 }
 
 impl PublishResult {
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.confirmed.is_empty() && self.kept.is_empty()
     }

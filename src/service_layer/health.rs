@@ -74,7 +74,6 @@ impl Inflow {
     }
 
     /// The word in metrics.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Commands => "commands",
@@ -92,7 +91,6 @@ impl Inflow {
 
 impl RelayRole {
     /// Whether the lock is held by a session that gives no sign of life.
-    #[must_use]
     pub fn is_idle(&self) -> bool {
         matches!(self, Self::Another(Some(holder)) if holder.idle >= IDLE_HOLDER)
     }
@@ -103,7 +101,6 @@ impl RelayRole {
 }
 
 impl Troubles {
-    #[must_use]
     pub fn none(&self) -> bool {
         *self == Self::default()
     }
@@ -120,23 +117,19 @@ impl Troubles {
 }
 
 impl Health {
-    #[must_use]
     pub fn troubles(&self) -> Troubles {
         self.lock().troubles.clone()
     }
 
     /// Whether the broker has confirmed this worker as a consumer of commands, and it still is one.
-    #[must_use]
     pub fn consumes_commands(&self) -> bool {
         self.lock().consumes_commands
     }
 
-    #[must_use]
     pub fn metrics(&self) -> &Metrics {
         self.0.metrics.get_or_init(Metrics::new)
     }
 
-    #[must_use]
     pub fn relay(&self) -> RelayRole {
         self.lock().relay.clone()
     }

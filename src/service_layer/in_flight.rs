@@ -31,7 +31,6 @@ enum Origin {
 
 impl InFlight {
     /// The same for the lane of requests.
-    #[must_use]
     pub fn of_requests(&self) -> Self {
         Self { origin: Origin::Requests, ..self.clone() }
     }
@@ -61,7 +60,6 @@ impl InFlight {
     }
 
     /// What is on its way at this moment, whoever gave it out.
-    #[must_use]
     pub fn snapshot(&self) -> HashSet<Uuid> {
         self.locked(|present| present.iter().map(|(event_id, _)| *event_id).collect())
     }

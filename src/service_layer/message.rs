@@ -27,13 +27,11 @@ pub struct Intent {
 pub type BodyHash = [u8; 16];
 
 impl Message {
-    #[must_use]
     pub fn message_id(&self) -> Option<&MessageId> {
         self.intent.as_ref().map(|intent| &intent.message_id)
     }
 
     /// What answers and events carry: the publisher's correlation id, else its message id.
-    #[must_use]
     pub fn correlation(&self) -> Option<&str> {
         self.correlation_id.as_deref().or_else(|| self.message_id().map(MessageId::as_str))
     }

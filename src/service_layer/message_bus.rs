@@ -94,7 +94,6 @@ struct Failures {
 }
 
 impl<S: Store> MessageBus<S> {
-    #[must_use]
     pub fn new(store: S, clock: Arc<dyn Clock>, health: Health, in_flight: InFlight) -> Self {
         Self {
             store,
@@ -270,7 +269,6 @@ impl<S: Store> MessageBus<S> {
     }
 
     /// Whether confirmed messages are still in the outbox.
-    #[must_use]
     pub fn has_published(&self) -> bool {
         !self.published.is_empty()
     }

@@ -48,18 +48,15 @@ impl OutgoingKind {
     pub const ALL: [Self; 3] = [Self::StatusChanged, Self::Rejected, Self::Reply];
 
     /// The number in tables.
-    #[must_use]
     pub fn code(self) -> i16 {
         self as i16 + 1
     }
 
-    #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| i64::from(kind.code()) == code)
     }
 
     /// The property `type` of its messages.
-    #[must_use]
     pub fn type_name(self) -> &'static str {
         match self {
             Self::StatusChanged => OrderStatusChangedBody::TYPE,
@@ -69,7 +66,6 @@ impl OutgoingKind {
     }
 
     /// Whether it tells the public; a reply is for one reader.
-    #[must_use]
     pub fn is_event(self) -> bool {
         match self {
             Self::StatusChanged | Self::Rejected => true,
@@ -80,7 +76,6 @@ impl OutgoingKind {
 
 impl Outgoing {
     /// The event of a change.
-    #[must_use]
     pub fn status_changed(event: StatusChanged, cause: &Message) -> Self {
         let event_id = event_id_at(event.change.at);
         let key = OutboxKey {
@@ -94,7 +89,6 @@ impl Outgoing {
     }
 
     /// The event of a refused command.
-    #[must_use]
     pub fn rejected(event: &Rejected, cause: &Message) -> Self {
         let event_id = event_id_at(event.at);
         let key = OutboxKey { order_id: event.order_id.clone(), version: event.version, event_id };
@@ -105,7 +99,6 @@ impl Outgoing {
 
     /// The answer to whoever asked; none when nobody asked, when the outcome is still open, or when
     /// there is no order to keep it with.
-    #[must_use]
     pub fn reply(outcome: &Outcome, version: i32, to: &Message, at: DateTime<Utc>) -> Option<Self> {
         let queue = to.reply_to.clone()?;
         let body = CommandOutcomeBody::new(outcome)?;
@@ -115,7 +108,6 @@ impl Outgoing {
     }
 
     /// Takes apart what names it in the outbox and what goes out.
-    #[must_use]
     pub fn into_publication(self) -> (OutboxEntry, Publication) {
         let Self { key, kind, routing_key, correlation_id, traceparent, body } = self;
         let target = match kind {
@@ -158,7 +150,6 @@ impl Outgoing {
 impl Publication {
     /// The reply to a command that became a dead letter. It has no row in the outbox: nothing changed
     /// there. It is sent when the dead letter is confirmed.
-    #[must_use]
     pub fn reply_to(
         queue: String,
         outcome: &Outcome,

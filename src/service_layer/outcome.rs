@@ -79,7 +79,6 @@ impl DeadLetterCode {
     ];
 
     /// The name in headers, replies, logs and metrics.
-    #[must_use]
     pub fn slug(self) -> &'static str {
         match self {
             Self::EmptyBody => "empty_body",
@@ -100,13 +99,11 @@ impl DeadLetterCode {
 }
 
 impl DeadLetter {
-    #[must_use]
     pub fn new(code: DeadLetterCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), field: None }
     }
 
     /// A rule that a field of the body breaks.
-    #[must_use]
     pub fn of_field(code: DeadLetterCode, field: String, rule: &str) -> Self {
         Self { code, detail: format!("{field} {rule}"), field: Some(field) }
     }
@@ -116,7 +113,6 @@ impl RetryReason {
     pub const ORDER_NOT_FOUND: &'static str = "order_not_found";
 
     /// The name in metrics.
-    #[must_use]
     pub fn slug(&self) -> &'static str {
         match self {
             Self::OrderNotFound { .. } => Self::ORDER_NOT_FOUND,
@@ -137,7 +133,6 @@ impl From<RetryReason> for DeadLetter {
 
 impl Outcome {
     /// Why the message went to the dead letters, if it did.
-    #[must_use]
     pub fn dead_letter_code(&self) -> Option<DeadLetterCode> {
         match self {
             Self::DeadLetter(reason) => Some(reason.code),
@@ -148,7 +143,6 @@ impl Outcome {
     }
 
     /// The word for replies and logs.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Accepted(_) => "accepted",

@@ -30,7 +30,6 @@ pub enum Target {
 
 impl Target {
     /// Routing key or name of a queue, for log lines.
-    #[must_use]
     pub fn name(&self) -> Cow<'_, str> {
         match self {
             Self::Commands { routing_key } | Self::Events { routing_key } => routing_key.into(),
@@ -59,7 +58,6 @@ pub enum PublishStatus {
 
 impl PublishStatus {
     /// The word in metrics and log lines.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",

@@ -112,7 +112,6 @@ struct Held {
 }
 
 impl<S: RelayStore, P: Publisher> Relay<S, P> {
-    #[must_use]
     pub fn new(
         store: S,
         publisher: P,

@@ -50,7 +50,6 @@ impl DropReason {
     pub const ALL: [Self; 5] =
         [Self::Refused, Self::Unroutable, Self::Unconfirmed, Self::OwnQueue, Self::Overflow];
 
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -62,7 +61,6 @@ impl DropReason {
     }
 
     /// None for a reply that was taken.
-    #[must_use]
     pub fn of(status: PublishStatus) -> Option<Self> {
         match status {
             PublishStatus::Confirmed => None,
@@ -189,7 +187,7 @@ impl<P: Publisher> ReplyPublisher<P> {
     }
 
     /// Runs until the last sender is gone and all replies are published or given up; from then on for
-    /// [`STOP_WITHIN`] at most.
+    /// 2 s at most.
     pub async fn run(mut self) {
         let stopping = self.stopping.clone();
         let out_of_time = async {

@@ -63,7 +63,6 @@ pub struct QueueDepth {
 
 impl OpenLetters {
     /// How many have such a code.
-    #[must_use]
     pub fn of(&self, is_meant: impl Fn(&str) -> bool) -> u64 {
         self.counts.iter().filter(|(code, _)| is_meant(code)).map(|(_, count)| count).sum()
     }

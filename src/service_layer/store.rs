@@ -33,7 +33,6 @@ pub struct Needs {
 }
 
 impl Needs {
-    #[must_use]
     pub fn of<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         let mut needs = Self::default();
         for message in messages {
@@ -83,7 +82,6 @@ pub enum HandledOutcome {
 
 impl HandledOutcome {
     /// The word in tables.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -93,7 +91,6 @@ impl HandledOutcome {
     }
 
     /// The rule that rejected.
-    #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Accepted | Self::Duplicate => None,
@@ -159,7 +156,6 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether a transaction that failed like this can be rolled back, and its session used again.
-    #[must_use]
     pub fn keeps_session(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::SessionLost(_) | Self::Unusable(_) => false,

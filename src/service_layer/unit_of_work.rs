@@ -23,7 +23,6 @@ struct Entry {
 }
 
 impl Orders {
-    #[must_use]
     pub fn get(&self, order_id: &OrderId) -> Option<&Order> {
         self.entries.get(order_id).map(|entry| &entry.order)
     }

@@ -121,7 +121,6 @@ pub struct CommandOutcomeBody<'a> {
 impl<'a> OrderStatusChangedBody<'a> {
     pub const TYPE: &'static str = "OrderStatusChanged";
 
-    #[must_use]
     pub fn new(event_id: Uuid, event: StatusChanged<'a>, cause: &'a Message) -> Self {
         let StatusChanged { order, change } = event;
         Self {
@@ -143,7 +142,6 @@ impl<'a> OrderStatusChangedBody<'a> {
 impl<'a> OrderCommandRejectedBody<'a> {
     pub const TYPE: &'static str = "OrderCommandRejected";
 
-    #[must_use]
     pub fn new(event_id: Uuid, event: &'a Rejected, cause: &'a Message) -> Self {
         Self {
             event_id,
@@ -163,7 +161,6 @@ impl<'a> CommandOutcomeBody<'a> {
     pub const TYPE: &'static str = "CommandOutcome";
 
     /// The answer to a command; none while its outcome is still open.
-    #[must_use]
     pub fn new(outcome: &'a Outcome) -> Option<Self> {
         let (order, code, detail) = match outcome {
             Outcome::Accepted(order) => (Some(order), None, None),
@@ -206,7 +203,6 @@ impl<'a> From<&'a Item> for ItemBody<'a> {
 }
 
 /// A moment as messages and tables show it: `2026-11-20T09:30:37.123456Z`.
-#[must_use]
 pub fn format_moment(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -18,14 +18,12 @@ pub fn describe_request(_span: &Span, _method: &str, _route: Option<&str>, _head
 
 /// The message as its effects are to name it.
 #[inline]
-#[must_use]
 pub fn tied<'a>(_span: &Span, message: &'a Message) -> Cow<'a, Message> {
     Cow::Borrowed(message)
 }
 
 /// The trace in which this code runs.
 #[inline]
-#[must_use]
 pub fn present_trace() -> Option<String> {
     None
 }

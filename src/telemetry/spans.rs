@@ -62,7 +62,6 @@ pub fn describe_request(span: &Span, method: &str, route: Option<&str>, headers:
 
 /// Puts the span into the trace that the message names, and links it to the batch. Answers the
 /// message as its effects are to name it: their parent is the span.
-#[must_use]
 pub fn tied<'a>(span: &Span, message: &'a Message) -> Cow<'a, Message> {
     let Some(places) = places() else { return Cow::Borrowed(message) };
     span.record("otel.name", format!("process {}", message.command.kind().name()));
@@ -86,7 +85,6 @@ pub fn tied<'a>(span: &Span, message: &'a Message) -> Cow<'a, Message> {
 }
 
 /// The trace in which this code runs; none while no spans are sent.
-#[must_use]
 pub fn present_trace() -> Option<String> {
     places().and_then(|_| traceparent_of(&Span::current()))
 }

@@ -36,23 +36,19 @@ impl Default for InMemoryDatabase {
 }
 
 impl InMemoryDatabase {
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A session for one lane.
-    #[must_use]
     pub fn store(&self) -> InMemoryStore {
         InMemoryStore::new(self.clone())
     }
 
-    #[must_use]
     pub fn queries(&self) -> InMemoryQueries {
         InMemoryQueries::new(self.clone())
     }
 
-    #[must_use]
     pub fn relay(&self) -> InMemoryRelayStore {
         InMemoryRelayStore::new(self.clone())
     }

@@ -56,7 +56,6 @@ pub struct Submitted {
 }
 
 impl InProcessBroker {
-    #[must_use]
     pub fn new(retry_delays: Vec<Duration>) -> Self {
         Self { shared: Arc::default(), retry_delays: retry_delays.into() }
     }
@@ -83,7 +82,6 @@ impl InProcessBroker {
     }
 
     /// Everything that is published to the events exchange from now on.
-    #[must_use]
     pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Publication> {
         let (events, subscription) = mpsc::unbounded_channel();
         self.lock().subscribers.push(events);
@@ -91,13 +89,11 @@ impl InProcessBroker {
     }
 
     /// What went to the dead letters so far.
-    #[must_use]
     pub fn dead_letters(&self) -> Vec<Publication> {
         self.lock().dead_letters.clone()
     }
 
     /// Hands out dead letters from now on. Ends when told to stop, with all that were there.
-    #[must_use]
     pub fn consume_dead_letters(&self, stop: CancellationToken) -> (CommandSource, JoinHandle<()>) {
         let (dead_letters_in, dead_letters) = mpsc::unbounded_channel();
         let (deliveries_in, deliveries) = mpsc::channel(DEAD_LETTERS_AT_ONCE);
@@ -119,14 +115,12 @@ impl InProcessBroker {
         (CommandSource { deliveries, settlements, present_channel }, task)
     }
 
-    #[must_use]
     pub fn publisher(&self) -> InProcessPublisher {
         InProcessPublisher::new(self.clone())
     }
 
     /// Starts to consume, with at most `prefetch` unacknowledged deliveries, until `stop` is
     /// cancelled.
-    #[must_use]
     pub fn consume(
         &self,
         prefetch: u16,

@@ -96,33 +96,27 @@ impl PgDatabase {
     }
 
     /// A session for one lane.
-    #[must_use]
     pub fn store(&self) -> PgStore {
         PgStore::new(Session::new(options::of_lanes(&self.options), self.trust.clone()))
     }
 
-    #[must_use]
     pub fn queries(&self) -> PgQueries {
         PgQueries::new(self.readers.clone())
     }
 
-    #[must_use]
     pub fn stock(&self) -> PgStock {
         PgStock::new(self.dead_letters.clone())
     }
 
-    #[must_use]
     pub fn relay(&self) -> PgRelayStore {
         PgRelayStore::new(options::of_relay(&self.options))
     }
 
-    #[must_use]
     pub fn dead_letters(&self) -> PgDeadLetters {
         PgDeadLetters::new(self.dead_letters.clone())
     }
 
     /// Through the pool of dead letters: both are there for operators.
-    #[must_use]
     pub fn disclosures(&self) -> PgDisclosures {
         PgDisclosures::new(self.dead_letters.clone())
     }

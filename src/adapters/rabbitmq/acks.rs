@@ -57,13 +57,11 @@ impl Acks {
     }
 
     /// Whether every delivery is acknowledged.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
 
     /// How many are settled behind an open one.
-    #[must_use]
     pub fn waiting(&self) -> usize {
         self.settled
     }

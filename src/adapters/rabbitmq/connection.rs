@@ -89,20 +89,17 @@ impl RabbitMq {
     }
 
     /// The same, with its connections counted.
-    #[must_use]
     pub fn counted_in(self, metrics: Metrics) -> Self {
         Self { metrics: Some(metrics), ..self }
     }
 
     /// The same with a publishing connection of its own, for replies. A queue that stands still makes
     /// the broker read no more from a connection that publishes much to it.
-    #[must_use]
     pub fn for_replies(&self) -> Self {
         Self { publishing: Arc::default(), purpose: "replies", ..self.clone() }
     }
 
     /// A publisher with a channel of its own.
-    #[must_use]
     pub fn publisher(&self) -> RabbitPublisher {
         RabbitPublisher::new(self.clone())
     }
@@ -142,7 +139,6 @@ impl RabbitMq {
     }
 
     /// Whether the broker blocks the connection for publishing, as far as it is known at once.
-    #[must_use]
     pub fn publishing_is_blocked(&self) -> bool {
         // Whoever holds the lock is connecting.
         let Ok(publishing) = self.publishing.try_lock() else { return false };

@@ -40,7 +40,6 @@ impl RabbitMq {
     /// Until `stop` is cancelled, whatever breaks is built anew. Then no more deliveries come; when
     /// all settlement senders are dropped, what is not settled goes back to the broker and the task
     /// ends.
-    #[must_use]
     pub fn consume(
         &self,
         inflow: Inflow,

@@ -18,7 +18,6 @@ pub struct RabbitDepths {
 }
 
 impl RabbitMq {
-    #[must_use]
     pub fn depths(&self) -> RabbitDepths {
         RabbitDepths { broker: self.clone(), connection: None, channel: None }
     }

@@ -41,14 +41,12 @@ pub enum Verdict {
 
 impl Topology {
     /// The queue in which messages wait for retry `attempt` (from 1).
-    #[must_use]
     pub fn retry_queue(&self, attempt: u32) -> String {
         format!("{}.retry.{attempt}", self.commands_queue)
     }
 
     /// Whether a queue is one of the worker's own, with all retry queues of other settings: a reply in
     /// there would come back as a command or as a dead letter.
-    #[must_use]
     pub fn is_own_queue(&self, name: &str) -> bool {
         name == self.commands_queue
             || name == self.dead_letter_queue

@@ -94,32 +94,26 @@ impl SqliteDatabase {
     }
 
     /// A session for one lane.
-    #[must_use]
     pub fn store(&self) -> SqliteStore {
         SqliteStore::new(self.writer.clone())
     }
 
-    #[must_use]
     pub fn queries(&self) -> SqliteQueries {
         SqliteQueries::new(self.readers.clone())
     }
 
-    #[must_use]
     pub fn stock(&self) -> SqliteStock {
         SqliteStock::new(self.readers.clone())
     }
 
-    #[must_use]
     pub fn relay(&self) -> SqliteRelayStore {
         SqliteRelayStore::new(self.writer.clone(), Arc::clone(&self.relay))
     }
 
-    #[must_use]
     pub fn dead_letters(&self) -> SqliteDeadLetters {
         SqliteDeadLetters::new(self.writer.clone(), self.readers.clone())
     }
 
-    #[must_use]
     pub fn disclosures(&self) -> SqliteDisclosures {
         SqliteDisclosures::new(self.writer.clone(), self.readers.clone())
     }

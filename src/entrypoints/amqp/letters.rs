@@ -20,7 +20,6 @@ const MAX_DETAIL_BYTES: usize = 1024;
 
 /// How many attempts at the message have failed, by the worker's own count. A dead letter that
 /// somebody moved back begins anew.
-#[must_use]
 pub fn failed_attempts(properties: &Properties) -> u32 {
     if properties.headers.contains_key(CODE) {
         return 0;
@@ -31,7 +30,6 @@ pub fn failed_attempts(properties: &Properties) -> u32 {
 
 /// The copy that waits for retry `attempt`. It names its command, since its routing key will be
 /// that of the way back.
-#[must_use]
 pub fn retry(delivery: Delivery, kind: Option<CommandKind>, attempt: u32) -> Publication {
     let original = Original::of(&delivery);
     let mut properties = forwarded(delivery.properties);
@@ -42,7 +40,6 @@ pub fn retry(delivery: Delivery, kind: Option<CommandKind>, attempt: u32) -> Pub
 }
 
 /// The copy for the dead letters, with the reason in its headers.
-#[must_use]
 pub fn dead_letter(
     delivery: Delivery,
     reason: &DeadLetter,

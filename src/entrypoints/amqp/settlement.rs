@@ -15,7 +15,6 @@ pub enum Settlement {
 
 /// Decides by the outcome of the present attempt, after `failed` failed ones, of `max_attempts` in
 /// all.
-#[must_use]
 pub fn settle(outcome: &Outcome, failed: u32, max_attempts: u32) -> Settlement {
     let attempts = failed.saturating_add(1);
     match outcome {

@@ -3,7 +3,6 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The share, of `shares`: always the same for the same thing.
-#[must_use]
 pub fn share(thing: impl Hash, shares: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     thing.hash(&mut hasher);

@@ -13,20 +13,17 @@ pub struct Work {
 }
 
 impl Work {
-    #[must_use]
     pub fn on(delivery: Delivery) -> Self {
         Self { decoded: edge::decode(&delivery), delivery }
     }
 
     /// A delivery that was taken up, and has to wait: its message was read and counted before.
-    #[must_use]
     pub fn again(delivery: Delivery, message: Message) -> Self {
         let kind = Some(message.command.kind());
         Self { delivery, decoded: Decoded { result: Ok(message), kind, notes: Notes::default() } }
     }
 
     /// The order that the message names.
-    #[must_use]
     pub fn order_id(&self) -> Option<&OrderId> {
         self.decoded.result.as_ref().ok().and_then(|message| message.command.order_id())
     }
@@ -34,7 +31,6 @@ impl Work {
     /// The lane, of `lanes`: the same for all commands of an order, so that they take effect in the
     /// order of the queue. Orders without a number go by their message id; the repeats of a message
     /// meet in one batch then. What is refused may go anywhere.
-    #[must_use]
     pub fn lane(&self, lanes: usize) -> usize {
         match &self.decoded.result {
             Ok(message) => match message.command.order_id() {

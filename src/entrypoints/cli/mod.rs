@@ -37,7 +37,6 @@ pub struct Program {
 
 impl Program {
     /// Whether the output is for looking at, and log lines would only be in the way.
-    #[must_use]
     pub fn is_a_show(&self) -> bool {
         matches!(self.action, Some(Action::Demo(_)))
     }

@@ -14,13 +14,11 @@ pub struct Actor {
 
 impl Actor {
     /// With the reason as somebody wrote it; blanks are none.
-    #[must_use]
     pub fn new(who: &str, why: Option<&str>) -> Self {
         let why = why.map(str::trim).filter(|why| !why.is_empty());
         Self { who: who.to_owned(), why: why.map(str::to_owned) }
     }
 
-    #[must_use]
     pub fn action(
         &self,
         at: DateTime<Utc>,
@@ -42,7 +40,6 @@ pub enum Decision {
 }
 
 impl Decision {
-    #[must_use]
     pub fn action(self, actor: &Actor, at: DateTime<Utc>) -> LetterAction {
         match self {
             Self::Discard => actor.action(at, ActionKind::Discard, "discarded"),
@@ -67,7 +64,6 @@ impl Decision {
     }
 
     /// What a dead letter is then.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Discard => "discarded",
@@ -76,7 +72,6 @@ impl Decision {
     }
 
     /// What a dead letter is that is left alone.
-    #[must_use]
     pub fn why_left(self) -> &'static str {
         match self {
             Self::Discard => "not open",

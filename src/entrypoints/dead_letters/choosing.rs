@@ -20,7 +20,6 @@ pub struct Age(TimeDelta);
 
 impl Age {
     /// The moment so long before another; none before the beginning of time.
-    #[must_use]
     pub fn before(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         now.checked_sub_signed(self.0)
     }
@@ -45,7 +44,6 @@ impl FromStr for Age {
 }
 
 /// Those of a filter that look like an example: the same code, command and pattern of the detail.
-#[must_use]
 pub fn alike(filter: LetterFilter, example: Letter) -> LetterFilter {
     LetterFilter {
         code: Some(example.reason.code),

@@ -14,7 +14,6 @@ pub struct Mending {
 
 impl Mending {
     /// For the record.
-    #[must_use]
     pub fn verdict(&self) -> String {
         format!("would be {}: {}", self.prospect.word(), self.prospect.detail())
     }

@@ -61,7 +61,6 @@ impl FromStr for Pace {
 }
 
 /// The time between two messages at so many in a second.
-#[must_use]
 pub fn interval(per_second: u32) -> Duration {
     Duration::from_secs(1) / per_second.max(1)
 }

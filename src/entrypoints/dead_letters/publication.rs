@@ -14,7 +14,6 @@ use crate::service_layer::{Publication, Target};
 /// an exchange that a header names, and without what brokers and the worker wrote on its way.
 ///
 /// A message without an id gets one that names the dead letter, so that two copies are one intent.
-#[must_use]
 pub fn publication_of(stored: &StoredLetter, replay: u32) -> Publication {
     let letter = &stored.letter;
     let key = Uuid::from_bytes(letter.key).simple().to_string();

@@ -16,7 +16,6 @@ const LOOK_FOR: Duration = Duration::from_millis(200);
 
 /// A body as lines: JSON indented, each number and each text spelled as it came; anything else as it
 /// is. What cannot be shown is shown as escapes.
-#[must_use]
 pub fn readable(body: &[u8]) -> String {
     let text = indented(body).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
@@ -24,7 +23,6 @@ pub fn readable(body: &[u8]) -> String {
 
 /// How two bodies differ, as a unified diff of what is [`readable`] of them. Empty when they differ
 /// in blanks alone.
-#[must_use]
 pub fn difference(old: (&str, &[u8]), new: (&str, &[u8])) -> String {
     let (old_text, new_text) = (readable(old.1), readable(new.1));
     let mut difference = TextDiff::configure();
@@ -36,7 +34,6 @@ pub fn difference(old: (&str, &[u8]), new: (&str, &[u8])) -> String {
 ///
 /// Does not build the value: `10.50` would become another number, and a key that is there twice
 /// would get lost.
-#[must_use]
 pub fn indented(body: &[u8]) -> Option<String> {
     if body.len() > MAX_BODY_BYTES || serde_json::from_slice::<IgnoredAny>(body).is_err() {
         return None;

@@ -14,7 +14,6 @@ use crate::service_layer::dead_letters::{Letter, LetterKey, Reason, Subject};
 use crate::service_layer::{Delivery, HeaderValue, Headers};
 
 /// Reads a delivery of the queue of dead letters; `now` stands in for a failure without a moment.
-#[must_use]
 pub fn read(delivery: Delivery, now: DateTime<Utc>) -> Letter {
     let way = Way::of(&delivery);
     let key = key_of(&delivery, &way);
@@ -156,7 +155,6 @@ fn replay_of(headers: &Headers) -> Option<(LetterKey, u32)> {
 
 /// What a message is about: its command by the rules of the edge, its identifiers wherever the body
 /// can be read as JSON at all.
-#[must_use]
 pub fn subject_of(delivery: &Delivery) -> Subject {
     let command = edge::decode(delivery).kind.map(|kind| kind.name().to_owned());
     let within_bounds = delivery.body.len() <= edge::MAX_BODY_BYTES;
@@ -181,7 +179,6 @@ fn identifier(value: &Value) -> Option<String> {
 }
 
 /// The message as its publisher sent it, for the edge.
-#[must_use]
 pub fn as_sent(letter: &Letter) -> Delivery {
     Delivery {
         exchange: letter.exchange.clone(),
@@ -194,7 +191,6 @@ pub fn as_sent(letter: &Letter) -> Delivery {
 
 /// A detail without what differs from message to message: words with a digit in them, digits between
 /// brackets, and the word after `order` and `id`.
-#[must_use]
 pub fn pattern_of(detail: &str) -> String {
     let mut named = false;
     let words = detail.split(' ').map(|word| {

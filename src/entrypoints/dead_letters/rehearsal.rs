@@ -41,7 +41,6 @@ pub enum Prospect {
 
 impl Prospect {
     /// The word in tables.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Superseded { .. } => "superseded",
@@ -53,7 +52,6 @@ impl Prospect {
     }
 
     /// By which rule, and how.
-    #[must_use]
     pub fn detail(&self) -> String {
         match self {
             Self::Superseded { order_id, moved_at } => {
@@ -74,7 +72,6 @@ impl Prospect {
     }
 
     /// The reason for which it would be a dead letter again.
-    #[must_use]
     pub fn failure(&self) -> Option<DeadLetter> {
         match self {
             Self::Outcome(Outcome::DeadLetter(letter)) => Some(letter.clone()),
@@ -88,7 +85,6 @@ impl Prospect {
 }
 
 impl<S: Store, Q: OrderQueries> Rehearsal<S, Q> {
-    #[must_use]
     pub fn new(store: S, orders: Q, clock: Arc<dyn Clock>) -> Self {
         let bus = MessageBus::new(store, clock, Health::default(), InFlight::default());
         Self { bus, orders }

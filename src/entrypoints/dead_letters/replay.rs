@@ -71,7 +71,6 @@ struct Awaited {
 }
 
 /// The moment before which whoever took a dead letter for a replay has died.
-#[must_use]
 pub fn abandoned_before(now: DateTime<Utc>) -> DateTime<Utc> {
     now - ABANDONED_AFTER
 }

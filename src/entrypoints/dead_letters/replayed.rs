@@ -23,7 +23,6 @@ pub enum Replayed {
 
 impl Replayed {
     /// The word in tables.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Handled { outcome, .. } => outcome,
@@ -35,7 +34,6 @@ impl Replayed {
         }
     }
 
-    #[must_use]
     pub fn detail(&self) -> String {
         match self {
             Self::Handled { code, .. } => code.clone().unwrap_or_default(),
@@ -46,12 +44,10 @@ impl Replayed {
     }
 
     /// Whether a worker is done with it.
-    #[must_use]
     pub fn is_handled(&self) -> bool {
         matches!(self, Self::Handled { .. })
     }
 
-    #[must_use]
     pub fn is_failure(&self) -> bool {
         match self {
             Self::FailedAgain { .. } | Self::Unpublished(_) => true,

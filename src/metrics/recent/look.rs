@@ -29,7 +29,6 @@ pub struct Look {
 
 impl Metrics {
     /// What is to be seen now.
-    #[must_use]
     pub fn look(&self) -> Look {
         Look {
             at: Instant::now(),

@@ -29,7 +29,6 @@ impl Recent {
         looks.push_back(Arc::new(look));
     }
 
-    #[must_use]
     pub fn looks(&self) -> Vec<Arc<Look>> {
         self.lock().iter().cloned().collect()
     }

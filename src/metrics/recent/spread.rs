@@ -14,7 +14,6 @@ pub struct Spread {
 
 impl Spread {
     /// Of histograms with the same buckets, taken together.
-    #[must_use]
     pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Self {
         histograms.into_iter().map(Self::of_one).fold(Self::default(), |all, one| all.and(&one))
     }
@@ -42,7 +41,6 @@ impl Spread {
     }
 
     /// What came since an earlier look at the same.
-    #[must_use]
     #[expect(clippy::float_arithmetic, reason = "the sum of seconds is one")]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut gained = self.clone();
@@ -55,7 +53,6 @@ impl Spread {
     }
 
     /// None of nothing.
-    #[must_use]
     #[expect(clippy::float_arithmetic, reason = "a mean of seconds is a fraction")]
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / whole(self.count))
@@ -63,7 +60,6 @@ impl Spread {
 
     /// What this percentage of the measurements is below of, as far as the buckets tell: evenly spread
     /// within its bucket, and the last bound for what is beyond it. None of nothing.
-    #[must_use]
     #[expect(clippy::float_arithmetic, reason = "bounds are fractions of seconds")]
     pub fn percentile(&self, percent: u32) -> Option<f64> {
         let rank = whole(self.count) * f64::from(percent) / 100.0;

@@ -15,7 +15,6 @@ pub const ORIGINAL_EXCHANGE: &str = "x-original-exchange";
 pub const ORIGINAL_ROUTING_KEY: &str = "x-original-routingKey";
 
 /// Headers by which brokers record a message's way. A copy begins a new way.
-#[must_use]
 pub fn is_about_the_way(name: &str) -> bool {
     ["x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count"]
         .iter()
@@ -23,7 +22,6 @@ pub fn is_about_the_way(name: &str) -> bool {
 }
 
 /// Headers with the reason of a dead letter. A copy has its own, or none.
-#[must_use]
 pub fn is_a_reason(name: &str) -> bool {
     [CODE, DETAIL, FAILED_AT, LETTER_ID, EXCEPTION_MESSAGE].contains(&name)
 }

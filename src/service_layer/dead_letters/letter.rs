@@ -69,7 +69,6 @@ pub struct StoredLetter {
 }
 
 impl StoredLetter {
-    #[must_use]
     pub fn summary(&self) -> LetterSummary {
         let letter = &self.letter;
         LetterSummary {
@@ -111,7 +110,6 @@ pub struct LetterSummary {
 
 impl LetterSummary {
     /// Where it stands in a list.
-    #[must_use]
     pub fn place(&self) -> LetterPlace {
         LetterPlace { failed_at: self.failed_at, id: self.id }
     }
@@ -149,7 +147,6 @@ impl LetterState {
     pub const ALL: [Self; 4] = [Self::Open, Self::Replaying, Self::Replayed, Self::Discarded];
 
     /// The word in tables.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Open => "open",

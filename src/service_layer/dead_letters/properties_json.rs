@@ -25,7 +25,6 @@ const MOST_LEVELS: usize = 48;
 ///
 /// # Panics
 /// Never: text and whole numbers are always JSON.
-#[must_use]
 pub fn properties_to_json(properties: &Properties) -> String {
     let json = if properties.headers.values().all(|value| fits(value, MOST_LEVELS)) {
         serde_json::to_string(properties)

@@ -38,7 +38,6 @@ impl ActionKind {
         [Self::Replay, Self::Edit, Self::Discard, Self::Restore, Self::Disclose];
 
     /// The word in tables.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Replay => "replay",
@@ -80,7 +79,6 @@ pub struct Pruned {
 }
 
 impl Pruned {
-    #[must_use]
     pub fn total(self) -> u64 {
         self.dead_letters + self.handled_messages + self.history
     }

@@ -58,41 +58,34 @@ pub struct InvalidQuery {
 }
 
 impl OrderQuery {
-    #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
     /// All orders of a customer.
-    #[must_use]
     pub fn of_customer(customer_id: CustomerId) -> Self {
         Self { customer_id: Some(customer_id), ..Self::default() }
     }
 
     /// A customer's orders in every status but Completed.
-    #[must_use]
     pub fn incomplete_of(customer_id: CustomerId) -> Self {
         Self { status: Some(StatusFilter::Incomplete), ..Self::of_customer(customer_id) }
     }
 
-    #[must_use]
     pub fn completed_of(customer_id: CustomerId) -> Self {
         Self { customer_id: Some(customer_id), ..Self::in_status(Status::Completed) }
     }
 
-    #[must_use]
     pub fn in_status(status: Status) -> Self {
         Self { status: Some(StatusFilter::Only(status)), ..Self::default() }
     }
 
     /// The orders of a period, both ends included.
-    #[must_use]
     pub fn created_between(from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
         Self { from: Some(from), until: Some(until), ..Self::default() }
     }
 
     /// By status where a customer is named and no single status; else newest first.
-    #[must_use]
     pub fn sort(&self) -> Sort {
         match (&self.customer_id, self.status) {
             (Some(_), None | Some(StatusFilter::Incomplete)) => Sort::ByStatus,
@@ -101,7 +94,6 @@ impl OrderQuery {
     }
 
     /// Whether an order is one of them.
-    #[must_use]
     pub fn asks_for(&self, order: &Order) -> bool {
         let created_at = order.created_at();
         self.customer_id.as_ref().is_none_or(|it| *it == order.customer().customer_id)
@@ -112,7 +104,6 @@ impl OrderQuery {
 }
 
 impl StatusFilter {
-    #[must_use]
     pub fn includes(self, status: Status) -> bool {
         match self {
             Self::Only(only) => status == only,

@@ -33,19 +33,16 @@ pub struct Place {
 
 impl Page {
     /// The first orders.
-    #[must_use]
     pub fn first(limit: u32) -> Self {
         Self { after: None, limit }
     }
 
     /// The orders behind a place.
-    #[must_use]
     pub fn after(place: Place, limit: u32) -> Self {
         Self { after: Some(place), limit }
     }
 
     /// No order on this page was created later.
-    #[must_use]
     pub fn until(&self, query: &OrderQuery) -> Option<DateTime<Utc>> {
         let place = match query.sort() {
             Sort::NewestFirst => self.after.as_ref().map(|place| place.created_at),
@@ -56,7 +53,6 @@ impl Page {
 }
 
 impl Place {
-    #[must_use]
     pub fn of(order: &Order) -> Self {
         Self {
             status: order.status(),
@@ -66,7 +62,6 @@ impl Place {
     }
 
     /// What sorts places as the orders of the list are sorted.
-    #[must_use]
     pub fn key(&self, sort: Sort) -> impl Ord + use<> {
         let status = match sort {
             Sort::ByStatus => Some(self.status),

@@ -172,10 +172,14 @@ impl Repair {
         written.extend_from_slice(&u16::to_be_bytes(flags));
         let (before, after): (Vec<_>, Vec<_>) =
             self.texts.iter().partition(|(flag, _)| *flag > headers_flag);
-        before.into_iter().for_each(|(_, value)| written.extend_from_slice(value));
+        for (_, value) in before {
+            written.extend_from_slice(value);
+        }
         push_length(&mut written, headers.len());
         written.extend_from_slice(&headers);
-        after.into_iter().for_each(|(_, value)| written.extend_from_slice(value));
+        for (_, value) in after {
+            written.extend_from_slice(value);
+        }
         written
     }
 }

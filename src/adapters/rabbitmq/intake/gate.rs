@@ -121,25 +121,18 @@ impl Gate {
             state.first_discarded.get_or_insert(delivery_tag);
             return Poll::Ready(Admission::Discarded);
         }
-        let hold = match &mut self.waiting {
-            None => self.shared.budget.try_hold(bytes),
-            Some(_) => None,
-        };
-        let hold = match hold {
-            Some(hold) => hold,
-            None => {
-                let budget = &self.shared.budget;
-                let waiting =
-                    self.waiting.get_or_insert_with(|| Box::pin(budget.clone().hold(bytes)));
-                match waiting.as_mut().poll(context) {
-                    Poll::Ready(hold) => hold,
-                    Poll::Pending => {
-                        state.paused_since.get_or_insert_with(Instant::now);
-                        state.reader = Some(context.waker().clone());
-                        return Poll::Pending;
-                    }
-                }
-            }
+        let budget = &self.shared.budget;
+        let is_free = if self.waiting.is_none() { budget.try_hold(bytes) } else { None };
+        let hold = if let Some(hold) = is_free {
+            hold
+        } else {
+            let waiting = self.waiting.get_or_insert_with(|| Box::pin(budget.clone().hold(bytes)));
+            let Poll::Ready(hold) = waiting.as_mut().poll(context) else {
+                state.paused_since.get_or_insert_with(Instant::now);
+                state.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            };
+            hold
         };
         self.waiting = None;
         state.paused_since = None;

@@ -47,7 +47,6 @@ pub struct Notes {
 ///
 /// A refusal says which field breaks which rule, in less than 1 KiB and without any value: it goes
 /// into logs and headers, where a customer's data must not be.
-#[must_use]
 pub fn decode(delivery: &Delivery) -> Decoded {
     let mut kind = envelope::outer_kind(&delivery.properties, &delivery.routing_key);
     let mut notes = Notes::default();

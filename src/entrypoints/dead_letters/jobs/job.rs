@@ -87,7 +87,6 @@ impl Note {
     }
 
     /// Cancelled when the work is to end.
-    #[must_use]
     pub fn stop(&self) -> CancellationToken {
         self.0.stop.clone()
     }

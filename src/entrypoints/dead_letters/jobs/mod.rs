@@ -62,7 +62,6 @@ pub enum NotStarted {
 }
 
 impl Jobs {
-    #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let (kept, tasks) = (Arc::default(), TaskTracker::new());
         Self { kept, tasks, stop: CancellationToken::new(), clock }
@@ -105,18 +104,15 @@ impl Jobs {
     }
 
     /// All that are remembered, the one that began last first.
-    #[must_use]
     pub fn reports(&self) -> Vec<JobReport> {
         self.lock().iter().rev().map(|job| job.report()).collect()
     }
 
-    #[must_use]
     pub fn report(&self, id: Uuid) -> Option<JobReport> {
         self.find(id).map(|job| job.report())
     }
 
     /// Has a job stop soon; false when there is none that runs.
-    #[must_use]
     pub fn stop(&self, id: Uuid, who: &str) -> bool {
         self.find(id).is_some_and(|job| job.stop(who))
     }

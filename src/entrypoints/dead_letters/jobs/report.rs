@@ -69,7 +69,6 @@ pub enum JobEnd {
 }
 
 impl JobReport {
-    #[must_use]
     pub fn is_running(&self) -> bool {
         self.end.is_none()
     }

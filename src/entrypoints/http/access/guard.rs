@@ -61,7 +61,7 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     is_known.then(|| key.trim())
 }
 
-/// Who is asking, for a route behind [`guard`].
+/// Who is asking, for a route behind [`require_permission`].
 #[derive(Debug, Clone)]
 pub struct Asking(pub Caller);
 

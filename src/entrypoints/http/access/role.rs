@@ -36,7 +36,6 @@ pub struct Caller {
 impl Role {
     pub const ALL: [Self; 3] = [Self::Store, Self::Viewer, Self::Operator];
 
-    #[must_use]
     pub fn may(self, permission: Permission) -> bool {
         match (self, permission) {
             (_, Permission::ReadMetrics)
@@ -49,7 +48,6 @@ impl Role {
     }
 
     /// The word in token lines.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Store => "store",
@@ -76,7 +74,6 @@ impl FromStr for Role {
 
 impl Caller {
     /// Whoever asks from this machine while there are no tokens.
-    #[must_use]
     pub fn local() -> Self {
         Self { name: "local".to_owned(), role: Role::Operator }
     }

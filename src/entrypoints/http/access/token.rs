@@ -58,7 +58,6 @@ impl Token {
 }
 
 impl Fingerprint {
-    #[must_use]
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
     }
@@ -83,7 +82,6 @@ impl KnownTokens {
         Ok(Self(known))
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -94,13 +92,11 @@ impl KnownTokens {
     }
 
     /// Whose token it is. Takes the same time for each that it is not.
-    #[must_use]
     pub fn caller(&self, secret: &str) -> Option<Caller> {
         self.caller_with(&Fingerprint::of(secret))
     }
 
     /// The same, for a token that is no longer at hand.
-    #[must_use]
     pub fn caller_with(&self, fingerprint: &Fingerprint) -> Option<Caller> {
         let mut found = None;
         for token in &self.0 {
@@ -137,7 +133,6 @@ impl KnownToken {
 }
 
 /// Whether a token may have this name, which stands in message ids and in the record of actions.
-#[must_use]
 pub fn is_name(name: &str) -> bool {
     (1..=40).contains(&name.len())
         && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')

@@ -28,7 +28,6 @@ pub enum NotChanged {
 }
 
 impl TokenFile {
-    #[must_use]
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }

@@ -58,19 +58,16 @@ impl Tokens {
 
     /// Whether nobody needs one: neither HTTP_TOKENS nor HTTP_TOKENS_FILE is set. A list that is
     /// empty lets nobody in.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.are_needed
     }
 
     /// Whose token it is. Takes the same time for each that it is not.
-    #[must_use]
     pub fn caller(&self, secret: &str) -> Option<Caller> {
         self.known().caller(secret)
     }
 
     /// Whose token had this fingerprint, if it is still good.
-    #[must_use]
     pub fn still_know(&self, fingerprint: &Fingerprint) -> Option<Caller> {
         self.known().caller_with(fingerprint)
     }

@@ -97,7 +97,6 @@ impl CommandRequest {
 
     /// The order that the path names becomes the first field of the body. What is no object stays
     /// as it is, for the edge to refuse.
-    #[must_use]
     pub fn for_order(self, order_id: &str) -> Self {
         Self { body: self.body.map(|body| with_order_id(body, order_id)), ..self }
     }

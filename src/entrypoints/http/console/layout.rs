@@ -36,7 +36,6 @@ impl Section {
 }
 
 /// A page for somebody, with a body that begins with its `h1`.
-#[must_use]
 #[expect(clippy::needless_pass_by_value, reason = "the body of a page is written in its place")]
 pub fn page(visitor: &Visitor, section: Section, title: &str, body: Markup) -> Page {
     let main = html! {
@@ -48,7 +47,6 @@ pub fn page(visitor: &Visitor, section: Section, title: &str, body: Markup) -> P
 }
 
 /// A page for somebody who is not known.
-#[must_use]
 #[expect(clippy::needless_pass_by_value, reason = "the body of a page is written in its place")]
 pub fn bare_page(title: &str, body: Markup) -> Page {
     let top = html! { header .top { div .inner { (brand()) } } };

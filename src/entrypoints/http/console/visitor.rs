@@ -41,31 +41,26 @@ pub enum Stranger {
 }
 
 impl Visitor {
-    #[must_use]
     pub fn caller(&self) -> &Caller {
         &self.session.caller
     }
 
     /// Whether they can sign out.
-    #[must_use]
     pub fn signed_in(&self) -> bool {
         self.signed_in
     }
 
     /// Whether to show them buttons.
-    #[must_use]
     pub fn may_operate(&self) -> bool {
         self.caller().role.may(Permission::Operate)
     }
 
     /// The token for forms.
-    #[must_use]
     pub fn csrf(&self) -> &str {
         &self.session.csrf
     }
 
     /// Whether a form is one of this visitor's pages.
-    #[must_use]
     pub fn knows(&self, csrf: &str) -> bool {
         self.session.knows(csrf)
     }

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 /// A path with its parameters, those without a value left out.
-#[must_use]
 pub fn with(path: &str, parameters: &[(&str, &str)]) -> String {
     let given = parameters.iter().filter(|(_, value)| !value.is_empty());
     let pairs: Vec<_> = given.map(|(name, value)| format!("{name}={}", escaped(value))).collect();
@@ -12,13 +11,11 @@ pub fn with(path: &str, parameters: &[(&str, &str)]) -> String {
 
 /// The page of an order. The id is a parameter: as a part of the path, `..` would lead elsewhere, and
 /// many a proxy would stumble over an escaped slash.
-#[must_use]
 pub fn order(order_id: &str) -> String {
     with("/order", &[("id", order_id)])
 }
 
 /// A link to an order.
-#[must_use]
 pub fn order_link(order_id: &str) -> Markup {
     html! { a href=(order(order_id)) { bdi { (order_id) } } }
 }

@@ -6,13 +6,11 @@ use crate::domain::Status;
 use crate::service_layer::dead_letters::LetterState;
 
 /// An order's status.
-#[must_use]
 pub fn order_status(status: Status) -> Markup {
     html! { span class={ "badge status-" (status.word()) } { (status.name()) } }
 }
 
 /// A dead letter's state.
-#[must_use]
 pub fn letter_state(state: LetterState) -> Markup {
     html! { span class={ "badge letter-" (state.word()) } { (state.word()) } }
 }

@@ -24,7 +24,6 @@ pub struct Question<'a> {
 }
 
 /// The page of a question.
-#[must_use]
 pub fn ask(visitor: &Visitor, question: &Question) -> Page {
     let body = html! {
         div .narrow {

@@ -8,7 +8,6 @@ use crate::entrypoints::http::console::Visitor;
 const CSRF: &str = "csrf";
 
 /// A form that changes something: its fields and its button, and the proof where it comes from.
-#[must_use]
 pub fn post(visitor: &Visitor, action: &str, fields: &Markup) -> Markup {
     html! {
         form method="post" action=(action) {
@@ -19,7 +18,6 @@ pub fn post(visitor: &Visitor, action: &str, fields: &Markup) -> Markup {
 }
 
 /// The proof alone, for a form with a class or an id of its own.
-#[must_use]
 pub fn proof(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name=(CSRF) value=(visitor.csrf()); }
 }

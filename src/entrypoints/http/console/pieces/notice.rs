@@ -5,19 +5,16 @@ use maud::{Markup, html};
 pub use crate::entrypoints::http::console::sessions::Flash;
 
 /// Something is wrong.
-#[must_use]
 pub fn trouble(what: &Markup) -> Markup {
     html! { div .notice.trouble role="alert" { p { (what) } } }
 }
 
 /// Something to know.
-#[must_use]
 pub fn hint(what: &Markup) -> Markup {
     html! { div .notice.hint { p { (what) } } }
 }
 
 /// What became of what they did last.
-#[must_use]
 pub fn flash(flash: &Flash) -> Markup {
     match flash {
         Flash::Done(what) => html! { div .notice.done role="status" { p { (what) } } },

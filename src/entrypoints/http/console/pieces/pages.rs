@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 /// Links to the first and the next part; nothing for a list of one part.
-#[must_use]
 pub fn pages(first: Option<&str>, next: Option<&str>) -> Markup {
     html! {
         @if first.is_some() || next.is_some() {
