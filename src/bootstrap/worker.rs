@@ -129,6 +129,7 @@ impl Worker {
             batch_max: self.settings.batch_max.into(),
             max_attempts: self.settings.max_attempts,
             keep_unroutable_events: self.settings.keep_unroutable_events,
+            reply_bytes: self.settings.reply_bytes(),
         }
     }
 

@@ -12,9 +12,6 @@ use super::{
     Publication, PublishResult, PublishStatus, Publisher, Target, publish_window,
 };
 
-/// Most bytes of replies in memory, which is also a bound on their number.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
-
 /// Most replies that are published together: few enough that a queue which stands still does not make
 /// the broker stop reading from the connection.
 const MAX_TOGETHER: usize = 200;
@@ -164,12 +161,13 @@ impl<P: Publisher> ReplyPublisher<P> {
         publisher: P,
         health: Health,
         results: Vec<mpsc::UnboundedSender<PublishResult>>,
+        budget: ByteBudget,
     ) -> (ReplySender, Self) {
         let (replies_in, replies) = mpsc::unbounded_channel();
         let stopping = CancellationToken::new();
         let sender = ReplySender {
             replies: replies_in,
-            budget: ByteBudget::new(MAX_BYTES),
+            budget,
             health: health.clone(),
             _last: Arc::new(stopping.clone().drop_guard()),
         };

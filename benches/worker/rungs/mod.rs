@@ -190,6 +190,7 @@ impl Parts {
             batch_max: self.settings.batch_max.into(),
             max_attempts: self.settings.max_attempts,
             keep_unroutable_events: self.settings.keep_unroutable_events,
+            reply_bytes: self.settings.reply_bytes(),
         };
         let result = amqp::run(ground, settings, None).await;
         relay.abort();

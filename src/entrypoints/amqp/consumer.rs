@@ -60,8 +60,12 @@ where
     let mut tasks = JoinSet::new();
     let (results_in, results): (Vec<_>, Vec<_>) =
         lanes.iter().map(|_| mpsc::unbounded_channel()).unzip();
-    let (replies, reply_publisher) =
-        ReplyPublisher::new(reply_publisher, health.clone(), results_in.clone());
+    let (replies, reply_publisher) = ReplyPublisher::new(
+        reply_publisher,
+        health.clone(),
+        results_in.clone(),
+        settings.reply_bytes.clone(),
+    );
     tasks.spawn(reply_publisher.run());
     let (copies_in, copies) = mpsc::unbounded_channel();
     let republisher = Republisher {

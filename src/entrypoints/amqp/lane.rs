@@ -19,9 +19,9 @@ use crate::entrypoints::parked::Parked;
 use crate::kill_points;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, DeadLetter, Delivery, Message, MessageBus, Original, Outcome, Outgoing, PresentChannel,
-    Publication, PublishBatch, PublishResult, ReplySender, Republish, Settlement, Settlements,
-    Store,
+    ByteBudget, Clock, DeadLetter, Delivery, Message, MessageBus, Original, Outcome, Outgoing,
+    PresentChannel, Publication, PublishBatch, PublishResult, ReplySender, Republish, Settlement,
+    Settlements, Store,
 };
 use crate::telemetry;
 
@@ -49,6 +49,8 @@ pub struct ConsumerSettings {
     pub max_attempts: u32,
     /// Whether an event without subscribers stays in the outbox.
     pub keep_unroutable_events: bool,
+    /// Replies in memory; also a bound on their number.
+    pub reply_bytes: ByteBudget,
 }
 
 /// Everything that a lane works with.

@@ -9,7 +9,7 @@ use order_worker::adapters::in_process::{InProcessBroker, Submitted};
 use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground};
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
-    CommandSource, Delivery, Health, InFlight, PresentChannel, Properties, Tag,
+    ByteBudget, CommandSource, Delivery, Health, InFlight, PresentChannel, Properties, Tag,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -78,8 +78,12 @@ impl Line {
             health: self.health.clone(),
             in_flight: InFlight::default(),
         };
-        let settings =
-            ConsumerSettings { batch_max: 100, max_attempts: 2, keep_unroutable_events: false };
+        let settings = ConsumerSettings {
+            batch_max: 100,
+            max_attempts: 2,
+            keep_unroutable_events: false,
+            reply_bytes: ByteBudget::new(1024 * 1024),
+        };
         amqp::run(ground, settings, None).await.unwrap();
     }
 }

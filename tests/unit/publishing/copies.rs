@@ -1,8 +1,8 @@
 //! Copies of commands, for retries and for the dead letters.
 
 use order_worker::service_layer::{
-    DeadLetterCode, Health, Original, PresentChannel, PublishStatus, ReplyPublisher, Republish,
-    Republisher, Settlement, Tag, Target,
+    ByteBudget, DeadLetterCode, Health, Original, PresentChannel, PublishStatus, ReplyPublisher,
+    Republish, Republisher, Settlement, Tag, Target,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -116,8 +116,12 @@ impl Line {
         let (broker, present_channel) = (FakeBroker::default(), PresentChannel::default());
         let (copies_in, copies) = mpsc::unbounded_channel();
         let (settlements_in, settlements) = mpsc::unbounded_channel();
-        let (replies, reply_publisher) =
-            ReplyPublisher::new(broker.clone(), Health::default(), Vec::new());
+        let (replies, reply_publisher) = ReplyPublisher::new(
+            broker.clone(),
+            Health::default(),
+            Vec::new(),
+            ByteBudget::new(1024),
+        );
         tokio::spawn(reply_publisher.run());
         let republisher = Republisher {
             publisher: broker.clone(),

@@ -2,7 +2,8 @@
 
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
-    Health, OutgoingKind, PublishResult, PublishStatus, ReplyPublisher, ReplySender, Target,
+    ByteBudget, Health, OutgoingKind, PublishResult, PublishStatus, ReplyPublisher, ReplySender,
+    Target,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -158,7 +159,12 @@ impl Line {
         let (broker, health) = (FakeBroker::default(), Health::default());
         let metrics = health.metrics().clone();
         let (results_in, results) = mpsc::unbounded_channel();
-        let (replies, publisher) = ReplyPublisher::new(broker.clone(), health, vec![results_in]);
+        let (replies, publisher) = ReplyPublisher::new(
+            broker.clone(),
+            health,
+            vec![results_in],
+            ByteBudget::new(16 * 1024 * 1024),
+        );
         Self { broker, replies, results, metrics, task: tokio::spawn(publisher.run()) }
     }
 

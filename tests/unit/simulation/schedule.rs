@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::domain::OrderId;
 use order_worker::entrypoints::amqp::ConsumerSettings;
-use order_worker::service_layer::{Health, RelayStore};
+use order_worker::service_layer::{ByteBudget, Health, RelayStore};
 use tokio::time::{Instant, sleep};
 
 use super::broker::Broker;
@@ -68,6 +68,7 @@ impl Schedule {
             batch_max: [1, 4, 200][chance.below(3)],
             max_attempts: 4,
             keep_unroutable_events: chance.below(2) == 0,
+            reply_bytes: ByteBudget::new(1024 * 1024),
         };
         let ledger = Ledger::default();
         let surroundings = Surroundings {
