@@ -15,7 +15,7 @@ use super::parked::Parked;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     ByteBudget, Clock, EventPublisher, Handled, Health, InFlight, MESSAGE_OVERHEAD, Message,
-    MessageBus, Outcome, Outgoing, PublishBatch, PublishResult, Publisher, Store,
+    MessageBus, OutboxMessage, Outcome, PublishBatch, PublishResult, Publisher, Store,
 };
 use crate::telemetry;
 
@@ -34,11 +34,11 @@ const IDLE: Duration = Duration::from_millis(50);
 
 /// Takes commands and answers with their outcomes; clones share the lane.
 #[derive(Debug, Clone)]
-pub struct Requests(mpsc::Sender<Request>);
+pub struct CommandClient(mpsc::Sender<Request>);
 
 /// The commands on their way to their lane.
 #[derive(Debug)]
-pub struct RequestQueue(mpsc::Receiver<Request>);
+pub struct CommandQueue(mpsc::Receiver<Request>);
 
 #[derive(Debug)]
 struct Request {
@@ -48,7 +48,7 @@ struct Request {
 
 /// Why a command has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
+pub enum SubmitError {
     #[error("{MOST_WAITING} commands are waiting already: try again later")]
     Full,
     #[error("the worker is stopping: try again")]
@@ -60,11 +60,11 @@ pub enum Unanswered {
     TooLate,
 }
 
-impl Requests {
+impl CommandClient {
     /// The way to a lane, and its end. The lane ends when the last clone of the way is dropped.
-    pub fn channel() -> (Self, RequestQueue) {
+    pub fn channel() -> (Self, CommandQueue) {
         let (requests, queue) = mpsc::channel(MOST_WAITING);
-        (Self(requests), RequestQueue(queue))
+        (Self(requests), CommandQueue(queue))
     }
 
     /// Whether there is a lane, or is going to be one.
@@ -75,23 +75,23 @@ impl Requests {
     /// Has a command handled: its effects are committed when this answers.
     ///
     /// # Errors
-    /// See [`Unanswered`]. Of a command that came too late it is not known whether it takes effect.
-    pub async fn handle(&self, message: Message) -> Result<Outcome, Unanswered> {
+    /// See [`SubmitError`]. Of a command that came too late it is not known whether it takes effect.
+    pub async fn handle(&self, message: Message) -> Result<Outcome, SubmitError> {
         let (answer, outcome) = oneshot::channel();
         self.0.try_send(Request { message, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Unanswered::Full,
-            mpsc::error::TrySendError::Closed(_) => Unanswered::Stopping,
+            mpsc::error::TrySendError::Full(_) => SubmitError::Full,
+            mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
         })?;
         match tokio::time::timeout(ANSWER_WITHIN, outcome).await {
-            Ok(outcome) => outcome.map_err(|_| Unanswered::Stopping),
-            Err(_) => Err(Unanswered::TooLate),
+            Ok(outcome) => outcome.map_err(|_| SubmitError::Stopping),
+            Err(_) => Err(SubmitError::TooLate),
         }
     }
 }
 
 /// What the lane stands on.
 #[derive(Debug)]
-pub struct RequestGround<S, P> {
+pub struct CommandLaneDeps<S, P> {
     pub store: S,
     pub publisher: P,
     pub clock: Arc<dyn Clock>,
@@ -106,8 +106,8 @@ pub struct RequestGround<S, P> {
 
 /// Handles commands until nobody can send any more, and all that they left is published. The caller
 /// bounds that time by dropping the future, which loses nothing that was answered.
-pub async fn serve<S: Store, P: Publisher>(queue: RequestQueue, ground: RequestGround<S, P>) {
-    let RequestGround { store, publisher, clock, health, in_flight, .. } = ground;
+pub async fn serve<S: Store, P: Publisher>(queue: CommandQueue, ground: CommandLaneDeps<S, P>) {
+    let CommandLaneDeps { store, publisher, clock, health, in_flight, .. } = ground;
     // The bytes are what bounds it.
     let (batches_in, batches) = mpsc::channel(ground.max_waiting_bytes.div_ceil(MESSAGE_OVERHEAD));
     let (results_in, results) = mpsc::unbounded_channel();
@@ -248,7 +248,7 @@ impl<S: Store> RequestLane<S> {
     /// Hands the events on, or leaves them to the relay when too much waits: the replies to the senders
     /// must not wait for the broker. No command over HTTP has a `reply_to`, so a reply in here was left
     /// by another lane, and is the relay's as well.
-    fn publish(&mut self, outgoing: Vec<Outgoing>, committed_at: Instant) {
+    fn publish(&mut self, outgoing: Vec<OutboxMessage>, committed_at: Instant) {
         let (events, replies): (Vec<_>, Vec<_>) =
             outgoing.into_iter().partition(|message| message.kind.is_event());
         self.leave_to_relay(&replies);
@@ -268,7 +268,7 @@ impl<S: Store> RequestLane<S> {
         }
     }
 
-    fn leave_to_relay(&self, messages: &[Outgoing]) {
+    fn leave_to_relay(&self, messages: &[OutboxMessage]) {
         for message in messages {
             self.bus.note_unpublished(&message.key);
         }

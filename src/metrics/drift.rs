@@ -19,7 +19,7 @@ const NONE: &str = "none";
 
 /// For what publishers do otherwise than agreed.
 #[derive(Debug)]
-pub struct Drift {
+pub struct DeviationMetrics {
     unknown_fields: IntCounterVec,
     coerced_fields: IntCounterVec,
     differing_totals: IntCounterVec,
@@ -29,7 +29,7 @@ pub struct Drift {
 
 /// What was put up with, in one message or in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tolerated {
+pub struct DeviationCounts {
     pub unknown_fields: u64,
     pub coerced_fields: u64,
     pub differing_totals: u64,
@@ -43,14 +43,14 @@ struct Counters {
 }
 
 impl Counters {
-    fn add(&self, tolerated: Tolerated) {
+    fn add(&self, tolerated: DeviationCounts) {
         self.unknown_fields.inc_by(tolerated.unknown_fields);
         self.coerced_fields.inc_by(tolerated.coerced_fields);
         self.differing_totals.inc_by(tolerated.differing_totals);
     }
 }
 
-impl Drift {
+impl DeviationMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
         let unseen =
             || IntCounter::new("all", "not shown: the sum of what is").expect("the name is valid");
@@ -71,14 +71,14 @@ impl Drift {
     }
 
     /// A message of the publisher with this `app_id` was put up with.
-    pub fn count(&self, app_id: Option<&str>, tolerated: Tolerated) {
+    pub fn count(&self, app_id: Option<&str>, tolerated: DeviationCounts) {
         self.of_all.add(tolerated);
         self.of(app_id).add(tolerated);
     }
 
     /// What was put up with so far, of all publishers.
-    pub fn so_far(&self) -> Tolerated {
-        Tolerated {
+    pub fn so_far(&self) -> DeviationCounts {
+        DeviationCounts {
             unknown_fields: self.of_all.unknown_fields.get(),
             coerced_fields: self.of_all.coerced_fields.get(),
             differing_totals: self.of_all.differing_totals.get(),

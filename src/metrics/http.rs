@@ -1,4 +1,4 @@
-//! Requests over HTTP.
+//! CommandClient over HTTP.
 
 use std::time::Duration;
 

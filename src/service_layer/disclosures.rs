@@ -9,7 +9,7 @@ use crate::domain::OrderId;
 
 /// Somebody was shown the e-mail address of an order's customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disclosure {
+pub struct PiiAccess {
     pub at: DateTime<Utc>,
     /// The name of their token.
     pub who: String,
@@ -17,14 +17,14 @@ pub struct Disclosure {
 }
 
 /// Keeps disclosures for good.
-pub trait Disclosures: Send + Sync {
+pub trait PiiAccessLog: Send + Sync {
     /// MUST be committed when this answers: only then is anything shown.
     ///
     /// # Errors
     /// When the database is in trouble.
     fn record_disclosure(
         &self,
-        disclosure: &Disclosure,
+        disclosure: &PiiAccess,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// At most `limit` disclosures of an order, the latest first.
@@ -35,5 +35,5 @@ pub trait Disclosures: Send + Sync {
         &self,
         order_id: &OrderId,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<Disclosure>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<PiiAccess>, StoreError>> + Send;
 }

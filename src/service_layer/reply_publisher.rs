@@ -8,8 +8,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    ByteBudget, ByteHold, Cooldown, Health, MESSAGE_OVERHEAD, OutboxKey, Outgoing, OutgoingKind,
-    Publication, PublishResult, PublishStatus, Publisher, Target, publish_window,
+    ByteBudget, ByteHold, Cooldown, Health, MESSAGE_OVERHEAD, OutboxKey, OutboxMessage,
+    OutboxMessageKind, Publication, PublishResult, PublishStatus, Publisher, Target,
+    publish_window,
 };
 
 /// Most replies that are published together: few enough that a queue which stands still does not make
@@ -125,7 +126,7 @@ impl ReplySender {
     ///
     /// # Errors
     /// When too many replies wait: the key of the row, in which it stays.
-    pub fn send_stored(&self, lane: usize, reply: Outgoing) -> Result<(), OutboxKey> {
+    pub fn send_stored(&self, lane: usize, reply: OutboxMessage) -> Result<(), OutboxKey> {
         let (entry, publication) = reply.into_publication();
         match self.room_for(&publication) {
             Some(room) => {
@@ -268,7 +269,7 @@ impl<P: Publisher> ReplyPublisher<P> {
 
     /// The last attempt is over, whatever came of it.
     fn finish(&mut self, target: &Target, status: PublishStatus) {
-        self.health.metrics().publishing.judged(OutgoingKind::Reply, status);
+        self.health.metrics().publishing.judged(OutboxMessageKind::Reply, status);
         let reason = DropReason::of(status);
         if let Some(reason) = reason {
             self.health.reply_dropped(target, reason);

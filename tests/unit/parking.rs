@@ -9,7 +9,7 @@ use std::time::Duration;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::adapters::in_process::{InProcessBroker, Submitted};
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground};
+use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings};
 use order_worker::service_layer::{
     ByteBudget, Health, InFlight, OrderQueries, Properties, StoreError,
 };
@@ -45,7 +45,7 @@ impl Worker {
             meets.then(|| StoreError::Locked(vec![id("0")]))
         });
         let (source, _source_task) = broker.consume(PREFETCH, stop.clone());
-        let ground = Ground {
+        let ground = ConsumerDeps {
             source,
             lanes: vec![(store, vec![broker.publisher()])],
             republisher: broker.publisher(),

@@ -2,12 +2,12 @@
 
 use super::InMemoryDatabase;
 use crate::adapters::clock::SystemClock;
-use crate::service_layer::{Clock, Stock, Stocktaking, StoreError};
+use crate::service_layer::{Backlog, BacklogProbe, Clock, StoreError};
 
-impl Stocktaking for InMemoryDatabase {
-    async fn stock(&mut self) -> Result<Stock, StoreError> {
+impl BacklogProbe for InMemoryDatabase {
+    async fn stock(&mut self) -> Result<Backlog, StoreError> {
         let tables = self.lock().await?;
         let outbox = tables.outbox_at(SystemClock.now());
-        Ok(Stock { has_orders: tables.orders().next().is_some(), outbox, open_letters: None })
+        Ok(Backlog { has_orders: tables.orders().next().is_some(), outbox, open_letters: None })
     }
 }

@@ -22,9 +22,9 @@ mod store;
 mod write;
 
 pub use connection::PgDatabase;
-pub use dead_letters::{PgDeadLetters, PgLetterTransaction};
-pub use disclosures::PgDisclosures;
+pub use dead_letters::{PgDeadLetterTransaction, PgDeadLetters};
+pub use disclosures::PgPiiAccessLog;
 pub use queries::PgQueries;
 pub use relay::PgRelayStore;
-pub use stock::PgStock;
+pub use stock::PgBacklogProbe;
 pub use store::{PgStore, PgTransaction};

@@ -7,7 +7,9 @@ use sqlx::postgres::PgRow;
 
 use super::errors::store_error;
 use super::pool::Pool;
-use crate::service_layer::{MOST_COUNTED, OpenLetters, Outboxed, Stock, Stocktaking, StoreError};
+use crate::service_layer::{
+    Backlog, BacklogProbe, MOST_COUNTED, OpenDeadLetters, Outboxed, StoreError,
+};
 
 const HAS_ORDERS: &str = "select exists (select from orders) as has_orders";
 
@@ -23,11 +25,11 @@ const OPEN_LETTERS: &str = "
 
 /// Counts through a pool.
 #[derive(Debug, Clone)]
-pub struct PgStock {
+pub struct PgBacklogProbe {
     pool: Pool,
 }
 
-impl PgStock {
+impl PgBacklogProbe {
     pub(super) fn new(pool: Pool) -> Self {
         Self { pool }
     }
@@ -38,10 +40,10 @@ impl PgStock {
         Ok(Outboxed { count: count(&row)?, oldest: oldest(&row)? })
     }
 
-    async fn open_letters(&self) -> Result<OpenLetters, StoreError> {
+    async fn open_letters(&self) -> Result<OpenDeadLetters, StoreError> {
         let query = || sqlx::query(OPEN_LETTERS).bind(i64::from(MOST_COUNTED));
         let rows = self.pool.fetch_all(query).await?;
-        let mut letters = OpenLetters::default();
+        let mut letters = OpenDeadLetters::default();
         for row in &rows {
             letters.counts.push((column(row, "code")?, count(row)?));
             letters.oldest = letters.oldest.max(oldest(row)?);
@@ -50,10 +52,10 @@ impl PgStock {
     }
 }
 
-impl Stocktaking for PgStock {
-    async fn stock(&mut self) -> Result<Stock, StoreError> {
+impl BacklogProbe for PgBacklogProbe {
+    async fn stock(&mut self) -> Result<Backlog, StoreError> {
         let row = self.pool.fetch_one(|| sqlx::query(HAS_ORDERS)).await?;
-        Ok(Stock {
+        Ok(Backlog {
             has_orders: column(&row, "has_orders")?,
             outbox: self.outbox().await?,
             open_letters: Some(self.open_letters().await?),

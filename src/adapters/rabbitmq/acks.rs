@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 /// The deliveries of one channel from the oldest unacknowledged one on. Delivery tags count up from
 /// 1 without gaps, as the channel has a single consumer.
 #[derive(Debug, Default)]
-pub struct Acks {
+pub struct AckTracker {
     /// The tag of the first state below.
     oldest: u64,
     states: VecDeque<State>,
@@ -20,7 +20,7 @@ enum State {
     Acked,
 }
 
-impl Acks {
+impl AckTracker {
     /// Takes note of a delivery.
     pub fn open(&mut self, tag: u64) {
         if self.states.is_empty() {
@@ -43,7 +43,7 @@ impl Acks {
     ///
     /// Never names a delivery that was acknowledged alone: the broker would close the channel over
     /// an unknown tag.
-    pub fn take_run(&mut self) -> Option<u64> {
+    pub fn take_cumulative(&mut self) -> Option<u64> {
         let mut run = None;
         while let Some(state @ (State::Settled | State::Acked)) = self.states.front() {
             if *state == State::Settled {
@@ -86,8 +86,8 @@ impl Acks {
 mod tests {
     use super::*;
 
-    fn opened(tags: u64) -> Acks {
-        let mut acks = Acks::default();
+    fn opened(tags: u64) -> AckTracker {
+        let mut acks = AckTracker::default();
         (1..=tags).for_each(|tag| acks.open(tag));
         acks
     }
@@ -99,8 +99,8 @@ mod tests {
             acks.settle(tag);
         }
 
-        assert_eq!(acks.take_run(), Some(3));
-        assert_eq!(acks.take_run(), None);
+        assert_eq!(acks.take_cumulative(), Some(3));
+        assert_eq!(acks.take_cumulative(), None);
         assert_eq!(acks.waiting(), 1);
     }
 
@@ -109,7 +109,7 @@ mod tests {
         let mut acks = opened(3);
         acks.settle(2);
 
-        assert_eq!(acks.take_run(), None);
+        assert_eq!(acks.take_cumulative(), None);
         assert_eq!(acks.take_waiting(9), [2]);
         assert_eq!(acks.take_waiting(9), Vec::<u64>::new());
     }
@@ -122,11 +122,11 @@ mod tests {
         assert_eq!(acks.take_waiting(1), [2]);
         assert_eq!(acks.take_waiting(9), [3]);
         acks.settle(1);
-        assert_eq!(acks.take_run(), Some(1));
+        assert_eq!(acks.take_cumulative(), Some(1));
 
         acks.open(4);
         acks.settle(4);
-        assert_eq!(acks.take_run(), Some(4));
+        assert_eq!(acks.take_cumulative(), Some(4));
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
             acks.settle(tag);
         }
 
-        assert_eq!(acks.take_run(), Some(1));
+        assert_eq!(acks.take_cumulative(), Some(1));
         assert_eq!(acks.waiting(), 0);
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::acks::Acks;
+use super::acks::AckTracker;
 use super::connection::{
     ANSWER_TIMEOUT, RabbitError, close, close_channel, open_channel, trouble, within,
 };
@@ -21,7 +21,8 @@ use super::intake::GateKeeper;
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
 use crate::service_layer::{
-    Backoff, CommandSource, Delivery, Health, Inflow, IntakeBounds, PresentChannel, Settlement, Tag,
+    Backoff, ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Health,
+    IntakeBounds, Settlement,
 };
 
 /// Most deliveries that are acknowledged one by one at a time.
@@ -42,42 +43,42 @@ impl RabbitMq {
     /// ends.
     pub fn consume(
         &self,
-        inflow: Inflow,
+        inflow: ConsumedQueue,
         bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
     ) -> (CommandSource, JoinHandle<()>) {
         let (deliveries_in, deliveries) = mpsc::channel(bounds.prefetch.into());
         let (settlements, settlements_out) = mpsc::unbounded_channel();
-        let present_channel = PresentChannel::default();
+        let channel_epoch = ChannelEpoch::default();
         let supervisor = Supervisor {
             broker: self.clone(),
             inflow,
             bounds,
             health,
             stop,
-            present_channel: present_channel.clone(),
+            channel_epoch: channel_epoch.clone(),
             deliveries: Some(deliveries_in),
             settlements: settlements_out,
         };
         let task = tokio::spawn(supervisor.run());
-        (CommandSource { deliveries, settlements, present_channel }, task)
+        (CommandSource { deliveries, settlements, channel_epoch }, task)
     }
 }
 
 struct Supervisor {
     broker: RabbitMq,
-    inflow: Inflow,
+    inflow: ConsumedQueue,
     bounds: IntakeBounds,
     health: Health,
     stop: CancellationToken,
-    present_channel: PresentChannel,
+    channel_epoch: ChannelEpoch,
     /// None once no more deliveries are to come.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
 }
 
-impl Inflow {
+impl ConsumedQueue {
     pub(super) fn queue(self, topology: &Topology) -> &str {
         match self {
             Self::Commands => &topology.commands_queue,
@@ -109,7 +110,7 @@ struct Session {
     consumer: Consumer,
     number: u32,
     gate: GateKeeper,
-    acks: Acks,
+    acks: AckTracker,
     /// Taken from the consumer, with no room for it yet.
     next: Option<Delivery>,
     /// A delivery came without its body: no more are taken, and what was let in is settled.
@@ -135,7 +136,7 @@ impl Supervisor {
                                 self.broker.call_for_large_frames();
                             }
                             // The broker has all of them again: the lanes need not begin them.
-                            let _ = self.present_channel.next();
+                            let _ = self.channel_epoch.next();
                             error
                         }
                     }
@@ -172,14 +173,14 @@ impl Supervisor {
         let consume =
             channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let consumer = within(ANSWER_TIMEOUT, consume).await?;
-        let number = self.present_channel.next();
+        let number = self.channel_epoch.next();
         Ok(Session {
             connection,
             channel,
             consumer,
             number,
             gate,
-            acks: Acks::default(),
+            acks: AckTracker::default(),
             next: None,
             is_draining: false,
         })
@@ -298,7 +299,7 @@ impl Session {
         self.acks.open(tag);
         let (properties, unreadable) = properties::received(&delivery.properties);
         self.next = Some(Delivery {
-            tag: Tag { channel: self.number, number: tag },
+            tag: DeliveryTag { channel: self.number, number: tag },
             redelivered: delivery.redelivered,
             exchange: delivery.exchange.as_str().to_owned(),
             routing_key: delivery.routing_key.as_str().to_owned(),
@@ -331,7 +332,7 @@ impl Session {
 
     /// Acknowledges with one frame all deliveries up to the oldest open one.
     async fn ack_run(&mut self) -> Result<(), RabbitError> {
-        match self.acks.take_run() {
+        match self.acks.take_cumulative() {
             Some(tag) => self.ack(tag, true).await,
             None => Ok(()),
         }
@@ -362,7 +363,7 @@ impl Session {
         within(ANSWER_TIMEOUT, cancelled).await
     }
 
-    /// Nack, not reject: since 4.3 only the latter counts as a failed delivery. Tag 0 stands for
+    /// Nack, not reject: since 4.3 only the latter counts as a failed delivery. DeliveryTag 0 stands for
     /// all that is not acknowledged.
     async fn hand_back_the_rest(&self) {
         let all = BasicNackOptions { multiple: true, requeue: true };

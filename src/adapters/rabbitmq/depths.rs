@@ -1,4 +1,4 @@
-//! Asking a broker what waits in its queues.
+//! Authenticated a broker what waits in its queues.
 
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
@@ -6,7 +6,7 @@ use lapin::{Channel, Connection};
 
 use super::RabbitMq;
 use super::connection::{ANSWER_TIMEOUT, RabbitError, close, open_channel, within};
-use crate::service_layer::{Inflow, QueueDepth, QueueDepths};
+use crate::service_layer::{ConsumedQueue, QueueDepth, QueueDepths};
 
 /// Asks on a connection of its own, which is kept: one that publishes has no answers while the
 /// broker blocks it.
@@ -55,7 +55,7 @@ impl RabbitDepths {
 }
 
 impl QueueDepths for RabbitDepths {
-    async fn depth(&mut self, inflow: Inflow) -> Option<QueueDepth> {
+    async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
         let topology = self.broker.topology.clone();
         self.ask(inflow.queue(&topology)).await.ok()
     }

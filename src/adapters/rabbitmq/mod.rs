@@ -23,4 +23,4 @@ pub use connection::{RabbitError, RabbitMq};
 pub use depths::RabbitDepths;
 pub use publisher::RabbitPublisher;
 pub use subscriber::{Received, Subscription};
-pub use topology::{Finding, Topology, Verdict};
+pub use topology::{Finding, ResourceStatus, Topology};

@@ -4,12 +4,12 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::FieldTable;
 use lapin::{Connection, ExchangeKind};
 
-use super::Verdict;
+use super::ResourceStatus;
 use super::connection::{ANSWER_TIMEOUT, RabbitError, close_channel, open_channel, within};
 
 /// One exchange or queue, as it should be.
 #[derive(Debug)]
-pub(super) enum Part<'a> {
+pub(super) enum Resource<'a> {
     Exchange {
         name: &'a str,
     },
@@ -27,7 +27,7 @@ pub(super) struct Binding<'a> {
     pub(super) routing_key: &'static str,
 }
 
-impl Part<'_> {
+impl Resource<'_> {
     pub(super) fn what(&self) -> String {
         match self {
             Self::Exchange { name } => format!("exchange {name}"),
@@ -56,11 +56,14 @@ impl Part<'_> {
     }
 
     /// Looks for it without declaring it.
-    pub(super) async fn look(&self, connection: &Connection) -> Result<Verdict, RabbitError> {
+    pub(super) async fn look(
+        &self,
+        connection: &Connection,
+    ) -> Result<ResourceStatus, RabbitError> {
         match self.ask(connection, true, FieldTable::default()).await {
-            Ok(()) => Ok(Verdict::Good),
+            Ok(()) => Ok(ResourceStatus::Good),
             Err(RabbitError::Topology { difference, .. }) if difference.contains("NOT_FOUND") => {
-                Ok(Verdict::Missing)
+                Ok(ResourceStatus::Missing)
             }
             Err(error) => Err(error),
         }

@@ -21,9 +21,9 @@ mod write;
 mod writer;
 
 pub use database::SqliteDatabase;
-pub use dead_letters::{SqliteDeadLetters, SqliteLetterTransaction};
-pub use disclosures::SqliteDisclosures;
+pub use dead_letters::{SqliteDeadLetterTransaction, SqliteDeadLetters};
+pub use disclosures::SqlitePiiAccessLog;
 pub use queries::SqliteQueries;
 pub use relay::SqliteRelayStore;
-pub use stock::SqliteStock;
+pub use stock::SqliteBacklogProbe;
 pub use store::{SqliteStore, SqliteTransaction};

@@ -6,7 +6,9 @@ use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::errors::store_error;
-use crate::service_layer::{MOST_COUNTED, OpenLetters, Outboxed, Stock, Stocktaking, StoreError};
+use crate::service_layer::{
+    Backlog, BacklogProbe, MOST_COUNTED, OpenDeadLetters, Outboxed, StoreError,
+};
 
 const HAS_ORDERS: &str = "select exists (select 1 from orders) as has_orders";
 
@@ -24,19 +26,19 @@ const OPEN_LETTERS: &str = "
 
 /// Counts through a pool.
 #[derive(Debug, Clone)]
-pub struct SqliteStock {
+pub struct SqliteBacklogProbe {
     readers: SqlitePool,
 }
 
-impl SqliteStock {
+impl SqliteBacklogProbe {
     pub(super) fn new(readers: SqlitePool) -> Self {
         Self { readers }
     }
 
-    async fn open_letters(&self) -> Result<OpenLetters, StoreError> {
+    async fn open_letters(&self) -> Result<OpenDeadLetters, StoreError> {
         let query = sqlx::query(OPEN_LETTERS).bind(MOST_COUNTED);
         let rows = query.fetch_all(&self.readers).await.map_err(|error| store_error(&error))?;
-        let mut letters = OpenLetters::default();
+        let mut letters = OpenDeadLetters::default();
         for row in &rows {
             letters.counts.push((column(row, "code")?, count(row)?));
             letters.oldest = letters.oldest.max(oldest(row)?);
@@ -45,12 +47,12 @@ impl SqliteStock {
     }
 }
 
-impl Stocktaking for SqliteStock {
-    async fn stock(&mut self) -> Result<Stock, StoreError> {
+impl BacklogProbe for SqliteBacklogProbe {
+    async fn stock(&mut self) -> Result<Backlog, StoreError> {
         let orders = sqlx::query(HAS_ORDERS).fetch_one(&self.readers).await;
         let outbox = sqlx::query(OUTBOX).bind(MOST_COUNTED).fetch_one(&self.readers).await;
         let outbox = outbox.map_err(|error| store_error(&error))?;
-        Ok(Stock {
+        Ok(Backlog {
             has_orders: column(&orders.map_err(|error| store_error(&error))?, "has_orders")?,
             outbox: Outboxed { count: count(&outbox)?, oldest: oldest(&outbox)? },
             open_letters: Some(self.open_letters().await?),

@@ -12,7 +12,7 @@ use crate::service_layer::dead_letters::headers::{
 };
 use crate::service_layer::wire::format_moment;
 use crate::service_layer::{
-    DeadLetter, Delivery, HeaderValue, Headers, Properties, Publication, Target,
+    DeadLetterReason, Delivery, HeaderValue, Headers, Properties, Publication, Target,
 };
 
 /// Longest detail in a header, in bytes.
@@ -42,7 +42,7 @@ pub fn retry(delivery: Delivery, kind: Option<CommandKind>, attempt: u32) -> Pub
 /// The copy for the dead letters, with the reason in its headers.
 pub fn dead_letter(
     delivery: Delivery,
-    reason: &DeadLetter,
+    reason: &DeadLetterReason,
     attempts: u32,
     at: DateTime<Utc>,
 ) -> Publication {
@@ -123,11 +123,11 @@ fn shortened(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service_layer::{DeadLetterCode, Tag};
+    use crate::service_layer::{DeadLetterCode, DeliveryTag};
 
     fn delivery_with(headers: impl IntoIterator<Item = (&'static str, HeaderValue)>) -> Delivery {
         Delivery {
-            tag: Tag { channel: 1, number: 1 },
+            tag: DeliveryTag { channel: 1, number: 1 },
             redelivered: false,
             exchange: "orders.commands".to_owned(),
             routing_key: "order.place".to_owned(),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn dead(delivery: Delivery) -> Publication {
-        let reason = DeadLetter::new(DeadLetterCode::MalformedJson, "line 1, column 1");
+        let reason = DeadLetterReason::new(DeadLetterCode::MalformedJson, "line 1, column 1");
         dead_letter(delivery, &reason, 1, DateTime::UNIX_EPOCH)
     }
 
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_long_detail_is_cut_between_characters() {
-        let reason = DeadLetter::new(DeadLetterCode::InvalidField, "ü".repeat(2000));
+        let reason = DeadLetterReason::new(DeadLetterCode::InvalidField, "ü".repeat(2000));
         let letter = dead_letter(delivery_with([]), &reason, 1, DateTime::UNIX_EPOCH);
 
         let detail = letter.properties.headers["order-worker-detail"].as_text().unwrap();

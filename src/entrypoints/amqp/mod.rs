@@ -15,6 +15,6 @@ mod share;
 pub mod tolerance;
 mod work;
 
-pub use consumer::{EVENT_PUBLISHERS, Ground, LaneDied, run};
+pub use consumer::{ConsumerDeps, EVENT_PUBLISHERS, LaneDied, run};
 pub use lane::ConsumerSettings;
 pub use report::Report;

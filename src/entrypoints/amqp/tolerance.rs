@@ -1,12 +1,12 @@
 //! What the edge put up with: counted by publisher, and said once, so that a publisher's drift from
 //! the contract is seen without a line for each of its messages.
 
-use super::edge::Notes;
-use crate::metrics::{Metrics, Tolerated};
+use super::edge::Deviations;
+use crate::metrics::{DeviationCounts, Metrics};
 use crate::service_layer::Properties;
 
-impl From<Notes> for Tolerated {
-    fn from(notes: Notes) -> Self {
+impl From<Deviations> for DeviationCounts {
+    fn from(notes: Deviations) -> Self {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Self {
             unknown_fields: count(notes.unknown_fields),
@@ -17,9 +17,9 @@ impl From<Notes> for Tolerated {
 }
 
 /// Counts what was put up with in one message, and logs the first of each kind.
-pub fn count(notes: Notes, properties: &Properties, metrics: &Metrics) {
-    let here = Tolerated::from(notes);
-    if here == Tolerated::default() {
+pub fn count(notes: Deviations, properties: &Properties, metrics: &Metrics) {
+    let here = DeviationCounts::from(notes);
+    if here == DeviationCounts::default() {
         return;
     }
     let message_id = properties.message_id.as_deref();
@@ -52,7 +52,7 @@ pub fn count(notes: Notes, properties: &Properties, metrics: &Metrics) {
 /// Logs the counts, if there is anything to tell.
 pub fn sum_up(metrics: &Metrics) {
     let all = metrics.drift.so_far();
-    if all != Tolerated::default() {
+    if all != DeviationCounts::default() {
         tracing::info!(
             unknown_fields = all.unknown_fields,
             coerced_fields = all.coerced_fields,

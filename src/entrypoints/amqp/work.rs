@@ -1,18 +1,18 @@
 //! A delivery that has been looked at, on its way to its lane.
 
-use super::edge::{self, Decoded, Notes};
+use super::edge::{self, Decoded, Deviations};
 use super::share::share;
 use crate::domain::OrderId;
 use crate::service_layer::{Delivery, Message};
 
 /// A delivery and what it turned out to be.
 #[derive(Debug)]
-pub struct Work {
+pub struct DecodedDelivery {
     pub delivery: Delivery,
     pub decoded: Decoded,
 }
 
-impl Work {
+impl DecodedDelivery {
     pub fn on(delivery: Delivery) -> Self {
         Self { decoded: edge::decode(&delivery), delivery }
     }
@@ -20,7 +20,10 @@ impl Work {
     /// A delivery that was taken up, and has to wait: its message was read and counted before.
     pub fn again(delivery: Delivery, message: Message) -> Self {
         let kind = Some(message.command.kind());
-        Self { delivery, decoded: Decoded { result: Ok(message), kind, notes: Notes::default() } }
+        Self {
+            delivery,
+            decoded: Decoded { result: Ok(message), kind, notes: Deviations::default() },
+        }
     }
 
     /// The order that the message names.

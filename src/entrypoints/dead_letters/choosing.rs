@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::replay::abandoned_before;
 use crate::domain::OrderId;
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, Letter, LetterFilter, LetterState, StoredLetter,
+    DeadLetter, DeadLetterFilter, DeadLetterRecord, DeadLetterState, DeadLetterStore,
 };
 use crate::service_layer::{OrderHistory, OrderQueries, StoreError};
 
@@ -44,8 +44,8 @@ impl FromStr for Age {
 }
 
 /// Those of a filter that look like an example: the same code, command and pattern of the detail.
-pub fn alike(filter: LetterFilter, example: Letter) -> LetterFilter {
-    LetterFilter {
+pub fn alike(filter: DeadLetterFilter, example: DeadLetter) -> DeadLetterFilter {
+    DeadLetterFilter {
         code: Some(example.reason.code),
         command: Some(example.subject.command.unwrap_or_default()),
         pattern: Some(example.reason.pattern),
@@ -60,18 +60,19 @@ pub fn alike(filter: LetterFilter, example: Letter) -> LetterFilter {
 /// See [`StoreError`].
 pub async fn replayable_ids(
     letters: &impl DeadLetterStore,
-    filter: &LetterFilter,
+    filter: &DeadLetterFilter,
     limit: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>, StoreError> {
     let asks_for = |state| filter.state.is_none_or(|asked| asked == state);
-    let in_state = |state| LetterFilter { state: Some(state), ..filter.clone() };
+    let in_state = |state| DeadLetterFilter { state: Some(state), ..filter.clone() };
     let mut ids = Vec::new();
-    if asks_for(LetterState::Open) {
-        ids = letters.letter_ids(&in_state(LetterState::Open), limit).await?;
+    if asks_for(DeadLetterState::Open) {
+        ids = letters.letter_ids(&in_state(DeadLetterState::Open), limit).await?;
     }
-    if asks_for(LetterState::Replaying) {
-        let taken = letters.letters(&in_state(LetterState::Replaying), None, MOST_IN_HAND).await?;
+    if asks_for(DeadLetterState::Replaying) {
+        let taken =
+            letters.letters(&in_state(DeadLetterState::Replaying), None, MOST_IN_HAND).await?;
         let abandoned = taken.iter().filter(|letter| letter.changed_at < abandoned_before(now));
         ids.extend(abandoned.map(|letter| letter.id));
     }
@@ -86,7 +87,7 @@ pub async fn replayable_ids(
 /// See [`StoreError`].
 pub async fn present_order(
     orders: &impl OrderQueries,
-    stored: &StoredLetter,
+    stored: &DeadLetterRecord,
 ) -> Result<Option<OrderHistory>, StoreError> {
     match stored.letter.subject.order_id.as_deref().map(OrderId::new) {
         Some(Ok(order_id)) => orders.order(&order_id).await,

@@ -1,34 +1,34 @@
 //! Giving a dead letter another body, tried out before anything is kept.
 
 use super::reading::{as_sent, pattern_of, subject_of};
-use super::rehearsal::{Prospect, Rehearsal};
-use crate::service_layer::dead_letters::{Reason, Revision, StoredLetter};
+use super::rehearsal::{DryRun, DryRunOutcome};
+use crate::service_layer::dead_letters::{DeadLetterRecord, Reason, Revision};
 use crate::service_layer::{OrderQueries, Store, StoreError};
 
 /// Another body, and what a replay with it would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mending {
+pub struct CheckedEdit {
     pub revision: Revision,
-    pub prospect: Prospect,
+    pub prospect: DryRunOutcome,
 }
 
-impl Mending {
+impl CheckedEdit {
     /// For the record.
     pub fn verdict(&self) -> String {
         format!("would be {}: {}", self.prospect.word(), self.prospect.detail())
     }
 }
 
-impl<S: Store, Q: OrderQueries> Rehearsal<S, Q> {
+impl<S: Store, Q: OrderQueries> DryRun<S, Q> {
     /// Tries a dead letter out with another body. Nothing changes.
     ///
     /// # Errors
     /// When the database is in trouble.
     pub async fn with_body(
         &mut self,
-        stored: &StoredLetter,
+        stored: &DeadLetterRecord,
         body: Vec<u8>,
-    ) -> Result<Mending, StoreError> {
+    ) -> Result<CheckedEdit, StoreError> {
         let mut revised = stored.clone();
         revised.letter.body = body;
         let prospect = self.of(&revised).await?.prospect;
@@ -38,6 +38,9 @@ impl<S: Store, Q: OrderQueries> Rehearsal<S, Q> {
             detail: failure.detail,
         });
         let subject = subject_of(&as_sent(&revised.letter));
-        Ok(Mending { revision: Revision { body: revised.letter.body, subject, reason }, prospect })
+        Ok(CheckedEdit {
+            revision: Revision { body: revised.letter.body, subject, reason },
+            prospect,
+        })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The sizes of the steps of a replay: each is published when the outcomes of the one before are
 /// known. The last size goes on until the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pace(Vec<Step>);
+pub struct ReplaySchedule(Vec<Step>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -20,9 +20,9 @@ const LARGEST_STEP: usize = 1000;
 /// A text that is no pace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be numbers from 1 and at the end perhaps `all`, such as 1,2,5,20,all")]
-pub struct InvalidPace;
+pub struct InvalidReplaySchedule;
 
-impl Pace {
+impl ReplaySchedule {
     /// The sizes of the steps for so many messages.
     pub fn sizes(&self, messages: usize) -> impl Iterator<Item = usize> {
         let last = *self.0.last().unwrap_or(&Step::All);
@@ -39,20 +39,20 @@ impl Pace {
     }
 }
 
-impl FromStr for Pace {
-    type Err = InvalidPace;
+impl FromStr for ReplaySchedule {
+    type Err = InvalidReplaySchedule;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPace> {
+    fn from_str(text: &str) -> Result<Self, InvalidReplaySchedule> {
         let mut steps = Vec::new();
         for part in text.split(',') {
             if steps.last() == Some(&Step::All) {
-                return Err(InvalidPace);
+                return Err(InvalidReplaySchedule);
             }
             steps.push(match part.trim() {
                 "all" => Step::All,
                 number => match number.parse() {
                     Ok(size @ 1..) => Step::Of(size),
-                    _ => return Err(InvalidPace),
+                    _ => return Err(InvalidReplaySchedule),
                 },
             });
         }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn sizes(pace: &str, messages: usize) -> Vec<usize> {
-        pace.parse::<Pace>().unwrap().sizes(messages).collect()
+        pace.parse::<ReplaySchedule>().unwrap().sizes(messages).collect()
     }
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn what_is_no_pace_is_refused() {
         for text in ["", "0", "1,,2", "all,1", "-1", "many"] {
-            assert_eq!(text.parse::<Pace>(), Err(InvalidPace), "{text}");
+            assert_eq!(text.parse::<ReplaySchedule>(), Err(InvalidReplaySchedule), "{text}");
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::service_layer::dead_letters::headers::{
     ATTEMPTS, CODE, DETAIL, FAILED_AT, LETTER_ID, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY,
     REPLAY_OF,
 };
-use crate::service_layer::dead_letters::{Letter, LetterKey, Reason, Subject};
+use crate::service_layer::dead_letters::{DeadLetter, DeadLetterKey, Reason, Subject};
 use crate::service_layer::{Delivery, HeaderValue, Headers};
 
 /// Reads a delivery of the queue of dead letters; `now` stands in for a failure without a moment.
-pub fn read(delivery: Delivery, now: DateTime<Utc>) -> Letter {
+pub fn read(delivery: Delivery, now: DateTime<Utc>) -> DeadLetter {
     let way = Way::of(&delivery);
     let key = key_of(&delivery, &way);
     let headers = &delivery.properties.headers;
@@ -26,7 +26,7 @@ pub fn read(delivery: Delivery, now: DateTime<Utc>) -> Letter {
     let reason = Reason { pattern: pattern_of(&detail), code, detail };
     let Delivery { routing_key, properties, body, .. } = delivery;
     let failed_at = failed_at.unwrap_or(now);
-    Letter {
+    DeadLetter {
         key,
         exchange,
         routing_key,
@@ -127,7 +127,7 @@ fn first_death(headers: &Headers) -> Option<&Headers> {
 /// The same for each delivery of one dead letter. The worker's own letters carry an id; others are
 /// told apart by their content, and where they have no message id, one that comes for the first time
 /// never counts as the repeat of another.
-fn key_of(delivery: &Delivery, way: &Way) -> LetterKey {
+fn key_of(delivery: &Delivery, way: &Way) -> DeadLetterKey {
     let properties = &delivery.properties;
     let mut hash = Sha256::new();
     let own_id = text(&properties.headers, LETTER_ID);
@@ -142,13 +142,13 @@ fn key_of(delivery: &Delivery, way: &Way) -> LetterKey {
     }
     hash.update(&delivery.body);
     let digest = hash.finalize();
-    let mut key = LetterKey::default();
+    let mut key = DeadLetterKey::default();
     let length = key.len();
     key.copy_from_slice(&digest[..length]);
     key
 }
 
-fn replay_of(headers: &Headers) -> Option<(LetterKey, u32)> {
+fn replay_of(headers: &Headers) -> Option<(DeadLetterKey, u32)> {
     let key = Uuid::try_parse(text(headers, REPLAY_OF)?).ok()?;
     Some((key.into_bytes(), int(headers, REPLAY)?))
 }
@@ -179,7 +179,7 @@ fn identifier(value: &Value) -> Option<String> {
 }
 
 /// The message as its publisher sent it, for the edge.
-pub fn as_sent(letter: &Letter) -> Delivery {
+pub fn as_sent(letter: &DeadLetter) -> Delivery {
     Delivery {
         exchange: letter.exchange.clone(),
         routing_key: letter.routing_key.clone(),

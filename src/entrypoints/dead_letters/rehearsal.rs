@@ -8,29 +8,29 @@ use super::publication::publication_of;
 use super::reading::as_sent;
 use crate::domain::{Command, OrderId};
 use crate::entrypoints::amqp::edge;
-use crate::service_layer::dead_letters::StoredLetter;
+use crate::service_layer::dead_letters::DeadLetterRecord;
 use crate::service_layer::{
-    Clock, DeadLetter, Delivery, Health, InFlight, Intent, Message, MessageBus, OrderQueries,
-    Outcome, Store, StoreError,
+    Clock, DeadLetterReason, Delivery, Health, IdempotencyKey, InFlight, Message, MessageBus,
+    OrderQueries, Outcome, Store, StoreError,
 };
 
 /// Tries dead letters out in units of work that are rolled back.
 #[derive(Debug)]
-pub struct Rehearsal<S, Q> {
+pub struct DryRun<S, Q> {
     bus: MessageBus<S>,
     orders: Q,
 }
 
 /// What a replay would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foresight {
+pub struct DryRunResult {
     /// By which its outcome can be found; none for a message that cannot be read.
-    pub intent: Option<Intent>,
-    pub prospect: Prospect,
+    pub intent: Option<IdempotencyKey>,
+    pub prospect: DryRunOutcome,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Prospect {
+pub enum DryRunOutcome {
     Outcome(Outcome),
     /// The order has moved since the command failed.
     Superseded {
@@ -39,7 +39,7 @@ pub enum Prospect {
     },
 }
 
-impl Prospect {
+impl DryRunOutcome {
     /// The word in tables.
     pub fn word(&self) -> &'static str {
         match self {
@@ -65,14 +65,14 @@ impl Prospect {
                 Outcome::Rejected(order, refusal) => {
                     format!("{}: order {} is {}", refusal.code(), order.order_id, order.status)
                 }
-                Outcome::RetryLater(reason) => DeadLetter::from(reason.clone()).to_string(),
+                Outcome::RetryLater(reason) => DeadLetterReason::from(reason.clone()).to_string(),
                 Outcome::DeadLetter(letter) => letter.to_string(),
             },
         }
     }
 
     /// The reason for which it would be a dead letter again.
-    pub fn failure(&self) -> Option<DeadLetter> {
+    pub fn failure(&self) -> Option<DeadLetterReason> {
         match self {
             Self::Outcome(Outcome::DeadLetter(letter)) => Some(letter.clone()),
             Self::Outcome(Outcome::RetryLater(reason)) => Some(reason.clone().into()),
@@ -84,7 +84,7 @@ impl Prospect {
     }
 }
 
-impl<S: Store, Q: OrderQueries> Rehearsal<S, Q> {
+impl<S: Store, Q: OrderQueries> DryRun<S, Q> {
     pub fn new(store: S, orders: Q, clock: Arc<dyn Clock>) -> Self {
         let bus = MessageBus::new(store, clock, Health::default(), InFlight::default());
         Self { bus, orders }
@@ -97,25 +97,25 @@ impl<S: Store, Q: OrderQueries> Rehearsal<S, Q> {
     ///
     /// # Panics
     /// Never: the bus answers for each message.
-    pub async fn of(&mut self, stored: &StoredLetter) -> Result<Foresight, StoreError> {
+    pub async fn of(&mut self, stored: &DeadLetterRecord) -> Result<DryRunResult, StoreError> {
         let publication = publication_of(stored, stored.replays + 1);
         let delivery = Delivery { properties: publication.properties, ..as_sent(&stored.letter) };
         let message = match edge::decode(&delivery).result {
             Ok(message) => message,
             Err(letter) => {
-                let prospect = Prospect::Outcome(Outcome::DeadLetter(letter));
-                return Ok(Foresight { intent: None, prospect });
+                let prospect = DryRunOutcome::Outcome(Outcome::DeadLetter(letter));
+                return Ok(DryRunResult { intent: None, prospect });
             }
         };
         let outcomes = self.bus.rehearse(std::slice::from_ref(&message)).await?;
         let outcome = outcomes.into_iter().next().expect("the bus answers for each message");
         let prospect = match (&outcome, self.moved_on(&message, stored.first_failed_at).await?) {
             (Outcome::Accepted(_) | Outcome::RetryLater(_), Some((order_id, moved_at))) => {
-                Prospect::Superseded { order_id, moved_at }
+                DryRunOutcome::Superseded { order_id, moved_at }
             }
-            _ => Prospect::Outcome(outcome),
+            _ => DryRunOutcome::Outcome(outcome),
         };
-        Ok(Foresight { intent: message.intent, prospect })
+        Ok(DryRunResult { intent: message.intent, prospect })
     }
 
     /// The order of a status move, if its status has changed since the move failed. Being placed is

@@ -13,7 +13,7 @@ use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
 use crate::entrypoints::dead_letters::jobs::Jobs;
-use crate::entrypoints::requests::Requests;
+use crate::entrypoints::requests::CommandClient;
 use crate::service_layer::{ByteBudget, Health};
 
 /// The worker as HTTP sees it; clones share it.
@@ -26,7 +26,7 @@ pub struct Parts {
     pub broker: Broker,
     pub health: Health,
     pub tokens: Tokens,
-    pub requests: Requests,
+    pub requests: CommandClient,
     pub jobs: Jobs,
     /// For the bodies of commands.
     pub body_bytes: ByteBudget,
@@ -42,7 +42,7 @@ impl App {
         settings: &Settings,
         broker: &Broker,
         health: &Health,
-        requests: Requests,
+        requests: CommandClient,
     ) -> Result<Self, InvalidSetting> {
         Ok(Self(Arc::new(Parts {
             settings: settings.clone(),

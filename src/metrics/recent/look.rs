@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::Spread;
+use super::HistogramSnapshot;
 use crate::metrics::Metrics;
 use crate::metrics::sampled::LastAnswers;
 
 /// The counters at one moment. Two looks tell what happened between them.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct Snapshot {
     pub at: Instant,
     /// Commands that came, whatever they came from.
     pub received: u64,
@@ -21,16 +21,16 @@ pub struct Look {
     pub outcomes: [u64; 5],
     /// New ones, by code.
     pub dead_letters: BTreeMap<&'static str, u64>,
-    pub batch_messages: Spread,
-    pub batch_seconds: Spread,
-    pub confirm_seconds: Spread,
+    pub batch_messages: HistogramSnapshot,
+    pub batch_seconds: HistogramSnapshot,
+    pub confirm_seconds: HistogramSnapshot,
     pub last_answers: LastAnswers,
 }
 
 impl Metrics {
     /// What is to be seen now.
-    pub fn look(&self) -> Look {
-        Look {
+    pub fn look(&self) -> Snapshot {
+        Snapshot {
             at: Instant::now(),
             received: self.messages.all_received(),
             published: self.publishing.all_published(),

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use look::Look;
-pub use spread::Spread;
+pub use look::Snapshot;
+pub use spread::HistogramSnapshot;
 
 /// Between two looks.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -18,10 +18,10 @@ pub const MOST_LOOKS: usize = 151;
 
 /// Looks at the counters, the oldest first.
 #[derive(Debug, Default)]
-pub struct Recent(Mutex<VecDeque<Arc<Look>>>);
+pub struct MetricsHistory(Mutex<VecDeque<Arc<Snapshot>>>);
 
-impl Recent {
-    pub fn push(&self, look: Look) {
+impl MetricsHistory {
+    pub fn push(&self, look: Snapshot) {
         let mut looks = self.lock();
         if looks.len() == MOST_LOOKS {
             looks.pop_front();
@@ -29,11 +29,11 @@ impl Recent {
         looks.push_back(Arc::new(look));
     }
 
-    pub fn looks(&self) -> Vec<Arc<Look>> {
+    pub fn looks(&self) -> Vec<Arc<Snapshot>> {
         self.lock().iter().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Look>>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Snapshot>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,14 +5,14 @@ use prometheus::core::Metric;
 
 /// What a histogram holds, or gained between two looks.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Spread {
+pub struct HistogramSnapshot {
     /// Upper bounds, each with how many measurements are at most that; the last one is endless.
     buckets: Vec<(f64, u64)>,
     count: u64,
     sum: f64,
 }
 
-impl Spread {
+impl HistogramSnapshot {
     /// Of histograms with the same buckets, taken together.
     pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Self {
         histograms.into_iter().map(Self::of_one).fold(Self::default(), |all, one| all.and(&one))
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_percentile_lies_within_its_bucket() {
-        let spread = Spread::of([&histogram(&[0.5, 1.5, 1.5, 3.0])]);
+        let spread = HistogramSnapshot::of([&histogram(&[0.5, 1.5, 1.5, 3.0])]);
 
         assert_eq!(spread.percentile(25), Some(1.0));
         assert_eq!(spread.percentile(50), Some(1.5));
@@ -109,31 +109,34 @@ mod tests {
 
     #[test]
     fn what_is_beyond_all_buckets_is_at_the_last_bound() {
-        assert_eq!(Spread::of([&histogram(&[9.0])]).percentile(99), Some(4.0));
+        assert_eq!(HistogramSnapshot::of([&histogram(&[9.0])]).percentile(99), Some(4.0));
     }
 
     #[test]
     fn nothing_has_no_percentile_and_no_mean() {
-        let nothing = Spread::of([&histogram(&[])]);
+        let nothing = HistogramSnapshot::of([&histogram(&[])]);
 
         assert_eq!((nothing.percentile(50), nothing.mean()), (None, None));
-        assert_eq!((Spread::default().percentile(50), Spread::default().mean()), (None, None));
+        assert_eq!(
+            (HistogramSnapshot::default().percentile(50), HistogramSnapshot::default().mean()),
+            (None, None)
+        );
     }
 
     #[test]
     fn only_what_came_since_counts() {
         let histogram = histogram(&[3.0, 3.0]);
-        let before = Spread::of([&histogram]);
+        let before = HistogramSnapshot::of([&histogram]);
         histogram.observe(0.5);
 
-        let gained = Spread::of([&histogram]).since(&before);
+        let gained = HistogramSnapshot::of([&histogram]).since(&before);
 
         assert_eq!((gained.percentile(100), gained.mean()), (Some(1.0), Some(0.5)));
     }
 
     #[test]
     fn two_histograms_are_taken_together() {
-        let both = Spread::of([&histogram(&[0.5]), &histogram(&[3.0])]);
+        let both = HistogramSnapshot::of([&histogram(&[0.5]), &histogram(&[3.0])]);
 
         assert_eq!((both.percentile(50), both.mean()), (Some(1.0), Some(1.75)));
     }

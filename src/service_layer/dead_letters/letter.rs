@@ -9,9 +9,9 @@ use crate::service_layer::Properties;
 
 /// A message that could not be processed, and why.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Letter {
+pub struct DeadLetter {
     /// The same for each copy of one dead letter that the broker hands out, and for no other.
-    pub key: LetterKey,
+    pub key: DeadLetterKey,
     /// Where its publisher sent it.
     pub exchange: String,
     pub routing_key: String,
@@ -25,11 +25,11 @@ pub struct Letter {
     /// Attempts at it before it became a dead letter.
     pub attempts: u32,
     /// The dead letter whose replay this is, and which of its replays.
-    pub replay_of: Option<(LetterKey, u32)>,
+    pub replay_of: Option<(DeadLetterKey, u32)>,
 }
 
 /// The first 16 bytes of a SHA-256.
-pub type LetterKey = [u8; 16];
+pub type DeadLetterKey = [u8; 16];
 
 /// Why a message is a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +52,11 @@ pub struct Subject {
 
 /// A dead letter in the table.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StoredLetter {
+pub struct DeadLetterRecord {
     pub id: i64,
     /// With the body of the present revision and the latest reason.
-    pub letter: Letter,
-    pub state: LetterState,
+    pub letter: DeadLetter,
+    pub state: DeadLetterState,
     pub first_failed_at: DateTime<Utc>,
     /// How often it has become a dead letter: 1, and 1 more for each replay that failed.
     pub failures: u32,
@@ -68,10 +68,10 @@ pub struct StoredLetter {
     pub changed_at: DateTime<Utc>,
 }
 
-impl StoredLetter {
-    pub fn summary(&self) -> LetterSummary {
+impl DeadLetterRecord {
+    pub fn summary(&self) -> DeadLetterSummary {
         let letter = &self.letter;
-        LetterSummary {
+        DeadLetterSummary {
             id: self.id,
             state: self.state,
             reason: letter.reason.clone(),
@@ -91,9 +91,9 @@ impl StoredLetter {
 
 /// A dead letter without what it holds, for lists: a body may be large.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterSummary {
+pub struct DeadLetterSummary {
     pub id: i64,
-    pub state: LetterState,
+    pub state: DeadLetterState,
     pub reason: Reason,
     pub subject: Subject,
     pub message_id: Option<String>,
@@ -108,31 +108,31 @@ pub struct LetterSummary {
     pub changed_at: DateTime<Utc>,
 }
 
-impl LetterSummary {
+impl DeadLetterSummary {
     /// Where it stands in a list.
-    pub fn place(&self) -> LetterPlace {
-        LetterPlace { failed_at: self.failed_at, id: self.id }
+    pub fn place(&self) -> DeadLetterCursor {
+        DeadLetterCursor { failed_at: self.failed_at, id: self.id }
     }
 }
 
 /// A place in the list of dead letters, of which the one that failed last is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LetterPlace {
+pub struct DeadLetterCursor {
     pub failed_at: DateTime<Utc>,
     pub id: i64,
 }
 
 /// How many there are in a state with a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterCount {
-    pub state: LetterState,
+pub struct DeadLetterCount {
+    pub state: DeadLetterState,
     pub code: String,
     pub count: u64,
 }
 
 /// Where a dead letter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LetterState {
+pub enum DeadLetterState {
     /// Waits for somebody to decide.
     Open,
     /// Somebody is publishing it.
@@ -143,7 +143,7 @@ pub enum LetterState {
     Discarded,
 }
 
-impl LetterState {
+impl DeadLetterState {
     pub const ALL: [Self; 4] = [Self::Open, Self::Replaying, Self::Replayed, Self::Discarded];
 
     /// The word in tables.
@@ -157,13 +157,13 @@ impl LetterState {
     }
 }
 
-impl fmt::Display for LetterState {
+impl fmt::Display for DeadLetterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
     }
 }
 
-impl FromStr for LetterState {
+impl FromStr for DeadLetterState {
     type Err = &'static str;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
@@ -174,8 +174,8 @@ impl FromStr for LetterState {
 
 /// Which dead letters; every part that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LetterFilter {
-    pub state: Option<LetterState>,
+pub struct DeadLetterFilter {
+    pub state: Option<DeadLetterState>,
     pub code: Option<String>,
     /// Empty: those whose command cannot be read.
     pub command: Option<String>,
@@ -195,7 +195,7 @@ pub struct LetterFilter {
 
 /// Dead letters that look alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterGroup {
+pub struct DeadLetterGroup {
     pub code: String,
     pub command: Option<String>,
     pub pattern: String,

@@ -7,9 +7,9 @@ mod retention;
 mod store;
 
 pub use letter::{
-    Letter, LetterCount, LetterFilter, LetterGroup, LetterKey, LetterPlace, LetterState,
-    LetterSummary, Reason, StoredLetter, Subject,
+    DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup,
+    DeadLetterKey, DeadLetterRecord, DeadLetterState, DeadLetterSummary, Reason, Subject,
 };
 pub use properties_json::{Base64, properties_from_json, properties_to_json};
 pub use retention::{RetentionPeriods, prune_for_ever};
-pub use store::{ActionKind, DeadLetterStore, LetterAction, Pruned, Retention, Revision};
+pub use store::{AuditAction, AuditEntry, DeadLetterStore, Pruned, Retention, Revision};

@@ -1,4 +1,4 @@
-//! Requests of those who may not ask.
+//! CommandClient of those who may not ask.
 
 use super::target::{Target, status};
 use crate::shop::place;

@@ -1,4 +1,4 @@
-//! Requests that are not what they should be.
+//! CommandClient that are not what they should be.
 
 use super::target::{Target, request, status};
 

@@ -1,4 +1,4 @@
-//! Requests that are wrong in themselves, and the words in which that is said.
+//! CommandClient that are wrong in themselves, and the words in which that is said.
 
 use serde_json::{Value, json};
 

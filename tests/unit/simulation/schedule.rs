@@ -16,7 +16,7 @@ use super::checks;
 use super::clients::Clients;
 use super::clock::WanderingClock;
 use super::fault::Fault;
-use super::intents::{self, Intent, Wish};
+use super::intents::{self, IdempotencyKey, Wish};
 use super::ledger::Ledger;
 use super::worker::{Surroundings, Worker};
 
@@ -149,9 +149,9 @@ impl Schedule {
         next
     }
 
-    fn publish(&self, intent: &Intent) {
+    fn publish(&self, intent: &IdempotencyKey) {
         let Surroundings { chance, ledger, broker, clients, .. } = &self.surroundings;
-        let Intent { label, message_id, order_id, wish, .. } = intent;
+        let IdempotencyKey { label, message_id, order_id, wish, .. } = intent;
         let as_request = match (self.ways, wish) {
             // The API answers it by itself.
             (_, Wish::Nonsense(_)) | (Ways::Queue, _) => false,

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 
 use super::envelope::may_name_itself;
-use super::fields::{Fault, Fields, ReadFields};
+use super::fields::{FieldError, Fields, ReadFields};
 use super::leaf::{schema_of, schema_or_null};
 use super::place_order::PlaceOrderBody;
 use crate::domain::{
@@ -48,7 +48,7 @@ pub(crate) struct SetNextStatusBody {
 pub(super) fn read_command(
     kind: CommandKind,
     mut fields: Fields<'_, '_>,
-) -> Result<Command, Fault> {
+) -> Result<Command, FieldError> {
     Ok(match kind {
         CommandKind::PlaceOrder => {
             let body: PlaceOrderBody = fields.read()?;
@@ -70,19 +70,19 @@ pub(super) fn read_command(
 }
 
 impl ReadFields for CancelOrderBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
+    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self { order_id: fields.required("order_id")?, reason: fields.optional("reason")? })
     }
 }
 
 impl ReadFields for SetStatusBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
+    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self { order_id: fields.required("order_id")?, status: fields.required("status")? })
     }
 }
 
 impl ReadFields for SetNextStatusBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
+    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self { order_id: fields.required("order_id")?, from: fields.optional("from")? })
     }
 }

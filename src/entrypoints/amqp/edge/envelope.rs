@@ -6,13 +6,13 @@ use schemars::Schema;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::Notes;
-use super::fields::{Fault, Fields, Read};
+use super::Deviations;
+use super::fields::{FieldError, Fields, Read};
 use super::json::Node;
 use super::leaf::{Leaf, or_null};
 use crate::domain::{CommandKind, MessageId};
 use crate::service_layer::{
-    BodyHash, DeadLetter, DeadLetterCode, HeaderValue, Headers, Properties, Unreadable,
+    BodyHash, DeadLetterCode, DeadLetterReason, HeaderValue, Headers, Properties, Unreadable,
 };
 
 /// The fields with which a body names its command and its intent, where the properties do not.
@@ -46,7 +46,7 @@ pub(super) fn kind(
     properties: &Properties,
     body: &mut Fields<'_, '_>,
     routing_key: &str,
-) -> Result<CommandKind, DeadLetter> {
+) -> Result<CommandKind, DeadLetterReason> {
     let in_body = body.get(TYPE);
     if let Some(name) = given(properties.kind.as_deref()) {
         return CommandKind::from_name(name).ok_or_else(|| unknown("the property type names"));
@@ -57,19 +57,19 @@ pub(super) fn kind(
         }
         None | Some(Node::Text(_)) => CommandKind::from_routing_key(routing_key)
             .ok_or_else(|| unknown("there is no type, and the routing key names")),
-        Some(_) => Err(Fault::invalid("must be text").inside(TYPE).into()),
+        Some(_) => Err(FieldError::invalid("must be text").inside(TYPE).into()),
     }
 }
 
-fn unknown(place: &str) -> DeadLetter {
-    DeadLetter::new(DeadLetterCode::UnknownCommand, format!("{place} no command"))
+fn unknown(place: &str) -> DeadLetterReason {
+    DeadLetterReason::new(DeadLetterCode::UnknownCommand, format!("{place} no command"))
 }
 
 /// The publisher's name for its intent: by its property, else by its body.
 pub(super) fn message_id(
     properties: &Properties,
     body: &mut Fields<'_, '_>,
-) -> Result<Option<MessageId>, DeadLetter> {
+) -> Result<Option<MessageId>, DeadLetterReason> {
     let in_body = body.get(MESSAGE_ID);
     if let Some(text) = given(properties.message_id.as_deref()) {
         return MessageId::new(text).map(Some).map_err(|error| in_property(MESSAGE_ID, error));
@@ -77,14 +77,17 @@ pub(super) fn message_id(
     match in_body {
         None => Ok(None),
         Some(Node::Text(text)) if text.is_empty() => Ok(None),
-        Some(node) => MessageId::read(node, &mut Notes::default())
+        Some(node) => MessageId::read(node, &mut Deviations::default())
             .map(Some)
             .map_err(|fault| fault.inside(MESSAGE_ID).into()),
     }
 }
 
 /// A property that goes out again with the answer or the events.
-pub(super) fn returned(name: &str, value: Option<&str>) -> Result<Option<String>, DeadLetter> {
+pub(super) fn returned(
+    name: &str,
+    value: Option<&str>,
+) -> Result<Option<String>, DeadLetterReason> {
     match given(value) {
         Some(text) if text.chars().any(char::is_control) => {
             Err(in_property(name, "must not contain control characters"))
@@ -95,13 +98,13 @@ pub(super) fn returned(name: &str, value: Option<&str>) -> Result<Option<String>
 
 /// Why a message is refused whose properties are not as they were sent: what they say cannot be relied
 /// on, not even the message id.
-pub(super) fn unreadable(why: Unreadable) -> DeadLetter {
+pub(super) fn unreadable(why: Unreadable) -> DeadLetterReason {
     let detail = match why {
         Unreadable::TooDeep => "the headers are nested deeper than 32 levels",
         Unreadable::NotUtf8 => "a property or the name of a header is not UTF-8",
         Unreadable::Malformed => "a header is of an unknown type or cut off",
     };
-    DeadLetter::new(DeadLetterCode::InvalidField, detail)
+    DeadLetterReason::new(DeadLetterCode::InvalidField, detail)
 }
 
 /// Many clients send an empty text for what they have not.
@@ -109,8 +112,8 @@ fn given(property: Option<&str>) -> Option<&str> {
     property.filter(|text| !text.is_empty())
 }
 
-fn in_property(name: &str, rule: impl Display) -> DeadLetter {
-    DeadLetter::new(DeadLetterCode::InvalidField, format!("the property {name} {rule}"))
+fn in_property(name: &str, rule: impl Display) -> DeadLetterReason {
+    DeadLetterReason::new(DeadLetterCode::InvalidField, format!("the property {name} {rule}"))
 }
 
 /// The trace that a message belongs to; a malformed one is no reason to refuse an order.

@@ -2,26 +2,26 @@
 
 use std::fmt::Display;
 
-use super::Notes;
+use super::Deviations;
 use super::json::{Member, Node};
-use crate::service_layer::{DeadLetter, DeadLetterCode};
+use crate::service_layer::{DeadLetterCode, DeadLetterReason};
 
 /// What can be read from any place in the tree.
 pub(super) trait Read: Sized {
     /// # Errors
     /// A fault that names the field and the rule, never the value.
-    fn read(node: &Node<'_>, notes: &mut Notes) -> Result<Self, Fault>;
+    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError>;
 }
 
 /// What is read from the fields of an object.
 pub(super) trait ReadFields: Sized {
     /// # Errors
     /// As [`Read::read`].
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault>;
+    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError>;
 }
 
 impl<T: ReadFields> Read for T {
-    fn read(node: &Node<'_>, notes: &mut Notes) -> Result<Self, Fault> {
+    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError> {
         Fields::of(node, notes)?.read()
     }
 }
@@ -31,19 +31,19 @@ impl<T: ReadFields> Read for T {
 pub(super) struct Fields<'t, 'n> {
     members: &'t [Member<'t>],
     known: usize,
-    pub(super) notes: &'n mut Notes,
+    pub(super) notes: &'n mut Deviations,
 }
 
 impl<'t, 'n> Fields<'t, 'n> {
-    pub(super) fn of(node: &'t Node<'t>, notes: &'n mut Notes) -> Result<Self, Fault> {
+    pub(super) fn of(node: &'t Node<'t>, notes: &'n mut Deviations) -> Result<Self, FieldError> {
         match node {
             Node::Object(members) => Ok(Self { members, known: 0, notes }),
-            _ => Err(Fault::invalid("must be an object")),
+            _ => Err(FieldError::invalid("must be an object")),
         }
     }
 
     /// Reads everything at once; the fields that nobody asked for are counted.
-    pub(super) fn read<T: ReadFields>(&mut self) -> Result<T, Fault> {
+    pub(super) fn read<T: ReadFields>(&mut self) -> Result<T, FieldError> {
         let value = T::read_fields(self)?;
         self.notes.unknown_fields += self.members.len() - self.known;
         Ok(value)
@@ -59,26 +59,26 @@ impl<'t, 'n> Fields<'t, 'n> {
         }
     }
 
-    pub(super) fn optional<T: Read>(&mut self, name: &str) -> Result<Option<T>, Fault> {
+    pub(super) fn optional<T: Read>(&mut self, name: &str) -> Result<Option<T>, FieldError> {
         let node = self.get(name);
         node.map(|node| T::read(node, self.notes)).transpose().map_err(|fault| fault.inside(name))
     }
 
-    pub(super) fn required<T: Read>(&mut self, name: &str) -> Result<T, Fault> {
-        self.optional(name)?.ok_or_else(|| Fault::missing().inside(name))
+    pub(super) fn required<T: Read>(&mut self, name: &str) -> Result<T, FieldError> {
+        self.optional(name)?.ok_or_else(|| FieldError::missing().inside(name))
     }
 }
 
 /// A rule that a field breaks.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct FieldError {
     code: DeadLetterCode,
     /// Where, seen from the body: `items[3].quantity`. Grows at its front on the way up.
     path: String,
     rule: String,
 }
 
-impl Fault {
+impl FieldError {
     pub(super) fn invalid(rule: impl Display) -> Self {
         Self { code: DeadLetterCode::InvalidField, path: String::new(), rule: rule.to_string() }
     }
@@ -104,9 +104,9 @@ impl Fault {
     }
 }
 
-impl From<Fault> for DeadLetter {
-    fn from(fault: Fault) -> Self {
-        let Fault { code, path, rule } = fault;
+impl From<FieldError> for DeadLetterReason {
+    fn from(fault: FieldError) -> Self {
+        let FieldError { code, path, rule } = fault;
         if path.is_empty() {
             return Self::new(code, format!("the body {rule}"));
         }

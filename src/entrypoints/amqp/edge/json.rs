@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::service_layer::{DeadLetter, DeadLetterCode};
+use crate::service_layer::{DeadLetterCode, DeadLetterReason};
 
 /// Objects and arrays inside each other, the outermost included. No command needs more than 3.
 const MAX_DEPTH: usize = 32;
@@ -37,7 +37,7 @@ pub(super) struct Member<'t> {
 /// # Errors
 /// `malformed_json` when it is not JSON, nests too deep, or escapes half of a surrogate pair;
 /// `duplicate_key`.
-pub(super) fn parse(text: &str) -> Result<Node<'_>, DeadLetter> {
+pub(super) fn parse(text: &str) -> Result<Node<'_>, DeadLetterReason> {
     // serde_json checks the grammar, without recursion and without judging the size of numbers.
     // What it says of a mistake are fixed words and a position.
     let valid: &RawValue = serde_json::from_str(text)
@@ -45,8 +45,8 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, DeadLetter> {
     Builder { text: valid.get(), at: 0 }.node(1)
 }
 
-fn malformed(detail: impl Into<String>) -> DeadLetter {
-    DeadLetter::new(DeadLetterCode::MalformedJson, detail)
+fn malformed(detail: impl Into<String>) -> DeadLetterReason {
+    DeadLetterReason::new(DeadLetterCode::MalformedJson, detail)
 }
 
 /// Walks once over a text that is known to be JSON.
@@ -57,7 +57,7 @@ struct Builder<'t> {
 
 impl<'t> Builder<'t> {
     /// The next value. `depth` is the one that it has if it is an object or an array.
-    fn node(&mut self, depth: usize) -> Result<Node<'t>, DeadLetter> {
+    fn node(&mut self, depth: usize) -> Result<Node<'t>, DeadLetterReason> {
         match self.peek()? {
             // Refused on the way down: the recursion is never deeper than this.
             b'{' | b'[' if depth > MAX_DEPTH => {
@@ -72,7 +72,7 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Node<'t>, DeadLetter> {
+    fn object(&mut self, depth: usize) -> Result<Node<'t>, DeadLetterReason> {
         let mut members = Vec::new();
         self.at += 1;
         loop {
@@ -92,7 +92,7 @@ impl<'t> Builder<'t> {
         Ok(Node::Object(members))
     }
 
-    fn array(&mut self, depth: usize) -> Result<Node<'t>, DeadLetter> {
+    fn array(&mut self, depth: usize) -> Result<Node<'t>, DeadLetterReason> {
         let mut nodes = Vec::new();
         self.at += 1;
         loop {
@@ -106,7 +106,7 @@ impl<'t> Builder<'t> {
         Ok(Node::Array(nodes))
     }
 
-    fn string(&mut self) -> Result<Cow<'t, str>, DeadLetter> {
+    fn string(&mut self) -> Result<Cow<'t, str>, DeadLetterReason> {
         let start = self.at;
         let mut has_escapes = false;
         self.at += 1;
@@ -131,7 +131,7 @@ impl<'t> Builder<'t> {
     }
 
     /// A number or a literal, up to whatever ends it.
-    fn bare(&mut self) -> Result<&'t str, DeadLetter> {
+    fn bare(&mut self) -> Result<&'t str, DeadLetterReason> {
         let rest = &self.text[self.at..];
         let ends = |byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         let length = rest.bytes().position(ends).unwrap_or(rest.len());
@@ -144,7 +144,7 @@ impl<'t> Builder<'t> {
     }
 
     /// The next byte that is not white space.
-    fn peek(&mut self) -> Result<u8, DeadLetter> {
+    fn peek(&mut self) -> Result<u8, DeadLetterReason> {
         loop {
             match self.byte()? {
                 b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
@@ -153,7 +153,7 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn byte(&self) -> Result<u8, DeadLetter> {
+    fn byte(&self) -> Result<u8, DeadLetterReason> {
         let byte = self.text.as_bytes().get(self.at).copied();
         byte.ok_or_else(|| malformed("the body ends too early"))
     }
@@ -161,7 +161,7 @@ impl<'t> Builder<'t> {
 
 /// Sorting brings equal keys side by side, also in an object of 100,000 keys, and makes the fields
 /// easy to find.
-fn sort_by_key(members: &mut [Member<'_>]) -> Result<(), DeadLetter> {
+fn sort_by_key(members: &mut [Member<'_>]) -> Result<(), DeadLetterReason> {
     members.sort_unstable_by(|left, right| left.key.cmp(&right.key));
     match members.windows(2).find(|pair| pair[0].key == pair[1].key) {
         Some(pair) => Err(duplicate_key(&pair[0].key)),
@@ -170,10 +170,13 @@ fn sort_by_key(members: &mut [Member<'_>]) -> Result<(), DeadLetter> {
 }
 
 /// Shows a key that looks like the name of a field. Any other could be data: an email address, say.
-fn duplicate_key(key: &str) -> DeadLetter {
+fn duplicate_key(key: &str) -> DeadLetterReason {
     let is_field_name = key.len() <= MAX_SHOWN_KEY
         && key.starts_with(|first: char| first.is_ascii_alphabetic())
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let name = if is_field_name { key } else { "a key" };
-    DeadLetter::new(DeadLetterCode::DuplicateKey, format!("{name} stands twice in one object"))
+    DeadLetterReason::new(
+        DeadLetterCode::DuplicateKey,
+        format!("{name} stands twice in one object"),
+    )
 }

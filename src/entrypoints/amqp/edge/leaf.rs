@@ -3,8 +3,8 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::Notes;
-use super::fields::{Fault, Read};
+use super::Deviations;
+use super::fields::{FieldError, Read};
 use super::json::Node;
 use crate::domain::{
     CustomerId, Email, InvalidQuantity, MessageId, Money, Name, OrderId, ProductId, Quantity,
@@ -42,8 +42,8 @@ const DECIMAL: &str = r"^[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$";
 macro_rules! identifier_leaf {
     ($($name:ident),+) => {$(
         impl Read for $name {
-            fn read(node: &Node<'_>, _: &mut Notes) -> Result<Self, Fault> {
-                Self::new(identifier(node)?).map_err(Fault::invalid)
+            fn read(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
+                Self::new(identifier(node)?).map_err(FieldError::invalid)
             }
         }
 
@@ -67,12 +67,12 @@ identifier_leaf!(OrderId, CustomerId, ProductId, MessageId);
 
 /// The text of an identifier, or the digits of an integer just as they are: how many there are and
 /// what they count is the business of whoever gave the name.
-fn identifier<'t>(node: &'t Node<'t>) -> Result<&'t str, Fault> {
+fn identifier<'t>(node: &'t Node<'t>) -> Result<&'t str, FieldError> {
     match node {
         Node::Text(text) => Ok(text),
         // `-0`, `1.0` and `1e2` have a second spelling, so they cannot name one thing.
         Node::Number(digits) if is_integer(digits) && *digits != "-0" => Ok(digits),
-        _ => Err(Fault::invalid("must be text or an integer")),
+        _ => Err(FieldError::invalid("must be text or an integer")),
     }
 }
 
@@ -84,10 +84,10 @@ fn is_integer(digits: &str) -> bool {
 macro_rules! text_leaf {
     ($($name:ident),+) => {$(
         impl Read for $name {
-            fn read(node: &Node<'_>, _: &mut Notes) -> Result<Self, Fault> {
+            fn read(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
                 match node {
-                    Node::Text(text) => Self::new(text.as_ref()).map_err(Fault::invalid),
-                    _ => Err(Fault::invalid("must be text")),
+                    Node::Text(text) => Self::new(text.as_ref()).map_err(FieldError::invalid),
+                    _ => Err(FieldError::invalid("must be text")),
                 }
             }
         }
@@ -108,11 +108,11 @@ text_leaf!(Name, Email, Reason);
 
 impl Read for Money {
     /// From a number or a text alike: both show their digits.
-    fn read(node: &Node<'_>, _: &mut Notes) -> Result<Self, Fault> {
+    fn read(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
         match node {
-            Node::Number(digits) => digits.parse().map_err(Fault::invalid),
-            Node::Text(text) => text.parse().map_err(Fault::invalid),
-            _ => Err(Fault::invalid("must be a number, or a number in a text")),
+            Node::Number(digits) => digits.parse().map_err(FieldError::invalid),
+            Node::Text(text) => text.parse().map_err(FieldError::invalid),
+            _ => Err(FieldError::invalid("must be a number, or a number in a text")),
         }
     }
 }
@@ -132,9 +132,10 @@ impl Leaf for Money {
 }
 
 impl Read for Quantity {
-    fn read(node: &Node<'_>, notes: &mut Notes) -> Result<Self, Fault> {
-        let pieces = whole_number(node, notes).ok_or_else(|| Fault::invalid(InvalidQuantity))?;
-        Self::try_from(pieces).map_err(Fault::invalid)
+    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError> {
+        let pieces =
+            whole_number(node, notes).ok_or_else(|| FieldError::invalid(InvalidQuantity))?;
+        Self::try_from(pieces).map_err(FieldError::invalid)
     }
 }
 
@@ -149,13 +150,13 @@ impl Leaf for Quantity {
 
 impl Read for Status {
     /// By name, or by code in any spelling of a whole number.
-    fn read(node: &Node<'_>, notes: &mut Notes) -> Result<Self, Fault> {
+    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError> {
         if let Some(code) = whole_number(node, notes) {
-            return Self::try_from(code).map_err(Fault::invalid);
+            return Self::try_from(code).map_err(FieldError::invalid);
         }
         match node {
-            Node::Text(name) => name.parse().map_err(Fault::invalid),
-            _ => Err(Fault::invalid(UnknownStatus)),
+            Node::Text(name) => name.parse().map_err(FieldError::invalid),
+            _ => Err(FieldError::invalid(UnknownStatus)),
         }
     }
 }
@@ -181,7 +182,7 @@ impl Leaf for Status {
 }
 
 /// A whole number as `2`, and as what languages without integers make of it: `2.0`, `"2"`.
-fn whole_number(node: &Node<'_>, notes: &mut Notes) -> Option<i64> {
+fn whole_number(node: &Node<'_>, notes: &mut Deviations) -> Option<i64> {
     let (digits, is_plain) = match node {
         Node::Number(digits) => (*digits, is_integer(digits)),
         Node::Text(text) => (text.as_ref(), false),
@@ -204,7 +205,7 @@ fn without_fraction(digits: &str) -> Option<i64> {
 pub(crate) struct Ignored;
 
 impl Read for Ignored {
-    fn read(_: &Node<'_>, _: &mut Notes) -> Result<Self, Fault> {
+    fn read(_: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
         Ok(Self)
     }
 }

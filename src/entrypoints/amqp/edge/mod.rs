@@ -15,7 +15,7 @@ mod leaf;
 mod place_order;
 
 use crate::domain::{Command, CommandKind};
-use crate::service_layer::{DeadLetter, DeadLetterCode, Delivery, Intent, Message};
+use crate::service_layer::{DeadLetterCode, DeadLetterReason, Delivery, IdempotencyKey, Message};
 
 pub(crate) use bodies::{CancelOrderBody, SetNextStatusBody, SetStatusBody};
 pub(crate) use place_order::PlaceOrderBody;
@@ -26,15 +26,15 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 /// What a delivery turned out to be.
 #[derive(Debug)]
 pub struct Decoded {
-    pub result: Result<Message, DeadLetter>,
+    pub result: Result<Message, DeadLetterReason>,
     /// The command, as far as it is known: of a body that cannot be read, what its envelope says.
     pub kind: Option<CommandKind>,
-    pub notes: Notes,
+    pub notes: Deviations,
 }
 
 /// What was put up with, for counters and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Notes {
+pub struct Deviations {
     /// Fields that no rule knows, in the body and in its customer and items.
     pub unknown_fields: usize,
     /// Whole numbers that came as text or with a fraction: `"2"`, `2.0`.
@@ -49,7 +49,7 @@ pub struct Notes {
 /// into logs and headers, where a customer's data must not be.
 pub fn decode(delivery: &Delivery) -> Decoded {
     let mut kind = envelope::outer_kind(&delivery.properties, &delivery.routing_key);
-    let mut notes = Notes::default();
+    let mut notes = Deviations::default();
     let result = message(delivery, &mut kind, &mut notes);
     Decoded { result, kind, notes }
 }
@@ -57,8 +57,8 @@ pub fn decode(delivery: &Delivery) -> Decoded {
 fn message(
     delivery: &Delivery,
     known: &mut Option<CommandKind>,
-    notes: &mut Notes,
-) -> Result<Message, DeadLetter> {
+    notes: &mut Deviations,
+) -> Result<Message, DeadLetterReason> {
     let Delivery { properties, routing_key, unreadable, body, .. } = delivery;
     unreadable.map_or(Ok(()), |why| Err(envelope::unreadable(why)))?;
     let tree = json::parse(text(body)?)?;
@@ -71,7 +71,8 @@ fn message(
     if message_id.is_none() {
         ensure_harmless_to_repeat(&command)?;
     }
-    let body_hash = |message_id| Intent { message_id, body_hash: envelope::body_hash(kind, body) };
+    let body_hash =
+        |message_id| IdempotencyKey { message_id, body_hash: envelope::body_hash(kind, body) };
     Ok(Message {
         command,
         intent: message_id.map(body_hash),
@@ -82,25 +83,25 @@ fn message(
 }
 
 /// A body as text, provided that it is worth reading.
-fn text(body: &[u8]) -> Result<&str, DeadLetter> {
+fn text(body: &[u8]) -> Result<&str, DeadLetterReason> {
     match body.len() {
-        0 => Err(DeadLetter::new(DeadLetterCode::EmptyBody, "the body has no bytes")),
+        0 => Err(DeadLetterReason::new(DeadLetterCode::EmptyBody, "the body has no bytes")),
         1..=MAX_BODY_BYTES => std::str::from_utf8(body).map_err(|error| {
-            DeadLetter::new(DeadLetterCode::NotUtf8, format!("the body: {error}"))
+            DeadLetterReason::new(DeadLetterCode::NotUtf8, format!("the body: {error}"))
         }),
         bytes => {
             let detail = format!("the body has {bytes} bytes; at most {MAX_BODY_BYTES} are read");
-            Err(DeadLetter::new(DeadLetterCode::TooLarge, detail))
+            Err(DeadLetterReason::new(DeadLetterCode::TooLarge, detail))
         }
     }
 }
 
 /// Without a message id, a repeat cannot be told from a second wish.
-fn ensure_harmless_to_repeat(command: &Command) -> Result<(), DeadLetter> {
+fn ensure_harmless_to_repeat(command: &Command) -> Result<(), DeadLetterReason> {
     if command.is_harmless_to_repeat() {
         return Ok(());
     }
     let lacking = if command.order_id().is_none() { "order_id" } else { "from" };
     let detail = format!("{} without {lacking} needs a message id", command.kind());
-    Err(DeadLetter::new(DeadLetterCode::MessageIdMissing, detail))
+    Err(DeadLetterReason::new(DeadLetterCode::MessageIdMissing, detail))
 }

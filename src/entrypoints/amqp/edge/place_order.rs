@@ -2,9 +2,9 @@
 
 use schemars::JsonSchema;
 
-use super::Notes;
+use super::Deviations;
 use super::envelope::may_name_itself;
-use super::fields::{Fault, Fields, Read, ReadFields};
+use super::fields::{FieldError, Fields, Read, ReadFields};
 use super::json::Node;
 use super::leaf::{Ignored, schema_of, schema_or_null};
 use crate::domain::{
@@ -58,10 +58,10 @@ struct ItemBody {
 }
 
 impl PlaceOrderBody {
-    pub(super) fn into_domain(self, notes: &mut Notes) -> Result<PlaceOrder, Fault> {
+    pub(super) fn into_domain(self, notes: &mut Deviations) -> Result<PlaceOrder, FieldError> {
         let items: Vec<Item> = self.items.into_iter().map(Item::from).collect();
         let items =
-            Items::try_from(items).map_err(|count| Fault::invalid(count).inside("items"))?;
+            Items::try_from(items).map_err(|count| FieldError::invalid(count).inside("items"))?;
         let total = total(self.total, &items, notes)?;
         Ok(PlaceOrder {
             order_id: self.order_id,
@@ -73,20 +73,21 @@ impl PlaceOrderBody {
 }
 
 /// The given total, whatever the items cost; else their sum.
-fn total(given: Option<Money>, items: &Items, notes: &mut Notes) -> Result<Money, Fault> {
+fn total(given: Option<Money>, items: &Items, notes: &mut Deviations) -> Result<Money, FieldError> {
     match (given, items.sum()) {
         (Some(total), sum) => {
             notes.total_differs = sum != Ok(total);
             Ok(total)
         }
         (None, sum) => sum.map_err(|bound| {
-            Fault::invalid(format_args!("is missing, and the items' sum {bound}")).inside("total")
+            FieldError::invalid(format_args!("is missing, and the items' sum {bound}"))
+                .inside("total")
         }),
     }
 }
 
 impl ReadFields for PlaceOrderBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
+    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self {
             order_id: fields.optional("order_id")?,
             order_customer: fields.required("order_customer")?,
@@ -98,7 +99,7 @@ impl ReadFields for PlaceOrderBody {
 }
 
 impl ReadFields for CustomerBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
+    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self {
             customer_id: fields.required("customer_id")?,
             name: fields.required("name")?,
@@ -108,7 +109,7 @@ impl ReadFields for CustomerBody {
 }
 
 impl ReadFields for ItemBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, Fault> {
+    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self {
             product_id: fields.required("product_id")?,
             name: fields.required("name")?,
@@ -119,13 +120,13 @@ impl ReadFields for ItemBody {
 }
 
 impl Read for Vec<ItemBody> {
-    fn read(node: &Node<'_>, notes: &mut Notes) -> Result<Self, Fault> {
+    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError> {
         let Node::Array(items) = node else {
-            return Err(Fault::invalid("must be an array"));
+            return Err(FieldError::invalid("must be an array"));
         };
         // Counted before any is read: nobody waits for the 100,000th item.
         if items.len() > MAX_ITEMS {
-            return Err(Fault::invalid(InvalidItems { count: items.len() }));
+            return Err(FieldError::invalid(InvalidItems { count: items.len() }));
         }
         let read = |(at, item)| ItemBody::read(item, notes).map_err(|fault| fault.at(at));
         items.iter().enumerate().map(read).collect()

@@ -18,7 +18,7 @@ use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::pattern_of;
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
-    Base64, DeadLetterStore, Letter, Reason, StoredLetter, Subject, properties_from_json,
+    Base64, DeadLetter, DeadLetterRecord, DeadLetterStore, Reason, Subject, properties_from_json,
     properties_to_json,
 };
 
@@ -89,7 +89,7 @@ impl Import {
 }
 
 /// All lines, before any of them has an effect.
-fn read(path: &Path) -> Result<Vec<Letter>, CommandFailed> {
+fn read(path: &Path) -> Result<Vec<DeadLetter>, CommandFailed> {
     let input: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
@@ -112,7 +112,7 @@ fn told(path: &Path, error: &str) -> CommandFailed {
 }
 
 impl Line {
-    fn of(stored: &StoredLetter) -> Result<Self, serde_json::Error> {
+    fn of(stored: &DeadLetterRecord) -> Result<Self, serde_json::Error> {
         let letter = &stored.letter;
         Ok(Self {
             key: Uuid::from_bytes(letter.key),
@@ -131,10 +131,10 @@ impl Line {
         })
     }
 
-    fn parse(line: &str) -> Result<Letter, String> {
+    fn parse(line: &str) -> Result<DeadLetter, String> {
         let line: Self = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let properties = properties_from_json(line.properties.get());
-        Ok(Letter {
+        Ok(DeadLetter {
             key: line.key.into_bytes(),
             exchange: line.exchange,
             routing_key: line.routing_key,

@@ -14,7 +14,7 @@ use super::CommandFailed;
 use crate::bootstrap::Database;
 use crate::config::Settings;
 use crate::entrypoints::dead_letters::Actor;
-use crate::service_layer::dead_letters::{DeadLetterStore, StoredLetter};
+use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
@@ -78,7 +78,7 @@ impl DeadLetters {
     }
 }
 
-async fn letter(database: &Database, id: i64) -> Result<StoredLetter, CommandFailed> {
+async fn letter(database: &Database, id: i64) -> Result<DeadLetterRecord, CommandFailed> {
     let found = database.letter(id).await?;
     found.ok_or_else(|| CommandFailed::Told(format!("there is no dead letter {id}")))
 }

@@ -63,9 +63,9 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 
 /// Who is asking, for a route behind [`require_permission`].
 #[derive(Debug, Clone)]
-pub struct Asking(pub Caller);
+pub struct Authenticated(pub Caller);
 
-impl<S: Sync> FromRequestParts<S> for Asking {
+impl<S: Sync> FromRequestParts<S> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {

@@ -24,7 +24,7 @@ pub struct Token {
 
 /// What is kept of a token: it tells tokens apart, and lets nobody in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint([u8; 32]);
+pub struct TokenHash([u8; 32]);
 
 /// Those of a list.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub struct KnownTokens(Vec<KnownToken>);
 #[derive(Debug, Clone)]
 struct KnownToken {
     caller: Caller,
-    fingerprint: Fingerprint,
+    fingerprint: TokenHash,
 }
 
 /// A line that is no token. Never holds the line: it may be the secret itself.
@@ -52,12 +52,12 @@ impl Token {
         let mut random = [0; TOKEN_BYTES];
         getrandom::fill(&mut random)?;
         let secret = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random));
-        let hash = BASE64_URL_SAFE_NO_PAD.encode(Fingerprint::of(&secret).0);
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(TokenHash::of(&secret).0);
         Ok(Self { line: format!("{name}:{role}:{hash}"), secret })
     }
 }
 
-impl Fingerprint {
+impl TokenHash {
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
     }
@@ -93,11 +93,11 @@ impl KnownTokens {
 
     /// Whose token it is. Takes the same time for each that it is not.
     pub fn caller(&self, secret: &str) -> Option<Caller> {
-        self.caller_with(&Fingerprint::of(secret))
+        self.caller_with(&TokenHash::of(secret))
     }
 
     /// The same, for a token that is no longer at hand.
-    pub fn caller_with(&self, fingerprint: &Fingerprint) -> Option<Caller> {
+    pub fn caller_with(&self, fingerprint: &TokenHash) -> Option<Caller> {
         let mut found = None;
         for token in &self.0 {
             if token.fingerprint.0.ct_eq(&fingerprint.0).into() {
@@ -127,7 +127,7 @@ impl KnownToken {
         let hash = BASE64_URL_SAFE_NO_PAD.decode(hash).ok().and_then(|it| it.try_into().ok());
         Ok(Self {
             caller: Caller { name: name.to_owned(), role: role.parse()? },
-            fingerprint: Fingerprint(hash.ok_or("the hash must have 43 characters of base64")?),
+            fingerprint: TokenHash(hash.ok_or("the hash must have 43 characters of base64")?),
         })
     }
 }

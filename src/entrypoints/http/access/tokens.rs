@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::{Caller, Fingerprint, InvalidTokens, KnownTokens};
+use super::{Caller, InvalidTokens, KnownTokens, TokenHash};
 use crate::config::{InvalidSetting, Settings};
 
 /// Shortest time between two looks at the file.
@@ -68,7 +68,7 @@ impl Tokens {
     }
 
     /// Whose token had this fingerprint, if it is still good.
-    pub fn still_know(&self, fingerprint: &Fingerprint) -> Option<Caller> {
+    pub fn still_know(&self, fingerprint: &TokenHash) -> Option<Caller> {
         self.known().caller_with(fingerprint)
     }
 

@@ -14,7 +14,7 @@ use super::request_body;
 use crate::domain::{CommandKind, MessageId};
 use crate::entrypoints::amqp::edge::{self, Decoded, MAX_BODY_BYTES};
 use crate::entrypoints::amqp::tolerance;
-use crate::entrypoints::http::access::{Asking, Caller};
+use crate::entrypoints::http::access::{Authenticated, Caller};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{
     ByteBudget, ByteHold, DeadLetterCode, Delivery, HeaderValue, Headers, Properties,
@@ -56,7 +56,7 @@ impl FromRequest<App> for CommandRequest {
         // One that is malformed is no reason to refuse an order.
         let traceparent = text(headers, TRACEPARENT).ok().flatten().map(str::to_owned);
         let (mut parts, body) = request.into_parts();
-        let Asking(caller) = Asking::from_request_parts(&mut parts, app).await?;
+        let Authenticated(caller) = Authenticated::from_request_parts(&mut parts, app).await?;
         // Only now: who may not ask takes no bytes from those who may.
         let hold = Some(room_for(&parts.headers, &app.body_bytes).await?);
         let body = request_body::read(Request::from_parts(parts, body)).await;

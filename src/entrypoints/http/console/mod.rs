@@ -1,6 +1,6 @@
 //! The console: pages for operators, answered by the worker itself.
 //!
-//! A page is made by [`layout::page`] for a [`Visitor`], of [`pieces`]. What a page submits comes
+//! A page is made by [`layout::page`] for a [`CurrentUser`], of [`pieces`]. What a page submits comes
 //! through [`Submitted`], which keeps out what another site sent. Nothing is loaded from elsewhere,
 //! and no page needs its script.
 
@@ -30,7 +30,7 @@ use super::App;
 pub use problems::as_pages;
 pub use state::Console;
 pub use submitted::Submitted;
-pub use visitor::Visitor;
+pub use visitor::CurrentUser;
 
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()

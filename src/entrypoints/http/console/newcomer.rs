@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::pieces::form;
 use super::pieces::notice::Flash;
-use super::{Submitted, Visitor};
+use super::{CurrentUser, Submitted};
 use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::Broker;
 use crate::entrypoints::cli::input::{EXAMPLES, parse_line};
@@ -20,7 +20,7 @@ use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, 
 pub struct Nothing {}
 
 /// Three ways to a first order, and a button.
-pub fn welcome(visitor: &Visitor, app: &App, headers: &HeaderMap) -> Markup {
+pub fn welcome(visitor: &CurrentUser, app: &App, headers: &HeaderMap) -> Markup {
     html! {
         h1 { "There are no orders yet" }
         @if let Broker::InProcess(_) = &app.broker && visitor.may_operate() { (demonstration(visitor)) }
@@ -35,7 +35,7 @@ pub fn welcome(visitor: &Visitor, app: &App, headers: &HeaderMap) -> Markup {
     }
 }
 
-fn demonstration(visitor: &Visitor) -> Markup {
+fn demonstration(visitor: &CurrentUser) -> Markup {
     html! {
         section .panel aria-labelledby="demo" {
             h2 #demo { "See it at work" }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use chrono::TimeDelta;
 use maud::{Markup, html};
 
-use super::Visitor;
+use super::CurrentUser;
 use super::layout::{Page, Section, page};
 use super::pieces::moment;
 use crate::adapters::clock::SystemClock;
@@ -12,7 +12,7 @@ use crate::config::{DatabaseUrl, ShownSetting};
 use crate::entrypoints::http::App;
 use crate::service_layer::Clock;
 
-pub async fn show(visitor: Visitor, State(app): State<App>) -> Page {
+pub async fn show(visitor: CurrentUser, State(app): State<App>) -> Page {
     let body = html! {
         h1 { "Settings" }
         (worker(&app))

@@ -12,23 +12,23 @@ use super::pieces::address;
 use super::sessions::{Flash, Session, present_cookie};
 use crate::entrypoints::http::access::{Caller, Permission, local_caller};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::Troubles;
+use crate::service_layer::Outages;
 
 /// Somebody who is signed in, or needs not be. An argument of a page's handler; whoever is neither
 /// is sent to sign in.
 #[derive(Debug, Clone)]
-pub struct Visitor {
+pub struct CurrentUser {
     session: Arc<Session>,
     signed_in: bool,
     /// They have the page already, and the script looks for what is new.
     refreshes: bool,
     /// What the worker waits for.
-    pub troubles: Troubles,
+    pub troubles: Outages,
 }
 
 /// Why somebody does not see a page.
 #[derive(Debug)]
-pub enum Stranger {
+pub enum AuthRejection {
     /// They may sign in, and are then taken where they wanted to go.
     SignsIn {
         next: Option<String>,
@@ -40,7 +40,7 @@ pub enum Stranger {
     Refused(Problem),
 }
 
-impl Visitor {
+impl CurrentUser {
     pub fn caller(&self) -> &Caller {
         &self.session.caller
     }
@@ -80,16 +80,16 @@ impl Visitor {
     }
 }
 
-impl FromRequestParts<App> for Visitor {
-    type Rejection = Stranger;
+impl FromRequestParts<App> for CurrentUser {
+    type Rejection = AuthRejection;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Stranger> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, AuthRejection> {
         let session = session(parts, app)?;
         let Caller { name, role } = &session.caller;
         if !role.may(Permission::Read) {
             let detail =
                 format!("the token {name} is one of a {role}, for whom there are no pages");
-            return Err(Stranger::Refused(Problem::new(StatusCode::FORBIDDEN, detail)));
+            return Err(AuthRejection::Refused(Problem::new(StatusCode::FORBIDDEN, detail)));
         }
         let signed_in = !app.tokens.is_empty();
         let refreshes = parts.headers.contains_key("x-refresh");
@@ -97,9 +97,9 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
-fn session(parts: &Parts, app: &App) -> Result<Arc<Session>, Stranger> {
+fn session(parts: &Parts, app: &App) -> Result<Arc<Session>, AuthRejection> {
     if app.tokens.is_empty() {
-        local_caller(&parts.extensions, &parts.headers).map_err(Stranger::Refused)?;
+        local_caller(&parts.extensions, &parts.headers).map_err(AuthRejection::Refused)?;
         return Ok(app.console.sessions.local());
     }
     let found = present_cookie(&parts.headers).and_then(|id| app.console.sessions.find(&id));
@@ -107,8 +107,8 @@ fn session(parts: &Parts, app: &App) -> Result<Arc<Session>, Stranger> {
     found.ok_or_else(|| {
         let wanted = (parts.method == Method::GET).then(|| path_of(&parts.uri));
         match wanted {
-            Some(to) if comes_from_elsewhere(&parts.headers) => Stranger::ComesAgain { to },
-            next => Stranger::SignsIn { next },
+            Some(to) if comes_from_elsewhere(&parts.headers) => AuthRejection::ComesAgain { to },
+            next => AuthRejection::SignsIn { next },
         }
     })
 }
@@ -121,7 +121,7 @@ fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
-impl IntoResponse for Stranger {
+impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
         match self {
             Self::SignsIn { next } => {

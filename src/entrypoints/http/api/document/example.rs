@@ -1,4 +1,4 @@
-//! Requests as somebody types them.
+//! CommandClient as somebody types them.
 
 use std::fmt::Write;
 

@@ -8,10 +8,10 @@ use super::one::{find, page_of, parsed};
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::dead_letters::Actor;
 use crate::entrypoints::http::console::layout::Page;
-use crate::entrypoints::http::console::{Submitted, Visitor};
+use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore};
+use crate::service_layer::dead_letters::{AuditAction, DeadLetterStore};
 
 /// Records who asks, then shows the addresses on this one page.
 pub async fn show(
@@ -28,9 +28,9 @@ pub async fn show(
 ///
 /// # Errors
 /// When there is no such dead letter, or the database does not answer: then nothing may be shown.
-pub async fn record(app: &App, visitor: &Visitor, id: i64, how: &str) -> Result<(), Problem> {
+pub async fn record(app: &App, visitor: &CurrentUser, id: i64, how: &str) -> Result<(), Problem> {
     let actor = Actor::new(&visitor.caller().name, None);
-    let action = actor.action(SystemClock.now(), ActionKind::Disclose, how);
+    let action = actor.action(SystemClock.now(), AuditAction::Disclose, how);
     if app.database()?.record_action(id, &action).await? {
         tracing::info!(letter = id, who = action.who, how, "E-mail addresses of a dead letter");
         return Ok(());

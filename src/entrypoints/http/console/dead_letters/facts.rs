@@ -8,10 +8,10 @@ use crate::entrypoints::dead_letters::readable;
 use crate::entrypoints::http::console::pieces::{address, moment, order_status};
 use crate::entrypoints::printable::printable;
 use crate::service_layer::OrderHistory;
-use crate::service_layer::dead_letters::{LetterAction, StoredLetter, properties_to_json};
+use crate::service_layer::dead_letters::{AuditEntry, DeadLetterRecord, properties_to_json};
 
 /// Why it is here, and where it came from.
-pub fn reason(stored: &StoredLetter, has_order: bool, addresses: Addresses) -> Markup {
+pub fn reason(stored: &DeadLetterRecord, has_order: bool, addresses: Addresses) -> Markup {
     let letter = &stored.letter;
     let shown = |text: &str| html! { bdi { (addresses.within(&printable(text))) } };
     let optional = |name: &str, text: Option<&str>| {
@@ -55,7 +55,7 @@ fn customer_link(customer_id: &str) -> Markup {
 }
 
 /// Properties and headers, as they lay in the queue.
-pub fn properties(stored: &StoredLetter, addresses: Addresses) -> Markup {
+pub fn properties(stored: &DeadLetterRecord, addresses: Addresses) -> Markup {
     let text = readable(properties_to_json(&stored.letter.properties).as_bytes());
     html! {
         section .panel aria-labelledby="properties" {
@@ -66,7 +66,7 @@ pub fn properties(stored: &StoredLetter, addresses: Addresses) -> Markup {
 }
 
 /// Its order, as it is now.
-pub fn order(stored: &StoredLetter, order: Option<&OrderHistory>) -> Markup {
+pub fn order(stored: &DeadLetterRecord, order: Option<&OrderHistory>) -> Markup {
     let Some(order_id) = &stored.letter.subject.order_id else { return html! {} };
     html! {
         section .panel aria-labelledby="order" {
@@ -90,7 +90,7 @@ pub fn order(stored: &StoredLetter, order: Option<&OrderHistory>) -> Markup {
 }
 
 /// Who did what, the last first.
-pub fn record(actions: &[LetterAction]) -> Markup {
+pub fn record(actions: &[AuditEntry]) -> Markup {
     html! {
         section .panel aria-labelledby="record" {
             h2 #record { "What was done with it" }
@@ -100,7 +100,7 @@ pub fn record(actions: &[LetterAction]) -> Markup {
     }
 }
 
-fn done(action: &LetterAction) -> Markup {
+fn done(action: &AuditEntry) -> Markup {
     let shown = |text: &str| html! { bdi { (Addresses::Masked.within(&printable(text))) } };
     html! {
         div { strong { (action.what.word()) } " by " (shown(&action.who)) " " (moment(action.at)) }

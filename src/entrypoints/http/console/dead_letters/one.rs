@@ -7,27 +7,27 @@ use maud::{Markup, html};
 use super::body::{body, difference, hides_addresses};
 use super::facts;
 use super::masking::{Addresses, hides};
-use crate::entrypoints::dead_letters::{Prospect, difference as differ, present_order};
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::dead_letters::{DryRunOutcome, difference as differ, present_order};
+use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::http::console::pieces::{form, letter_state, notice};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, LetterAction, LetterState, StoredLetter, properties_to_json,
+    AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore, properties_to_json,
 };
 
 /// All that a page tells of a dead letter.
 #[derive(Debug)]
 pub struct Shown {
-    pub stored: StoredLetter,
-    pub actions: Vec<LetterAction>,
+    pub stored: DeadLetterRecord,
+    pub actions: Vec<AuditEntry>,
     /// The order that it is about, as it is now.
     pub order: Option<OrderHistory>,
 }
 
 pub async fn show(
-    visitor: Visitor,
+    visitor: CurrentUser,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Page, Problem> {
@@ -48,7 +48,7 @@ pub fn parsed(id: &str) -> Result<i64, Problem> {
 
 /// # Errors
 /// When there is no such dead letter, or the database does not answer.
-pub async fn letter(app: &App, id: i64) -> Result<StoredLetter, Problem> {
+pub async fn letter(app: &App, id: i64) -> Result<DeadLetterRecord, Problem> {
     let found = app.database()?.letter(id).await?;
     found.ok_or_else(|| {
         Problem::not_found(format!("there is no dead letter {id}, or it was old enough to go"))
@@ -67,10 +67,10 @@ pub async fn find(app: &App, id: i64) -> Result<Shown, Problem> {
 
 /// The page; `prospect` is what a dry run has just come to.
 pub fn page_of(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     shown: &Shown,
     addresses: Addresses,
-    prospect: Option<&Prospect>,
+    prospect: Option<&DryRunOutcome>,
 ) -> Page {
     let Shown { stored, actions, order } = shown;
     let title = format!("Dead letter {}", stored.id);
@@ -94,7 +94,7 @@ pub fn page_of(
 }
 
 /// What a replay would come to.
-pub fn foreseen(prospect: &Prospect) -> Markup {
+pub fn foreseen(prospect: &DryRunOutcome) -> Markup {
     let what = html! {
         strong { "Replayed now it would be: " (prospect.word()) "." } " "
         bdi { (Addresses::Masked.within(&prospect.detail())) }
@@ -107,7 +107,7 @@ pub fn foreseen(prospect: &Prospect) -> Markup {
 }
 
 /// What an operator may do with it in its state.
-fn actions_for(visitor: &Visitor, stored: &StoredLetter) -> Markup {
+fn actions_for(visitor: &CurrentUser, stored: &DeadLetterRecord) -> Markup {
     let id = stored.id;
     let chosen = html! { input type="hidden" name="id" value=(id); };
     let with_id = |path: &str, button: &Markup| {
@@ -121,16 +121,16 @@ fn actions_for(visitor: &Visitor, stored: &StoredLetter) -> Markup {
     html! {
         div .panel.moves {
             @match stored.state {
-                LetterState::Open => {
+                DeadLetterState::Open => {
                     (replay) (dry_run)
                     (of_it("edit", &html! { button type="submit" { "Edit…" } }))
                     (with_id("discard", &html! { button type="submit" { "Discard…" } }))
                 }
-                LetterState::Replaying => {
+                DeadLetterState::Replaying => {
                     (replay) (dry_run)
                     span .hint { "Somebody is replaying it. After two minutes it can be taken over." }
                 }
-                LetterState::Replayed | LetterState::Discarded => {
+                DeadLetterState::Replayed | DeadLetterState::Discarded => {
                     (with_id("restore", &html! { button type="submit" { "Restore…" } }))
                 }
             }
@@ -138,7 +138,7 @@ fn actions_for(visitor: &Visitor, stored: &StoredLetter) -> Markup {
     }
 }
 
-fn bodies(visitor: &Visitor, stored: &StoredLetter, addresses: Addresses) -> Markup {
+fn bodies(visitor: &CurrentUser, stored: &DeadLetterRecord, addresses: Addresses) -> Markup {
     let present = &stored.letter.body;
     html! {
         section .panel aria-labelledby="body" {
@@ -164,7 +164,7 @@ fn bodies(visitor: &Visitor, stored: &StoredLetter, addresses: Addresses) -> Mar
 }
 
 /// Whether the page masks anything of it.
-pub fn has_addresses(stored: &StoredLetter) -> bool {
+pub fn has_addresses(stored: &DeadLetterRecord) -> bool {
     let letter = &stored.letter;
     let original = stored.original_body.as_deref().unwrap_or_default();
     hides_addresses(&letter.body)
@@ -173,7 +173,7 @@ pub fn has_addresses(stored: &StoredLetter) -> bool {
         || hides(&properties_to_json(&letter.properties))
 }
 
-fn show_button(visitor: &Visitor, id: i64) -> Markup {
+fn show_button(visitor: &CurrentUser, id: i64) -> Markup {
     form::post(
         visitor,
         &format!("/dead-letters/{id}/show"),

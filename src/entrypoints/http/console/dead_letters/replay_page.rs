@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::decide::why_field;
 use super::selection::Meant;
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::http::console::pieces::form;
 
@@ -23,7 +23,7 @@ const STOP_AFTER: u32 = 3;
 /// A dead letter with so many replays is left alone, unless the form says otherwise.
 pub const MOST_REPLAYS: u32 = 5;
 
-pub fn question(visitor: &Visitor, meant: &Meant) -> Page {
+pub fn question(visitor: &CurrentUser, meant: &Meant) -> Page {
     let title = format!("Replay {}?", meant.words());
     let is_one = meant.ids.len() == 1;
     let body = html! {
@@ -53,7 +53,7 @@ pub fn question(visitor: &Visitor, meant: &Meant) -> Page {
 
 fn pace() -> Markup {
     html! {
-        label for="pace" { "Pace: the sizes of the steps" }
+        label for="pace" { "ReplaySchedule: the sizes of the steps" }
         select #pace name="pace" aria-describedby="pace-help" {
             @for (pace, name) in PACES { option value=(pace) { (name) } }
         }

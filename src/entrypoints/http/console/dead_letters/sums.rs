@@ -7,7 +7,9 @@ use maud::{Markup, html};
 use super::search::{ANY, Search};
 use crate::bootstrap::Database;
 use crate::service_layer::StoreError;
-use crate::service_layer::dead_letters::{DeadLetterStore, LetterCount, LetterFilter, LetterState};
+use crate::service_layer::dead_letters::{
+    DeadLetterCount, DeadLetterFilter, DeadLetterState, DeadLetterStore,
+};
 
 /// Most sums, of states and codes together; the worker itself has some dozens.
 const MOST_COUNTED: u32 = 1_000;
@@ -16,11 +18,11 @@ const MOST_COUNTED: u32 = 1_000;
 const CODES_SHOWN: usize = 20;
 
 /// Of what matches but for its state, its code and its pattern, so that other choices can be seen.
-pub struct Sums(Vec<LetterCount>);
+pub struct Sums(Vec<DeadLetterCount>);
 
 impl Sums {
-    pub async fn of(database: &Database, filter: &LetterFilter) -> Result<Self, StoreError> {
-        let wide = LetterFilter { state: None, code: None, pattern: None, ..filter.clone() };
+    pub async fn of(database: &Database, filter: &DeadLetterFilter) -> Result<Self, StoreError> {
+        let wide = DeadLetterFilter { state: None, code: None, pattern: None, ..filter.clone() };
         Ok(Self(database.letter_counts(&wide, MOST_COUNTED).await?))
     }
 
@@ -28,11 +30,11 @@ impl Sums {
         self.0.is_empty()
     }
 
-    pub fn markup(&self, search: &Search, state: Option<LetterState>) -> Markup {
+    pub fn markup(&self, search: &Search, state: Option<DeadLetterState>) -> Markup {
         html! {
             nav .sums aria-label="By state" {
                 ul {
-                    @for known in LetterState::ALL {
+                    @for known in DeadLetterState::ALL {
                         (self.state(search, known.word(), Some(known), state))
                     }
                     (self.state(search, ANY, None, state))
@@ -56,8 +58,8 @@ impl Sums {
         &self,
         search: &Search,
         word: &str,
-        state: Option<LetterState>,
-        chosen: Option<LetterState>,
+        state: Option<DeadLetterState>,
+        chosen: Option<DeadLetterState>,
     ) -> Markup {
         let those = self.0.iter().filter(|it| state.is_none_or(|state| it.state == state));
         let count = those.map(|it| it.count).sum();
@@ -65,7 +67,7 @@ impl Sums {
     }
 
     /// The most frequent first.
-    fn codes(&self, state: Option<LetterState>) -> Vec<(&str, u64)> {
+    fn codes(&self, state: Option<DeadLetterState>) -> Vec<(&str, u64)> {
         let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
         for it in self.0.iter().filter(|it| state.is_none_or(|state| it.state == state)) {
             *sums.entry(&it.code).or_default() += it.count;

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::search::Search;
 use crate::domain::{Order, OrderId};
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::console::pieces::{address, moment, notice, order_status, pages};
 use crate::entrypoints::http::{App, Problem};
@@ -16,7 +16,7 @@ use crate::service_layer::{InvalidQuery, OrderQueries, Page, Place};
 const ON_A_PAGE: u32 = 50;
 
 pub async fn show(
-    visitor: Visitor,
+    visitor: CurrentUser,
     State(app): State<App>,
     Query(search): Query<Search>,
 ) -> Result<Response, Problem> {
@@ -42,7 +42,7 @@ pub async fn show(
 }
 
 async fn by_id(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     app: &App,
     search: &Search,
     order_id: &str,
@@ -58,11 +58,11 @@ async fn by_id(
     Ok(with_form(visitor, search, &nothing))
 }
 
-fn misunderstood(visitor: &Visitor, search: &Search, invalid: &InvalidQuery) -> Response {
+fn misunderstood(visitor: &CurrentUser, search: &Search, invalid: &InvalidQuery) -> Response {
     with_form(visitor, search, &notice::trouble(&html! { (invalid) }))
 }
 
-fn with_form(visitor: &Visitor, search: &Search, found: &Markup) -> Response {
+fn with_form(visitor: &CurrentUser, search: &Search, found: &Markup) -> Response {
     let body = html! { h1 { "Orders" } (search.form()) (found) };
     page(visitor, Section::Orders, "Orders", body).into_response()
 }

@@ -13,7 +13,7 @@ use crate::domain::{CommandKind, Order, OrderId, Status};
 use crate::entrypoints::http::console::layout::Section;
 use crate::entrypoints::http::console::pieces::confirm::{Question, ask};
 use crate::entrypoints::http::console::pieces::{address, form};
-use crate::entrypoints::http::console::{Submitted, Visitor};
+use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 
 #[derive(Debug, Deserialize)]
@@ -35,7 +35,7 @@ pub struct SetStatus {
 }
 
 /// Buttons for what the status allows; nothing for a final one.
-pub fn buttons(visitor: &Visitor, order: &Order) -> Markup {
+pub fn buttons(visitor: &CurrentUser, order: &Order) -> Markup {
     let Some(next) = order.status().next() else { return html! {} };
     let id = order.order_id();
     html! {
@@ -101,7 +101,7 @@ pub async fn set_status(
 }
 
 fn are_you_sure(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     action: &str,
     status: Status,
     order_id: &OrderId,

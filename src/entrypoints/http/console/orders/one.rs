@@ -9,11 +9,11 @@ use super::list::customer_link;
 use super::order_id::order_id;
 use super::{history, moves};
 use crate::domain::{Item, Order, OrderId};
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::layout::{self, Section, page};
 use crate::entrypoints::http::console::pieces::{address, email, form, moment, order_status};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{Disclosure, Disclosures, OrderHistory, OrderQueries};
+use crate::service_layer::{OrderHistory, OrderQueries, PiiAccess, PiiAccessLog};
 
 /// Most disclosures that are shown.
 const DISCLOSURES_SHOWN: u32 = 20;
@@ -30,11 +30,11 @@ pub struct Which {
 #[derive(Debug)]
 pub struct Shown {
     pub found: OrderHistory,
-    pub disclosures: Vec<Disclosure>,
+    pub disclosures: Vec<PiiAccess>,
 }
 
 pub async fn show(
-    visitor: Visitor,
+    visitor: CurrentUser,
     State(app): State<App>,
     Query(which): Query<Which>,
 ) -> Result<layout::Page, Problem> {
@@ -61,7 +61,7 @@ pub async fn find(app: &App, order_id: &OrderId) -> Result<Shown, Problem> {
 }
 
 /// The page, with an e-mail address as the visitor may see it.
-pub fn page_of(visitor: &Visitor, shown: &Shown, email: &Markup) -> layout::Page {
+pub fn page_of(visitor: &CurrentUser, shown: &Shown, email: &Markup) -> layout::Page {
     let Shown { found: OrderHistory { order, history }, disclosures } = shown;
     let title = format!("Order {}", order.order_id());
     let body = html! {
@@ -84,7 +84,7 @@ pub fn page_of(visitor: &Visitor, shown: &Shown, email: &Markup) -> layout::Page
     page(visitor, Section::Orders, &title, body)
 }
 
-fn masked_email(visitor: &Visitor, order: &Order) -> Markup {
+fn masked_email(visitor: &CurrentUser, order: &Order) -> Markup {
     let show = address::with("/order/email", &[("id", order.order_id().as_str())]);
     let masked = email::masked(order.customer().email.as_str());
     html! {
@@ -163,7 +163,7 @@ fn customer(order: &Order, email: &Markup) -> Markup {
     }
 }
 
-fn disclosed(disclosures: &[Disclosure]) -> Markup {
+fn disclosed(disclosures: &[PiiAccess]) -> Markup {
     let one = |who: &str, at: DateTime<Utc>| html! { li { (moment(at)) " " bdi { (who) } } };
     html! {
         section .panel aria-labelledby="disclosures" {

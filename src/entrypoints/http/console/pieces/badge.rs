@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::domain::Status;
-use crate::service_layer::dead_letters::LetterState;
+use crate::service_layer::dead_letters::DeadLetterState;
 
 /// An order's status.
 pub fn order_status(status: Status) -> Markup {
@@ -11,6 +11,6 @@ pub fn order_status(status: Status) -> Markup {
 }
 
 /// A dead letter's state.
-pub fn letter_state(state: LetterState) -> Markup {
+pub fn letter_state(state: DeadLetterState) -> Markup {
     html! { span class={ "badge letter-" (state.word()) } { (state.word()) } }
 }

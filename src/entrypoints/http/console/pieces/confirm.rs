@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::form;
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 
 /// A question, and what follows from a yes.
@@ -24,7 +24,7 @@ pub struct Question<'a> {
 }
 
 /// The page of a question.
-pub fn ask(visitor: &Visitor, question: &Question) -> Page {
+pub fn ask(visitor: &CurrentUser, question: &Question) -> Page {
     let body = html! {
         div .narrow {
             h1 { (question.title) }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::secret::secret;
 use super::session::Session;
-use crate::entrypoints::http::access::{Caller, Fingerprint};
+use crate::entrypoints::http::access::{Caller, TokenHash};
 
 /// Most sessions; one more ends the oldest.
 const MOST_SESSIONS: usize = 1_000;
@@ -39,7 +39,7 @@ impl Default for Sessions {
 
 impl Sessions {
     /// Begins a session and returns its id, which only the browser keeps.
-    pub fn begin(&self, caller: Caller, token: Fingerprint) -> String {
+    pub fn begin(&self, caller: Caller, token: TokenHash) -> String {
         let id = secret();
         let session = Arc::new(Session::of(caller, Some(token)));
         let mut kept = self.lock();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn begin(sessions: &Sessions) -> String {
-        sessions.begin(ada(), Fingerprint::of("owt_ada"))
+        sessions.begin(ada(), TokenHash::of("owt_ada"))
     }
 
     #[test]
