@@ -217,7 +217,7 @@ pub struct Settings {
     pub delivery_limit: u32,
 
     /// Where spans are sent: a collector of OpenTelemetry that takes OTLP over HTTP, such as
-    /// http://collector:4318. BatchLookup a build with the feature otlp.
+    /// http://collector:4318. Needs a build with the feature otlp.
     #[arg(long, env, value_name = "OTLP_ENDPOINT", hide_env_values = true, global = true)]
     pub otlp_endpoint: Option<SecretUrl>,
 

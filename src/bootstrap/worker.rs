@@ -12,8 +12,8 @@ use super::{Broker, Database, Failure};
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
 use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, Report};
+use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
 use crate::entrypoints::dead_letters::collect;
-use crate::entrypoints::requests::{self, CommandLaneDeps, CommandQueue};
 use crate::service_layer::dead_letters::prune_for_ever;
 use crate::service_layer::{Clock, ConsumedQueue, Health, InFlight, IntakeBounds, Relay};
 
@@ -66,7 +66,7 @@ impl Worker {
         let serving = async {
             if let Some(requests) = requests {
                 let ground = self.request_ground(in_flight.of_requests());
-                Box::pin(requests::serve(requests, ground)).await;
+                Box::pin(command_client::serve(requests, ground)).await;
             }
         };
         let replies = self.broker.for_replies();
@@ -142,7 +142,7 @@ impl Worker {
             in_flight,
             batch_max: self.settings.batch_max.into(),
             keep_unroutable_events: self.settings.keep_unroutable_events,
-            max_waiting_bytes: requests::MAX_WAITING_BYTES,
+            max_waiting_bytes: command_client::MAX_WAITING_BYTES,
         }
     }
 

@@ -45,7 +45,7 @@ pub struct OrderBody<'a> {
 
 /// One change of an order's status.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "StatusChange")]
+#[schemars(rename = "Change")]
 pub struct ChangeBody<'a> {
     #[schemars(range(min = 1))]
     pub version: i32,

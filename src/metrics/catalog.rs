@@ -227,7 +227,7 @@ pub const BROKER_CONNECTIONS: Definition = Definition::counter(
 pub const HTTP_REQUESTS: Definition = Definition::counter(
     "order_worker_http_requests_total",
     &["route", "method", "status"],
-    "CommandClient over HTTP by the pattern of their path and the class of their status.",
+    "Requests over HTTP by the pattern of their path and the class of their status.",
 );
 
 pub const HTTP_SECONDS: Definition = Definition::histogram(

@@ -1,4 +1,4 @@
-//! CommandClient over HTTP.
+//! Requests over HTTP.
 
 use std::time::Duration;
 

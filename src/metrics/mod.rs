@@ -6,12 +6,12 @@
 
 pub mod catalog;
 mod definition;
-mod drift;
+mod deviations;
+mod history;
 mod http;
 mod messages;
 mod process;
 mod publishing;
-mod recent;
 mod sampled;
 mod state;
 
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use prometheus::{Registry, TextEncoder};
 
 pub use definition::{Definition, Kind};
-pub use drift::{DeviationCounts, DeviationMetrics, MOST_PUBLISHERS};
+pub use deviations::{DeviationCounts, DeviationMetrics, MOST_PUBLISHERS};
+pub use history::{HistogramSnapshot, LOOK_AGAIN, MOST_LOOKS, MetricsHistory, Snapshot};
 pub use http::Http;
 pub use messages::{Messages, OUTCOMES, Source};
 use process::Process;
 pub use publishing::Publishing;
-pub use recent::{HistogramSnapshot, LOOK_AGAIN, MOST_LOOKS, MetricsHistory, Snapshot};
 pub use sampled::{LastAnswers, Sampled, Server};
 pub use state::{Pause, State};
 

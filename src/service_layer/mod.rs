@@ -10,7 +10,6 @@ mod clock;
 mod cooldown;
 pub mod dead_letters;
 mod delivery;
-mod disclosures;
 mod event_publisher;
 mod handlers;
 mod health;
@@ -21,6 +20,7 @@ mod message_bus;
 mod outbox;
 mod outcome;
 mod parts;
+mod pii_access;
 mod publisher;
 mod queries;
 mod relay;
@@ -39,7 +39,6 @@ pub use delivery::{
     AckSender, ChannelEpoch, CommandSource, Delivery, DeliveryTag, HeaderValue, Headers,
     IntakeBounds, Properties, Settlement, Unreadable,
 };
-pub use disclosures::{PiiAccess, PiiAccessLog};
 pub use event_publisher::{EventPublisher, MAX_WAITING_BATCHES, PublishBatch, PublishResult};
 pub use health::{ConsumedQueue, Health, Outages, RelayRole};
 pub use in_flight::InFlight;
@@ -47,6 +46,7 @@ pub use message::{BodyHash, IdempotencyKey, Message};
 pub use message_bus::{Handled, MessageBus};
 pub use outbox::{OutboxEntry, OutboxKey, OutboxMessage, OutboxMessageKind};
 pub use outcome::{DeadLetterCode, DeadLetterReason, OrderState, Outcome, RetryReason};
+pub use pii_access::{PiiAccess, PiiAccessLog};
 pub use publisher::{Publication, PublishError, PublishStatus, Publisher, Target, publish_window};
 pub use queries::{
     Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,

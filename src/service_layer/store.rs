@@ -173,7 +173,7 @@ pub trait Store: Send {
     /// Begins a transaction and loads what a batch names. MUST lock the orders that exist until the
     /// transaction ends, so that no other unit of work changes them, and MUST return only numbers
     /// that no order has and no other transaction gets. MAY load nothing where all is
-    /// [presumed new](BatchLookup::assume_new). MUST NOT wait for somebody's lock for more than about a
+    /// [assumed new](BatchLookup::assume_new). MUST NOT wait for somebody's lock for more than about a
     /// second, and not at all where [locked orders are skipped](BatchLookup::skip_locked).
     ///
     /// Cancel safety: dropping the future, or the transaction, at any point MUST leave the next

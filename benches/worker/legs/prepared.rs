@@ -2,7 +2,7 @@
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::domain::{Command, Order, StatusChanged};
-use order_worker::entrypoints::amqp::edge;
+use order_worker::entrypoints::decode;
 use order_worker::service_layer::{
     BatchLookup, Changes, Clock, Delivery, HistoryRow, InboxEntry, InboxOutcome, Message,
     OrderState, OutboxMessage, Publication,
@@ -31,7 +31,7 @@ fn decoded(command: &Publication) -> Result<Message, Failure> {
         body: command.body.clone(),
         ..Delivery::default()
     };
-    edge::decode(&delivery).result.map_err(|refusal| refusal.detail.into())
+    decode::decode(&delivery).result.map_err(|refusal| refusal.detail.into())
 }
 
 fn batch(messages: &[Message]) -> Result<Batch, Failure> {

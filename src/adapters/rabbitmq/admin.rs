@@ -5,7 +5,7 @@ use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOpti
 use lapin::types::FieldTable;
 
 use super::connection::{ANSWER_TIMEOUT, RabbitError, close, open_channel, within};
-use super::part::Resource;
+use super::resource::Resource;
 use super::{Finding, RabbitMq};
 
 impl RabbitMq {

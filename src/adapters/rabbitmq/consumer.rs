@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::acks::AckTracker;
+use super::ack_tracker::AckTracker;
 use super::connection::{
     ANSWER_TIMEOUT, RabbitError, close, close_channel, open_channel, trouble, within,
 };
@@ -363,7 +363,7 @@ impl Session {
         within(ANSWER_TIMEOUT, cancelled).await
     }
 
-    /// Nack, not reject: since 4.3 only the latter counts as a failed delivery. DeliveryTag 0 stands for
+    /// Nack, not reject: since 4.3 only the latter counts as a failed delivery. Tag 0 stands for
     /// all that is not acknowledged.
     async fn hand_back_the_rest(&self) {
         let all = BasicNackOptions { multiple: true, requeue: true };

@@ -6,7 +6,7 @@ use lapin::Connection;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::connection::RabbitError;
-use super::part::{Binding, Resource};
+use super::resource::{Binding, Resource};
 
 /// The names of exchanges and queues, and the few numbers that are part of their declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::decoded_delivery::DecodedDelivery;
 use super::lane::{ConsumerSettings, Lane};
 use super::report::Report;
-use super::tolerance;
-use super::work::DecodedDelivery;
+use crate::entrypoints::deviations;
 use crate::entrypoints::parked::Parked;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
@@ -136,12 +136,12 @@ async fn distribute(
     while let Some(delivery) = deliveries.recv().await {
         metrics.messages.received(Source::Queue, delivery.redelivered);
         let work = DecodedDelivery::on(delivery);
-        tolerance::count(work.decoded.notes, &work.delivery.properties, &metrics);
+        deviations::count(work.decoded.notes, &work.delivery.properties, &metrics);
         let lane = work.lane(lanes.len());
         if lanes[lane].send(work).await.is_err() {
             // The lane died.
             break;
         }
     }
-    tolerance::sum_up(&metrics);
+    deviations::sum_up(&metrics);
 }

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::letters;
+use super::decoded_delivery::DecodedDelivery;
 use super::report::Report;
+use super::republish;
 use super::settlement::{self, settle};
 use super::share::share;
-use super::work::DecodedDelivery;
 use crate::domain::CommandKind;
 use crate::entrypoints::parked::Parked;
 use crate::kill_points;
@@ -286,11 +286,11 @@ impl<S: Store> Lane<S> {
         delivery: Delivery,
         report: &mut Report,
     ) -> Option<(Publication, Option<Publication>)> {
-        let failed = letters::failed_attempts(&delivery.properties);
+        let failed = republish::failed_attempts(&delivery.properties);
         match settle(&report.outcome, failed, self.settings.max_attempts) {
             settlement::Settlement::Ack => None,
             settlement::Settlement::Retry { attempt } => {
-                Some((letters::retry(delivery, report.kind, attempt), None))
+                Some((republish::retry(delivery, report.kind, attempt), None))
             }
             settlement::Settlement::DeadLetter { reason, attempts } => {
                 let now = self.clock.now();
@@ -302,7 +302,7 @@ impl<S: Store> Lane<S> {
                 let reply = queue.and_then(|queue| {
                     Publication::reply_to(queue, &report.outcome, correlation, now)
                 });
-                Some((letters::dead_letter(delivery, &reason, attempts, now), reply))
+                Some((republish::dead_letter(delivery, &reason, attempts, now), reply))
             }
         }
     }

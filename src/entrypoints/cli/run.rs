@@ -9,13 +9,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandFailed;
-use super::feed::feed;
 use super::signals::stop_on_signal;
+use super::stdin::feed;
 use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::{Broker, Database, Worker};
 use crate::config::{DEFAULT_DATABASE_URL, Settings};
+use crate::entrypoints::command_client::{CommandClient, CommandQueue};
 use crate::entrypoints::http::{App, Server, watch};
-use crate::entrypoints::requests::{CommandClient, CommandQueue};
 use crate::service_layer::{Health, Publication};
 
 /// What standard input has for a worker with an in-process broker.

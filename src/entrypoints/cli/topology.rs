@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::CommandFailed;
-use super::show::{print_json, print_line, table};
+use super::output::{print_json, print_line, table};
 use crate::adapters::rabbitmq::{Finding, RabbitMq, ResourceStatus};
 use crate::config::Settings;
 

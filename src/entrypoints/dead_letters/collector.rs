@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::reading;
+use super::parse;
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterStore};
 use crate::service_layer::{Backoff, Clock, CommandSource, Settlement, StoreError};
 
@@ -20,7 +20,7 @@ pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: 
             if !channel_epoch.is_stale(delivery.tag) {
                 tags.push(delivery.tag);
                 holds.push(delivery.hold.take());
-                letters.push(reading::read(delivery, clock.now()));
+                letters.push(parse::read(delivery, clock.now()));
             }
         }
         let kept = keep(&store, &letters, &*clock).await;

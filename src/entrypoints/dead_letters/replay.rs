@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::Actor;
-use super::pace::ReplaySchedule;
+use super::dry_run::{DryRun, DryRunOutcome};
 use super::publication::publication_of;
-use super::rehearsal::{DryRun, DryRunOutcome};
+use super::replay_schedule::ReplaySchedule;
 use super::replayed::Replayed;
 use crate::service_layer::dead_letters::{AuditAction, DeadLetterState, DeadLetterStore};
 use crate::service_layer::{

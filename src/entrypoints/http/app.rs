@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use axum::http::StatusCode;
 
 use super::Problem;
-use super::access::Tokens;
+use super::auth::Tokens;
 use super::console::Console;
 use super::health::DatabaseCheck;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::command_client::CommandClient;
 use crate::entrypoints::dead_letters::jobs::Jobs;
-use crate::entrypoints::requests::CommandClient;
 use crate::service_layer::{ByteBudget, Health};
 
 /// The worker as HTTP sees it; clones share it.

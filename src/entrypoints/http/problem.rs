@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::entrypoints::requests::SubmitError;
+use crate::entrypoints::command_client::SubmitError;
 use crate::service_layer::{InvalidQuery, StoreError};
 
 /// Why a request has no other answer.

@@ -1,12 +1,12 @@
 //! Dead letters: kept, looked into, mended, replayed, given up.
 
+mod dead_letter;
 pub mod headers;
-mod letter;
 mod properties_json;
 mod retention;
 mod store;
 
-pub use letter::{
+pub use dead_letter::{
     DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup,
     DeadLetterKey, DeadLetterRecord, DeadLetterState, DeadLetterSummary, Reason, Subject,
 };

@@ -88,7 +88,7 @@ async fn a_group_is_replayed_and_the_page_follows_it_by_itself() {
     browser.sees("6 of 6").await;
 
     browser.click("Replay them…").await;
-    browser.fill("ReplaySchedule: the sizes of the steps", "one by one").await;
+    browser.fill("Pace: the sizes of the steps", "one by one").await;
     browser.click("Replay 6 dead letters").await;
 
     browser.sees("6 of 6").await;

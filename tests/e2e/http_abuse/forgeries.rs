@@ -1,4 +1,4 @@
-//! CommandClient of those who may not ask.
+//! Requests of those who may not ask.
 
 use super::target::{Target, status};
 use crate::shop::place;

@@ -13,7 +13,7 @@ use crate::surroundings::{Surroundings, eventually};
 
 const ORDERS: usize = 3_000;
 
-/// CommandClient of every kind of stranger, each again and again on one connection after the other.
+/// Requests of every kind of stranger, each again and again on one connection after the other.
 struct Attack {
     answers: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,

@@ -1,4 +1,4 @@
-//! CommandClient that are not what they should be.
+//! Requests that are not what they should be.
 
 use super::target::{Target, request, status};
 

@@ -1,4 +1,4 @@
-//! CommandClient that are wrong in themselves, and the words in which that is said.
+//! Requests that are wrong in themselves, and the words in which that is said.
 
 use serde_json::{Value, json};
 

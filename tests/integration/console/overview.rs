@@ -1,6 +1,6 @@
 //! The first page of a worker that is at work.
 
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
 
 use super::worker::Console;

@@ -1,7 +1,7 @@
 //! Which commands are handled together, and when their senders hear of it.
 
 use futures_util::future::join_all;
-use order_worker::entrypoints::requests::{CommandClient, SubmitError};
+use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::Outcome;
 
 use super::lane::{Surroundings, one_by_one};

@@ -1,6 +1,6 @@
 //! A database that is away, and a worker that ends.
 
-use order_worker::entrypoints::requests::{CommandClient, SubmitError};
+use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::Outcome;
 use tokio::time::{Duration, sleep};
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use order_worker::adapters::in_memory::InMemoryDatabase;
-use order_worker::entrypoints::requests::{
+use order_worker::entrypoints::command_client::{
     CommandClient, CommandLaneDeps, CommandQueue, MAX_WAITING_BYTES, serve,
 };
 use order_worker::service_layer::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use order_worker::entrypoints::requests::{CommandClient, SubmitError};
+use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::StoreError;
 use tokio::time::{Instant, sleep};
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use order_worker::entrypoints::amqp::edge;
-use order_worker::entrypoints::requests::{CommandClient, SubmitError};
+use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
+use order_worker::entrypoints::decode;
 use order_worker::service_layer::{Delivery, Message, Outcome};
 use tokio::time::{sleep, timeout};
 
@@ -101,5 +101,5 @@ fn message(intent: &IdempotencyKey) -> Message {
         body: intent.body.clone(),
         ..Delivery::default()
     };
-    edge::decode(&delivery).result.expect("nonsense does not get so far")
+    decode::decode(&delivery).result.expect("nonsense does not get so far")
 }

@@ -8,7 +8,9 @@ use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::entrypoints::amqp::{
     self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LaneDied,
 };
-use order_worker::entrypoints::requests::{self, CommandClient, CommandLaneDeps, CommandQueue};
+use order_worker::entrypoints::command_client::{
+    self, CommandClient, CommandLaneDeps, CommandQueue,
+};
 use order_worker::service_layer::{Health, InFlight, Relay};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, timeout};
@@ -169,9 +171,9 @@ impl Surroundings {
             in_flight,
             batch_max: self.settings.batch_max,
             keep_unroutable_events: self.settings.keep_unroutable_events,
-            max_waiting_bytes: requests::MAX_WAITING_BYTES,
+            max_waiting_bytes: command_client::MAX_WAITING_BYTES,
         };
-        requests::serve(queue, ground)
+        command_client::serve(queue, ground)
     }
 
     fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, Vec<SimulatedPublisher>)> {

@@ -8,7 +8,7 @@ use super::selection::Selection;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::config::Settings;
-use crate::entrypoints::cli::show::{print_json, print_line};
+use crate::entrypoints::cli::output::{print_json, print_line};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{Actor, Decision};
 use crate::service_layer::Clock;

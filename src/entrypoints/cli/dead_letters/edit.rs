@@ -12,7 +12,7 @@ use super::{ActorArguments, letter};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
 use crate::config::Settings;
-use crate::entrypoints::cli::show::{print_json, print_line, printable};
+use crate::entrypoints::cli::output::{print_json, print_line, printable};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{CheckedEdit, difference};
 use crate::service_layer::Clock;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::selection::FilterArguments;
 use crate::config::Settings;
-use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::dead_letters::{
     DeadLetterGroup, DeadLetterState, DeadLetterStore, DeadLetterSummary,

@@ -2,7 +2,7 @@
 
 mod decide;
 mod edit;
-mod exchange;
+mod export_import;
 mod list;
 mod replay;
 mod selection;
@@ -31,9 +31,9 @@ pub enum DeadLetters {
     /// Open discarded or replayed ones again.
     Restore(decide::Deciding),
     /// Write them as lines of JSON, with everything that they hold.
-    Export(exchange::Export),
+    Export(export_import::Export),
     /// Read such lines; dead letters that are there already stay as they are.
-    Import(exchange::Import),
+    Import(export_import::Import),
 }
 
 /// Who does it, and why, for the record.

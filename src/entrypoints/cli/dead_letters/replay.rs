@@ -14,7 +14,7 @@ use super::selection::Selection;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database, rehearsal};
 use crate::config::Settings;
-use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::topology::rabbitmq;
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{

@@ -7,7 +7,7 @@ use super::letter;
 use super::list::summary;
 use crate::config::Settings;
 use crate::entrypoints::cli::orders::{history_table, one_line};
-use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{present_order, readable};
 use crate::service_layer::OrderHistory;

@@ -1,4 +1,4 @@
-//! Authenticated the worker of these settings itself.
+//! Asks the worker of these settings itself.
 
 use std::time::Duration;
 

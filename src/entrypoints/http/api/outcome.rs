@@ -5,7 +5,7 @@
 use axum::http::StatusCode;
 
 use crate::domain::{CommandKind, MessageId, OrderId, Rejection};
-use crate::entrypoints::http::access::Caller;
+use crate::entrypoints::http::auth::Caller;
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{
     DeadLetterCode, DeadLetterReason, InboxOutcome, OrderQueries, Outcome, RetryReason,

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::CurrentUser;
 use super::assets::{ICON, SCRIPT, STYLE};
-use super::pieces::{form, notice};
+use super::components::{form, notice};
 use crate::service_layer::Outages;
 
 /// A finished page.

@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::components::notice;
 use super::layout::bare_page;
-use super::pieces::notice;
 use super::sessions::{ended_cookie, origin_of, present_cookie, session_cookie};
 use super::submitted::{Submitted, ensure_own_origin, submitted_by_anybody};
-use crate::entrypoints::http::access::{Permission, TokenHash};
+use crate::entrypoints::http::auth::{Permission, TokenHash};
 use crate::entrypoints::http::{App, Problem};
 
 #[derive(Debug, Default, Deserialize)]

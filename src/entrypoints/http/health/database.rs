@@ -1,4 +1,4 @@
-//! Authenticated the database whether it is well.
+//! Asks the database whether it is well.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Who sees the e-mail addresses in dead letters.
 
 use axum::http::StatusCode;
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::dead_letters::AuditAction;
 
 use super::letters::TOO_PRECISE;

@@ -1,6 +1,6 @@
 //! Giving dead letters up, and opening them again.
 
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::dead_letters::{AuditAction, DeadLetterState};
 
 use crate::console::worker::Console;

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use order_worker::domain::Status;
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::dead_letters::{AuditAction, DeadLetterState};
 
 use super::letters::TOO_PRECISE;

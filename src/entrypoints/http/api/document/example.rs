@@ -1,4 +1,4 @@
-//! CommandClient as somebody types them.
+//! Requests as somebody types them.
 
 use std::fmt::Write;
 

@@ -9,11 +9,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::domain::{CommandKind, MessageId, Status};
-use crate::entrypoints::http::access::Permission;
 use crate::entrypoints::http::api::endpoint::{AnswerBody, Endpoint, Group, Slash, Success, Verb};
 use crate::entrypoints::http::api::in_path::InPath;
 use crate::entrypoints::http::api::parameters::MESSAGE_ID;
 use crate::entrypoints::http::api::{problems, response};
+use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
 use crate::service_layer::wire::{microseconds, moment, status_name_or_null, text_or_null};

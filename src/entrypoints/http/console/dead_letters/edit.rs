@@ -9,15 +9,15 @@ use maud::{Markup, html};
 
 use super::body::{difference, hides_addresses};
 use super::decide::actor;
-use super::disclose;
+use super::detail::{foreseen, letter, parsed};
 use super::edit_page::{Draft, same, text_of};
 use super::fields::Fields;
 use super::masking::Addresses;
-use super::one::{foreseen, letter, parsed};
+use super::reveal_email;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
 use crate::entrypoints::dead_letters::{Actor, CheckedEdit, difference as differ};
-use crate::entrypoints::http::console::pieces::notice::{self, Flash};
+use crate::entrypoints::http::console::components::notice::{self, Flash};
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
@@ -37,7 +37,7 @@ pub async fn begin(
         return Ok(back(&stored));
     }
     if hides_addresses(&stored.letter.body) {
-        disclose::record(&app, &visitor, stored.id, "opened for editing").await?;
+        reveal_email::record(&app, &visitor, stored.id, "opened for editing").await?;
     }
     let draft = Draft { text: text_of(&stored), why: String::new(), can_fail: false };
     Ok(draft.page(&visitor, &stored, &html! {}).into_response())

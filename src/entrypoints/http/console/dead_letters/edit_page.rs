@@ -6,8 +6,8 @@ use super::decide::why_field;
 use super::fields::Fields;
 use crate::entrypoints::dead_letters::indented;
 use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{form, letter_state, notice};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::{form, letter_state, notice};
 use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterState};
 
 /// What somebody has written, before it is kept.

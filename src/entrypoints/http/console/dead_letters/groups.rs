@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::components::{buttons, text, why};
 use super::search::Search;
 use crate::entrypoints::http::console::CurrentUser;
-use crate::entrypoints::http::console::pieces::{form, moment};
+use crate::entrypoints::http::console::components::{form, timestamp};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::dead_letters::{
     DeadLetterFilter, DeadLetterGroup, DeadLetterState, DeadLetterStore,
@@ -59,8 +59,8 @@ fn row(
             td .whole data-label="Command" { (text(group.command.as_deref())) }
             td data-label="Failed" {
                 div {
-                    div { (moment(group.first_failed_at)) }
-                    @if group.count > 1 { div { (moment(group.last_failed_at)) } }
+                    div { (timestamp(group.first_failed_at)) }
+                    @if group.count > 1 { div { (timestamp(group.last_failed_at)) } }
                 }
             }
             td data-label="Example" { a href={ "/dead-letters/" (group.example) } { (group.example) } }

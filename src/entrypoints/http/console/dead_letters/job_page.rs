@@ -7,8 +7,8 @@ use super::selection::{packed, words};
 use crate::entrypoints::dead_letters::Decision;
 use crate::entrypoints::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MOST_LINES};
 use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{form, notice, timestamp};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::{form, moment, notice};
 use crate::entrypoints::printable::printable;
 
 const BLOCKED: &str = "The broker takes no messages at the moment, as it is short of memory or \
@@ -47,7 +47,7 @@ fn row(job: &JobReport) -> Markup {
         tr {
             th scope="row" { a href={ "/dead-letters/jobs/" (job.id) } { (name(job)) } }
             td data-label="Who" { bdi { (job.actor.who) } }
-            td data-label="Began" { (moment(job.began_at)) }
+            td data-label="Began" { (timestamp(job.began_at)) }
             td .number data-label="Done" { (job.done) " of " (job.ids.len()) }
             td data-label="State" { (state(job)) }
         }
@@ -106,8 +106,8 @@ fn progress(job: &JobReport) -> Markup {
             " " (job.done) " of " (total)
         }
         p .hint {
-            "Begun by " bdi { (job.actor.who) } " " (moment(job.began_at))
-            @if let Some((at, _)) = &job.end { ", ended " (moment(*at)) }
+            "Begun by " bdi { (job.actor.who) } " " (timestamp(job.began_at))
+            @if let Some((at, _)) = &job.end { ", ended " (timestamp(*at)) }
             @if let Some(why) = &job.actor.why { ": “" bdi { (why) } "”" }
         }
     }

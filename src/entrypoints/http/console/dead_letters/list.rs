@@ -5,15 +5,15 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::components::{buttons, text, why};
+use super::counts::Sums;
 use super::groups;
 use super::search::Search;
-use super::sums::Sums;
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::CurrentUser;
-use crate::entrypoints::http::console::layout::{Section, page};
-use crate::entrypoints::http::console::pieces::{
-    address, form, letter_state, moment, notice, pages,
+use crate::entrypoints::http::console::components::{
+    address, form, letter_state, notice, pages, timestamp,
 };
+use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterStore, DeadLetterSummary};
@@ -161,7 +161,7 @@ fn row(letter: &DeadLetterSummary, has_ticks: bool) -> Markup {
             td .whole data-label="Command" { (text(subject.command.as_deref())) }
             td data-label="Order" { @if let Some(order_id) = &subject.order_id { (address::order_link(order_id)) } }
             td data-label="Publisher" { (text(letter.app_id.as_deref())) }
-            td data-label="Failed" { (moment(letter.failed_at)) }
+            td data-label="Failed" { (timestamp(letter.failed_at)) }
         }
     }
 }

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::decide::why_field;
 use super::selection::Meant;
 use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::form;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::form;
 
 /// A pace and what it is called; the first is the one that is chosen.
 const PACES: [(&str, &str); 5] = [
@@ -53,7 +53,7 @@ pub fn question(visitor: &CurrentUser, meant: &Meant) -> Page {
 
 fn pace() -> Markup {
     html! {
-        label for="pace" { "ReplaySchedule: the sizes of the steps" }
+        label for="pace" { "Pace: the sizes of the steps" }
         select #pace name="pace" aria-describedby="pace-help" {
             @for (pace, name) in PACES { option value=(pace) { (name) } }
         }

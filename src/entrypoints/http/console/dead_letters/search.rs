@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::domain::CommandKind;
 use crate::entrypoints::dead_letters::Age;
-use crate::entrypoints::http::console::pieces::address;
+use crate::entrypoints::http::console::components::address;
 use crate::service_layer::InvalidQuery;
 use crate::service_layer::dead_letters::{
     DeadLetterCursor, DeadLetterFilter, DeadLetterGroup, DeadLetterState,
@@ -57,8 +57,8 @@ impl Search {
             publisher: given(&self.publisher),
             // As it is: a pattern may begin with a blank.
             pattern: Some(self.pattern.clone()).filter(|pattern| !pattern.is_empty()),
-            failed_until: moment("older", &self.older, now)?,
-            failed_from: moment("younger", &self.younger, now)?,
+            failed_until: timestamp("older", &self.older, now)?,
+            failed_from: timestamp("younger", &self.younger, now)?,
         })
     }
 
@@ -208,7 +208,7 @@ fn given(field: &str) -> Option<String> {
     Some(field.trim()).filter(|field| !field.is_empty()).map(str::to_owned)
 }
 
-fn moment(
+fn timestamp(
     argument: &'static str,
     age: &str,
     now: DateTime<Utc>,

@@ -3,8 +3,8 @@
 use maud::html;
 
 use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::notice;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::notice;
 
 pub async fn show(visitor: CurrentUser) -> Page {
     let body = html! {

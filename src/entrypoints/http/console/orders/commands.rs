@@ -6,9 +6,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{CommandKind, OrderId};
-use crate::entrypoints::amqp::edge;
+use crate::entrypoints::decode;
 use crate::entrypoints::http::console::CurrentUser;
-use crate::entrypoints::http::console::pieces::{address, notice::Flash};
+use crate::entrypoints::http::console::components::{address, notice::Flash};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{
     DeadLetterCode, DeadLetterReason, Delivery, Message, Outcome, Properties,
@@ -57,7 +57,7 @@ fn message(
         body: body.to_string().into_bytes(),
         ..Delivery::default()
     };
-    edge::decode(&delivery).result
+    decode::decode(&delivery).result
 }
 
 fn told(outcome: Outcome) -> Result<Flash, Problem> {

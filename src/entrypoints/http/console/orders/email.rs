@@ -5,11 +5,11 @@ use axum::response::Redirect;
 use maud::html;
 use serde::Deserialize;
 
-use super::one::{Which, find, page_of};
+use super::detail::{Which, find, page_of};
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::Submitted;
+use crate::entrypoints::http::console::components::address;
 use crate::entrypoints::http::console::layout::Page;
-use crate::entrypoints::http::console::pieces::address;
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{Clock, PiiAccess, PiiAccessLog};
 

@@ -7,8 +7,10 @@ use maud::{Markup, html};
 use super::search::Search;
 use crate::domain::{Order, OrderId};
 use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{
+    address, notice, order_status, pages, timestamp,
+};
 use crate::entrypoints::http::console::layout::{Section, page};
-use crate::entrypoints::http::console::pieces::{address, moment, notice, order_status, pages};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{InvalidQuery, OrderQueries, Page, Place};
 
@@ -105,7 +107,7 @@ fn row(order: &Order) -> Markup {
             td data-label="Customer" { (customer_link(customer.customer_id.as_str())) " " bdi { (customer.name) } }
             td .number data-label="Items" { (order.items().iter().len()) }
             td .number data-label="Total" { (order.total()) }
-            td data-label="Created" { (moment(order.created_at())) }
+            td data-label="Created" { (timestamp(order.created_at())) }
         }
     }
 }

@@ -15,7 +15,7 @@ use axum::response::Html;
 use maud::{Markup, html};
 
 use super::layout::{self, Section, page};
-use super::{CurrentUser, newcomer};
+use super::{CurrentUser, onboarding};
 use crate::entrypoints::http::App;
 use crate::service_layer::{OrderQueries, OrderQuery, Outages, Page};
 use figures::Figures;
@@ -52,7 +52,7 @@ async fn content(visitor: &CurrentUser, app: &App, headers: &HeaderMap) -> Marku
     if is_new(app).await {
         return html! {
             (panels::troubles(&visitor.troubles))
-            (newcomer::welcome(visitor, app, headers))
+            (onboarding::welcome(visitor, app, headers))
         };
     }
     let figures = Figures::of(&app.health.metrics().recent.looks());

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use super::secret::secret;
-use crate::entrypoints::http::access::{Caller, TokenHash, Tokens};
+use crate::entrypoints::http::auth::{Caller, TokenHash, Tokens};
 
 /// What the worker knows of a browser.
 #[derive(Debug)]

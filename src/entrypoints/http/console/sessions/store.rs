@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::secret::secret;
 use super::session::Session;
-use crate::entrypoints::http::access::{Caller, TokenHash};
+use crate::entrypoints::http::auth::{Caller, TokenHash};
 
 /// Most sessions; one more ends the oldest.
 const MOST_SESSIONS: usize = 1_000;
@@ -87,7 +87,7 @@ fn key(id: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entrypoints::http::access::Role;
+    use crate::entrypoints::http::auth::Role;
 
     fn ada() -> Caller {
         Caller { name: "ada".to_owned(), role: Role::Operator }
