@@ -31,7 +31,7 @@ const REDELIVERED_BATCH_MAX: usize = 16;
 
 /// The bytes of bodies from which on a batch is full. What a batch makes of them (commands, rows,
 /// events) takes several times as much; 500 usual orders have less than 1 MiB.
-const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// How long a lane without work waits before it takes confirmed messages out of the outbox in a
 /// transaction of their own.
