@@ -1,6 +1,6 @@
 //! The console: pages for operators, answered by the worker itself.
 //!
-//! A page is made by [`layout::page`] for a [`CurrentUser`], of [`pieces`]. What a page submits comes
+//! A page is made by [`layout::page`] for a [`CurrentUser`], of [`components`]. What a page submits comes
 //! through [`Submitted`], which keeps out what another site sent. Nothing is loaded from elsewhere,
 //! and no page needs its script.
 
