@@ -66,8 +66,8 @@ pub struct Settings {
     pub prefetch: u16,
 
     /// Maximum bytes of messages in memory: a quarter each for commands from the queue, dead letters on
-    /// their way into the table, bodies over HTTP, and replies. A message that is larger than its
-    /// quarter is let in alone.
+    /// their way into the table, bodies over HTTP, and replies. A message that is larger than half
+    /// of its quarter takes half of it.
     #[arg(
         long,
         env,

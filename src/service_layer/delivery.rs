@@ -30,6 +30,10 @@ pub struct Delivery {
 pub enum Unreadable {
     /// Headers stand within each other on more than 32 levels.
     TooDeep,
+    /// Headers have more than 256 tables and lists.
+    TooMany,
+    /// The properties do not fit into a frame; headers were left out.
+    TooLarge,
     /// A property, or the name of a header, is not UTF-8.
     NotUtf8,
     /// A header is of an unknown type, or cut off.
@@ -37,11 +41,14 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    pub const ALL: [Self; 3] = [Self::TooDeep, Self::NotUtf8, Self::Malformed];
+    pub const ALL: [Self; 5] =
+        [Self::TooDeep, Self::TooMany, Self::TooLarge, Self::NotUtf8, Self::Malformed];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooDeep => "too_deep",
+            Self::TooMany => "too_many",
+            Self::TooLarge => "too_large",
             Self::NotUtf8 => "not_utf8",
             Self::Malformed => "malformed",
         }

@@ -142,11 +142,16 @@ impl<S: Store> MessageBus<S> {
                 Remedy::Split if parts.split(&part) => {}
                 Remedy::Split => handled.outcomes.push(internal_error(&trouble)),
                 Remedy::SetAside(order_ids) => {
+                    // Locks that nobody can name, as of an order that is being inserted, were met by
+                    // the one message of the part: later ones of its order must not overtake it.
                     let alone = (part.len() == 1).then(|| part[0]);
+                    let alone_about = alone.and_then(|place| messages[place].command.order_id());
                     let locked = |place: usize| {
                         let order_id = messages[place].command.order_id();
                         alone == Some(place)
-                            || order_id.is_some_and(|order_id| order_ids.contains(order_id))
+                            || order_id.is_some_and(|order_id| {
+                                alone_about == Some(order_id) || order_ids.contains(order_id)
+                            })
                     };
                     parts.set_aside(part, locked);
                 }

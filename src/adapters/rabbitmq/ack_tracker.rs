@@ -11,6 +11,8 @@ pub struct AckTracker {
     states: VecDeque<State>,
     /// How many are in the state [`State::Settled`].
     settled: usize,
+    /// How many are in the state [`State::Open`].
+    open: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,7 @@ impl AckTracker {
             self.oldest = tag;
         }
         self.states.push_back(State::Open);
+        self.open += 1;
     }
 
     /// Takes note that a delivery is done with. Unknown tags and repeats have no effect.
@@ -35,6 +38,7 @@ impl AckTracker {
         if let Some(state @ State::Open) = place.and_then(|place| self.states.get_mut(place)) {
             *state = State::Settled;
             self.settled += 1;
+            self.open -= 1;
         }
     }
 
@@ -61,8 +65,14 @@ impl AckTracker {
         self.states.is_empty()
     }
 
+    /// How many the broker waits for an acknowledgement of.
+    pub fn unacknowledged(&self) -> usize {
+        self.open + self.settled
+    }
+
     /// How many are settled behind an open one.
-    pub fn waiting(&self) -> usize {
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
         self.settled
     }
 
@@ -127,6 +137,17 @@ mod tests {
         acks.open(4);
         acks.settle(4);
         assert_eq!(acks.take_cumulative(), Some(4));
+    }
+
+    #[test]
+    fn what_waits_for_an_acknowledgement_is_open_or_settled() {
+        let mut acks = opened(4);
+        acks.settle(2);
+        acks.settle(3);
+        assert_eq!((acks.unacknowledged(), acks.waiting()), (4, 2));
+
+        acks.take_waiting(1);
+        assert_eq!((acks.unacknowledged(), acks.waiting()), (3, 1));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ack_tracker::AckTracker;
@@ -34,6 +35,10 @@ const MOST_SINGLE_ACKS: usize = 16;
 /// How long the connection may stay unread while messages wait for bytes to be free. RabbitMQ closes
 /// a connection that takes nothing for 30 s, and with it all that is in hand would come again.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long what was let in may take until it is settled, while the database answers, before it is
+/// handed back with the rest.
+const MAX_DRAIN: Duration = Duration::from_secs(30);
 
 impl RabbitMq {
     /// Starts to consume commands or dead letters, within the bounds of what may be unacknowledged.
@@ -113,8 +118,8 @@ struct Session {
     acks: AckTracker,
     /// Taken from the consumer, with no room for it yet.
     next: Option<Delivery>,
-    /// A delivery came without its body: no more are taken, and what was let in is settled.
-    is_draining: bool,
+    /// Since when a delivery came without its body: no more are taken, and what was let in is settled.
+    draining_since: Option<Instant>,
 }
 
 impl Supervisor {
@@ -182,7 +187,7 @@ impl Supervisor {
             gate,
             acks: AckTracker::default(),
             next: None,
-            is_draining: false,
+            draining_since: None,
         })
     }
 
@@ -191,8 +196,8 @@ impl Supervisor {
     async fn serve(&mut self, session: &mut Session) -> Result<Ended, RabbitError> {
         let mut looks = tokio::time::interval(MAX_PAUSE / 4);
         loop {
-            if session.is_drained() {
-                return Ok(Ended::Drained);
+            if self.deliveries.is_some() && (session.is_drained() || self.is_out_of_time(session)) {
+                return session.ack_all_settled().await.map(|()| Ended::Drained);
             }
             tokio::select! {
                 settlements = self.settlements.recv() => match settlements {
@@ -217,6 +222,14 @@ impl Supervisor {
         }
     }
 
+    /// Whether what keeps the session from being drained is not the database: a command of a locked
+    /// order, a dead letter that stays in its queue. It is handed back with the rest. In an outage each
+    /// time would count towards the delivery limit of all that is in hand.
+    fn is_out_of_time(&self, session: &Session) -> bool {
+        session.draining_since.is_some_and(|since| since.elapsed() >= MAX_DRAIN)
+            && self.health.troubles().database.is_none()
+    }
+
     /// Ends the deliveries; settlements still come.
     async fn take_no_more(&mut self, session: &mut Session) -> Result<(), RabbitError> {
         self.deliveries = None;
@@ -237,10 +250,9 @@ impl Supervisor {
             session.settle(more);
         }
         session.ack_run().await?;
-        // Deliveries settled behind a lane that is stuck fill the prefetch: make some room.
-        if self.deliveries.is_some()
-            && session.acks.waiting() > usize::from(self.bounds.prefetch) / 4 * 3
-        {
+        // Behind deliveries that are stuck, those that are settled fill the prefetch: make some room.
+        let mostly_taken = usize::from(self.bounds.prefetch) / 4 * 3;
+        if self.deliveries.is_some() && session.acks.unacknowledged() > mostly_taken {
             session.ack_waiting(MOST_SINGLE_ACKS).await?;
         }
         Ok(())
@@ -259,11 +271,11 @@ async fn reserve(
 
 impl Session {
     fn takes_more(&self) -> bool {
-        self.next.is_none() && !self.is_draining
+        self.next.is_none() && self.draining_since.is_none()
     }
 
     fn is_drained(&self) -> bool {
-        self.is_draining && self.next.is_none() && self.acks.is_empty()
+        self.draining_since.is_some() && self.next.is_none() && self.acks.is_empty()
     }
 
     fn end_a_long_pause(&self) {
@@ -293,7 +305,7 @@ impl Session {
         let tag = delivery.delivery_tag;
         if self.gate.has_discarded(tag) {
             // All that comes from here on has no body, and is handed back at the end.
-            self.is_draining = true;
+            self.draining_since.get_or_insert_with(Instant::now);
             return self.cancel().await;
         }
         self.acks.open(tag);

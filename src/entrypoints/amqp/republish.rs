@@ -95,6 +95,9 @@ impl Original {
     }
 }
 
+/// The name of RabbitMQ's pseudo-queue for direct replies, as a requester writes it.
+const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
 /// Properties that may go on. What would act on the broker again (copies to further queues,
 /// expiration, priority, a user id that is not ours) is only noted, so that nothing is lost.
 fn forwarded(mut properties: Properties) -> Properties {
@@ -104,6 +107,9 @@ fn forwarded(mut properties: Properties) -> Properties {
     {
         noted.extend(properties.headers.remove(name).map(|value| (noted_as, value)));
     }
+    // Only the publisher itself may use this name: the broker closes the channel of anybody else.
+    let direct = properties.reply_to.take_if(|queue| queue == DIRECT_REPLY_TO);
+    noted.extend(direct.map(|queue| ("order-worker-original-reply-to", HeaderValue::Text(queue))));
     let user_id = properties.user_id.take().map(HeaderValue::Text);
     let expiration = properties.expiration.take().map(HeaderValue::Text);
     let priority = properties.priority.take().map(|priority| HeaderValue::Int(priority.into()));
@@ -175,8 +181,10 @@ mod tests {
         delivery.properties.expiration = Some("60000".to_owned());
         delivery.properties.priority = Some(9);
         delivery.properties.user_id = Some("shop".to_owned());
+        delivery.properties.reply_to = Some(DIRECT_REPLY_TO.to_owned());
 
         let properties = dead(delivery).properties;
+        assert_eq!(properties.reply_to, None);
 
         let names: Vec<&str> = properties.headers.keys().map(String::as_str).collect();
         assert!(!names.iter().any(|name| ["CC", "x-death", "x-delivery-count"].contains(name)));

@@ -101,6 +101,8 @@ pub(super) fn returned(
 pub(super) fn unreadable(why: Unreadable) -> DeadLetterReason {
     let detail = match why {
         Unreadable::TooDeep => "the headers are nested deeper than 32 levels",
+        Unreadable::TooMany => "the headers have more than 256 tables and lists",
+        Unreadable::TooLarge => "the headers do not fit into a frame",
         Unreadable::NotUtf8 => "a property or the name of a header is not UTF-8",
         Unreadable::Malformed => "a header is of an unknown type or cut off",
     };

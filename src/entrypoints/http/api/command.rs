@@ -266,7 +266,8 @@ mod tests {
             HeaderMap::from_iter([(CONTENT_LENGTH, length.parse().expect("a length"))])
         };
         let bytes = ByteBudget::new(1_000);
-        let first = room_for(&headers("900"), &bytes).await.unwrap();
+        let first = room_for(&headers("500"), &bytes).await.unwrap();
+        let _other = room_for(&headers("400"), &bytes).await.unwrap();
 
         let second = headers("200");
         let refused = room_for(&second, &bytes).await.unwrap_err();
