@@ -14,7 +14,7 @@ pub struct Customer {
 
 /// One change of an order's status; the first has no previous status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StatusChange {
+pub struct Change {
     pub previous: Option<Status>,
     pub status: Status,
     /// The order's version after the change.
@@ -24,7 +24,7 @@ pub struct StatusChange {
 
 /// A rule of the business that forbids a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
+pub enum Refusal {
     #[error("the order is already cancelled")]
     AlreadyCancelled,
     #[error("the order is already completed")]
@@ -35,7 +35,7 @@ pub enum Rejection {
     MovedOn { expected: Status, status: Status },
 }
 
-impl Rejection {
+impl Refusal {
     /// The stable name of the rule, for messages, logs and tables.
     pub fn code(&self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ pub struct Order {
 
 /// The fields of an order as a store kept them; see [`Order::from_stored`].
 #[derive(Debug, Clone)]
-pub struct PersistedOrder {
+pub struct Stored {
     pub order_id: OrderId,
     pub customer: Customer,
     pub items: Items,
@@ -76,7 +76,7 @@ pub struct PersistedOrder {
 
 impl Order {
     /// A new order: Received, version 1.
-    pub fn place(order_id: OrderId, placed: PlaceOrder, at: DateTime<Utc>) -> (Self, StatusChange) {
+    pub fn place(order_id: OrderId, placed: PlaceOrder, at: DateTime<Utc>) -> (Self, Change) {
         let order = Self {
             order_id,
             customer: placed.customer,
@@ -87,21 +87,13 @@ impl Order {
             last_updated: at,
             version: 1,
         };
-        (order, StatusChange { previous: None, status: Status::Received, version: 1, at })
+        (order, Change { previous: None, status: Status::Received, version: 1, at })
     }
 
     /// The door for rows: an order that a store kept, taken as it is.
-    pub fn from_stored(stored: PersistedOrder) -> Self {
-        let PersistedOrder {
-            order_id,
-            customer,
-            items,
-            total,
-            status,
-            created_at,
-            last_updated,
-            version,
-        } = stored;
+    pub fn from_stored(stored: Stored) -> Self {
+        let Stored { order_id, customer, items, total, status, created_at, last_updated, version } =
+            stored;
         Self { order_id, customer, items, total, status, created_at, last_updated, version }
     }
 
@@ -109,11 +101,11 @@ impl Order {
     ///
     /// # Errors
     /// When it is in any status but Received.
-    pub fn cancel(&mut self, at: DateTime<Utc>) -> Result<StatusChange, Rejection> {
+    pub fn cancel(&mut self, at: DateTime<Utc>) -> Result<Change, Refusal> {
         match self.status {
             Status::Received => Ok(self.change_to(Status::Cancelled, at)),
-            Status::Cancelled => Err(Rejection::AlreadyCancelled),
-            status => Err(Rejection::CannotBeCancelled { status }),
+            Status::Cancelled => Err(Refusal::AlreadyCancelled),
+            status => Err(Refusal::CannotBeCancelled { status }),
         }
     }
 
@@ -125,7 +117,7 @@ impl Order {
         &mut self,
         status: Status,
         at: DateTime<Utc>,
-    ) -> Result<Option<StatusChange>, Rejection> {
+    ) -> Result<Option<Change>, Refusal> {
         self.ensure_open()?;
         Ok((status != self.status).then(|| self.change_to(status, at)))
     }
@@ -134,34 +126,30 @@ impl Order {
     ///
     /// # Errors
     /// When the order is final, or in another status than `from`.
-    pub fn advance(
-        &mut self,
-        from: Option<Status>,
-        at: DateTime<Utc>,
-    ) -> Result<StatusChange, Rejection> {
+    pub fn advance(&mut self, from: Option<Status>, at: DateTime<Utc>) -> Result<Change, Refusal> {
         let next = self.ensure_open()?;
         match from {
             Some(expected) if expected != self.status => {
-                Err(Rejection::MovedOn { expected, status: self.status })
+                Err(Refusal::MovedOn { expected, status: self.status })
             }
             _ => Ok(self.change_to(next, at)),
         }
     }
 
     /// The status after the present one, or why there is none.
-    fn ensure_open(&self) -> Result<Status, Rejection> {
+    fn ensure_open(&self) -> Result<Status, Refusal> {
         self.status.next().ok_or(match self.status {
-            Status::Cancelled => Rejection::AlreadyCancelled,
-            _ => Rejection::AlreadyCompleted,
+            Status::Cancelled => Refusal::AlreadyCancelled,
+            _ => Refusal::AlreadyCompleted,
         })
     }
 
-    fn change_to(&mut self, status: Status, at: DateTime<Utc>) -> StatusChange {
+    fn change_to(&mut self, status: Status, at: DateTime<Utc>) -> Change {
         let previous = Some(std::mem::replace(&mut self.status, status));
         self.version += 1;
         // A clock that jumped back must not make an order's history run backwards.
         self.last_updated = self.last_updated.max(at);
-        StatusChange { previous, status, version: self.version, at: self.last_updated }
+        Change { previous, status, version: self.version, at: self.last_updated }
     }
 
     /// Whether the order was placed with just this content.

@@ -13,7 +13,7 @@ impl TestDatabase for InMemory {
     type Store = InMemoryStore;
     type Queries = InMemoryQueries;
     type Relay = InMemoryRelayStore;
-    type Backlog = InMemoryDatabase;
+    type Stock = InMemoryDatabase;
 
     async fn start() -> Self {
         Self(InMemoryDatabase::new())

@@ -1,6 +1,6 @@
 //! The dead letters of both databases: the same statements, and what a database does in its own way.
 //!
-//! Each database implements [`DeadLetterDatabase`]; the port comes with it.
+//! Each database implements [`LetterDatabase`]; the port comes with it.
 
 mod collect;
 mod rows;
@@ -18,9 +18,9 @@ use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{Pruned, Retention};
 
 /// A database with the tables of dead letters.
-pub trait DeadLetterDatabase: Send + Sync {
+pub trait LetterDatabase: Send + Sync {
     type Row: Columns;
-    type Transaction: DeadLetterTransaction<Row = Self::Row>;
+    type Transaction: LetterTransaction<Row = Self::Row>;
 
     /// The rows that a statement finds, outside of any transaction.
     fn read(
@@ -40,7 +40,7 @@ pub trait DeadLetterDatabase: Send + Sync {
 }
 
 /// An open transaction. Dropping it rolls it back.
-pub trait DeadLetterTransaction: Send {
+pub trait LetterTransaction: Send {
     type Row: Columns;
 
     /// The rows that a statement finds or returns.

@@ -5,16 +5,16 @@ use chrono::{DateTime, Utc};
 use super::rows::{
     int, letter_action, letter_count, letter_group, letter_summary, state_code, stored_letter,
 };
-use super::{DeadLetterDatabase, DeadLetterTransaction, Statement, collect, sql};
+use super::{LetterDatabase, LetterTransaction, Statement, collect, sql};
 use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
-    AuditEntry, DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup,
-    DeadLetterRecord, DeadLetterStore, DeadLetterSummary, Pruned, Retention, Revision,
+    DeadLetterStore, Letter, LetterAction, LetterCount, LetterFilter, LetterGroup, LetterPlace,
+    LetterSummary, Pruned, Retention, Revision, StoredLetter,
 };
 
-impl<D: DeadLetterDatabase> DeadLetterStore for D {
-    async fn collect(&self, letters: &[DeadLetter], now: DateTime<Utc>) -> Result<u64, StoreError> {
+impl<D: LetterDatabase> DeadLetterStore for D {
+    async fn collect(&self, letters: &[Letter], now: DateTime<Utc>) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
         let mut changed = 0;
         for letter in letters {
@@ -26,10 +26,10 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
 
     async fn letters(
         &self,
-        filter: &DeadLetterFilter,
-        after: Option<DeadLetterCursor>,
+        filter: &LetterFilter,
+        after: Option<LetterPlace>,
         limit: u32,
-    ) -> Result<Vec<DeadLetterSummary>, StoreError> {
+    ) -> Result<Vec<LetterSummary>, StoreError> {
         let letters = matching(sql::LETTERS, filter)
             .moment(after.map(|place| place.failed_at))
             .optional_int(after.map(|place| place.id))
@@ -38,34 +38,30 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
         found.iter().map(letter_summary).collect()
     }
 
-    async fn letter_ids(
-        &self,
-        filter: &DeadLetterFilter,
-        limit: u32,
-    ) -> Result<Vec<i64>, StoreError> {
+    async fn letter_ids(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<i64>, StoreError> {
         let found = self.read(matching(sql::LETTER_IDS, filter).int(limit)).await?;
         found.iter().map(|row| int(row, "id")).collect()
     }
 
     async fn letter_groups(
         &self,
-        filter: &DeadLetterFilter,
+        filter: &LetterFilter,
         limit: u32,
-    ) -> Result<Vec<DeadLetterGroup>, StoreError> {
+    ) -> Result<Vec<LetterGroup>, StoreError> {
         let found = self.read(matching(sql::LETTER_GROUPS, filter).int(limit)).await?;
         found.iter().map(letter_group).collect()
     }
 
     async fn letter_counts(
         &self,
-        filter: &DeadLetterFilter,
+        filter: &LetterFilter,
         limit: u32,
-    ) -> Result<Vec<DeadLetterCount>, StoreError> {
+    ) -> Result<Vec<LetterCount>, StoreError> {
         let found = self.read(matching(sql::LETTER_COUNTS, filter).int(limit)).await?;
         found.iter().map(letter_count).collect()
     }
 
-    async fn letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
+    async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
         let found = self.read(Statement::new(sql::LETTER).int(id)).await?;
         found.first().map(stored_letter).transpose()
     }
@@ -73,12 +69,12 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
     async fn letter_of_message(
         &self,
         message_id: &MessageId,
-    ) -> Result<Option<DeadLetterRecord>, StoreError> {
+    ) -> Result<Option<StoredLetter>, StoreError> {
         let asked = Statement::new(sql::LETTER_OF_MESSAGE).text(message_id.as_str());
         self.read(asked).await?.first().map(stored_letter).transpose()
     }
 
-    async fn letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
+    async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
         let found = self.read(Statement::new(sql::ACTIONS).int(id)).await?;
         found.iter().map(letter_action).collect()
     }
@@ -89,7 +85,7 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
         most_replays: u32,
         abandoned_before: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> Result<Option<DeadLetterRecord>, StoreError> {
+    ) -> Result<Option<StoredLetter>, StoreError> {
         let claim = Statement::new(sql::CLAIM).int(id).int(most_replays);
         let mut transaction = self.begin().await?;
         let claimed = transaction.rows(claim.moment(abandoned_before).moment(now)).await?;
@@ -103,7 +99,7 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
         id: i64,
         replay: u32,
         confirmed: bool,
-        action: &AuditEntry,
+        action: &LetterAction,
     ) -> Result<(), StoreError> {
         let ended = if confirmed { sql::CONFIRM_REPLAY } else { sql::UNDO_REPLAY };
         let mut transaction = self.begin().await?;
@@ -117,20 +113,20 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
         id: i64,
         revision: u32,
         revised: &Revision,
-        action: &AuditEntry,
+        action: &LetterAction,
     ) -> Result<bool, StoreError> {
         change(self, revision_of(id, revision, revised, action.at), id, action).await
     }
 
-    async fn discard_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
+    async fn discard_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::DISCARD).int(id).moment(action.at), id, action).await
     }
 
-    async fn restore_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
+    async fn restore_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::RESTORE).int(id).moment(action.at), id, action).await
     }
 
-    async fn record_action(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
+    async fn record_action(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::LOCK).int(id), id, action).await
     }
 
@@ -141,10 +137,10 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
 
 /// Changes a dead letter and records it, or neither.
 async fn change(
-    database: &impl DeadLetterDatabase,
+    database: &impl LetterDatabase,
     changing: Statement<'_>,
     id: i64,
-    action: &AuditEntry,
+    action: &LetterAction,
 ) -> Result<bool, StoreError> {
     let mut transaction = database.begin().await?;
     let changed = transaction.execute(changing).await? > 0;
@@ -155,7 +151,7 @@ async fn change(
     Ok(changed)
 }
 
-fn recorded(id: i64, action: &AuditEntry) -> Statement<'_> {
+fn recorded(id: i64, action: &LetterAction) -> Statement<'_> {
     Statement::new(sql::ADD_ACTION)
         .int(id)
         .moment(action.at)
@@ -183,7 +179,7 @@ fn revision_of(id: i64, revision: u32, revised: &Revision, at: DateTime<Utc>) ->
 }
 
 /// A statement over all that match; its own parameters begin at `$11`.
-fn matching<'a>(text: &'static str, filter: &'a DeadLetterFilter) -> Statement<'a> {
+fn matching<'a>(text: &'static str, filter: &'a LetterFilter) -> Statement<'a> {
     Statement::new(text)
         .optional_int(filter.state.map(state_code))
         .text(filter.code.as_deref())

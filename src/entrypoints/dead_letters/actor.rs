@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::service_layer::StoreError;
-use crate::service_layer::dead_letters::{AuditAction, AuditEntry, DeadLetterStore};
+use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterAction};
 
 /// Who does something, and why, for the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +22,11 @@ impl Actor {
     pub fn action(
         &self,
         at: DateTime<Utc>,
-        what: AuditAction,
+        what: ActionKind,
         verdict: impl Into<String>,
-    ) -> AuditEntry {
+    ) -> LetterAction {
         let Self { who, why } = self.clone();
-        AuditEntry { at, who, what, why, verdict: verdict.into() }
+        LetterAction { at, who, what, why, verdict: verdict.into() }
     }
 }
 
@@ -40,10 +40,10 @@ pub enum Decision {
 }
 
 impl Decision {
-    pub fn action(self, actor: &Actor, at: DateTime<Utc>) -> AuditEntry {
+    pub fn action(self, actor: &Actor, at: DateTime<Utc>) -> LetterAction {
         match self {
-            Self::Discard => actor.action(at, AuditAction::Discard, "discarded"),
-            Self::Restore => actor.action(at, AuditAction::Restore, "open again"),
+            Self::Discard => actor.action(at, ActionKind::Discard, "discarded"),
+            Self::Restore => actor.action(at, ActionKind::Restore, "open again"),
         }
     }
 
@@ -55,7 +55,7 @@ impl Decision {
         self,
         letters: &impl DeadLetterStore,
         id: i64,
-        action: &AuditEntry,
+        action: &LetterAction,
     ) -> Result<bool, StoreError> {
         match self {
             Self::Discard => letters.discard_letter(id, action).await,

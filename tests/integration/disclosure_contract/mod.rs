@@ -2,15 +2,15 @@
 
 pub mod recording;
 
-use order_worker::service_layer::PiiAccessLog;
+use order_worker::service_layer::Disclosures;
 
 use crate::store_contract::TestDatabase;
 
 /// A database that keeps disclosures.
 pub trait WithDisclosures: TestDatabase {
-    type PiiAccessLog: PiiAccessLog;
+    type Disclosures: Disclosures;
 
-    fn disclosures(&self) -> Self::PiiAccessLog;
+    fn disclosures(&self) -> Self::Disclosures;
 }
 
 /// Makes a test of each claim, for one kind of database.

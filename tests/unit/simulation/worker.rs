@@ -5,12 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_worker::adapters::in_memory::InMemoryDatabase;
-use order_worker::entrypoints::amqp::{
-    self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LaneDied,
-};
-use order_worker::entrypoints::command_client::{
-    self, CommandClient, CommandLaneDeps, CommandQueue,
-};
+use order_worker::entrypoints::amqp::{self, ConsumerSettings, EVENT_PUBLISHERS, Ground, LaneDied};
+use order_worker::entrypoints::requests::{self, RequestGround, RequestQueue, Requests};
 use order_worker::service_layer::{Health, InFlight, Relay};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, timeout};
@@ -66,7 +62,7 @@ impl Worker {
         let consumer = surroundings.broker.consumer();
         let (source, source_task) = surroundings.source(consumer, stop.clone()).consume();
         let relay = surroundings.relay(in_flight.clone());
-        let ground = ConsumerDeps {
+        let ground = Ground {
             source,
             lanes: surroundings.lanes(consumer),
             republisher: surroundings.publisher(),
@@ -75,7 +71,7 @@ impl Worker {
             health: surroundings.health.clone(),
             in_flight: in_flight.clone(),
         };
-        let (requests, queue) = CommandClient::channel();
+        let (requests, queue) = Requests::channel();
         surroundings.clients.find(Some(requests));
         let serving = surroundings.serve(queue, in_flight.of_requests());
         let pipeline = amqp::run(ground, surroundings.settings.clone(), None);
@@ -162,8 +158,8 @@ impl Surroundings {
         }
     }
 
-    fn serve(&self, queue: CommandQueue, in_flight: InFlight) -> impl Future<Output = ()> + use<> {
-        let ground = CommandLaneDeps {
+    fn serve(&self, queue: RequestQueue, in_flight: InFlight) -> impl Future<Output = ()> + use<> {
+        let ground = RequestGround {
             store: self.store(None),
             publisher: self.publisher(),
             clock: self.clock.clone(),
@@ -171,9 +167,9 @@ impl Surroundings {
             in_flight,
             batch_max: self.settings.batch_max,
             keep_unroutable_events: self.settings.keep_unroutable_events,
-            max_waiting_bytes: command_client::MAX_WAITING_BYTES,
+            max_waiting_bytes: requests::MAX_WAITING_BYTES,
         };
-        command_client::serve(queue, ground)
+        requests::serve(queue, ground)
     }
 
     fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, Vec<SimulatedPublisher>)> {

@@ -1,4 +1,4 @@
-//! Asks the worker of these settings itself.
+//! Asking the worker of these settings itself.
 
 use std::time::Duration;
 

@@ -105,12 +105,12 @@ impl Note {
 }
 
 /// Notes the end of a job, however its task ends.
-pub struct JobGuard {
+pub struct Ending {
     job: Arc<Job>,
     clock: Arc<dyn Clock>,
 }
 
-impl JobGuard {
+impl Ending {
     pub fn of(job: Arc<Job>, clock: Arc<dyn Clock>) -> Self {
         Self { job, clock }
     }
@@ -140,7 +140,7 @@ impl JobGuard {
     }
 }
 
-impl Drop for JobGuard {
+impl Drop for Ending {
     fn drop(&mut self) {
         self.note(JobEnd::Broken);
     }

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::entrypoints::decode::{
+use crate::entrypoints::amqp::edge::{
     CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody,
 };
 use crate::entrypoints::schemas;

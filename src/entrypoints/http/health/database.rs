@@ -1,4 +1,4 @@
-//! Asks the database whether it is well.
+//! Asking the database whether it is well.
 
 use std::time::Duration;
 

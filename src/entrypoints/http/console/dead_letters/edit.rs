@@ -9,20 +9,20 @@ use maud::{Markup, html};
 
 use super::body::{difference, hides_addresses};
 use super::decide::actor;
-use super::detail::{foreseen, letter, parsed};
+use super::disclose;
 use super::edit_page::{Draft, same, text_of};
 use super::fields::Fields;
 use super::masking::Addresses;
-use super::reveal_email;
+use super::one::{foreseen, letter, parsed};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
-use crate::entrypoints::dead_letters::{Actor, CheckedEdit, difference as differ};
-use crate::entrypoints::http::console::components::notice::{self, Flash};
-use crate::entrypoints::http::console::{CurrentUser, Submitted};
+use crate::entrypoints::dead_letters::{Actor, Mending, difference as differ};
+use crate::entrypoints::http::console::pieces::notice::{self, Flash};
+use crate::entrypoints::http::console::{Submitted, Visitor};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
-    AuditAction, AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore,
+    ActionKind, DeadLetterStore, LetterAction, LetterState, StoredLetter,
 };
 
 /// Opens the present body for editing, which shows it as it is.
@@ -32,12 +32,12 @@ pub async fn begin(
     Submitted { visitor, form: _ }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
     let stored = letter(&app, parsed(&id)?).await?;
-    if stored.state != DeadLetterState::Open {
+    if stored.state != LetterState::Open {
         visitor.tell_next(Flash::Refused(not_open(&stored)));
         return Ok(back(&stored));
     }
     if hides_addresses(&stored.letter.body) {
-        reveal_email::record(&app, &visitor, stored.id, "opened for editing").await?;
+        disclose::record(&app, &visitor, stored.id, "opened for editing").await?;
     }
     let draft = Draft { text: text_of(&stored), why: String::new(), can_fail: false };
     Ok(draft.page(&visitor, &stored, &html! {}).into_response())
@@ -59,7 +59,7 @@ pub async fn check(
             tried_out(&stored, &mending)
         }
     };
-    let notices = html! { @if stored.state != DeadLetterState::Open { (notice::trouble(&not_open(&stored))) } (tried) };
+    let notices = html! { @if stored.state != LetterState::Open { (notice::trouble(&not_open(&stored))) } (tried) };
     Ok(draft.page(&visitor, &stored, &notices).into_response())
 }
 
@@ -72,8 +72,7 @@ pub async fn save(
     let stored = letter(&app, parsed(&id)?).await?;
     let mut draft = Draft::of(&form);
     let body = draft.body(&stored);
-    if stored.state != DeadLetterState::Open || form.text("revision") != stored.revision.to_string()
-    {
+    if stored.state != LetterState::Open || form.text("revision") != stored.revision.to_string() {
         return conflict(&app, &visitor, &stored, &draft).await;
     }
     let actor = actor(&visitor, &form);
@@ -96,26 +95,26 @@ pub async fn save(
 
 async fn keep(
     app: &App,
-    stored: &DeadLetterRecord,
-    mending: &CheckedEdit,
+    stored: &StoredLetter,
+    mending: &Mending,
     actor: &Actor,
 ) -> Result<bool, Problem> {
-    let action = actor.action(SystemClock.now(), AuditAction::Edit, mending.verdict());
-    let CheckedEdit { revision, .. } = mending;
+    let action = actor.action(SystemClock.now(), ActionKind::Edit, mending.verdict());
+    let Mending { revision, .. } = mending;
     Ok(app.database()?.revise_letter(stored.id, stored.revision, revision, &action).await?)
 }
 
 /// What somebody wrote is not lost: it stands beside what is there now.
 async fn conflict(
     app: &App,
-    visitor: &CurrentUser,
-    present: &DeadLetterRecord,
+    visitor: &Visitor,
+    present: &StoredLetter,
     draft: &Draft,
 ) -> Result<Response, Problem> {
     let actions = app.database()?.letter_actions(present.id).await?;
-    let edited = actions.iter().rfind(|action| action.what == AuditAction::Edit);
+    let edited = actions.iter().rfind(|action| action.what == ActionKind::Edit);
     let notices = html! {
-        @if present.state != DeadLetterState::Open { (notice::trouble(&not_open(present))) }
+        @if present.state != LetterState::Open { (notice::trouble(&not_open(present))) }
         @else { (notice::trouble(&edited_meanwhile(present, edited))) }
         (differences(present, &draft.body(present)))
     };
@@ -123,11 +122,11 @@ async fn conflict(
     Ok((StatusCode::CONFLICT, page).into_response())
 }
 
-fn edited_meanwhile(present: &DeadLetterRecord, edited: Option<&AuditEntry>) -> Markup {
+fn edited_meanwhile(present: &StoredLetter, edited: Option<&LetterAction>) -> Markup {
     html! {
         "Nothing was saved: "
         @match edited {
-            Some(AuditEntry { who, why, .. }) => {
+            Some(LetterAction { who, why, .. }) => {
                 bdi { (who) } " has edited it meanwhile"
                 @if let Some(why) = why { " (“" bdi { (why) } "”)" }
             }
@@ -137,20 +136,16 @@ fn edited_meanwhile(present: &DeadLetterRecord, edited: Option<&AuditEntry>) -> 
     }
 }
 
-async fn mending(
-    app: &App,
-    stored: &DeadLetterRecord,
-    body: Vec<u8>,
-) -> Result<CheckedEdit, Problem> {
+async fn mending(app: &App, stored: &StoredLetter, body: Vec<u8>) -> Result<Mending, Problem> {
     let mut rehearsal = rehearsal(app.database()?, Arc::new(SystemClock));
     Ok(rehearsal.with_body(stored, body).await?)
 }
 
-fn tried_out(stored: &DeadLetterRecord, mending: &CheckedEdit) -> Markup {
+fn tried_out(stored: &StoredLetter, mending: &Mending) -> Markup {
     html! { (foreseen(&mending.prospect)) (differences(stored, &mending.revision.body)) }
 }
 
-fn differences(stored: &DeadLetterRecord, body: &[u8]) -> Markup {
+fn differences(stored: &StoredLetter, body: &[u8]) -> Markup {
     let revision = format!("revision {}", stored.revision);
     let changed = differ((&revision, &stored.letter.body), ("your text", body));
     html! {
@@ -162,14 +157,14 @@ fn differences(stored: &DeadLetterRecord, body: &[u8]) -> Markup {
     }
 }
 
-fn kept(stored: &DeadLetterRecord, mending: &CheckedEdit) -> Markup {
+fn kept(stored: &StoredLetter, mending: &Mending) -> Markup {
     html! {
         "Revision " (stored.revision + 1) " is saved. Replayed now it would be "
         (mending.prospect.word()) "."
     }
 }
 
-fn not_open(stored: &DeadLetterRecord) -> Markup {
+fn not_open(stored: &StoredLetter) -> Markup {
     html! { "Dead letter " (stored.id) " is " (stored.state) ": only one that is open can be edited." }
 }
 
@@ -185,6 +180,6 @@ fn incomplete(page: impl IntoResponse) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
 }
 
-fn back(stored: &DeadLetterRecord) -> Response {
+fn back(stored: &StoredLetter) -> Response {
     Redirect::to(&format!("/dead-letters/{}", stored.id)).into_response()
 }
