@@ -65,9 +65,9 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub prefetch: u16,
 
-    /// Maximum bytes of messages in memory: half of it for commands from the queue, a quarter each for
-    /// dead letters on their way into the table and for bodies over HTTP. A message that is larger
-    /// than its part is let in alone.
+    /// Maximum bytes of messages in memory: a quarter each for commands from the queue, dead letters on
+    /// their way into the table, bodies over HTTP, and replies. A message that is larger than half
+    /// of its quarter takes half of it.
     #[arg(
         long,
         env,
@@ -362,21 +362,26 @@ impl Settings {
 
     /// The bytes of commands from the queue that may be in memory.
     pub fn command_bytes(&self) -> ByteBudget {
-        self.bytes(2)
+        self.quarter_of_bytes()
     }
 
     /// The bytes of dead letters on their way into the table that may be in memory.
     pub fn dead_letter_bytes(&self) -> ByteBudget {
-        self.bytes(4)
+        self.quarter_of_bytes()
     }
 
     /// The bytes of bodies over HTTP that may be in memory.
     pub fn http_bytes(&self) -> ByteBudget {
-        self.bytes(4)
+        self.quarter_of_bytes()
     }
 
-    fn bytes(&self, part: u32) -> ByteBudget {
-        ByteBudget::new(usize::try_from(self.max_in_flight_bytes / part).unwrap_or(usize::MAX))
+    /// The bytes of replies that may be in memory.
+    pub fn reply_bytes(&self) -> ByteBudget {
+        self.quarter_of_bytes()
+    }
+
+    fn quarter_of_bytes(&self) -> ByteBudget {
+        ByteBudget::new(usize::try_from(self.max_in_flight_bytes / 4).unwrap_or(usize::MAX))
     }
 
     pub fn topology(&self) -> Topology {

@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use crate::domain::{
     CommandKind, Customer, CustomerId, Email, Item, Items, MessageId, Money, Name, Order, OrderId,
-    ProductId, Quantity, Status, Stored,
+    PersistedOrder, ProductId, Quantity, Status,
 };
 use crate::service_layer::{
-    BodyHash, Cause, HandledMessage, HandledOutcome, HistoryEntry, OrderState, StoreError,
+    BodyHash, Cause, HistoryEntry, InboxEntry, InboxOutcome, OrderState, StoreError,
 };
 
 /// An order with its items, as both databases give them.
@@ -86,7 +86,7 @@ impl OrderRow {
     pub fn into_order(self) -> Result<Order, StoreError> {
         let broken = broken_row("orders", self.order_id.clone());
         let items = self.items.into_iter().map(ItemRow::into_item).collect::<Result<Vec<_>, _>>();
-        Ok(Order::from_stored(Stored {
+        Ok(Order::from_stored(PersistedOrder {
             order_id: OrderId::new(self.order_id).map_err(|e| broken("order_id", &e))?,
             customer: Customer {
                 customer_id: CustomerId::new(self.customer_id)
@@ -121,15 +121,15 @@ impl ItemRow {
 impl HandledRow {
     /// # Errors
     /// [`StoreError::Refused`] naming the message and the column that cannot be.
-    pub fn into_handled(self) -> Result<HandledMessage, StoreError> {
+    pub fn into_handled(self) -> Result<InboxEntry, StoreError> {
         let broken = broken_row("handled_messages", self.message_id.clone());
         let outcome = match (self.outcome.as_str(), self.code) {
-            ("accepted", _) => HandledOutcome::Accepted,
-            ("duplicate", _) => HandledOutcome::Duplicate,
-            ("rejected", Some(code)) => HandledOutcome::Rejected(code.into()),
+            ("accepted", _) => InboxOutcome::Accepted,
+            ("duplicate", _) => InboxOutcome::Duplicate,
+            ("rejected", Some(code)) => InboxOutcome::Rejected(code.into()),
             _ => return Err(broken("outcome", &"must be accepted, duplicate or rejected")),
         };
-        Ok(HandledMessage {
+        Ok(InboxEntry {
             message_id: MessageId::new(self.message_id).map_err(|e| broken("message_id", &e))?,
             body_hash: parse_hash(&self.body_hash)
                 .ok_or_else(|| broken("body_hash", &"must have 16 bytes"))?,

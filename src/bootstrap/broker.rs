@@ -8,7 +8,7 @@ use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::{RabbitError, RabbitMq};
 use crate::config::Settings;
 use crate::metrics::Metrics;
-use crate::service_layer::{Backoff, CommandSource, Health, Inflow, IntakeBounds};
+use crate::service_layer::{Backoff, CommandSource, ConsumedQueue, Health, IntakeBounds};
 
 /// Where commands come from and events go.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Broker {
     /// Starts to consume; see [`CommandSource`].
     pub(super) fn consume(
         &self,
-        inflow: Inflow,
+        inflow: ConsumedQueue,
         bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
@@ -62,8 +62,8 @@ impl Broker {
                 // There is nothing that could keep it from doing so.
                 health.consumes(inflow);
                 match inflow {
-                    Inflow::Commands => broker.consume(bounds.prefetch, stop),
-                    Inflow::DeadLetters => broker.consume_dead_letters(stop),
+                    ConsumedQueue::Commands => broker.consume(bounds.prefetch, stop),
+                    ConsumedQueue::DeadLetters => broker.consume_dead_letters(stop),
                 }
             }
         }
@@ -94,7 +94,7 @@ impl Broker {
         loop {
             match rabbitmq.prepare().await {
                 Err(RabbitError::Unavailable(reason) | RabbitError::FrameTooLarge(reason)) => {
-                    health.cannot_consume(Inflow::Commands, &reason);
+                    health.cannot_consume(ConsumedQueue::Commands, &reason);
                     backoff.pause().await;
                 }
                 ready => return Ok(ready?),

@@ -8,12 +8,12 @@ use crate::adapters::sqlite::SqliteDatabase;
 use crate::config::{DatabaseUrl, Settings};
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, Letter, LetterAction, LetterCount, LetterFilter, LetterGroup, LetterPlace,
-    LetterSummary, Pruned, Retention, Revision, StoredLetter,
+    AuditEntry, DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup,
+    DeadLetterRecord, DeadLetterStore, DeadLetterSummary, Pruned, Retention, Revision,
 };
 use crate::service_layer::{
-    Backoff, Disclosure, Disclosures, HandledMessage, Health, OrderHistory, OrderQueries,
-    OrderQuery, Page, StoreError,
+    Backoff, Health, InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page, PiiAccess,
+    PiiAccessLog, StoreError,
 };
 
 /// Where the orders are.
@@ -101,7 +101,7 @@ impl OrderQueries for Database {
         }
     }
 
-    async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
+    async fn message(&self, message_id: &MessageId) -> Result<Option<InboxEntry>, StoreError> {
         match self {
             Self::Postgres(database) => database.queries().message(message_id).await,
             Self::Sqlite(database) => database.queries().message(message_id).await,
@@ -109,8 +109,8 @@ impl OrderQueries for Database {
     }
 }
 
-impl Disclosures for Database {
-    async fn record_disclosure(&self, disclosure: &Disclosure) -> Result<(), StoreError> {
+impl PiiAccessLog for Database {
+    async fn record_disclosure(&self, disclosure: &PiiAccess) -> Result<(), StoreError> {
         match self {
             Self::Postgres(database) => database.disclosures().record_disclosure(disclosure).await,
             Self::Sqlite(database) => database.disclosures().record_disclosure(disclosure).await,
@@ -121,7 +121,7 @@ impl Disclosures for Database {
         &self,
         order_id: &OrderId,
         limit: u32,
-    ) -> Result<Vec<Disclosure>, StoreError> {
+    ) -> Result<Vec<PiiAccess>, StoreError> {
         match self {
             Self::Postgres(database) => database.disclosures().disclosures(order_id, limit).await,
             Self::Sqlite(database) => database.disclosures().disclosures(order_id, limit).await,
@@ -140,51 +140,55 @@ macro_rules! dead_letters {
 }
 
 impl DeadLetterStore for Database {
-    async fn collect(&self, letters: &[Letter], now: DateTime<Utc>) -> Result<u64, StoreError> {
+    async fn collect(&self, letters: &[DeadLetter], now: DateTime<Utc>) -> Result<u64, StoreError> {
         dead_letters!(self, collect(letters, now))
     }
 
     async fn letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<LetterPlace>,
+        filter: &DeadLetterFilter,
+        after: Option<DeadLetterCursor>,
         limit: u32,
-    ) -> Result<Vec<LetterSummary>, StoreError> {
+    ) -> Result<Vec<DeadLetterSummary>, StoreError> {
         dead_letters!(self, letters(filter, after, limit))
     }
 
-    async fn letter_ids(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<i64>, StoreError> {
+    async fn letter_ids(
+        &self,
+        filter: &DeadLetterFilter,
+        limit: u32,
+    ) -> Result<Vec<i64>, StoreError> {
         dead_letters!(self, letter_ids(filter, limit))
     }
 
     async fn letter_groups(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         limit: u32,
-    ) -> Result<Vec<LetterGroup>, StoreError> {
+    ) -> Result<Vec<DeadLetterGroup>, StoreError> {
         dead_letters!(self, letter_groups(filter, limit))
     }
 
     async fn letter_counts(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         limit: u32,
-    ) -> Result<Vec<LetterCount>, StoreError> {
+    ) -> Result<Vec<DeadLetterCount>, StoreError> {
         dead_letters!(self, letter_counts(filter, limit))
     }
 
-    async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
+    async fn letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
         dead_letters!(self, letter(id))
     }
 
     async fn letter_of_message(
         &self,
         message_id: &MessageId,
-    ) -> Result<Option<StoredLetter>, StoreError> {
+    ) -> Result<Option<DeadLetterRecord>, StoreError> {
         dead_letters!(self, letter_of_message(message_id))
     }
 
-    async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
+    async fn letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
         dead_letters!(self, letter_actions(id))
     }
 
@@ -194,7 +198,7 @@ impl DeadLetterStore for Database {
         most_replays: u32,
         abandoned_before: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> Result<Option<StoredLetter>, StoreError> {
+    ) -> Result<Option<DeadLetterRecord>, StoreError> {
         dead_letters!(self, claim_letter(id, most_replays, abandoned_before, now))
     }
 
@@ -203,7 +207,7 @@ impl DeadLetterStore for Database {
         id: i64,
         replay: u32,
         confirmed: bool,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> Result<(), StoreError> {
         dead_letters!(self, finish_replay(id, replay, confirmed, action))
     }
@@ -213,20 +217,20 @@ impl DeadLetterStore for Database {
         id: i64,
         revision: u32,
         revised: &Revision,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> Result<bool, StoreError> {
         dead_letters!(self, revise_letter(id, revision, revised, action))
     }
 
-    async fn discard_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+    async fn discard_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
         dead_letters!(self, discard_letter(id, action))
     }
 
-    async fn restore_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+    async fn restore_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
         dead_letters!(self, restore_letter(id, action))
     }
 
-    async fn record_action(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+    async fn record_action(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
         dead_letters!(self, record_action(id, action))
     }
 

@@ -10,10 +10,10 @@ use crate::adapters::in_process::InProcessPublisher;
 use crate::adapters::postgres::{PgRelayStore, PgStore, PgTransaction};
 use crate::adapters::rabbitmq::RabbitPublisher;
 use crate::adapters::sqlite::{SqliteRelayStore, SqliteStore, SqliteTransaction};
-use crate::entrypoints::dead_letters::Rehearsal;
+use crate::entrypoints::dead_letters::DryRun;
 use crate::service_layer::{
-    Changes, Clock, Loaded, Needs, OutboxKey, Outgoing, Publication, PublishError, PublishStatus,
-    Publisher, RelayHolder, RelayStore, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxMessage, Publication, PublishError,
+    PublishStatus, Publisher, RelayHolder, RelayStore, Store, StoreError, StoreTransaction,
 };
 
 /// A session with a database.
@@ -45,8 +45,8 @@ pub enum EitherPublisher {
 }
 
 /// Tries dead letters out.
-pub fn rehearsal(database: &Database, clock: Arc<dyn Clock>) -> Rehearsal<EitherStore, Database> {
-    Rehearsal::new(database.store(), database.clone(), clock)
+pub fn rehearsal(database: &Database, clock: Arc<dyn Clock>) -> DryRun<EitherStore, Database> {
+    DryRun::new(database.store(), database.clone(), clock)
 }
 
 impl Database {
@@ -79,8 +79,8 @@ impl Store for EitherStore {
 
     async fn begin(
         &mut self,
-        needs: &Needs,
-    ) -> Result<(Loaded, Self::Transaction<'_>), StoreError> {
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, Self::Transaction<'_>), StoreError> {
         Ok(match self {
             Self::Postgres(store) => {
                 let (loaded, transaction) = store.begin(needs).await?;
@@ -102,7 +102,7 @@ impl Store for EitherStore {
 }
 
 impl StoreTransaction for EitherTransaction<'_> {
-    async fn commit(self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
         match self {
             Self::Postgres(transaction) => transaction.commit(changes).await,
             Self::Sqlite(transaction) => transaction.commit(changes).await,
@@ -144,7 +144,7 @@ impl RelayStore for EitherRelayStore {
         committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
-    ) -> Result<Vec<Outgoing>, StoreError> {
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
         match self {
             Self::Postgres(store) => store.waiting(committed_until, after, limit).await,
             Self::Sqlite(store) => store.waiting(committed_until, after, limit).await,

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Broker, Database};
 use crate::metrics::Metrics;
-use crate::service_layer::{sample_queues, sample_stock};
+use crate::service_layer::{sample_backlog, sample_queues};
 
 impl Broker {
     /// Notes what waits in the queues, until `stop` is cancelled.
@@ -22,8 +22,8 @@ impl Database {
     /// Notes what waits in the tables, until `stop` is cancelled.
     pub async fn sample(self, metrics: Metrics, stop: CancellationToken) {
         match self {
-            Self::Postgres(database) => sample_stock(database.stock(), metrics, stop).await,
-            Self::Sqlite(database) => sample_stock(database.stock(), metrics, stop).await,
+            Self::Postgres(database) => sample_backlog(database.stock(), metrics, stop).await,
+            Self::Sqlite(database) => sample_backlog(database.stock(), metrics, stop).await,
         }
     }
 }

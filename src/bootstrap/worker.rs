@@ -11,11 +11,11 @@ use super::either::{EitherPublisher, EitherStore};
 use super::{Broker, Database, Failure};
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
-use crate::entrypoints::amqp::{self, ConsumerSettings, EVENT_PUBLISHERS, Ground, Report};
+use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, Report};
+use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
 use crate::entrypoints::dead_letters::collect;
-use crate::entrypoints::requests::{self, RequestGround, RequestQueue};
 use crate::service_layer::dead_letters::prune_for_ever;
-use crate::service_layer::{Clock, Health, InFlight, Inflow, IntakeBounds, Relay};
+use crate::service_layer::{Clock, ConsumedQueue, Health, InFlight, IntakeBounds, Relay};
 
 /// Most dead letters that the broker hands out before the first is in the table.
 const DEAD_LETTER_PREFETCH: u16 = 200;
@@ -59,14 +59,14 @@ impl Worker {
     pub async fn run(
         &self,
         reports: Option<mpsc::UnboundedSender<Report>>,
-        requests: Option<RequestQueue>,
+        requests: Option<CommandQueue>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         let in_flight = InFlight::default();
         let serving = async {
             if let Some(requests) = requests {
                 let ground = self.request_ground(in_flight.of_requests());
-                Box::pin(requests::serve(requests, ground)).await;
+                Box::pin(command_client::serve(requests, ground)).await;
             }
         };
         let replies = self.broker.for_replies();
@@ -99,13 +99,13 @@ impl Worker {
         let bounds =
             IntakeBounds { prefetch: self.settings.prefetch, bytes: self.settings.command_bytes() };
         let (source, source_task) =
-            self.broker.consume(Inflow::Commands, bounds, health.clone(), stop.clone());
+            self.broker.consume(ConsumedQueue::Commands, bounds, health.clone(), stop.clone());
         let relay = self.start_relay(in_flight.clone());
         let publishers =
             || iter::repeat_with(|| self.broker.publisher()).take(EVENT_PUBLISHERS).collect();
         let lane = |_| (self.database.store(), publishers());
         let lanes = (0..self.settings.lanes).map(lane).collect();
-        let ground = Ground {
+        let ground = ConsumerDeps {
             source,
             lanes,
             republisher: self.broker.publisher(),
@@ -129,11 +129,12 @@ impl Worker {
             batch_max: self.settings.batch_max.into(),
             max_attempts: self.settings.max_attempts,
             keep_unroutable_events: self.settings.keep_unroutable_events,
+            reply_bytes: self.settings.reply_bytes(),
         }
     }
 
-    fn request_ground(&self, in_flight: InFlight) -> RequestGround<EitherStore, EitherPublisher> {
-        RequestGround {
+    fn request_ground(&self, in_flight: InFlight) -> CommandLaneDeps<EitherStore, EitherPublisher> {
+        CommandLaneDeps {
             store: self.database.store(),
             publisher: self.broker.publisher(),
             clock: Arc::new(SystemClock),
@@ -141,7 +142,7 @@ impl Worker {
             in_flight,
             batch_max: self.settings.batch_max.into(),
             keep_unroutable_events: self.settings.keep_unroutable_events,
-            max_waiting_bytes: requests::MAX_WAITING_BYTES,
+            max_waiting_bytes: command_client::MAX_WAITING_BYTES,
         }
     }
 
@@ -170,7 +171,7 @@ impl Worker {
                 bytes: self.settings.dead_letter_bytes(),
             };
             let (letters, source_task) =
-                self.broker.consume(Inflow::DeadLetters, bounds, health, stop.clone());
+                self.broker.consume(ConsumedQueue::DeadLetters, bounds, health, stop.clone());
             [tokio::spawn(collect(letters, self.database.clone(), clock)), source_task]
         });
         Ok(Chores { stop, pruning, collecting })

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Change, CommandKind, Order, OrderId, Refusal, Status};
+use super::{CommandKind, Order, OrderId, Rejection, Status, StatusChange};
 
 /// An order changed its status; carries the order as it is right after the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusChanged<'a> {
     pub order: &'a Order,
-    pub change: Change,
+    pub change: StatusChange,
 }
 
 /// A rule of the domain refused a command; nothing changed.
@@ -16,7 +16,7 @@ pub struct StatusChanged<'a> {
 pub struct Rejected {
     pub command: CommandKind,
     pub order_id: OrderId,
-    pub refusal: Refusal,
+    pub refusal: Rejection,
     /// The order's status and version at that time.
     pub status: Status,
     pub version: i32,

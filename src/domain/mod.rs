@@ -17,6 +17,6 @@ pub use event::{Rejected, StatusChanged};
 pub use identifier::{CustomerId, InvalidIdentifier, MessageId, OrderId, ProductId};
 pub use item::{InvalidItems, InvalidQuantity, Item, Items, MAX_ITEMS, Quantity};
 pub use money::{InvalidMoney, Money};
-pub use order::{Change, Customer, Order, Refusal, Stored};
+pub use order::{Customer, Order, PersistedOrder, Rejection, StatusChange};
 pub use status::{Status, UnknownStatus};
 pub use text::{Email, InvalidText, Name, Reason};

@@ -14,7 +14,7 @@ pub struct Customer {
 
 /// One change of an order's status; the first has no previous status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct StatusChange {
     pub previous: Option<Status>,
     pub status: Status,
     /// The order's version after the change.
@@ -24,7 +24,7 @@ pub struct Change {
 
 /// A rule of the business that forbids a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum Rejection {
     #[error("the order is already cancelled")]
     AlreadyCancelled,
     #[error("the order is already completed")]
@@ -35,7 +35,7 @@ pub enum Refusal {
     MovedOn { expected: Status, status: Status },
 }
 
-impl Refusal {
+impl Rejection {
     /// The stable name of the rule, for messages, logs and tables.
     pub fn code(&self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ pub struct Order {
 
 /// The fields of an order as a store kept them; see [`Order::from_stored`].
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub struct PersistedOrder {
     pub order_id: OrderId,
     pub customer: Customer,
     pub items: Items,
@@ -76,7 +76,7 @@ pub struct Stored {
 
 impl Order {
     /// A new order: Received, version 1.
-    pub fn place(order_id: OrderId, placed: PlaceOrder, at: DateTime<Utc>) -> (Self, Change) {
+    pub fn place(order_id: OrderId, placed: PlaceOrder, at: DateTime<Utc>) -> (Self, StatusChange) {
         let order = Self {
             order_id,
             customer: placed.customer,
@@ -87,13 +87,21 @@ impl Order {
             last_updated: at,
             version: 1,
         };
-        (order, Change { previous: None, status: Status::Received, version: 1, at })
+        (order, StatusChange { previous: None, status: Status::Received, version: 1, at })
     }
 
     /// The door for rows: an order that a store kept, taken as it is.
-    pub fn from_stored(stored: Stored) -> Self {
-        let Stored { order_id, customer, items, total, status, created_at, last_updated, version } =
-            stored;
+    pub fn from_stored(stored: PersistedOrder) -> Self {
+        let PersistedOrder {
+            order_id,
+            customer,
+            items,
+            total,
+            status,
+            created_at,
+            last_updated,
+            version,
+        } = stored;
         Self { order_id, customer, items, total, status, created_at, last_updated, version }
     }
 
@@ -101,11 +109,11 @@ impl Order {
     ///
     /// # Errors
     /// When it is in any status but Received.
-    pub fn cancel(&mut self, at: DateTime<Utc>) -> Result<Change, Refusal> {
+    pub fn cancel(&mut self, at: DateTime<Utc>) -> Result<StatusChange, Rejection> {
         match self.status {
             Status::Received => Ok(self.change_to(Status::Cancelled, at)),
-            Status::Cancelled => Err(Refusal::AlreadyCancelled),
-            status => Err(Refusal::CannotBeCancelled { status }),
+            Status::Cancelled => Err(Rejection::AlreadyCancelled),
+            status => Err(Rejection::CannotBeCancelled { status }),
         }
     }
 
@@ -117,7 +125,7 @@ impl Order {
         &mut self,
         status: Status,
         at: DateTime<Utc>,
-    ) -> Result<Option<Change>, Refusal> {
+    ) -> Result<Option<StatusChange>, Rejection> {
         self.ensure_open()?;
         Ok((status != self.status).then(|| self.change_to(status, at)))
     }
@@ -126,30 +134,34 @@ impl Order {
     ///
     /// # Errors
     /// When the order is final, or in another status than `from`.
-    pub fn advance(&mut self, from: Option<Status>, at: DateTime<Utc>) -> Result<Change, Refusal> {
+    pub fn advance(
+        &mut self,
+        from: Option<Status>,
+        at: DateTime<Utc>,
+    ) -> Result<StatusChange, Rejection> {
         let next = self.ensure_open()?;
         match from {
             Some(expected) if expected != self.status => {
-                Err(Refusal::MovedOn { expected, status: self.status })
+                Err(Rejection::MovedOn { expected, status: self.status })
             }
             _ => Ok(self.change_to(next, at)),
         }
     }
 
     /// The status after the present one, or why there is none.
-    fn ensure_open(&self) -> Result<Status, Refusal> {
+    fn ensure_open(&self) -> Result<Status, Rejection> {
         self.status.next().ok_or(match self.status {
-            Status::Cancelled => Refusal::AlreadyCancelled,
-            _ => Refusal::AlreadyCompleted,
+            Status::Cancelled => Rejection::AlreadyCancelled,
+            _ => Rejection::AlreadyCompleted,
         })
     }
 
-    fn change_to(&mut self, status: Status, at: DateTime<Utc>) -> Change {
+    fn change_to(&mut self, status: Status, at: DateTime<Utc>) -> StatusChange {
         let previous = Some(std::mem::replace(&mut self.status, status));
         self.version += 1;
         // A clock that jumped back must not make an order's history run backwards.
         self.last_updated = self.last_updated.max(at);
-        Change { previous, status, version: self.version, at: self.last_updated }
+        StatusChange { previous, status, version: self.version, at: self.last_updated }
     }
 
     /// Whether the order was placed with just this content.

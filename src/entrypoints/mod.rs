@@ -2,10 +2,12 @@
 
 pub mod amqp;
 pub mod cli;
+pub mod command_client;
 pub mod dead_letters;
+pub mod decode;
+pub mod deviations;
 pub mod http;
 pub mod order_body;
 mod parked;
 mod printable;
-pub mod requests;
 pub mod schemas;

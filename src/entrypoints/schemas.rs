@@ -9,7 +9,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::amqp::edge::{CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody};
+use super::decode::{CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody};
 use crate::service_layer::wire::{
     CommandOutcomeBody, OrderCommandRejectedBody, OrderStatusChangedBody,
 };

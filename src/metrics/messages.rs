@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use super::{Spread, catalog};
-use crate::domain::{CommandKind, Refusal, Status};
+use super::{HistogramSnapshot, catalog};
+use crate::domain::{CommandKind, Rejection, Status};
 use crate::service_layer::{Handled, Outcome, RetryReason};
 
 /// Where a command came from.
@@ -41,11 +41,11 @@ pub const OUTCOMES: [&str; 5] =
     ["accepted", "duplicate", "rejected", "retry_later", "dead_lettered"];
 
 /// One of each.
-const REFUSALS: [Refusal; 4] = [
-    Refusal::AlreadyCancelled,
-    Refusal::AlreadyCompleted,
-    Refusal::CannotBeCancelled { status: Status::Shipping },
-    Refusal::MovedOn { expected: Status::Received, status: Status::Shipping },
+const REFUSALS: [Rejection; 4] = [
+    Rejection::AlreadyCancelled,
+    Rejection::AlreadyCompleted,
+    Rejection::CannotBeCancelled { status: Status::Shipping },
+    Rejection::MovedOn { expected: Status::Received, status: Status::Shipping },
 ];
 
 /// For commands and their batches.
@@ -167,12 +167,12 @@ impl Messages {
         array::from_fn(|place| of_commands().map(|outcomes| outcomes[place].get()).sum())
     }
 
-    pub(super) fn batch_messages(&self) -> Spread {
-        Spread::of(self.of_source.iter().map(|it| &it.batch_messages))
+    pub(super) fn batch_messages(&self) -> HistogramSnapshot {
+        HistogramSnapshot::of(self.of_source.iter().map(|it| &it.batch_messages))
     }
 
-    pub(super) fn batch_seconds(&self) -> Spread {
-        Spread::of(self.of_source.iter().map(|it| &it.batch_seconds))
+    pub(super) fn batch_seconds(&self) -> HistogramSnapshot {
+        HistogramSnapshot::of(self.of_source.iter().map(|it| &it.batch_seconds))
     }
 
     fn of(&self, source: Source) -> &OfSource {

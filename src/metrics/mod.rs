@@ -6,12 +6,12 @@
 
 pub mod catalog;
 mod definition;
-mod drift;
+mod deviations;
+mod history;
 mod http;
 mod messages;
 mod process;
 mod publishing;
-mod recent;
 mod sampled;
 mod state;
 
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use prometheus::{Registry, TextEncoder};
 
 pub use definition::{Definition, Kind};
-pub use drift::{Drift, MOST_PUBLISHERS, Tolerated};
+pub use deviations::{DeviationCounts, DeviationMetrics, MOST_PUBLISHERS};
+pub use history::{HistogramSnapshot, LOOK_AGAIN, MOST_LOOKS, MetricsHistory, Snapshot};
 pub use http::Http;
 pub use messages::{Messages, OUTCOMES, Source};
 use process::Process;
 pub use publishing::Publishing;
-pub use recent::{LOOK_AGAIN, Look, MOST_LOOKS, Recent, Spread};
 pub use sampled::{LastAnswers, Sampled, Server};
 pub use state::{Pause, State};
 
@@ -38,13 +38,13 @@ pub struct Metrics(Arc<Parts>);
 pub struct Parts {
     registry: Registry,
     pub messages: Messages,
-    pub drift: Drift,
+    pub drift: DeviationMetrics,
     pub publishing: Publishing,
     pub state: State,
     pub sampled: Sampled,
     pub http: Http,
     /// Filled only while somebody may look at it.
-    pub recent: Recent,
+    pub recent: MetricsHistory,
 }
 
 impl Metrics {
@@ -53,12 +53,12 @@ impl Metrics {
         Process::register(&registry);
         Self(Arc::new(Parts {
             messages: Messages::new(&registry),
-            drift: Drift::new(&registry),
+            drift: DeviationMetrics::new(&registry),
             publishing: Publishing::new(&registry),
             state: State::new(&registry),
             sampled: Sampled::new(&registry),
             http: Http::new(&registry),
-            recent: Recent::default(),
+            recent: MetricsHistory::default(),
             registry,
         }))
     }

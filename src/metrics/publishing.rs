@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
 
-use super::{Spread, catalog};
-use crate::service_layer::{DeadLetterCode, DropReason, OutgoingKind, PublishStatus};
+use super::{HistogramSnapshot, catalog};
+use crate::service_layer::{DeadLetterCode, DropReason, OutboxMessageKind, PublishStatus};
 
 /// For events, answers and dead letters.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Publishing {
 impl Publishing {
     pub(super) fn new(registry: &Registry) -> Self {
         let of_each_kind = |counters: IntCounterVec| {
-            OutgoingKind::ALL.map(|kind| counters.with_label_values(&[kind.type_name()]))
+            OutboxMessageKind::ALL.map(|kind| counters.with_label_values(&[kind.type_name()]))
         };
         let publishing = Self {
             published: of_each_kind(catalog::PUBLISHED.counters(registry)),
@@ -55,7 +55,7 @@ impl Publishing {
     }
 
     /// The broker has judged an event, or a reply for the last time.
-    pub fn judged(&self, kind: OutgoingKind, status: PublishStatus) {
+    pub fn judged(&self, kind: OutboxMessageKind, status: PublishStatus) {
         match status {
             PublishStatus::Confirmed => self.published[kind as usize].inc(),
             PublishStatus::Unroutable => self.unroutable[kind as usize].inc(),
@@ -79,7 +79,7 @@ impl Publishing {
 
     /// How many events so far had no subscriber.
     pub fn unroutable_events(&self) -> u64 {
-        let events = OutgoingKind::ALL.into_iter().filter(|kind| kind.is_event());
+        let events = OutboxMessageKind::ALL.into_iter().filter(|kind| kind.is_event());
         events.map(|kind| self.unroutable[kind as usize].get()).sum()
     }
 
@@ -92,8 +92,8 @@ impl Publishing {
         codes.map(|code| (code, self.dead_letters.with_label_values(&[code]).get())).collect()
     }
 
-    pub(super) fn confirm_seconds(&self) -> Spread {
-        Spread::of([&self.confirm_seconds])
+    pub(super) fn confirm_seconds(&self) -> HistogramSnapshot {
+        HistogramSnapshot::of([&self.confirm_seconds])
     }
 
     /// The relay took messages out of the outbox.

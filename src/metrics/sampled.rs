@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 
 use super::catalog;
-use crate::service_layer::{DeadLetterCode, Inflow, QueueDepth, Stock};
+use crate::service_layer::{Backlog, ConsumedQueue, DeadLetterCode, QueueDepth};
 
 /// Whoever is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Sampled {
 /// What the servers said last; none where they did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LastAnswers {
-    pub stock: Option<Stock>,
+    pub stock: Option<Backlog>,
     pub commands: Option<QueueDepth>,
     pub dead_letters: Option<QueueDepth>,
 }
@@ -69,7 +69,7 @@ impl Sampled {
     }
 
     /// What the database said; none when it did not answer.
-    pub fn database(&self, stock: Option<&Stock>) {
+    pub fn database(&self, stock: Option<&Backlog>) {
         if stock.is_none() {
             self.failed.with_label_values(&[Server::Database.word()]).inc();
         }
@@ -86,15 +86,15 @@ impl Sampled {
     }
 
     /// What the broker said of a queue; none when it did not answer.
-    pub fn queue(&self, inflow: Inflow, depth: Option<QueueDepth>) {
+    pub fn queue(&self, inflow: ConsumedQueue, depth: Option<QueueDepth>) {
         if depth.is_none() {
             self.failed.with_label_values(&[Server::Broker.word()]).inc();
         }
         set(&self.ready, &[inflow.word()], depth.map(|depth| depth.ready));
         set(&self.consumers, &[inflow.word()], depth.map(|depth| depth.consumers));
         match inflow {
-            Inflow::Commands => self.lock().commands = depth,
-            Inflow::DeadLetters => self.lock().dead_letters = depth,
+            ConsumedQueue::Commands => self.lock().commands = depth,
+            ConsumedQueue::DeadLetters => self.lock().dead_letters = depth,
         }
     }
 

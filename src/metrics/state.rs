@@ -3,7 +3,7 @@
 use prometheus::{IntCounterVec, IntGaugeVec, Registry};
 
 use super::catalog;
-use crate::service_layer::Inflow;
+use crate::service_layer::ConsumedQueue;
 
 /// What can keep the worker from its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl State {
             state.paused.with_label_values(&[pause.word()]);
             state.pauses.with_label_values(&[pause.word()]);
         }
-        state.consumes(Inflow::Commands, false);
+        state.consumes(ConsumedQueue::Commands, false);
         state
     }
 
@@ -68,7 +68,7 @@ impl State {
     }
 
     /// Whether the broker has confirmed a consumer.
-    pub fn consumes(&self, inflow: Inflow, consumes: bool) {
+    pub fn consumes(&self, inflow: ConsumedQueue, consumes: bool) {
         self.consuming.with_label_values(&[inflow.word()]).set(consumes.into());
     }
 

@@ -9,8 +9,8 @@ pub const MESSAGE_OVERHEAD: usize = 512;
 
 /// A bound on the bytes of messages in hand; clones share it.
 ///
-/// A message that is larger than the whole budget is let in when nothing else is held, so the bound
-/// may be exceeded by one message, and none waits for ever.
+/// A message that is larger than half of the budget takes half of it: a large one needs not wait until
+/// nothing else is held, so none waits for ever behind what is held for long.
 #[derive(Debug, Clone)]
 pub struct ByteBudget {
     free: Arc<Semaphore>,
@@ -50,7 +50,7 @@ impl ByteBudget {
     }
 
     fn permits(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limit)
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limit.div_ceil(2))
     }
 }
 
@@ -61,24 +61,25 @@ mod tests {
     #[test]
     fn what_is_held_stays_below_the_budget() {
         let budget = ByteBudget::new(100);
-        let first = budget.try_hold(60);
+        let first = budget.try_hold(50);
+        let second = budget.try_hold(20);
 
-        assert!(first.is_some());
-        assert!(budget.try_hold(41).is_none());
-        assert_eq!(budget.held(), 60);
+        assert!(first.is_some() && second.is_some());
+        assert!(budget.try_hold(31).is_none());
+        assert_eq!(budget.held(), 70);
         drop(first);
-        assert!(budget.try_hold(41).is_some());
+        assert!(budget.try_hold(31).is_some());
     }
 
     #[test]
-    fn a_message_larger_than_the_budget_is_let_in_alone() {
+    fn a_message_larger_than_the_budget_takes_half_of_it() {
         let budget = ByteBudget::new(100);
-        let small = budget.try_hold(1);
+        let _small = budget.try_hold(1);
 
-        assert!(budget.try_hold(1_000).is_none());
-        drop(small);
         let large = budget.try_hold(1_000);
+
         assert!(large.is_some());
-        assert!(budget.try_hold(1).is_none());
+        assert!(budget.try_hold(1_000).is_none());
+        assert!(budget.try_hold(49).is_some());
     }
 }

@@ -12,7 +12,7 @@ use super::{ByteBudget, ByteHold};
 /// A message as a broker handed it over, to be settled exactly once.
 #[derive(Debug, Default)]
 pub struct Delivery {
-    pub tag: Tag,
+    pub tag: DeliveryTag,
     /// The broker handed it out before: whoever held it may have died of it.
     pub redelivered: bool,
     pub exchange: String,
@@ -30,6 +30,10 @@ pub struct Delivery {
 pub enum Unreadable {
     /// Headers stand within each other on more than 32 levels.
     TooDeep,
+    /// Headers have more than 256 tables and lists.
+    TooMany,
+    /// The properties do not fit into a frame; headers were left out.
+    TooLarge,
     /// A property, or the name of a header, is not UTF-8.
     NotUtf8,
     /// A header is of an unknown type, or cut off.
@@ -37,11 +41,14 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    pub const ALL: [Self; 3] = [Self::TooDeep, Self::NotUtf8, Self::Malformed];
+    pub const ALL: [Self; 5] =
+        [Self::TooDeep, Self::TooMany, Self::TooLarge, Self::NotUtf8, Self::Malformed];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooDeep => "too_deep",
+            Self::TooMany => "too_many",
+            Self::TooLarge => "too_large",
             Self::NotUtf8 => "not_utf8",
             Self::Malformed => "malformed",
         }
@@ -51,7 +58,7 @@ impl Unreadable {
 /// Names a delivery on the channel that it came by. Delivery tags restart on a new channel, so a
 /// tag without its channel could settle another message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Tag {
+pub struct DeliveryTag {
     /// Counts the channels of one source; a tag of an earlier one is stale, and its message is
     /// already with the broker again.
     pub channel: u32,
@@ -62,14 +69,14 @@ pub struct Tag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// Done with: the broker forgets it.
-    Ack(Tag),
+    Ack(DeliveryTag),
 }
 
 /// Where settlements go.
 ///
 /// A source MUST take a settlement with a stale tag without effect, and MUST hand back to the
 /// broker whatever is not settled when the last clone of this sender is dropped.
-pub type Settlements = mpsc::UnboundedSender<Vec<Settlement>>;
+pub type AckSender = mpsc::UnboundedSender<Vec<Settlement>>;
 
 /// A broker's queue as the consumer sees it: what comes in, and where to settle it.
 ///
@@ -79,8 +86,8 @@ pub type Settlements = mpsc::UnboundedSender<Vec<Settlement>>;
 #[derive(Debug)]
 pub struct CommandSource {
     pub deliveries: mpsc::Receiver<Delivery>,
-    pub settlements: Settlements,
-    pub present_channel: PresentChannel,
+    pub settlements: AckSender,
+    pub channel_epoch: ChannelEpoch,
 }
 
 /// How much a source may have out at a time.
@@ -94,16 +101,16 @@ pub struct IntakeBounds {
 
 /// The number of the channel whose tags are good.
 #[derive(Debug, Clone, Default)]
-pub struct PresentChannel(Arc<AtomicU32>);
+pub struct ChannelEpoch(Arc<AtomicU32>);
 
-impl PresentChannel {
+impl ChannelEpoch {
     /// Makes all tags given so far stale; answers the number of the new channel.
     pub fn next(&self) -> u32 {
         self.0.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Whether the delivery is with the broker again, which will hand it out once more.
-    pub fn is_stale(&self, tag: Tag) -> bool {
+    pub fn is_stale(&self, tag: DeliveryTag) -> bool {
         tag.channel != self.0.load(Ordering::Acquire)
     }
 }

@@ -6,7 +6,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::{
-    ByteHold, Health, OutboxEntry, OutboxKey, Outgoing, Publication, PublishStatus, Publisher,
+    ByteHold, Health, OutboxEntry, OutboxKey, OutboxMessage, Publication, PublishStatus, Publisher,
     publish_window,
 };
 use crate::kill_points;
@@ -22,7 +22,7 @@ const MAX_TOGETHER: usize = 1_000;
 /// The events of one batch. They stay in the outbox until they are confirmed.
 #[derive(Debug)]
 pub struct PublishBatch {
-    pub events: Vec<Outgoing>,
+    pub events: Vec<OutboxMessage>,
     /// When the batch was committed.
     pub committed_at: Instant,
     /// What it takes of a bound on memory, where there is one.
@@ -89,7 +89,7 @@ impl<P: Publisher> EventPublisher<P> {
         let mut window = Vec::with_capacity(events);
         let mut committed = Vec::with_capacity(batches.len());
         for PublishBatch { events, committed_at, room } in batches {
-            for (entry, publication) in events.into_iter().map(Outgoing::into_publication) {
+            for (entry, publication) in events.into_iter().map(OutboxMessage::into_publication) {
                 entries.push(entry);
                 window.push(publication);
             }

@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 
 use super::Orders;
 use crate::domain::{
-    CancelOrder, Change, Command, Order, OrderId, PlaceOrder, Refusal, SetNextStatus, SetStatus,
+    CancelOrder, Command, Order, OrderId, PlaceOrder, Rejection, SetNextStatus, SetStatus,
+    StatusChange,
 };
 
 /// What a handler did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    Changed(OrderId, Change),
+    Changed(OrderId, StatusChange),
     /// The order is already as the command wants it.
     Unchanged(OrderId),
     /// The order was placed before with the same content.
@@ -19,16 +20,16 @@ pub enum Effect {
 
 /// Why a handler did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum HandlerError {
     /// A precondition: what the command names does not exist.
     OrderNotFound(OrderId),
     /// A precondition: the order exists with other content.
     OrderIdReused(OrderId),
     /// A rule of the domain.
-    Refused(OrderId, Refusal),
+    Refused(OrderId, Rejection),
 }
 
-type Handled = Result<Effect, Obstacle>;
+type Handled = Result<Effect, HandlerError>;
 
 /// Does what the command says.
 pub fn handle(command: Command, orders: &mut Orders, at: DateTime<Utc>) -> Handled {
@@ -56,7 +57,7 @@ fn cancel_order(cancel: CancelOrder, orders: &mut Orders, at: DateTime<Utc>) -> 
     let order = ensure_found(&cancel.order_id, orders)?;
     match order.cancel(at) {
         Ok(change) => Ok(Effect::Changed(cancel.order_id, change)),
-        Err(refusal) => Err(Obstacle::Refused(cancel.order_id, refusal)),
+        Err(refusal) => Err(HandlerError::Refused(cancel.order_id, refusal)),
     }
 }
 
@@ -65,7 +66,7 @@ fn set_status(set: SetStatus, orders: &mut Orders, at: DateTime<Utc>) -> Handled
     match order.set_status(set.status, at) {
         Ok(Some(change)) => Ok(Effect::Changed(set.order_id, change)),
         Ok(None) => Ok(Effect::Unchanged(set.order_id)),
-        Err(refusal) => Err(Obstacle::Refused(set.order_id, refusal)),
+        Err(refusal) => Err(HandlerError::Refused(set.order_id, refusal)),
     }
 }
 
@@ -73,12 +74,15 @@ fn set_next_status(next: SetNextStatus, orders: &mut Orders, at: DateTime<Utc>) 
     let order = ensure_found(&next.order_id, orders)?;
     match order.advance(next.from, at) {
         Ok(change) => Ok(Effect::Changed(next.order_id, change)),
-        Err(refusal) => Err(Obstacle::Refused(next.order_id, refusal)),
+        Err(refusal) => Err(HandlerError::Refused(next.order_id, refusal)),
     }
 }
 
-fn ensure_found<'a>(order_id: &OrderId, orders: &'a mut Orders) -> Result<&'a mut Order, Obstacle> {
-    orders.get_mut(order_id).ok_or_else(|| Obstacle::OrderNotFound(order_id.clone()))
+fn ensure_found<'a>(
+    order_id: &OrderId,
+    orders: &'a mut Orders,
+) -> Result<&'a mut Order, HandlerError> {
+    orders.get_mut(order_id).ok_or_else(|| HandlerError::OrderNotFound(order_id.clone()))
 }
 
 fn ensure_same_content(existing: &Order, place: &PlaceOrder) -> Handled {
@@ -86,6 +90,6 @@ fn ensure_same_content(existing: &Order, place: &PlaceOrder) -> Handled {
     if existing.was_placed_as(place) {
         Ok(Effect::AlreadyPlaced(order_id))
     } else {
-        Err(Obstacle::OrderIdReused(order_id))
+        Err(HandlerError::OrderIdReused(order_id))
     }
 }

@@ -28,7 +28,7 @@ struct Parts {
 
 #[derive(Debug, Default)]
 struct State {
-    troubles: Troubles,
+    troubles: Outages,
     consumes_commands: bool,
     relay: RelayRole,
 }
@@ -46,14 +46,14 @@ pub enum RelayRole {
 
 /// What comes in from the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inflow {
+pub enum ConsumedQueue {
     Commands,
     DeadLetters,
 }
 
 /// Why the worker is paused, as far as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Troubles {
+pub struct Outages {
     pub database: Option<String>,
     pub consuming: Option<String>,
     /// Dead letters wait in their queue; commands are not concerned.
@@ -63,7 +63,7 @@ pub struct Troubles {
     pub blocked: Option<String>,
 }
 
-impl Inflow {
+impl ConsumedQueue {
     pub const ALL: [Self; 2] = [Self::Commands, Self::DeadLetters];
 
     fn name(self) -> &'static str {
@@ -100,7 +100,7 @@ impl RelayRole {
     }
 }
 
-impl Troubles {
+impl Outages {
     pub fn none(&self) -> bool {
         *self == Self::default()
     }
@@ -117,7 +117,7 @@ impl Troubles {
 }
 
 impl Health {
-    pub fn troubles(&self) -> Troubles {
+    pub fn troubles(&self) -> Outages {
         self.lock().troubles.clone()
     }
 
@@ -179,14 +179,14 @@ impl Health {
         }
     }
 
-    pub fn consumes(&self, inflow: Inflow) {
+    pub fn consumes(&self, inflow: ConsumedQueue) {
         self.note_consumer(inflow, true);
         if self.ends(inflow.pause()) {
             tracing::info!("{} are consumed again", inflow.name());
         }
     }
 
-    pub fn cannot_consume(&self, inflow: Inflow, reason: &str) {
+    pub fn cannot_consume(&self, inflow: ConsumedQueue, reason: &str) {
         self.note_consumer(inflow, false);
         if self.begins(inflow.pause(), reason) {
             tracing::warn!(
@@ -198,7 +198,7 @@ impl Health {
     }
 
     /// In good order, as the worker stops.
-    pub fn consumes_no_more(&self, inflow: Inflow) {
+    pub fn consumes_no_more(&self, inflow: ConsumedQueue) {
         self.note_consumer(inflow, false);
     }
 
@@ -294,12 +294,12 @@ impl Health {
         ends
     }
 
-    fn note_consumer(&self, inflow: Inflow, consumes: bool) {
+    fn note_consumer(&self, inflow: ConsumedQueue, consumes: bool) {
         let mut state = self.lock();
         self.metrics().state.consumes(inflow, consumes);
         match inflow {
-            Inflow::Commands => state.consumes_commands = consumes,
-            Inflow::DeadLetters => {}
+            ConsumedQueue::Commands => state.consumes_commands = consumes,
+            ConsumedQueue::DeadLetters => {}
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::Outgoing;
+use super::OutboxMessage;
 
 /// The messages that the lanes of this process have given out to be published, and that are still in
 /// the outbox. Clones share it: the lanes write it, and the relay leaves alone what is in it, however
@@ -26,13 +26,13 @@ pub struct InFlight {
 enum Origin {
     #[default]
     Queue,
-    Requests,
+    CommandClient,
 }
 
 impl InFlight {
     /// The same for the lane of requests.
     pub fn of_requests(&self) -> Self {
-        Self { origin: Origin::Requests, ..self.clone() }
+        Self { origin: Origin::CommandClient, ..self.clone() }
     }
 
     pub fn insert(&self, event_ids: impl IntoIterator<Item = Uuid>) {
@@ -66,7 +66,7 @@ impl InFlight {
 
     /// Keeps those of the messages that lanes of this origin have not given out. What others have
     /// given out stays: a copy of it must go before what is newer, as theirs may come later.
-    pub fn retain_others(&self, messages: &mut Vec<Outgoing>) {
+    pub fn retain_others(&self, messages: &mut Vec<OutboxMessage>) {
         self.locked(|present| {
             messages.retain(|message| !present.contains(&(message.key.event_id, self.origin)));
         });

@@ -7,7 +7,7 @@ use crate::domain::{Command, MessageId};
 pub struct Message {
     pub command: Command,
     /// Absent for a publisher that gives no message id.
-    pub intent: Option<Intent>,
+    pub intent: Option<IdempotencyKey>,
     pub correlation_id: Option<String>,
     /// The queue that waits for the outcome.
     pub reply_to: Option<String>,
@@ -18,7 +18,7 @@ pub struct Message {
 /// The publisher's name for what it wants, tied to the words in which it said so: the same id with
 /// the same body is a repeat, with another body a mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Intent {
+pub struct IdempotencyKey {
     pub message_id: MessageId,
     pub body_hash: BodyHash,
 }

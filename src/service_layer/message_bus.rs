@@ -8,15 +8,16 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tracing::field::Empty;
 
-use super::handlers::{self, Effect, Obstacle};
+use super::handlers::{self, Effect, HandlerError};
 use super::parts::Parts;
 use super::unit_of_work::Committed;
 use super::{
-    Backoff, Clock, DeadLetter, DeadLetterCode, HandledMessage, HandledOutcome, Health, HistoryRow,
-    InFlight, Intent, MAX_LOADED_ITEMS, Message, Needs, OrderState, Orders, OutboxKey, Outcome,
-    Outgoing, PublishResult, RetryReason, Store, StoreError, StoreTransaction, UnitOfWork,
+    Backoff, BatchLookup, Clock, DeadLetterCode, DeadLetterReason, Health, HistoryRow,
+    IdempotencyKey, InFlight, InboxEntry, InboxOutcome, MAX_LOADED_ITEMS, Message, OrderState,
+    Orders, OutboxKey, OutboxMessage, Outcome, PublishResult, RetryReason, Store, StoreError,
+    StoreTransaction, UnitOfWork,
 };
-use crate::domain::{Change, Command, Order, OrderId, Refusal, Rejected, StatusChanged};
+use crate::domain::{Command, Order, OrderId, Rejected, Rejection, StatusChange, StatusChanged};
 use crate::telemetry;
 
 /// How often a batch is tried again whole because another transaction was faster; then in halves,
@@ -25,7 +26,7 @@ const MOST_CONFLICTS: u32 = 10;
 
 /// How many batches are looked up, from one on that took a known order for a new one: one repeat in
 /// each batch of 500 must not cost every batch a second attempt.
-const WARY_BATCHES: u32 = 64;
+const LOOKUP_COOLDOWN_BATCHES: u32 = 64;
 
 /// For how long no lock is waited for, from a locked order on: who keeps one for a second most likely
 /// keeps it for longer, and the others of the batch must not wait each time. Longer than the time
@@ -42,7 +43,7 @@ pub struct MessageBus<S> {
     published: Vec<OutboxKey>,
     in_flight: InFlight,
     /// How many batches are still to be looked up, whatever is in them.
-    wary: u32,
+    lookup_cooldown: u32,
     /// Until then no lock is waited for.
     skip_locked_until: Option<Instant>,
 }
@@ -57,7 +58,7 @@ pub struct Handled {
     pub locked: Vec<usize>,
     /// What the commits left to be published, in this order; may begin with messages of earlier
     /// commits that the outbox still held.
-    pub outgoing: Vec<Outgoing>,
+    pub outgoing: Vec<OutboxMessage>,
     /// How long each commit took.
     pub commits: Vec<Duration>,
     /// How often another transaction was faster.
@@ -66,7 +67,7 @@ pub struct Handled {
 
 /// Why a batch had no effect.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum AttemptError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("a handler panicked")]
@@ -101,7 +102,7 @@ impl<S: Store> MessageBus<S> {
             health,
             published: Vec::new(),
             in_flight,
-            wary: 0,
+            lookup_cooldown: 0,
             skip_locked_until: None,
         }
     }
@@ -116,7 +117,7 @@ impl<S: Store> MessageBus<S> {
         let mut handled = Handled::default();
         let mut parts = Parts::of(messages.len());
         let mut failures = Failures::none();
-        self.wary = self.wary.saturating_sub(1);
+        self.lookup_cooldown = self.lookup_cooldown.saturating_sub(1);
         while let Some(part) = parts.next() {
             let batch: Vec<&Message> = part.iter().map(|&place| &messages[place]).collect();
             let needs = self.needs_of(&batch);
@@ -131,8 +132,8 @@ impl<S: Store> MessageBus<S> {
                 }
                 Err(trouble) => trouble,
             };
-            if let Trouble::Store(StoreError::Conflict(_)) = trouble
-                && !needs.presumed_new
+            if let AttemptError::Store(StoreError::Conflict(_)) = trouble
+                && !needs.assume_new
             {
                 handled.conflicts += 1;
             }
@@ -141,11 +142,16 @@ impl<S: Store> MessageBus<S> {
                 Remedy::Split if parts.split(&part) => {}
                 Remedy::Split => handled.outcomes.push(internal_error(&trouble)),
                 Remedy::SetAside(order_ids) => {
+                    // Locks that nobody can name, as of an order that is being inserted, were met by
+                    // the one message of the part: later ones of its order must not overtake it.
                     let alone = (part.len() == 1).then(|| part[0]);
+                    let alone_about = alone.and_then(|place| messages[place].command.order_id());
                     let locked = |place: usize| {
                         let order_id = messages[place].command.order_id();
                         alone == Some(place)
-                            || order_id.is_some_and(|order_id| order_ids.contains(order_id))
+                            || order_id.is_some_and(|order_id| {
+                                alone_about == Some(order_id) || order_ids.contains(order_id)
+                            })
                     };
                     parts.set_aside(part, locked);
                 }
@@ -155,23 +161,24 @@ impl<S: Store> MessageBus<S> {
         handled
     }
 
-    fn needs_of(&self, batch: &[&Message]) -> Needs {
-        Needs {
-            presumed_new: self.wary == 0 && batch.iter().all(|message| places_an_order(message)),
+    fn needs_of(&self, batch: &[&Message]) -> BatchLookup {
+        BatchLookup {
+            assume_new: self.lookup_cooldown == 0
+                && batch.iter().all(|message| places_an_order(message)),
             skip_locked: self.skip_locked_until.is_some_and(|until| Instant::now() < until),
-            ..Needs::of(batch.iter().copied())
+            ..BatchLookup::of(batch.iter().copied())
         }
     }
 
     /// Decides what to do about a part that had no effect, and waits as long as that takes.
     async fn remedy(
         &mut self,
-        trouble: &Trouble,
-        needs: &Needs,
+        trouble: &AttemptError,
+        needs: &BatchLookup,
         part: &[usize],
         failures: &mut Failures,
     ) -> Remedy {
-        let Trouble::Store(error) = trouble else { return Remedy::Split };
+        let AttemptError::Store(error) = trouble else { return Remedy::Split };
         match error {
             StoreError::Unavailable(reason) | StoreError::Unusable(reason) => {
                 self.health.database_in_trouble(reason);
@@ -189,9 +196,9 @@ impl<S: Store> MessageBus<S> {
             }
             // Something was known, most likely: look it up.
             StoreError::Conflict(_) | StoreError::Refused(_) | StoreError::Locked(_)
-                if needs.presumed_new =>
+                if needs.assume_new =>
             {
-                self.wary = WARY_BATCHES;
+                self.lookup_cooldown = LOOKUP_COOLDOWN_BATCHES;
                 Remedy::Again
             }
             // Nobody's fault, however often it happens: never a dead letter.
@@ -219,7 +226,7 @@ impl<S: Store> MessageBus<S> {
     /// # Errors
     /// When the database is in trouble or does not take one of the messages.
     pub async fn rehearse(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
-        let mut uow = UnitOfWork::begin(&mut self.store, &Needs::of(messages)).await?;
+        let mut uow = UnitOfWork::begin(&mut self.store, &BatchLookup::of(messages)).await?;
         let now = self.clock.now();
         let outcomes = messages.iter().map(|message| process(message, &mut uow, now)).collect();
         uow.rollback().await?;
@@ -245,7 +252,7 @@ impl<S: Store> MessageBus<S> {
     }
 
     /// Takes confirmed messages out of the outbox now, for a bus with no next transaction in sight.
-    /// Trouble is left to the next transaction.
+    /// AttemptError is left to the next transaction.
     pub async fn remove_published(&mut self) {
         if !self.published.is_empty() && self.store.remove_published(&self.published).await.is_ok()
         {
@@ -258,7 +265,7 @@ impl<S: Store> MessageBus<S> {
     }
 
     /// What a commit leaves to be published, without what is on its way already.
-    fn take_in_flight(&mut self, committed: Committed) -> Vec<Outgoing> {
+    fn take_in_flight(&mut self, committed: Committed) -> Vec<OutboxMessage> {
         let Committed { mut earlier, outgoing } = committed;
         self.in_flight.retain_others(&mut earlier);
         // Only now: what this commit took out of the outbox was still in the statement's view of it.
@@ -276,10 +283,10 @@ impl<S: Store> MessageBus<S> {
     async fn attempt(
         &mut self,
         messages: &[&Message],
-        needs: &Needs,
-    ) -> Result<(Vec<Outcome>, Committed, Duration), Trouble> {
+        needs: &BatchLookup,
+    ) -> Result<(Vec<Outcome>, Committed, Duration), AttemptError> {
         let mut uow = UnitOfWork::begin(&mut self.store, needs).await?;
-        if !needs.presumed_new
+        if !needs.assume_new
             && messages.len() > 1
             && items_of_events(messages, &uow.orders) > MAX_LOADED_ITEMS
         {
@@ -295,7 +302,7 @@ impl<S: Store> MessageBus<S> {
         }));
         let Ok(outcomes) = processed else {
             uow.rollback().await?;
-            return Err(Trouble::Panic);
+            return Err(AttemptError::Panic);
         };
         let began = Instant::now();
         let committed = uow.commit(self.published.clone()).await?;
@@ -351,13 +358,13 @@ fn process<T: StoreTransaction>(
             Ok(Effect::AlreadyPlaced(order_id)) => {
                 Outcome::Duplicate(Some(state_of(&order_id, uow)))
             }
-            Err(Obstacle::Refused(order_id, refusal)) => {
+            Err(HandlerError::Refused(order_id, refusal)) => {
                 refused(&order_id, refusal, message, uow, now)
             }
-            Err(Obstacle::OrderNotFound(order_id)) => {
+            Err(HandlerError::OrderNotFound(order_id)) => {
                 Outcome::RetryLater(RetryReason::OrderNotFound { order_id })
             }
-            Err(Obstacle::OrderIdReused(order_id)) => order_id_reused(&order_id),
+            Err(HandlerError::OrderIdReused(order_id)) => order_id_reused(&order_id),
         },
     };
     remember(&outcome, message, uow, now);
@@ -365,10 +372,10 @@ fn process<T: StoreTransaction>(
     outcome
 }
 
-fn seen_before<T>(intent: &Intent, uow: &UnitOfWork<T>) -> Option<Outcome> {
+fn seen_before<T>(intent: &IdempotencyKey, uow: &UnitOfWork<T>) -> Option<Outcome> {
     let handled = uow.inbox.get(&intent.message_id)?;
     if handled.body_hash != intent.body_hash {
-        return Some(Outcome::DeadLetter(DeadLetter::new(
+        return Some(Outcome::DeadLetter(DeadLetterReason::new(
             DeadLetterCode::MessageIdReused,
             format!("message id {} was used before with another body", intent.message_id),
         )));
@@ -380,13 +387,13 @@ fn seen_before<T>(intent: &Intent, uow: &UnitOfWork<T>) -> Option<Outcome> {
 
 fn changed<T>(
     order_id: &OrderId,
-    change: Change,
+    change: StatusChange,
     message: &Message,
     uow: &mut UnitOfWork<T>,
 ) -> Outcome {
     let order = uow.orders.get(order_id).expect("a changed order is in the unit of work");
     let event = StatusChanged { order, change };
-    uow.outbox.push(Outgoing::status_changed(event, message));
+    uow.outbox.push(OutboxMessage::status_changed(event, message));
     uow.history.push(HistoryRow {
         order_id: order_id.clone(),
         change,
@@ -399,7 +406,7 @@ fn changed<T>(
 
 fn refused<T>(
     order_id: &OrderId,
-    refusal: Refusal,
+    refusal: Rejection,
     message: &Message,
     uow: &mut UnitOfWork<T>,
     now: DateTime<Utc>,
@@ -413,12 +420,12 @@ fn refused<T>(
         version: order.version(),
         at: now,
     };
-    uow.outbox.push(Outgoing::rejected(&event, message));
+    uow.outbox.push(OutboxMessage::rejected(&event, message));
     Outcome::Rejected(OrderState { order_id: order_id.clone(), status: event.status }, refusal)
 }
 
 fn order_id_reused(order_id: &OrderId) -> Outcome {
-    Outcome::DeadLetter(DeadLetter::new(
+    Outcome::DeadLetter(DeadLetterReason::new(
         DeadLetterCode::OrderIdReused,
         format!("order {order_id} was placed before with other content"),
     ))
@@ -433,17 +440,15 @@ fn state_of<T>(order_id: &OrderId, uow: &UnitOfWork<T>) -> OrderState {
 fn remember<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now: DateTime<Utc>) {
     let Some(intent) = &message.intent else { return };
     let (order, outcome) = match outcome {
-        Outcome::Accepted(order) => (order, HandledOutcome::Accepted),
-        Outcome::Duplicate(Some(order)) => (order, HandledOutcome::Duplicate),
-        Outcome::Rejected(order, refusal) => {
-            (order, HandledOutcome::Rejected(refusal.code().into()))
-        }
+        Outcome::Accepted(order) => (order, InboxOutcome::Accepted),
+        Outcome::Duplicate(Some(order)) => (order, InboxOutcome::Duplicate),
+        Outcome::Rejected(order, refusal) => (order, InboxOutcome::Rejected(refusal.code().into())),
         Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => return,
     };
     if uow.inbox.contains_key(&intent.message_id) {
         return;
     }
-    let handled = HandledMessage {
+    let handled = InboxEntry {
         message_id: intent.message_id.clone(),
         body_hash: intent.body_hash,
         command: message.command.kind(),
@@ -463,11 +468,11 @@ fn answer<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now:
         Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => return,
     };
     let version = uow.orders.get(order_id).map_or(0, Order::version);
-    uow.outbox.extend(Outgoing::reply(outcome, version, message, now));
+    uow.outbox.extend(OutboxMessage::reply(outcome, version, message, now));
 }
 
-fn internal_error(trouble: &Trouble) -> Outcome {
-    Outcome::DeadLetter(DeadLetter::new(DeadLetterCode::InternalError, trouble.to_string()))
+fn internal_error(trouble: &AttemptError) -> Outcome {
+    Outcome::DeadLetter(DeadLetterReason::new(DeadLetterCode::InternalError, trouble.to_string()))
 }
 
 impl Failures {

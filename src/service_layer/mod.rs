@@ -10,7 +10,6 @@ mod clock;
 mod cooldown;
 pub mod dead_letters;
 mod delivery;
-mod disclosures;
 mod event_publisher;
 mod handlers;
 mod health;
@@ -21,6 +20,7 @@ mod message_bus;
 mod outbox;
 mod outcome;
 mod parts;
+mod pii_access;
 mod publisher;
 mod queries;
 mod relay;
@@ -36,17 +36,17 @@ pub use byte_budget::{ByteBudget, ByteHold, MESSAGE_OVERHEAD};
 pub use clock::Clock;
 pub use cooldown::Cooldown;
 pub use delivery::{
-    CommandSource, Delivery, HeaderValue, Headers, IntakeBounds, PresentChannel, Properties,
-    Settlement, Settlements, Tag, Unreadable,
+    AckSender, ChannelEpoch, CommandSource, Delivery, DeliveryTag, HeaderValue, Headers,
+    IntakeBounds, Properties, Settlement, Unreadable,
 };
-pub use disclosures::{Disclosure, Disclosures};
 pub use event_publisher::{EventPublisher, MAX_WAITING_BATCHES, PublishBatch, PublishResult};
-pub use health::{Health, Inflow, RelayRole, Troubles};
+pub use health::{ConsumedQueue, Health, Outages, RelayRole};
 pub use in_flight::InFlight;
-pub use message::{BodyHash, Intent, Message};
+pub use message::{BodyHash, IdempotencyKey, Message};
 pub use message_bus::{Handled, MessageBus};
-pub use outbox::{OutboxEntry, OutboxKey, Outgoing, OutgoingKind};
-pub use outcome::{DeadLetter, DeadLetterCode, OrderState, Outcome, RetryReason};
+pub use outbox::{OutboxEntry, OutboxKey, OutboxMessage, OutboxMessageKind};
+pub use outcome::{DeadLetterCode, DeadLetterReason, OrderState, Outcome, RetryReason};
+pub use pii_access::{PiiAccess, PiiAccessLog};
 pub use publisher::{Publication, PublishError, PublishStatus, Publisher, Target, publish_window};
 pub use queries::{
     Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
@@ -56,11 +56,11 @@ pub use relay::{Relay, RelayHolder, RelayPass, RelayStore};
 pub use reply_publisher::{DropReason, ReplyPublisher, ReplySender};
 pub use republisher::{Original, Republish, Republisher};
 pub use sampling::{
-    MOST_COUNTED, OpenLetters, Outboxed, QueueDepth, QueueDepths, Stock, Stocktaking,
-    sample_queues, sample_stock,
+    Backlog, BacklogProbe, MOST_COUNTED, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,
+    sample_backlog, sample_queues,
 };
 pub use store::{
-    Changes, FIRST_NUMBER, HandledMessage, HandledOutcome, HistoryRow, Loaded, MAX_LOADED_ITEMS,
-    Needs, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, FIRST_NUMBER, HistoryRow, InboxEntry, InboxOutcome,
+    MAX_LOADED_ITEMS, Store, StoreError, StoreTransaction,
 };
 pub use unit_of_work::{Orders, UnitOfWork};

@@ -11,9 +11,9 @@ use crate::domain::{OrderId, Rejected, StatusChanged};
 
 /// A message that waits in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutboxMessage {
     pub key: OutboxKey,
-    pub kind: OutgoingKind,
+    pub kind: OutboxMessageKind,
     /// For a reply: the name of the queue.
     pub routing_key: String,
     pub correlation_id: Option<String>,
@@ -26,7 +26,7 @@ pub struct Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEntry {
     pub key: OutboxKey,
-    pub kind: OutgoingKind,
+    pub kind: OutboxMessageKind,
 }
 
 /// Names a row of the outbox, and sorts the rows of an order as they must be published.
@@ -38,13 +38,13 @@ pub struct OutboxKey {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OutgoingKind {
+pub enum OutboxMessageKind {
     StatusChanged,
     Rejected,
     Reply,
 }
 
-impl OutgoingKind {
+impl OutboxMessageKind {
     pub const ALL: [Self; 3] = [Self::StatusChanged, Self::Rejected, Self::Reply];
 
     /// The number in tables.
@@ -74,7 +74,7 @@ impl OutgoingKind {
     }
 }
 
-impl Outgoing {
+impl OutboxMessage {
     /// The event of a change.
     pub fn status_changed(event: StatusChanged, cause: &Message) -> Self {
         let event_id = event_id_at(event.change.at);
@@ -85,7 +85,7 @@ impl Outgoing {
         };
         let routing_key = format!("order.status.{}", event.change.status.word());
         let body = to_json(&OrderStatusChangedBody::new(event_id, event, cause));
-        Self::caused_by(cause, key, OutgoingKind::StatusChanged, routing_key, body)
+        Self::caused_by(cause, key, OutboxMessageKind::StatusChanged, routing_key, body)
     }
 
     /// The event of a refused command.
@@ -94,7 +94,7 @@ impl Outgoing {
         let key = OutboxKey { order_id: event.order_id.clone(), version: event.version, event_id };
         let routing_key = format!("order.rejected.{}", event.command.word());
         let body = to_json(&OrderCommandRejectedBody::new(event_id, event, cause));
-        Self::caused_by(cause, key, OutgoingKind::Rejected, routing_key, body)
+        Self::caused_by(cause, key, OutboxMessageKind::Rejected, routing_key, body)
     }
 
     /// The answer to whoever asked; none when nobody asked, when the outcome is still open, or when
@@ -104,15 +104,17 @@ impl Outgoing {
         let body = CommandOutcomeBody::new(outcome)?;
         let order_id = OrderId::new(body.order_id?).ok()?;
         let key = OutboxKey { order_id, version, event_id: event_id_at(at) };
-        Some(Self::caused_by(to, key, OutgoingKind::Reply, queue, to_json(&body)))
+        Some(Self::caused_by(to, key, OutboxMessageKind::Reply, queue, to_json(&body)))
     }
 
     /// Takes apart what names it in the outbox and what goes out.
     pub fn into_publication(self) -> (OutboxEntry, Publication) {
         let Self { key, kind, routing_key, correlation_id, traceparent, body } = self;
         let target = match kind {
-            OutgoingKind::StatusChanged | OutgoingKind::Rejected => Target::Events { routing_key },
-            OutgoingKind::Reply => Target::Queue { name: routing_key },
+            OutboxMessageKind::StatusChanged | OutboxMessageKind::Rejected => {
+                Target::Events { routing_key }
+            }
+            OutboxMessageKind::Reply => Target::Queue { name: routing_key },
         };
         let traceparent = traceparent.as_deref();
         let properties = Properties {
@@ -132,7 +134,7 @@ impl Outgoing {
     fn caused_by(
         cause: &Message,
         key: OutboxKey,
-        kind: OutgoingKind,
+        kind: OutboxMessageKind,
         routing_key: String,
         body: String,
     ) -> Self {

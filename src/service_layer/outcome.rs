@@ -1,6 +1,6 @@
 //! What can become of a message: a closed set, matched without a catch-all wherever it matters.
 
-use crate::domain::{OrderId, Refusal, Status};
+use crate::domain::{OrderId, Rejection, Status};
 
 /// What became of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,11 +10,11 @@ pub enum Outcome {
     /// It had its effect before.
     Duplicate(Option<OrderState>),
     /// A rule of the domain refused it.
-    Rejected(OrderState, Refusal),
+    Rejected(OrderState, Rejection),
     /// It cannot be judged yet.
     RetryLater(RetryReason),
     /// It can never be processed as it is.
-    DeadLetter(DeadLetter),
+    DeadLetter(DeadLetterReason),
 }
 
 /// An order as it stood after a message.
@@ -35,7 +35,7 @@ pub enum RetryReason {
 /// Why a message went to the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", code.slug())]
-pub struct DeadLetter {
+pub struct DeadLetterReason {
     pub code: DeadLetterCode,
     /// For people; names the field where one is at fault. Never holds the value itself.
     pub detail: String,
@@ -98,7 +98,7 @@ impl DeadLetterCode {
     }
 }
 
-impl DeadLetter {
+impl DeadLetterReason {
     pub fn new(code: DeadLetterCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), field: None }
     }
@@ -120,7 +120,7 @@ impl RetryReason {
     }
 }
 
-impl From<RetryReason> for DeadLetter {
+impl From<RetryReason> for DeadLetterReason {
     /// What a message becomes whose last retry has passed.
     fn from(reason: RetryReason) -> Self {
         match &reason {

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::event_publisher::is_kept;
 use super::{
-    Backoff, DropReason, Health, InFlight, OutboxKey, Outgoing, OutgoingKind, PublishStatus,
-    Publisher, StoreError, Target, publish_window,
+    Backoff, DropReason, Health, InFlight, OutboxKey, OutboxMessage, OutboxMessageKind,
+    PublishStatus, Publisher, StoreError, Target, publish_window,
 };
 use crate::domain::OrderId;
 
@@ -51,7 +51,7 @@ pub trait RelayStore: Send {
         committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Outgoing>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send;
 
     /// Takes published messages out of the outbox.
     ///
@@ -191,7 +191,7 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     /// Publishes events in rounds, of each order one at a time.
     async fn publish_events(
         &mut self,
-        mut events: Vec<Outgoing>,
+        mut events: Vec<OutboxMessage>,
         in_flight: &HashSet<Uuid>,
         held: &mut Held,
         pass: &mut RelayPass,
@@ -211,12 +211,13 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     /// to wait for one of them comes back beside them; what has to wait longer is left.
     fn next_round(
         &self,
-        events: Vec<Outgoing>,
+        events: Vec<OutboxMessage>,
         in_flight: &HashSet<Uuid>,
         held: &mut Held,
         pass: &mut RelayPass,
-    ) -> (Vec<Outgoing>, Vec<Outgoing>) {
-        let (mut round, mut later): (Vec<Outgoing>, Vec<Outgoing>) = (Vec::new(), Vec::new());
+    ) -> (Vec<OutboxMessage>, Vec<OutboxMessage>) {
+        let (mut round, mut later): (Vec<OutboxMessage>, Vec<OutboxMessage>) =
+            (Vec::new(), Vec::new());
         let mut taken: HashMap<String, usize> = HashMap::new();
         for event in events {
             let order_id = &event.key.order_id;
@@ -243,12 +244,12 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     /// Publishes the events; returns the keys of those that leave the outbox.
     async fn publish_round(
         &mut self,
-        round: Vec<Outgoing>,
+        round: Vec<OutboxMessage>,
         held: &mut Held,
         pass: &mut RelayPass,
     ) -> Vec<OutboxKey> {
         let (entries, window): (Vec<_>, Vec<_>) =
-            round.into_iter().map(Outgoing::into_publication).unzip();
+            round.into_iter().map(OutboxMessage::into_publication).unzip();
         let statuses = publish_window(&mut self.publisher, &self.health, &window).await;
         let (mut done, mut taken) = (Vec::with_capacity(entries.len()), HashSet::new());
         for ((entry, publication), status) in entries.into_iter().zip(window).zip(statuses) {
@@ -283,7 +284,7 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     /// Tries each reply once: whoever left it may have tried it before, and a reply may be lost.
     async fn publish_replies(
         &mut self,
-        mut replies: Vec<Outgoing>,
+        mut replies: Vec<OutboxMessage>,
         in_flight: &HashSet<Uuid>,
         pass: &mut RelayPass,
     ) -> Result<(), StoreError> {
@@ -292,10 +293,10 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
             return Ok(());
         }
         let (entries, window): (Vec<_>, Vec<_>) =
-            replies.into_iter().map(Outgoing::into_publication).unzip();
+            replies.into_iter().map(OutboxMessage::into_publication).unzip();
         let statuses = publish_window(&mut self.publisher, &self.health, &window).await;
         for (publication, status) in window.iter().zip(statuses) {
-            self.health.metrics().publishing.judged(OutgoingKind::Reply, status);
+            self.health.metrics().publishing.judged(OutboxMessageKind::Reply, status);
             if let Some(reason) = DropReason::of(status) {
                 self.health.reply_dropped(&publication.target, reason);
             }
@@ -315,6 +316,6 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     }
 }
 
-fn is_last_of(events: &[Outgoing], order_id: &OrderId) -> bool {
+fn is_last_of(events: &[OutboxMessage], order_id: &OrderId) -> bool {
     events.last().is_some_and(|event| event.key.order_id == *order_id)
 }

@@ -8,12 +8,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    ByteBudget, ByteHold, Cooldown, Health, MESSAGE_OVERHEAD, OutboxKey, Outgoing, OutgoingKind,
-    Publication, PublishResult, PublishStatus, Publisher, Target, publish_window,
+    ByteBudget, ByteHold, Cooldown, Health, MESSAGE_OVERHEAD, OutboxKey, OutboxMessage,
+    OutboxMessageKind, Publication, PublishResult, PublishStatus, Publisher, Target,
+    publish_window,
 };
-
-/// Most bytes of replies in memory, which is also a bound on their number.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Most replies that are published together: few enough that a queue which stands still does not make
 /// the broker stop reading from the connection.
@@ -128,7 +126,7 @@ impl ReplySender {
     ///
     /// # Errors
     /// When too many replies wait: the key of the row, in which it stays.
-    pub fn send_stored(&self, lane: usize, reply: Outgoing) -> Result<(), OutboxKey> {
+    pub fn send_stored(&self, lane: usize, reply: OutboxMessage) -> Result<(), OutboxKey> {
         let (entry, publication) = reply.into_publication();
         match self.room_for(&publication) {
             Some(room) => {
@@ -164,12 +162,13 @@ impl<P: Publisher> ReplyPublisher<P> {
         publisher: P,
         health: Health,
         results: Vec<mpsc::UnboundedSender<PublishResult>>,
+        budget: ByteBudget,
     ) -> (ReplySender, Self) {
         let (replies_in, replies) = mpsc::unbounded_channel();
         let stopping = CancellationToken::new();
         let sender = ReplySender {
             replies: replies_in,
-            budget: ByteBudget::new(MAX_BYTES),
+            budget,
             health: health.clone(),
             _last: Arc::new(stopping.clone().drop_guard()),
         };
@@ -270,7 +269,7 @@ impl<P: Publisher> ReplyPublisher<P> {
 
     /// The last attempt is over, whatever came of it.
     fn finish(&mut self, target: &Target, status: PublishStatus) {
-        self.health.metrics().publishing.judged(OutgoingKind::Reply, status);
+        self.health.metrics().publishing.judged(OutboxMessageKind::Reply, status);
         let reason = DropReason::of(status);
         if let Some(reason) = reason {
             self.health.reply_dropped(target, reason);

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Backoff, ByteHold, DeadLetterCode, Health, PresentChannel, Publication, PublishStatus,
-    Publisher, ReplySender, Settlement, Settlements, Tag, publish_window,
+    AckSender, Backoff, ByteHold, ChannelEpoch, DeadLetterCode, DeliveryTag, Health, Publication,
+    PublishStatus, Publisher, ReplySender, Settlement, publish_window,
 };
 
 /// Most copies that are published together.
@@ -25,7 +25,7 @@ pub struct Republish {
 #[derive(Debug)]
 pub struct Original {
     /// Acknowledged then.
-    pub tag: Tag,
+    pub tag: DeliveryTag,
     /// What the command becomes with it, if it makes a dead letter of it.
     pub dead_letter: Option<DeadLetterCode>,
     /// Sent then; the acknowledgement does not wait for it.
@@ -40,8 +40,8 @@ pub struct Original {
 pub struct Republisher<P> {
     pub publisher: P,
     pub health: Health,
-    pub settlements: Settlements,
-    pub present_channel: PresentChannel,
+    pub settlements: AckSender,
+    pub channel_epoch: ChannelEpoch,
     pub replies: ReplySender,
     /// Those of one batch at a time. No lane waits here, so the channel is not bounded by count: each
     /// copy stands for an unacknowledged delivery, and of those the prefetch allows only so many.
@@ -72,7 +72,7 @@ impl<P: Publisher> Republisher<P> {
                 }
                 () = retry, if !waiting.copies.is_empty() => Vec::new(),
             };
-            copies.extend(waiting.due(&self.present_channel));
+            copies.extend(waiting.due(&self.channel_epoch));
             while !copies.is_empty() {
                 let rest = copies.split_off(copies.len().min(MAX_TOGETHER));
                 waiting.add(self.publish(copies).await);
@@ -115,11 +115,11 @@ impl<P: Publisher> Republisher<P> {
 impl Waiting {
     /// What is to be tried again now. Copies of messages that the broker has again are forgotten:
     /// else each new channel would bring as many copies more as the prefetch allows.
-    fn due(&mut self, present_channel: &PresentChannel) -> Vec<Republish> {
+    fn due(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
         if self.retry_at > Instant::now() {
             return Vec::new();
         }
-        self.copies.retain(|it| !present_channel.is_stale(it.original.tag));
+        self.copies.retain(|it| !channel_epoch.is_stale(it.original.tag));
         std::mem::take(&mut self.copies)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Inflow, StoreError};
+use super::{ConsumedQueue, StoreError};
 use crate::metrics::Metrics;
 
 /// Most rows that are counted; more would cost the database too much.
@@ -27,12 +27,12 @@ const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// What waits in a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stock {
+pub struct Backlog {
     /// Whether there is any order at all.
     pub has_orders: bool,
     pub outbox: Outboxed,
     /// None where there is no table for them.
-    pub open_letters: Option<OpenLetters>,
+    pub open_letters: Option<OpenDeadLetters>,
 }
 
 /// What waits in the outbox.
@@ -46,7 +46,7 @@ pub struct Outboxed {
 
 /// The dead letters that nobody has decided on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OpenLetters {
+pub struct OpenDeadLetters {
     /// By code; at most [`MOST_COUNTED`] in all.
     pub counts: Vec<(String, u64)>,
     /// Since the one of these that failed longest ago did so; none without any.
@@ -61,7 +61,7 @@ pub struct QueueDepth {
     pub consumers: u64,
 }
 
-impl OpenLetters {
+impl OpenDeadLetters {
     /// How many have such a code.
     pub fn of(&self, is_meant: impl Fn(&str) -> bool) -> u64 {
         self.counts.iter().filter(|(code, _)| is_meant(code)).map(|(_, count)| count).sum()
@@ -70,10 +70,10 @@ impl OpenLetters {
 
 /// A database that can say what waits in it. Each answer MUST cost the same, however large the
 /// tables are: rows are counted up to [`MOST_COUNTED`].
-pub trait Stocktaking: Send {
+pub trait BacklogProbe: Send {
     /// # Errors
     /// When the database is in trouble.
-    fn stock(&mut self) -> impl Future<Output = Result<Stock, StoreError>> + Send;
+    fn stock(&mut self) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
 }
 
 /// A broker that can say what waits in its queues.
@@ -81,12 +81,12 @@ pub trait QueueDepths: Send {
     /// None when the broker does not answer, or has no such queue.
     ///
     /// Cancel safety: dropping the future MUST leave the next question answerable.
-    fn depth(&mut self, inflow: Inflow) -> impl Future<Output = Option<QueueDepth>> + Send;
+    fn depth(&mut self, inflow: ConsumedQueue) -> impl Future<Output = Option<QueueDepth>> + Send;
 }
 
 /// Asks the database until `stop` is cancelled, and notes what it says, also when it says nothing.
-pub async fn sample_stock(
-    mut database: impl Stocktaking,
+pub async fn sample_backlog(
+    mut database: impl BacklogProbe,
     metrics: Metrics,
     stop: CancellationToken,
 ) {
@@ -110,7 +110,7 @@ pub async fn sample_queues<B: QueueDepths>(
     let look_again = async {
         loop {
             let began = Instant::now();
-            for inflow in Inflow::ALL {
+            for inflow in ConsumedQueue::ALL {
                 let depth = timeout(ANSWER_WITHIN, broker.depth(inflow)).await.ok().flatten();
                 metrics.sampled.queue(inflow, depth);
             }

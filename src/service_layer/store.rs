@@ -6,8 +6,8 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 
-use super::{BodyHash, Message, OrderState, OutboxKey, Outgoing};
-use crate::domain::{Change, CommandKind, MessageId, Order, OrderId};
+use super::{BodyHash, Message, OrderState, OutboxKey, OutboxMessage};
+use crate::domain::{CommandKind, MessageId, Order, OrderId, StatusChange};
 
 /// The first number that the worker assigns. Far above what a store that names its orders itself
 /// begins with, so that the two rarely meet; a number that is taken all the same is left out.
@@ -19,7 +19,7 @@ pub const MAX_LOADED_ITEMS: usize = 20_000;
 
 /// What a batch of messages names, told to the store in one go.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct BatchLookup {
     pub message_ids: Vec<MessageId>,
     /// Sorted, so that two units of work lock in the same order.
     pub order_ids: Vec<OrderId>,
@@ -27,12 +27,12 @@ pub struct Needs {
     pub new_orders: usize,
     /// Whether the caller takes none of the messages and orders for known. What is known all the same
     /// makes the commit fail.
-    pub presumed_new: bool,
+    pub assume_new: bool,
     /// Whether to wait for no lock: orders that somebody has are [`StoreError::Locked`] at once.
     pub skip_locked: bool,
 }
 
-impl Needs {
+impl BatchLookup {
     pub fn of<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
         let mut needs = Self::default();
         for message in messages {
@@ -52,8 +52,8 @@ impl Needs {
 
 /// What the store knew of what a batch named.
 #[derive(Debug, Default)]
-pub struct Loaded {
-    pub handled: HashMap<MessageId, HandledMessage>,
+pub struct BatchState {
+    pub handled: HashMap<MessageId, InboxEntry>,
     pub orders: Vec<Order>,
     /// As many unused order numbers as were needed.
     pub numbers: Vec<OrderId>,
@@ -61,26 +61,26 @@ pub struct Loaded {
 
 /// A message that is done with. A dead letter never becomes one: its replay must count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandledMessage {
+pub struct InboxEntry {
     pub message_id: MessageId,
     pub body_hash: BodyHash,
     pub command: CommandKind,
     /// The order and its present status, as far as the message had to do with one.
     pub order: OrderState,
-    pub outcome: HandledOutcome,
+    pub outcome: InboxOutcome,
     pub handled_at: DateTime<Utc>,
 }
 
 /// The outcomes that end a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HandledOutcome {
+pub enum InboxOutcome {
     Accepted,
     Duplicate,
     /// With the code of the rule.
     Rejected(Cow<'static, str>),
 }
 
-impl HandledOutcome {
+impl InboxOutcome {
     /// The word in tables.
     pub fn word(&self) -> &'static str {
         match self {
@@ -103,7 +103,7 @@ impl HandledOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryRow {
     pub order_id: OrderId,
-    pub change: Change,
+    pub change: StatusChange,
     pub command: CommandKind,
     pub caused_by: Option<MessageId>,
     /// Why, where the command said so.
@@ -117,8 +117,8 @@ pub struct Changes {
     /// Each with the version that was loaded.
     pub updated: Vec<(Order, i32)>,
     pub history: Vec<HistoryRow>,
-    pub handled: Vec<HandledMessage>,
-    pub outgoing: Vec<Outgoing>,
+    pub handled: Vec<InboxEntry>,
+    pub outgoing: Vec<OutboxMessage>,
     /// Messages that the broker confirmed since: they leave the outbox with this transaction.
     pub published: Vec<OutboxKey>,
 }
@@ -173,8 +173,8 @@ pub trait Store: Send {
     /// Begins a transaction and loads what a batch names. MUST lock the orders that exist until the
     /// transaction ends, so that no other unit of work changes them, and MUST return only numbers
     /// that no order has and no other transaction gets. MAY load nothing where all is
-    /// [presumed new](Needs::presumed_new). MUST NOT wait for somebody's lock for more than about a
-    /// second, and not at all where [locked orders are skipped](Needs::skip_locked).
+    /// [assumed new](BatchLookup::assume_new). MUST NOT wait for somebody's lock for more than about a
+    /// second, and not at all where [locked orders are skipped](BatchLookup::skip_locked).
     ///
     /// Cancel safety: dropping the future, or the transaction, at any point MUST leave the next
     /// transaction clean.
@@ -183,8 +183,8 @@ pub trait Store: Send {
     /// See [`StoreError`]; nothing is changed then.
     fn begin(
         &mut self,
-        needs: &Needs,
-    ) -> impl Future<Output = Result<(Loaded, Self::Transaction<'_>), StoreError>> + Send;
+        needs: &BatchLookup,
+    ) -> impl Future<Output = Result<(BatchState, Self::Transaction<'_>), StoreError>> + Send;
 
     /// Takes published messages out of the outbox; those that are gone already are no error.
     ///
@@ -210,7 +210,7 @@ pub trait StoreTransaction: Send {
     fn commit(
         self,
         changes: &Changes,
-    ) -> impl Future<Output = Result<Vec<Outgoing>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send;
 
     /// Gives up all changes and keeps the session usable.
     ///

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    Changes, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError,
-    StoreTransaction,
+    BatchLookup, BatchState, Changes, HistoryRow, InboxEntry, OutboxKey, OutboxMessage, Store,
+    StoreError, StoreTransaction,
 };
 use crate::domain::{MessageId, Order, OrderId};
 
@@ -72,18 +72,18 @@ pub struct UnitOfWork<T> {
     transaction: T,
     pub orders: Orders,
     /// The messages that are done with: before this batch, or in it.
-    pub inbox: HashMap<MessageId, HandledMessage>,
+    pub inbox: HashMap<MessageId, InboxEntry>,
     pub history: Vec<HistoryRow>,
-    pub handled: Vec<HandledMessage>,
-    pub outbox: Vec<Outgoing>,
+    pub handled: Vec<InboxEntry>,
+    pub outbox: Vec<OutboxMessage>,
 }
 
 /// What a commit leaves to be published, in this order.
 #[derive(Debug)]
 pub struct Committed {
     /// What the outbox still held of the same orders, perhaps published already.
-    pub earlier: Vec<Outgoing>,
-    pub outgoing: Vec<Outgoing>,
+    pub earlier: Vec<OutboxMessage>,
+    pub outgoing: Vec<OutboxMessage>,
 }
 
 impl<'a, T: StoreTransaction> UnitOfWork<T> {
@@ -91,11 +91,11 @@ impl<'a, T: StoreTransaction> UnitOfWork<T> {
     ///
     /// # Errors
     /// See [`Store::begin`].
-    pub async fn begin<S>(store: &'a mut S, needs: &Needs) -> Result<Self, StoreError>
+    pub async fn begin<S>(store: &'a mut S, needs: &BatchLookup) -> Result<Self, StoreError>
     where
         S: Store<Transaction<'a> = T> + 'a,
     {
-        let (Loaded { handled, orders, numbers }, transaction) = store.begin(needs).await?;
+        let (BatchState { handled, orders, numbers }, transaction) = store.begin(needs).await?;
         Ok(Self {
             transaction,
             orders: (orders, numbers).into(),

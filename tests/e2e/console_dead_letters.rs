@@ -3,7 +3,7 @@
 use lapin::BasicProperties;
 use lapin::options::QueueBindOptions;
 use lapin::types::FieldTable;
-use order_worker::entrypoints::http::access::{Role, Token};
+use order_worker::entrypoints::http::auth::{Role, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -7,14 +7,14 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 use serde_json::json;
 
 use crate::schemas::Validators;
-use crate::shop::{Letter, Shop, place, place_without_id};
+use crate::shop::{DeadLetter, Shop, place, place_without_id};
 use crate::surroundings::{Surroundings, eventually};
 
 fn with_id(message_id: &str) -> BasicProperties {
     BasicProperties::default().with_message_id(message_id.into())
 }
 
-async fn next_dead_letter(shop: &Shop, surroundings: &Surroundings) -> Letter {
+async fn next_dead_letter(shop: &Shop, surroundings: &Surroundings) -> DeadLetter {
     shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await
 }
 

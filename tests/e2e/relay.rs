@@ -53,7 +53,7 @@ struct Link {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
-    Requests,
+    CommandClient,
     Answers,
 }
 
@@ -170,7 +170,7 @@ async fn connect(client: TcpStream, target: String, wire: Arc<Wire>, link: Arc<L
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::join!(
-        pass_on(from_client, to_server, Direction::Requests, &wire, &link),
+        pass_on(from_client, to_server, Direction::CommandClient, &wire, &link),
         pass_on(from_server, to_client, Direction::Answers, &wire, &link),
     );
     wire.links.lock().unwrap().retain(|other| !Arc::ptr_eq(other, &link));
@@ -191,7 +191,7 @@ async fn pass_on(
                 tokio::time::sleep(delay).await;
             }
             let (passes, goes_on) = match direction {
-                Direction::Requests => wire.requests(&buffer[..count], link),
+                Direction::CommandClient => wire.requests(&buffer[..count], link),
                 Direction::Answers => link.answers(count),
             };
             if to.write_all(&buffer[..passes]).await.is_err() || !goes_on {

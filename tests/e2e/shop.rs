@@ -14,13 +14,13 @@ use crate::surroundings::{Surroundings, variable};
 
 /// A message as it came from a queue.
 #[derive(Debug)]
-pub struct Letter {
+pub struct DeadLetter {
     pub routing_key: String,
     pub properties: BasicProperties,
     pub body: Vec<u8>,
 }
 
-impl Letter {
+impl DeadLetter {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -83,7 +83,7 @@ impl Shop {
     }
 
     /// The next message of a queue, waited for.
-    pub async fn next_of(&self, queue: &str) -> Letter {
+    pub async fn next_of(&self, queue: &str) -> DeadLetter {
         let got = async {
             loop {
                 let got = self.channel.basic_get(queue.into(), BasicGetOptions { no_ack: true });
@@ -94,7 +94,7 @@ impl Shop {
             }
         };
         let delivery = timeout(Duration::from_secs(60), got).await.expect("a message within 60 s");
-        Letter {
+        DeadLetter {
             routing_key: delivery.routing_key.as_str().to_owned(),
             properties: delivery.properties,
             body: delivery.data,

@@ -9,7 +9,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
 
-use crate::shop::{Letter, Shop, place};
+use crate::shop::{DeadLetter, Shop, place};
 use crate::story::{subscribe, subscriber_of};
 use crate::surroundings::{Surroundings, eventually};
 
@@ -63,7 +63,7 @@ fn traceparent() -> String {
     format!("00-{TRACE}-{SPAN}-01")
 }
 
-fn traceparent_of(event: &Letter) -> String {
+fn traceparent_of(event: &DeadLetter) -> String {
     let headers = event.properties.headers().as_ref().unwrap();
     let value = headers.inner().get("traceparent").unwrap();
     value.as_long_string().unwrap().to_string()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use order_worker::adapters::in_process::InProcessBroker;
 use order_worker::adapters::rabbitmq::{RabbitMq, Topology};
 use order_worker::service_layer::{
-    ByteBudget, CommandSource, Delivery, Health, Inflow, IntakeBounds, Properties, Publication,
-    PublishStatus, Publisher, Settlement, Target,
+    ByteBudget, CommandSource, ConsumedQueue, Delivery, Health, IntakeBounds, Properties,
+    Publication, PublishStatus, Publisher, Settlement, Target,
 };
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -50,7 +50,7 @@ impl Broker {
         match self {
             Self::RabbitMq { broker, .. } => {
                 let bounds = IntakeBounds { prefetch, bytes: ByteBudget::new(1024 * 1024) };
-                broker.consume(Inflow::Commands, bounds, Health::default(), stop.clone())
+                broker.consume(ConsumedQueue::Commands, bounds, Health::default(), stop.clone())
             }
             Self::InProcess(broker) => broker.consume(prefetch, stop.clone()),
         }

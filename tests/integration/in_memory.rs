@@ -13,7 +13,7 @@ impl TestDatabase for InMemory {
     type Store = InMemoryStore;
     type Queries = InMemoryQueries;
     type Relay = InMemoryRelayStore;
-    type Stock = InMemoryDatabase;
+    type Backlog = InMemoryDatabase;
 
     async fn start() -> Self {
         Self(InMemoryDatabase::new())

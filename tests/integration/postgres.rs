@@ -3,7 +3,7 @@
 mod faults;
 
 use order_worker::adapters::postgres::{
-    PgDatabase, PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStock, PgStore,
+    PgBacklogProbe, PgDatabase, PgDeadLetters, PgPiiAccessLog, PgQueries, PgRelayStore, PgStore,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
@@ -21,7 +21,7 @@ impl TestDatabase for Postgres {
     type Store = PgStore;
     type Queries = PgQueries;
     type Relay = PgRelayStore;
-    type Stock = PgStock;
+    type Backlog = PgBacklogProbe;
 
     async fn start() -> Self {
         let schema = format!("test_{}", Uuid::now_v7().simple());
@@ -47,7 +47,7 @@ impl TestDatabase for Postgres {
         self.database.relay()
     }
 
-    fn stock(&self) -> PgStock {
+    fn stock(&self) -> PgBacklogProbe {
         self.database.stock()
     }
 
@@ -68,9 +68,9 @@ impl TestDatabase for Postgres {
 }
 
 impl WithDisclosures for Postgres {
-    type Disclosures = PgDisclosures;
+    type PiiAccessLog = PgPiiAccessLog;
 
-    fn disclosures(&self) -> PgDisclosures {
+    fn disclosures(&self) -> PgPiiAccessLog {
         self.database.disclosures()
     }
 }

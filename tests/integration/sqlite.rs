@@ -1,12 +1,13 @@
 //! The contract on SQLite, in a file of its own for each test.
 
 use order_worker::adapters::sqlite::{
-    SqliteDatabase, SqliteDeadLetters, SqliteDisclosures, SqliteQueries, SqliteRelayStore,
-    SqliteStock, SqliteStore,
+    SqliteBacklogProbe, SqliteDatabase, SqliteDeadLetters, SqlitePiiAccessLog, SqliteQueries,
+    SqliteRelayStore, SqliteStore,
 };
 use order_worker::domain::CustomerId;
 use order_worker::service_layer::{
-    Changes, Needs, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError, StoreTransaction,
+    BatchLookup, Changes, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError,
+    StoreTransaction,
 };
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -28,7 +29,7 @@ impl TestDatabase for Sqlite {
     type Store = SqliteStore;
     type Queries = SqliteQueries;
     type Relay = SqliteRelayStore;
-    type Stock = SqliteStock;
+    type Backlog = SqliteBacklogProbe;
 
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -52,7 +53,7 @@ impl TestDatabase for Sqlite {
         self.database.relay()
     }
 
-    fn stock(&self) -> SqliteStock {
+    fn stock(&self) -> SqliteBacklogProbe {
         self.database.stock()
     }
 
@@ -68,9 +69,9 @@ impl TestDatabase for Sqlite {
 }
 
 impl WithDisclosures for Sqlite {
-    type Disclosures = SqliteDisclosures;
+    type PiiAccessLog = SqlitePiiAccessLog;
 
-    fn disclosures(&self) -> SqliteDisclosures {
+    fn disclosures(&self) -> SqlitePiiAccessLog {
         self.database.disclosures()
     }
 }
@@ -125,7 +126,8 @@ async fn a_row_that_is_no_order_is_an_error_that_names_it() {
     database.execute("delete from order_items where order_id = '14'".to_owned()).await;
 
     let listed = database.queries().orders(&OrderQuery::all(), &Page::first(10)).await.unwrap_err();
-    let loaded = database.store().begin(&Needs::of(&[place("14")])).await.map(drop).unwrap_err();
+    let loaded =
+        database.store().begin(&BatchLookup::of(&[place("14")])).await.map(drop).unwrap_err();
 
     for error in [listed, loaded] {
         assert!(matches!(&error, StoreError::Refused(text) if text.contains("14")), "{error}");
@@ -184,12 +186,12 @@ async fn a_table_that_is_gone_is_nobodys_fault() {
     let database = Sqlite::start().await;
     database.execute("drop table order_history".to_owned()).await;
     let mut store = database.store();
-    let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+    let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
 
     let written = transaction.commit(&Changes::default()).await.map(drop);
 
     assert!(written.is_ok(), "nothing to write, nothing missed: {written:?}");
     database.execute("drop table orders".to_owned()).await;
-    let loaded = store.begin(&Needs::of(&[place("1")])).await.map(drop);
+    let loaded = store.begin(&BatchLookup::of(&[place("1")])).await.map(drop);
     assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{loaded:?}");
 }

@@ -8,9 +8,11 @@ use order_worker::adapters::sqlite::{
     SqliteDatabase, SqliteDeadLetters, SqliteQueries, SqliteStore,
 };
 use order_worker::entrypoints::dead_letters::{
-    Actor, Progress, Rehearsal, Replay, ReplayLimits, Replayed,
+    Actor, DryRun, Progress, Replay, ReplayLimits, Replayed,
 };
-use order_worker::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterState};
+use order_worker::service_layer::dead_letters::{
+    DeadLetterFilter, DeadLetterState, DeadLetterStore,
+};
 use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher};
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +37,7 @@ async fn a_replay_that_is_stopped_does_not_wait_for_a_broker_that_is_blocked() {
     database.migrate().await.unwrap();
     let letters = database.dead_letters();
     letters.collect(&[letter(1), letter(2)], letter(1).failed_at).await.unwrap();
-    let ids = letters.letter_ids(&LetterFilter::default(), 9).await.unwrap();
+    let ids = letters.letter_ids(&DeadLetterFilter::default(), 9).await.unwrap();
     let mut told = Vec::new();
 
     let not_tried = replay(&database).run(&ids, |progress| told.push(progress)).await.unwrap();
@@ -44,7 +46,7 @@ async fn a_replay_that_is_stopped_does_not_wait_for_a_broker_that_is_blocked() {
     assert_eq!(told, [Progress { id: ids[0], replayed: Replayed::Unpublished(why) }]);
     assert_eq!(not_tried, 1);
     let kept = letters.letter(ids[0]).await.unwrap().unwrap();
-    assert_eq!((kept.state, kept.replays), (LetterState::Open, 0), "as it was");
+    assert_eq!((kept.state, kept.replays), (DeadLetterState::Open, 0), "as it was");
 }
 
 type SqliteReplay = Replay<SqliteDeadLetters, SqliteStore, SqliteQueries, Blocked>;
@@ -54,7 +56,7 @@ fn replay(database: &SqliteDatabase) -> SqliteReplay {
     Replay {
         letters: database.dead_letters(),
         orders: database.queries(),
-        rehearsal: Rehearsal::new(database.store(), database.queries(), clock.clone()),
+        rehearsal: DryRun::new(database.store(), database.queries(), clock.clone()),
         publisher: Blocked(stop.clone()),
         clock,
         actor: Actor::new("ada", None),

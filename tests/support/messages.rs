@@ -6,7 +6,7 @@ use order_worker::domain::{
     CancelOrder, Command, Customer, CustomerId, Email, Item, MessageId, Money, Name, OrderId,
     PlaceOrder, ProductId, Quantity, SetNextStatus, SetStatus, Status,
 };
-use order_worker::service_layer::{BodyHash, Intent, Message};
+use order_worker::service_layer::{BodyHash, IdempotencyKey, Message};
 
 pub fn place(order_id: &str) -> Message {
     message(Command::PlaceOrder(PlaceOrder { order_id: Some(id(order_id)), ..some_order() }))
@@ -65,7 +65,7 @@ pub trait With {
 impl With for Message {
     fn with_id(mut self, message_id: &str) -> Self {
         let message_id = MessageId::new(message_id).unwrap();
-        self.intent = Some(Intent { message_id, body_hash: hash_of(&self.command) });
+        self.intent = Some(IdempotencyKey { message_id, body_hash: hash_of(&self.command) });
         self
     }
 

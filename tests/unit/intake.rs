@@ -182,23 +182,66 @@ fn a_repaired_frame_is_not_larger_than_the_client_takes() {
     assert_eq!(why(header.properties.headers().as_ref().unwrap()).as_deref(), Some("too_deep"));
 }
 
+#[test]
+fn properties_that_do_not_fit_into_a_frame_lose_their_headers() {
+    let large = [text("large"), b"x".to_vec(), with_length(&vec![7; 140 * 1024])].concat();
+    let message =
+        content_header(2, HEADERS | MESSAGE_ID, &[with_length(&large), text("order-1")].concat());
+
+    let properties = properties(&message);
+
+    assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "order-1");
+    let headers = properties.headers().clone().unwrap();
+    assert_eq!((why(&headers).as_deref(), headers.inner().len()), (Some("too_large"), 1));
+}
+
+#[test]
+fn a_larger_frame_reaches_a_client_that_connects_again_for_it() {
+    let message = with_headers(&[text("a"), b"x".to_vec(), with_length(&vec![7; 20_000])].concat());
+    let filter = || FrameFilter::new(Some(SMALL_FRAME_MAX), None);
+
+    assert_eq!(given_out(&mut filter().that_may_grow(true), &message, 1_000), message);
+    assert_ne!(given_out(&mut filter(), &message, 1_000), message);
+}
+
+#[test]
+fn a_crowd_of_small_tables_is_handed_on_as_bytes() {
+    let tables = [b"F".to_vec(), with_length(&[0, b'V'])].concat().repeat(300);
+    let table = [text("many"), b"A".to_vec(), with_length(&tables)].concat();
+
+    let headers = headers(&with_headers(&table));
+
+    assert_eq!(why(&headers).as_deref(), Some("too_many"));
+    assert!(matches!(headers.inner()["many"], AMQPValue::ByteArray(_)));
+}
+
+#[test]
+fn the_mark_of_what_could_not_be_read_cannot_be_forged_away() {
+    let forged = [text(UNREADABLE), b"S".to_vec(), with_length(b"x")].concat();
+    let message =
+        content_header(2, HEADERS | MESSAGE_ID, &[with_length(&forged), text(b"\xff")].concat());
+
+    assert_eq!(why(&headers(&message)).as_deref(), Some("not_utf8"));
+}
+
 #[tokio::test]
 async fn bodies_come_in_as_far_as_there_are_bytes_and_are_dropped_after_that() {
     let keeper = GateKeeper::new(ByteBudget::new(1_000));
     let mut filter = FrameFilter::new(None, Some(keeper.builder().gate()));
     let message = |tag: u8| {
         let parts =
-            [deliver(tag, b"order.place"), content_header(800, 0, b""), frame(3, &[tag; 800])];
+            [deliver(tag, b"order.place"), content_header(400, 0, b""), frame(3, &[tag; 400])];
         parts.concat()
     };
 
-    let first = given_out(&mut filter, &message(1), 100);
-    let waiting = given_out(&mut filter, &message(2), 10_000);
+    let two = [message(1), message(2)].concat();
+    let first = given_out(&mut filter, &two, 100);
+    let waiting = given_out(&mut filter, &message(3), 10_000);
 
-    assert_eq!(first, message(1));
-    assert_eq!(frames(&waiting).len(), 1, "the second body waits: {waiting:?}");
+    assert_eq!(first, two);
+    assert_eq!(frames(&waiting).len(), 1, "the third body waits: {waiting:?}");
     keeper.discard();
-    let rest = given_out(&mut filter, &message(3), 10_000);
+    let rest = given_out(&mut filter, &message(4), 10_000);
     let sizes = |frame: &AMQPFrame| match frame {
         AMQPFrame::Header(_, header) => Some(header.body_size),
         AMQPFrame::Body(..) => panic!("no body comes in"),
@@ -206,7 +249,7 @@ async fn bodies_come_in_as_far_as_there_are_bytes_and_are_dropped_after_that() {
     };
     let sizes: Vec<u64> = frames(&rest).iter().filter_map(sizes).collect();
     assert_eq!(sizes, [0, 0]);
-    assert!(keeper.has_discarded(2) && !keeper.has_discarded(1));
+    assert!(keeper.has_discarded(3) && !keeper.has_discarded(2));
 }
 
 /// Values as a publisher may send them, and some that no broker lets through.

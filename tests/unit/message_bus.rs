@@ -10,7 +10,7 @@ use std::sync::Arc;
 use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore};
 use order_worker::domain::Status;
 use order_worker::service_layer::{
-    Health, InFlight, Message, MessageBus, Outcome, Outgoing, OutgoingKind, RetryReason,
+    Health, InFlight, Message, MessageBus, OutboxMessage, OutboxMessageKind, Outcome, RetryReason,
 };
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ async fn a_placed_order_is_announced_with_all_its_fields() {
     let [event] = &outgoing[..] else { panic!("{outgoing:?}") };
     assert_eq!(
         (event.kind, &*event.routing_key),
-        (OutgoingKind::StatusChanged, "order.status.received")
+        (OutboxMessageKind::StatusChanged, "order.status.received")
     );
     let expected = json!({
         "event_id": event.key.event_id.to_string(), "type": "OrderStatusChanged",
@@ -92,7 +92,7 @@ async fn a_refused_command_is_announced_with_the_rule() {
     let event = &handled.outgoing[2];
     assert_eq!(
         (event.kind, &*event.routing_key),
-        (OutgoingKind::Rejected, "order.rejected.cancel")
+        (OutboxMessageKind::Rejected, "order.rejected.cancel")
     );
     let expected = json!({
         "event_id": event.key.event_id.to_string(), "type": "OrderCommandRejected",
@@ -137,10 +137,10 @@ fn bus() -> MessageBus<InMemoryStore> {
     )
 }
 
-async fn outgoing(messages: &[Message]) -> Vec<Outgoing> {
+async fn outgoing(messages: &[Message]) -> Vec<OutboxMessage> {
     bus().handle_batch(messages).await.outgoing
 }
 
-fn body(outgoing: &Outgoing) -> Value {
+fn body(outgoing: &OutboxMessage) -> Value {
     serde_json::from_str(&outgoing.body).unwrap()
 }

@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore, InMemoryTransaction};
 use order_worker::domain::OrderId;
-use order_worker::service_layer::{Loaded, Needs, OutboxKey, Store, StoreError};
+use order_worker::service_layer::{BatchLookup, BatchState, OutboxKey, Store, StoreError};
 
-type Obstacle = Box<dyn FnMut(&Needs) -> Option<StoreError> + Send>;
+type HandlerError = Box<dyn FnMut(&BatchLookup) -> Option<StoreError> + Send>;
 
 /// A lane's session. What an obstacle makes of a question comes in the place of its answer.
 #[derive(Clone)]
 pub struct Obstructed {
     database: InMemoryDatabase,
-    obstacle: Arc<Mutex<Obstacle>>,
+    obstacle: Arc<Mutex<HandlerError>>,
     questions: Arc<Mutex<Vec<Question>>>,
 }
 
@@ -26,9 +26,9 @@ pub struct Question {
 impl Obstructed {
     pub fn by(
         database: &InMemoryDatabase,
-        obstacle: impl FnMut(&Needs) -> Option<StoreError> + Send + 'static,
+        obstacle: impl FnMut(&BatchLookup) -> Option<StoreError> + Send + 'static,
     ) -> Self {
-        let obstacle: Obstacle = Box::new(obstacle);
+        let obstacle: HandlerError = Box::new(obstacle);
         let obstacle = Arc::new(Mutex::new(obstacle));
         Self { database: database.clone(), obstacle, questions: Arc::default() }
     }
@@ -51,7 +51,10 @@ impl Obstructed {
 impl Store for Obstructed {
     type Transaction<'a> = InMemoryTransaction;
 
-    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, InMemoryTransaction), StoreError> {
+    async fn begin(
+        &mut self,
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, InMemoryTransaction), StoreError> {
         let (order_ids, skip_locked) = (needs.order_ids.clone(), needs.skip_locked);
         self.questions.lock().unwrap().push(Question { order_ids, skip_locked });
         let error = (self.obstacle.lock().unwrap())(needs);

@@ -5,7 +5,7 @@ mod cancelling;
 mod setting;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use order_worker::domain::{Change, Order, PlaceOrder, Status};
+use order_worker::domain::{Order, PlaceOrder, Status, StatusChange};
 
 use crate::support::clock::moment;
 use crate::support::messages::{id, money, some_order};
@@ -16,7 +16,7 @@ fn a_new_order_is_received_with_version_1() {
 
     assert_eq!((order.status(), order.version()), (Status::Received, 1));
     assert_eq!((order.created_at(), order.last_updated()), (start(), start()));
-    let placed = Change { previous: None, status: Status::Received, version: 1, at: start() };
+    let placed = StatusChange { previous: None, status: Status::Received, version: 1, at: start() };
     assert_eq!(change, placed);
 }
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::adapters::in_process::{InProcessBroker, Submitted};
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground};
-use order_worker::service_layer::{Health, InFlight, OrderQueries, Properties, StoreError};
+use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings};
+use order_worker::service_layer::{
+    ByteBudget, Health, InFlight, OrderQueries, Properties, StoreError,
+};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -43,7 +45,7 @@ impl Worker {
             meets.then(|| StoreError::Locked(vec![id("0")]))
         });
         let (source, _source_task) = broker.consume(PREFETCH, stop.clone());
-        let ground = Ground {
+        let ground = ConsumerDeps {
             source,
             lanes: vec![(store, vec![broker.publisher()])],
             republisher: broker.publisher(),
@@ -52,8 +54,12 @@ impl Worker {
             health: health.clone(),
             in_flight: InFlight::default(),
         };
-        let settings =
-            ConsumerSettings { batch_max: 8, max_attempts: 1, keep_unroutable_events: false };
+        let settings = ConsumerSettings {
+            batch_max: 8,
+            max_attempts: 1,
+            keep_unroutable_events: false,
+            reply_bytes: ByteBudget::new(1024 * 1024),
+        };
         let pipeline =
             tokio::spawn(async move { amqp::run(ground, settings, None).await.unwrap() });
         Self { broker, database, health, locked, stop, pipeline }

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use jsonschema::Validator;
 use order_worker::domain::{
-    Command, CommandKind, Order, OrderId, PlaceOrder, Refusal, Rejected, Status, StatusChanged,
+    Command, CommandKind, Order, OrderId, PlaceOrder, Rejected, Rejection, Status, StatusChanged,
 };
-use order_worker::entrypoints::amqp::edge::decode;
+use order_worker::entrypoints::decode::decode;
 use order_worker::entrypoints::schemas;
 use order_worker::service_layer::wire::CommandOutcomeBody;
 use order_worker::service_layer::{
-    DeadLetter, DeadLetterCode, Message, OrderState, Outcome, Outgoing,
+    DeadLetterCode, DeadLetterReason, Message, OrderState, OutboxMessage, Outcome,
 };
 use serde_json::Value;
 
@@ -101,7 +101,7 @@ fn events_of_changes_are_valid() {
         let advancing = advanced.advance(None, now()).unwrap();
         for (order, change) in [(&placed, placing), (&advanced, advancing)] {
             let event = StatusChanged { order, change };
-            assert_valid("OrderStatusChanged", &Outgoing::status_changed(event, &cause).body);
+            assert_valid("OrderStatusChanged", &OutboxMessage::status_changed(event, &cause).body);
         }
     }
 }
@@ -109,10 +109,10 @@ fn events_of_changes_are_valid() {
 #[test]
 fn events_of_refused_commands_are_valid() {
     let refusals = [
-        Refusal::AlreadyCancelled,
-        Refusal::AlreadyCompleted,
-        Refusal::CannotBeCancelled { status: Status::Shipping },
-        Refusal::MovedOn { expected: Status::Received, status: Status::PaymentComplete },
+        Rejection::AlreadyCancelled,
+        Rejection::AlreadyCompleted,
+        Rejection::CannotBeCancelled { status: Status::Shipping },
+        Rejection::MovedOn { expected: Status::Received, status: Status::PaymentComplete },
     ];
     for (refusal, message_id) in refusals.into_iter().zip([None, Some("a"), None, Some("b")]) {
         let (cause, _) = the_stores_message(message_id);
@@ -124,7 +124,7 @@ fn events_of_refused_commands_are_valid() {
             version: 3,
             at: now(),
         };
-        assert_valid("OrderCommandRejected", &Outgoing::rejected(&event, &cause).body);
+        assert_valid("OrderCommandRejected", &OutboxMessage::rejected(&event, &cause).body);
     }
 }
 
@@ -135,8 +135,11 @@ fn answers_are_valid() {
         Outcome::Accepted(state()),
         Outcome::Duplicate(Some(state())),
         Outcome::Duplicate(None),
-        Outcome::Rejected(state(), Refusal::AlreadyCancelled),
-        Outcome::DeadLetter(DeadLetter::new(DeadLetterCode::MissingField, "items is missing")),
+        Outcome::Rejected(state(), Rejection::AlreadyCancelled),
+        Outcome::DeadLetter(DeadLetterReason::new(
+            DeadLetterCode::MissingField,
+            "items is missing",
+        )),
     ] {
         let body = CommandOutcomeBody::new(&outcome).unwrap();
         assert_valid("CommandOutcome", &serde_json::to_string(&body).unwrap());

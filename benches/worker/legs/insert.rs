@@ -2,7 +2,7 @@
 //! outbox, so it is less than any worker with an inbox and an outbox must do.
 
 use order_worker::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
-use order_worker::service_layer::{Changes, HandledMessage, HistoryRow, Outgoing};
+use order_worker::service_layer::{Changes, HistoryRow, InboxEntry, OutboxMessage};
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres};
@@ -115,7 +115,7 @@ fn bind_history<'q>(query: PgQuery<'q>, history: &'q [HistoryRow]) -> PgQuery<'q
         .bind(column(history, |row| row.caused_by.as_ref().map(MessageId::as_str)))
 }
 
-fn bind_handled<'q>(query: PgQuery<'q>, handled: &'q [HandledMessage]) -> PgQuery<'q> {
+fn bind_handled<'q>(query: PgQuery<'q>, handled: &'q [InboxEntry]) -> PgQuery<'q> {
     query
         .bind(column(handled, |message| message.message_id.as_str()))
         .bind(column(handled, |message| message.body_hash.as_slice()))
@@ -125,7 +125,7 @@ fn bind_handled<'q>(query: PgQuery<'q>, handled: &'q [HandledMessage]) -> PgQuer
         .bind(column(handled, |message| message.handled_at))
 }
 
-fn bind_outgoing<'q>(query: PgQuery<'q>, outgoing: &'q [Outgoing]) -> PgQuery<'q> {
+fn bind_outgoing<'q>(query: PgQuery<'q>, outgoing: &'q [OutboxMessage]) -> PgQuery<'q> {
     query
         .bind(column(outgoing, |message| message.key.order_id.as_str()))
         .bind(column(outgoing, |message| message.key.version))

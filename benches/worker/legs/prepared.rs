@@ -2,10 +2,10 @@
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::domain::{Command, Order, StatusChanged};
-use order_worker::entrypoints::amqp::edge;
+use order_worker::entrypoints::decode;
 use order_worker::service_layer::{
-    Changes, Clock, Delivery, HandledMessage, HandledOutcome, HistoryRow, Message, Needs,
-    OrderState, Outgoing, Publication,
+    BatchLookup, Changes, Clock, Delivery, HistoryRow, InboxEntry, InboxOutcome, Message,
+    OrderState, OutboxMessage, Publication,
 };
 
 use super::BATCH;
@@ -14,7 +14,7 @@ use crate::workload::Workload;
 
 /// The commands of a transaction.
 pub struct Batch {
-    pub needs: Needs,
+    pub needs: BatchLookup,
     pub changes: Changes,
 }
 
@@ -31,7 +31,7 @@ fn decoded(command: &Publication) -> Result<Message, Failure> {
         body: command.body.clone(),
         ..Delivery::default()
     };
-    edge::decode(&delivery).result.map_err(|refusal| refusal.detail.into())
+    decode::decode(&delivery).result.map_err(|refusal| refusal.detail.into())
 }
 
 fn batch(messages: &[Message]) -> Result<Batch, Failure> {
@@ -39,7 +39,7 @@ fn batch(messages: &[Message]) -> Result<Batch, Failure> {
     for message in messages {
         place(message, &mut changes)?;
     }
-    Ok(Batch { needs: Needs::of(messages), changes })
+    Ok(Batch { needs: BatchLookup::of(messages), changes })
 }
 
 fn place(message: &Message, changes: &mut Changes) -> Result<(), Failure> {
@@ -51,7 +51,7 @@ fn place(message: &Message, changes: &mut Changes) -> Result<(), Failure> {
     let (order, change) = Order::place(order_id.clone(), placed.clone(), at);
     let event = StatusChanged { order: &order, change };
     let command = message.command.kind();
-    changes.outgoing.push(Outgoing::status_changed(event, message));
+    changes.outgoing.push(OutboxMessage::status_changed(event, message));
     changes.history.push(HistoryRow {
         order_id: order_id.clone(),
         change,
@@ -59,12 +59,12 @@ fn place(message: &Message, changes: &mut Changes) -> Result<(), Failure> {
         caused_by: Some(intent.message_id.clone()),
         reason: None,
     });
-    changes.handled.push(HandledMessage {
+    changes.handled.push(InboxEntry {
         message_id: intent.message_id.clone(),
         body_hash: intent.body_hash,
         command,
         order: OrderState { order_id, status: change.status },
-        outcome: HandledOutcome::Accepted,
+        outcome: InboxOutcome::Accepted,
         handled_at: at,
     });
     changes.placed.push(order);

@@ -3,7 +3,7 @@
 use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel};
-use order_worker::service_layer::Outgoing;
+use order_worker::service_layer::OutboxMessage;
 use tokio::try_join;
 
 use super::Stopwatch;
@@ -49,7 +49,7 @@ async fn publish_all(channel: &Channel, exchange: &str, batches: &[Batch]) -> Re
 async fn publish(
     channel: &Channel,
     exchange: &str,
-    event: &Outgoing,
+    event: &OutboxMessage,
 ) -> lapin::Result<lapin::PublisherConfirm> {
     let mut properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)

@@ -1,7 +1,7 @@
 //! An outbox that is not emptied by the way.
 
 use order_worker::service_layer::{
-    Changes, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, Store, StoreError, StoreTransaction,
 };
 
 /// Commits a batch, and takes confirmed events out of the outbox in a statement of its own.
@@ -26,8 +26,8 @@ impl<S: Store> Store for DeletesApart<S> {
 
     async fn begin(
         &mut self,
-        needs: &Needs,
-    ) -> Result<(Loaded, Self::Transaction<'_>), StoreError> {
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, Self::Transaction<'_>), StoreError> {
         let Self { store, sweeper } = self;
         let (loaded, transaction) = store.begin(needs).await?;
         Ok((loaded, Transaction { transaction, sweeper }))
@@ -39,7 +39,7 @@ impl<S: Store> Store for DeletesApart<S> {
 }
 
 impl<T: StoreTransaction, S: Store> StoreTransaction for Transaction<'_, T, S> {
-    async fn commit(self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
         // The copy costs this rung some CPU that is not the deletes': about 1 % of a batch's.
         let without_deletes = Changes {
             placed: changes.placed.clone(),

@@ -16,9 +16,9 @@ use order_worker::adapters::postgres::{PgDatabase, PgRelayStore};
 use order_worker::adapters::rabbitmq::{RabbitMq, RabbitPublisher};
 use order_worker::bootstrap::Broker;
 use order_worker::config::{DatabaseUrl, Settings};
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, EVENT_PUBLISHERS, Ground};
+use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS};
 use order_worker::service_layer::{
-    CommandSource, Health, InFlight, Inflow, IntakeBounds, Publisher, Relay, Store,
+    CommandSource, ConsumedQueue, Health, InFlight, IntakeBounds, Publisher, Relay, Store,
 };
 use order_worker::telemetry::Telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::deletes_apart::DeletesApart;
 use self::one_by_one::OneByOne;
-use self::plain_source::{Acks, PlainSource};
+use self::plain_source::{AckTracker, PlainSource};
 use self::stopwatch::Times;
 use crate::Failure;
 
@@ -136,10 +136,10 @@ impl Parts {
                 self.work(self.source(), store, publisher).await
             }
             Rung::PlainSource => {
-                self.work(self.plain_source(Acks::OfRuns).await?, store, publisher).await
+                self.work(self.plain_source(AckTracker::OfRuns).await?, store, publisher).await
             }
             Rung::SingleAcks => {
-                self.work(self.plain_source(Acks::OfEach).await?, store, publisher).await
+                self.work(self.plain_source(AckTracker::OfEach).await?, store, publisher).await
             }
             Rung::Stopwatch => {
                 let times = Times::default();
@@ -156,10 +156,10 @@ impl Parts {
         let bounds =
             IntakeBounds { prefetch: self.settings.prefetch, bytes: self.settings.command_bytes() };
         let health = self.health.clone();
-        self.broker.consume(Inflow::Commands, bounds, health, self.stop.clone())
+        self.broker.consume(ConsumedQueue::Commands, bounds, health, self.stop.clone())
     }
 
-    async fn plain_source(&self, acks: Acks) -> Result<Source, Failure> {
+    async fn plain_source(&self, acks: AckTracker) -> Result<Source, Failure> {
         let url = self.settings.broker_url()?.ok_or("AMQP_URL is not set")?;
         let queue = self.settings.topology().commands_queue;
         let source = PlainSource { url: url.expose(), queue: &queue, acks };
@@ -177,7 +177,7 @@ impl Parts {
         let in_flight = InFlight::default();
         let relay = self.relay(in_flight.clone());
         let relay = tokio::spawn(relay.run(self.settings.relay_interval()));
-        let ground = Ground {
+        let ground = ConsumerDeps {
             source,
             lanes: (0..self.settings.lanes).map(|_| (store(), publishers())).collect(),
             republisher: publisher(),
@@ -190,6 +190,7 @@ impl Parts {
             batch_max: self.settings.batch_max.into(),
             max_attempts: self.settings.max_attempts,
             keep_unroutable_events: self.settings.keep_unroutable_events,
+            reply_bytes: self.settings.reply_bytes(),
         };
         let result = amqp::run(ground, settings, None).await;
         relay.abort();

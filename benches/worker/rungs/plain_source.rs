@@ -10,7 +10,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use order_worker::service_layer::{
-    CommandSource, Delivery, PresentChannel, Properties, Settlement, Tag,
+    ChannelEpoch, CommandSource, Delivery, DeliveryTag, Properties, Settlement,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::Failure;
 const LAST_ACKS: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acks {
+pub enum AckTracker {
     /// All deliveries up to the oldest open one with one frame.
     OfRuns,
     OfEach,
@@ -32,7 +32,7 @@ pub enum Acks {
 pub struct PlainSource<'a> {
     pub url: &'a str,
     pub queue: &'a str,
-    pub acks: Acks,
+    pub acks: AckTracker,
 }
 
 impl PlainSource<'_> {
@@ -44,12 +44,12 @@ impl PlainSource<'_> {
         let consumer = channel.basic_consume(self.queue.into(), "".into(), options, arguments);
         let (deliveries_in, deliveries) = mpsc::channel(prefetch.into());
         let (settlements, settlements_out) = mpsc::unbounded_channel();
-        let present_channel = PresentChannel::default();
+        let channel_epoch = ChannelEpoch::default();
         let session = Session {
             _connection: connection,
             consumer: consumer.await?,
             channel,
-            number: present_channel.next(),
+            number: channel_epoch.next(),
             acks: self.acks,
             settled: BTreeSet::new(),
             oldest: 1,
@@ -60,7 +60,7 @@ impl PlainSource<'_> {
                 std::process::exit(1);
             }
         });
-        Ok((CommandSource { deliveries, settlements, present_channel }, task))
+        Ok((CommandSource { deliveries, settlements, channel_epoch }, task))
     }
 }
 
@@ -70,7 +70,7 @@ struct Session {
     channel: Channel,
     consumer: Consumer,
     number: u32,
-    acks: Acks,
+    acks: AckTracker,
     /// Behind an open one.
     settled: BTreeSet<u64>,
     oldest: u64,
@@ -109,7 +109,7 @@ impl Session {
             text.as_ref().map(|text| text.as_str().to_owned())
         };
         Delivery {
-            tag: Tag { channel: self.number, number: incoming.delivery_tag },
+            tag: DeliveryTag { channel: self.number, number: incoming.delivery_tag },
             redelivered: incoming.redelivered,
             exchange: incoming.exchange.as_str().to_owned(),
             routing_key: incoming.routing_key.as_str().to_owned(),
@@ -136,8 +136,8 @@ impl Session {
         }
         let tags = settled.into_iter().map(|Settlement::Ack(tag)| tag.number);
         match self.acks {
-            Acks::OfRuns => self.ack_run(tags).await,
-            Acks::OfEach => {
+            AckTracker::OfRuns => self.ack_run(tags).await,
+            AckTracker::OfEach => {
                 for tag in tags {
                     self.ack(tag, false).await?;
                 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::service_layer::{
-    Changes, Clock, Loaded, Needs, OutboxKey, Outgoing, Publication, PublishError, PublishStatus,
-    Publisher, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxMessage, Publication, PublishError,
+    PublishStatus, Publisher, Store, StoreError, StoreTransaction,
 };
 
 /// Moments in microseconds since 1970; clones share them.
@@ -73,8 +73,8 @@ impl<S: Store> Store for TimedStore<S> {
 
     async fn begin(
         &mut self,
-        needs: &Needs,
-    ) -> Result<(Loaded, Self::Transaction<'_>), StoreError> {
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, Self::Transaction<'_>), StoreError> {
         let (loaded, transaction) = self.store.begin(needs).await?;
         Ok((loaded, Transaction { transaction, times: self.times.clone() }))
     }
@@ -85,7 +85,7 @@ impl<S: Store> Store for TimedStore<S> {
 }
 
 impl<T: StoreTransaction> StoreTransaction for Transaction<T> {
-    async fn commit(self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
         let earlier = self.transaction.commit(changes).await?;
         let committed = now();
         let keys = changes.outgoing.iter().map(|outgoing| (outgoing.key.clone(), committed));

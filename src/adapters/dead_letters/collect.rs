@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Columns, LetterTransaction, Statement, rows, sql};
+use super::{Columns, DeadLetterTransaction, Statement, rows, sql};
 use crate::service_layer::StoreError;
-use crate::service_layer::dead_letters::{Letter, LetterKey, LetterState, properties_to_json};
+use crate::service_layer::dead_letters::{
+    DeadLetter, DeadLetterKey, DeadLetterState, properties_to_json,
+};
 
 /// The kept letter whose replay a new one says it is.
 struct Replayed {
     id: i64,
-    state: LetterState,
+    state: DeadLetterState,
     replays: u32,
     body: Vec<u8>,
     /// The keys of its replays that came back, one after another.
@@ -30,8 +32,8 @@ enum Fate {
 
 /// Keeps one letter; returns how many rows are new or open again.
 pub async fn keep(
-    transaction: &mut impl LetterTransaction,
-    letter: &Letter,
+    transaction: &mut impl DeadLetterTransaction,
+    letter: &DeadLetter,
     now: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
     let Some((key, replay)) = &letter.replay_of else {
@@ -65,7 +67,7 @@ impl Replayed {
 
     /// A replay that nobody could confirm is not counted, but may have reached the broker: it can
     /// fail with a number that is greater than that of the replays.
-    fn fate_of(&self, letter: &Letter, replay: u32) -> Fate {
+    fn fate_of(&self, letter: &DeadLetter, replay: u32) -> Fate {
         if self.failed_replays.chunks(letter.key.len()).any(|key| key == letter.key) {
             return Fate::Known;
         }
@@ -73,22 +75,24 @@ impl Replayed {
             return Fate::New;
         }
         match self.state {
-            LetterState::Replaying | LetterState::Replayed if replay == self.replays => {
+            DeadLetterState::Replaying | DeadLetterState::Replayed if replay == self.replays => {
                 Fate::OpensAgain
             }
-            LetterState::Open | LetterState::Discarded if replay >= self.replays => Fate::Repeat,
-            LetterState::Open
-            | LetterState::Replaying
-            | LetterState::Replayed
-            | LetterState::Discarded => Fate::New,
+            DeadLetterState::Open | DeadLetterState::Discarded if replay >= self.replays => {
+                Fate::Repeat
+            }
+            DeadLetterState::Open
+            | DeadLetterState::Replaying
+            | DeadLetterState::Replayed
+            | DeadLetterState::Discarded => Fate::New,
         }
     }
 
-    fn noted(&self, key: &LetterKey) -> Statement<'static> {
+    fn noted(&self, key: &DeadLetterKey) -> Statement<'static> {
         Statement::new(sql::NOTE_FAILED_REPLAY).int(self.id).owned_bytes(self.failed_with(key))
     }
 
-    fn opened_by<'a>(&self, letter: &'a Letter, now: DateTime<Utc>) -> Statement<'a> {
+    fn opened_by<'a>(&self, letter: &'a DeadLetter, now: DateTime<Utc>) -> Statement<'a> {
         let reason = &letter.reason;
         Statement::new(sql::OPEN_AGAIN)
             .int(self.id)
@@ -102,13 +106,13 @@ impl Replayed {
             .owned_bytes(self.failed_with(&letter.key))
     }
 
-    fn failed_with(&self, key: &LetterKey) -> Vec<u8> {
+    fn failed_with(&self, key: &DeadLetterKey) -> Vec<u8> {
         [&self.failed_replays[..], key].concat()
     }
 }
 
-fn added(letter: &Letter, now: DateTime<Utc>) -> Statement<'_> {
-    let Letter { reason, subject, properties, replay_of, .. } = letter;
+fn added(letter: &DeadLetter, now: DateTime<Utc>) -> Statement<'_> {
+    let DeadLetter { reason, subject, properties, replay_of, .. } = letter;
     Statement::new(sql::ADD)
         .bytes(&letter.key[..])
         .text(reason.code.as_str())

@@ -1,6 +1,6 @@
 //! The dead letters of both databases: the same statements, and what a database does in its own way.
 //!
-//! Each database implements [`LetterDatabase`]; the port comes with it.
+//! Each database implements [`DeadLetterDatabase`]; the port comes with it.
 
 mod collect;
 mod rows;
@@ -18,9 +18,9 @@ use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{Pruned, Retention};
 
 /// A database with the tables of dead letters.
-pub trait LetterDatabase: Send + Sync {
+pub trait DeadLetterDatabase: Send + Sync {
     type Row: Columns;
-    type Transaction: LetterTransaction<Row = Self::Row>;
+    type Transaction: DeadLetterTransaction<Row = Self::Row>;
 
     /// The rows that a statement finds, outside of any transaction.
     fn read(
@@ -40,7 +40,7 @@ pub trait LetterDatabase: Send + Sync {
 }
 
 /// An open transaction. Dropping it rolls it back.
-pub trait LetterTransaction: Send {
+pub trait DeadLetterTransaction: Send {
     type Row: Columns;
 
     /// The rows that a statement finds or returns.

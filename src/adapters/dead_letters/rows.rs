@@ -7,28 +7,28 @@ use chrono::{DateTime, Utc};
 use super::Columns;
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
-    ActionKind, Letter, LetterAction, LetterCount, LetterGroup, LetterKey, LetterState,
-    LetterSummary, Reason, StoredLetter, Subject, properties_from_json,
+    AuditAction, AuditEntry, DeadLetter, DeadLetterCount, DeadLetterGroup, DeadLetterKey,
+    DeadLetterRecord, DeadLetterState, DeadLetterSummary, Reason, Subject, properties_from_json,
 };
 
 /// The code in tables.
-pub fn state_code(state: LetterState) -> i64 {
+pub fn state_code(state: DeadLetterState) -> i64 {
     match state {
-        LetterState::Open => 1,
-        LetterState::Replaying => 2,
-        LetterState::Replayed => 3,
-        LetterState::Discarded => 4,
+        DeadLetterState::Open => 1,
+        DeadLetterState::Replaying => 2,
+        DeadLetterState::Replayed => 3,
+        DeadLetterState::Discarded => 4,
     }
 }
 
-pub fn state(row: &impl Columns) -> Result<LetterState, StoreError> {
+pub fn state(row: &impl Columns) -> Result<DeadLetterState, StoreError> {
     let code = int(row, "state")?;
-    let state = LetterState::ALL.into_iter().find(|state| state_code(*state) == code);
+    let state = DeadLetterState::ALL.into_iter().find(|state| state_code(*state) == code);
     state.ok_or_else(|| unreadable("state", &"is unknown"))
 }
 
-pub fn stored_letter(row: &impl Columns) -> Result<StoredLetter, StoreError> {
-    Ok(StoredLetter {
+pub fn stored_letter(row: &impl Columns) -> Result<DeadLetterRecord, StoreError> {
+    Ok(DeadLetterRecord {
         id: int(row, "id")?,
         letter: letter(row)?,
         state: state(row)?,
@@ -41,10 +41,10 @@ pub fn stored_letter(row: &impl Columns) -> Result<StoredLetter, StoreError> {
     })
 }
 
-fn letter(row: &impl Columns) -> Result<Letter, StoreError> {
+fn letter(row: &impl Columns) -> Result<DeadLetter, StoreError> {
     let properties = properties_from_json(&text(row, "properties")?);
     let replay_of = row.bytes("replay_of")?.map(|bytes| key("replay_of", &bytes)).transpose()?;
-    Ok(Letter {
+    Ok(DeadLetter {
         key: key("key", &bytes(row, "key")?)?,
         exchange: text(row, "exchange")?,
         routing_key: text(row, "routing_key")?,
@@ -74,8 +74,8 @@ fn subject(row: &impl Columns) -> Result<Subject, StoreError> {
     })
 }
 
-pub fn letter_summary(row: &impl Columns) -> Result<LetterSummary, StoreError> {
-    Ok(LetterSummary {
+pub fn letter_summary(row: &impl Columns) -> Result<DeadLetterSummary, StoreError> {
+    Ok(DeadLetterSummary {
         id: int(row, "id")?,
         state: state(row)?,
         reason: reason(row)?,
@@ -92,13 +92,13 @@ pub fn letter_summary(row: &impl Columns) -> Result<LetterSummary, StoreError> {
     })
 }
 
-pub fn letter_count(row: &impl Columns) -> Result<LetterCount, StoreError> {
+pub fn letter_count(row: &impl Columns) -> Result<DeadLetterCount, StoreError> {
     let (state, code) = (state(row)?, text(row, "code")?);
-    Ok(LetterCount { state, code, count: count(row, "letters")?.into() })
+    Ok(DeadLetterCount { state, code, count: count(row, "letters")?.into() })
 }
 
-pub fn letter_group(row: &impl Columns) -> Result<LetterGroup, StoreError> {
-    Ok(LetterGroup {
+pub fn letter_group(row: &impl Columns) -> Result<DeadLetterGroup, StoreError> {
+    Ok(DeadLetterGroup {
         code: text(row, "code")?,
         command: row.text("command")?,
         pattern: text(row, "pattern")?,
@@ -109,10 +109,10 @@ pub fn letter_group(row: &impl Columns) -> Result<LetterGroup, StoreError> {
     })
 }
 
-pub fn letter_action(row: &impl Columns) -> Result<LetterAction, StoreError> {
+pub fn letter_action(row: &impl Columns) -> Result<AuditEntry, StoreError> {
     let word = text(row, "what")?;
-    let what = ActionKind::ALL.into_iter().find(|kind| kind.word() == word);
-    Ok(LetterAction {
+    let what = AuditAction::ALL.into_iter().find(|kind| kind.word() == word);
+    Ok(AuditEntry {
         at: moment(row, "done_at")?,
         who: text(row, "who")?,
         what: what.ok_or_else(|| unreadable("what", &"is unknown"))?,
@@ -121,7 +121,7 @@ pub fn letter_action(row: &impl Columns) -> Result<LetterAction, StoreError> {
     })
 }
 
-fn key(column: &str, bytes: &[u8]) -> Result<LetterKey, StoreError> {
+fn key(column: &str, bytes: &[u8]) -> Result<DeadLetterKey, StoreError> {
     bytes.try_into().map_err(|_| unreadable(column, &"must have 16 bytes"))
 }
 

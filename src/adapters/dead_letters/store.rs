@@ -5,16 +5,16 @@ use chrono::{DateTime, Utc};
 use super::rows::{
     int, letter_action, letter_count, letter_group, letter_summary, state_code, stored_letter,
 };
-use super::{LetterDatabase, LetterTransaction, Statement, collect, sql};
+use super::{DeadLetterDatabase, DeadLetterTransaction, Statement, collect, sql};
 use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, Letter, LetterAction, LetterCount, LetterFilter, LetterGroup, LetterPlace,
-    LetterSummary, Pruned, Retention, Revision, StoredLetter,
+    AuditEntry, DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup,
+    DeadLetterRecord, DeadLetterStore, DeadLetterSummary, Pruned, Retention, Revision,
 };
 
-impl<D: LetterDatabase> DeadLetterStore for D {
-    async fn collect(&self, letters: &[Letter], now: DateTime<Utc>) -> Result<u64, StoreError> {
+impl<D: DeadLetterDatabase> DeadLetterStore for D {
+    async fn collect(&self, letters: &[DeadLetter], now: DateTime<Utc>) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
         let mut changed = 0;
         for letter in letters {
@@ -26,10 +26,10 @@ impl<D: LetterDatabase> DeadLetterStore for D {
 
     async fn letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<LetterPlace>,
+        filter: &DeadLetterFilter,
+        after: Option<DeadLetterCursor>,
         limit: u32,
-    ) -> Result<Vec<LetterSummary>, StoreError> {
+    ) -> Result<Vec<DeadLetterSummary>, StoreError> {
         let letters = matching(sql::LETTERS, filter)
             .moment(after.map(|place| place.failed_at))
             .optional_int(after.map(|place| place.id))
@@ -38,30 +38,34 @@ impl<D: LetterDatabase> DeadLetterStore for D {
         found.iter().map(letter_summary).collect()
     }
 
-    async fn letter_ids(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<i64>, StoreError> {
+    async fn letter_ids(
+        &self,
+        filter: &DeadLetterFilter,
+        limit: u32,
+    ) -> Result<Vec<i64>, StoreError> {
         let found = self.read(matching(sql::LETTER_IDS, filter).int(limit)).await?;
         found.iter().map(|row| int(row, "id")).collect()
     }
 
     async fn letter_groups(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         limit: u32,
-    ) -> Result<Vec<LetterGroup>, StoreError> {
+    ) -> Result<Vec<DeadLetterGroup>, StoreError> {
         let found = self.read(matching(sql::LETTER_GROUPS, filter).int(limit)).await?;
         found.iter().map(letter_group).collect()
     }
 
     async fn letter_counts(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         limit: u32,
-    ) -> Result<Vec<LetterCount>, StoreError> {
+    ) -> Result<Vec<DeadLetterCount>, StoreError> {
         let found = self.read(matching(sql::LETTER_COUNTS, filter).int(limit)).await?;
         found.iter().map(letter_count).collect()
     }
 
-    async fn letter(&self, id: i64) -> Result<Option<StoredLetter>, StoreError> {
+    async fn letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
         let found = self.read(Statement::new(sql::LETTER).int(id)).await?;
         found.first().map(stored_letter).transpose()
     }
@@ -69,12 +73,12 @@ impl<D: LetterDatabase> DeadLetterStore for D {
     async fn letter_of_message(
         &self,
         message_id: &MessageId,
-    ) -> Result<Option<StoredLetter>, StoreError> {
+    ) -> Result<Option<DeadLetterRecord>, StoreError> {
         let asked = Statement::new(sql::LETTER_OF_MESSAGE).text(message_id.as_str());
         self.read(asked).await?.first().map(stored_letter).transpose()
     }
 
-    async fn letter_actions(&self, id: i64) -> Result<Vec<LetterAction>, StoreError> {
+    async fn letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
         let found = self.read(Statement::new(sql::ACTIONS).int(id)).await?;
         found.iter().map(letter_action).collect()
     }
@@ -85,7 +89,7 @@ impl<D: LetterDatabase> DeadLetterStore for D {
         most_replays: u32,
         abandoned_before: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> Result<Option<StoredLetter>, StoreError> {
+    ) -> Result<Option<DeadLetterRecord>, StoreError> {
         let claim = Statement::new(sql::CLAIM).int(id).int(most_replays);
         let mut transaction = self.begin().await?;
         let claimed = transaction.rows(claim.moment(abandoned_before).moment(now)).await?;
@@ -99,7 +103,7 @@ impl<D: LetterDatabase> DeadLetterStore for D {
         id: i64,
         replay: u32,
         confirmed: bool,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> Result<(), StoreError> {
         let ended = if confirmed { sql::CONFIRM_REPLAY } else { sql::UNDO_REPLAY };
         let mut transaction = self.begin().await?;
@@ -113,20 +117,20 @@ impl<D: LetterDatabase> DeadLetterStore for D {
         id: i64,
         revision: u32,
         revised: &Revision,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> Result<bool, StoreError> {
         change(self, revision_of(id, revision, revised, action.at), id, action).await
     }
 
-    async fn discard_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+    async fn discard_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::DISCARD).int(id).moment(action.at), id, action).await
     }
 
-    async fn restore_letter(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+    async fn restore_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::RESTORE).int(id).moment(action.at), id, action).await
     }
 
-    async fn record_action(&self, id: i64, action: &LetterAction) -> Result<bool, StoreError> {
+    async fn record_action(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::LOCK).int(id), id, action).await
     }
 
@@ -137,10 +141,10 @@ impl<D: LetterDatabase> DeadLetterStore for D {
 
 /// Changes a dead letter and records it, or neither.
 async fn change(
-    database: &impl LetterDatabase,
+    database: &impl DeadLetterDatabase,
     changing: Statement<'_>,
     id: i64,
-    action: &LetterAction,
+    action: &AuditEntry,
 ) -> Result<bool, StoreError> {
     let mut transaction = database.begin().await?;
     let changed = transaction.execute(changing).await? > 0;
@@ -151,7 +155,7 @@ async fn change(
     Ok(changed)
 }
 
-fn recorded(id: i64, action: &LetterAction) -> Statement<'_> {
+fn recorded(id: i64, action: &AuditEntry) -> Statement<'_> {
     Statement::new(sql::ADD_ACTION)
         .int(id)
         .moment(action.at)
@@ -179,7 +183,7 @@ fn revision_of(id: i64, revision: u32, revised: &Revision, at: DateTime<Utc>) ->
 }
 
 /// A statement over all that match; its own parameters begin at `$11`.
-fn matching<'a>(text: &'static str, filter: &'a LetterFilter) -> Statement<'a> {
+fn matching<'a>(text: &'static str, filter: &'a DeadLetterFilter) -> Statement<'a> {
     Statement::new(text)
         .optional_int(filter.state.map(state_code))
         .text(filter.code.as_deref())

@@ -1,8 +1,8 @@
 //! A database in memory: for tests, and for trying things out without a server.
 
+mod backlog;
 mod queries;
 mod relay;
-mod stock;
 mod store;
 mod tables;
 

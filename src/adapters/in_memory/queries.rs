@@ -3,7 +3,7 @@
 use super::InMemoryDatabase;
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
-    Cause, HandledMessage, HistoryEntry, HistoryRow, OrderHistory, OrderQueries, OrderQuery, Page,
+    Cause, HistoryEntry, HistoryRow, InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page,
     Place, StoreError,
 };
 
@@ -40,7 +40,7 @@ impl OrderQueries for InMemoryQueries {
         }))
     }
 
-    async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
+    async fn message(&self, message_id: &MessageId) -> Result<Option<InboxEntry>, StoreError> {
         Ok(self.database.lock().await?.handled(message_id))
     }
 }

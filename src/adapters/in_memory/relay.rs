@@ -7,7 +7,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
 use crate::adapters::clock::SystemClock;
-use crate::service_layer::{Clock, OutboxKey, Outgoing, RelayStore, StoreError};
+use crate::service_layer::{Clock, OutboxKey, OutboxMessage, RelayStore, StoreError};
 
 /// The relay's session with a database in memory.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl RelayStore for InMemoryRelayStore {
         committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
-    ) -> Result<Vec<Outgoing>, StoreError> {
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
         Ok(self.database.lock().await?.waiting(committed_until, after, limit))
     }
 

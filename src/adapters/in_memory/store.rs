@@ -5,8 +5,8 @@ use tokio::sync::OwnedMutexGuard;
 use super::InMemoryDatabase;
 use super::tables::Tables;
 use crate::service_layer::{
-    Changes, Loaded, MAX_LOADED_ITEMS, Needs, OutboxKey, Outgoing, Store, StoreError,
-    StoreTransaction,
+    BatchLookup, BatchState, Changes, MAX_LOADED_ITEMS, OutboxKey, OutboxMessage, Store,
+    StoreError, StoreTransaction,
 };
 
 /// One lane's session with a database in memory.
@@ -32,7 +32,10 @@ impl InMemoryStore {
 impl Store for InMemoryStore {
     type Transaction<'a> = InMemoryTransaction;
 
-    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, InMemoryTransaction), StoreError> {
+    async fn begin(
+        &mut self,
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, InMemoryTransaction), StoreError> {
         let mut tables = self.database.lock().await?;
         let loaded = tables.load(needs);
         let items: usize = loaded.orders.iter().map(|order| order.items().iter().count()).sum();
@@ -49,7 +52,7 @@ impl Store for InMemoryStore {
 }
 
 impl StoreTransaction for InMemoryTransaction {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
         self.database.ensure_available()?;
         self.tables.apply(changes)
     }

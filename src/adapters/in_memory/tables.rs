@@ -8,15 +8,15 @@ use chrono::{DateTime, Utc};
 use crate::adapters::clock::SystemClock;
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
-    Changes, Clock, FIRST_NUMBER, HandledMessage, HistoryRow, Loaded, Needs, OutboxKey, Outboxed,
-    Outgoing, StoreError,
+    BatchLookup, BatchState, Changes, Clock, FIRST_NUMBER, HistoryRow, InboxEntry, OutboxKey,
+    OutboxMessage, Outboxed, StoreError,
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     orders: HashMap<OrderId, Order>,
     history: HashMap<OrderId, Vec<HistoryRow>>,
-    handled: HashMap<MessageId, HandledMessage>,
+    handled: HashMap<MessageId, InboxEntry>,
     outbox: BTreeMap<OutboxKey, Waiting>,
     numbers_given: u64,
     refused: HashSet<OrderId>,
@@ -25,7 +25,7 @@ pub(super) struct Tables {
 /// A message in the outbox.
 #[derive(Debug)]
 struct Waiting {
-    outgoing: Outgoing,
+    outgoing: OutboxMessage,
     committed_at: DateTime<Utc>,
 }
 
@@ -34,13 +34,13 @@ impl Tables {
         self.refused.insert(order_id);
     }
 
-    pub(super) fn load(&mut self, needs: &Needs) -> Loaded {
+    pub(super) fn load(&mut self, needs: &BatchLookup) -> BatchState {
         let numbers = (0..needs.new_orders).map(|_| self.unused_number(&needs.order_ids)).collect();
-        if needs.presumed_new {
-            return Loaded { numbers, ..Loaded::default() };
+        if needs.assume_new {
+            return BatchState { numbers, ..BatchState::default() };
         }
         let handled = needs.message_ids.iter().filter_map(|message_id| self.handled(message_id));
-        Loaded {
+        BatchState {
             handled: handled.map(|handled| (handled.message_id.clone(), handled)).collect(),
             orders: needs.order_ids.iter().filter_map(|id| self.orders.get(id).cloned()).collect(),
             numbers,
@@ -60,7 +60,7 @@ impl Tables {
     /// Applies all changes, or none of them; see [`StoreTransaction::commit`].
     ///
     /// [`StoreTransaction::commit`]: crate::service_layer::StoreTransaction::commit
-    pub(super) fn apply(&mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+    pub(super) fn apply(&mut self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
         self.ensure_acceptable(changes)?;
         self.remove_published(&changes.published);
         let earlier =
@@ -107,7 +107,7 @@ impl Tables {
         }
     }
 
-    fn waiting_of(&self, order_id: &OrderId) -> impl Iterator<Item = Outgoing> {
+    fn waiting_of(&self, order_id: &OrderId) -> impl Iterator<Item = OutboxMessage> {
         let waiting = self.outbox.values().map(|waiting| &waiting.outgoing);
         waiting.filter(move |outgoing| outgoing.key.order_id == *order_id).cloned()
     }
@@ -118,7 +118,7 @@ impl Tables {
         committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
-    ) -> Vec<Outgoing> {
+    ) -> Vec<OutboxMessage> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let waiting = self.outbox.range((start, Bound::Unbounded)).map(|(_, waiting)| waiting);
         let old = waiting.filter(|waiting| waiting.committed_at <= committed_until);
@@ -144,7 +144,7 @@ impl Tables {
     }
 
     /// The message with the present status of its order.
-    pub(super) fn handled(&self, message_id: &MessageId) -> Option<HandledMessage> {
+    pub(super) fn handled(&self, message_id: &MessageId) -> Option<InboxEntry> {
         let mut handled = self.handled.get(message_id)?.clone();
         if let Some(order) = self.orders.get(&handled.order.order_id) {
             handled.order.status = order.status();

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::InProcessPublisher;
 use crate::service_layer::{
-    CommandSource, Delivery, Inflow, PresentChannel, Properties, Publication, QueueDepth,
-    QueueDepths, Settlement, Tag, Target,
+    ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Properties, Publication,
+    QueueDepth, QueueDepths, Settlement, Target,
 };
 
 /// Most dead letters that are handed out and not collected.
@@ -98,8 +98,8 @@ impl InProcessBroker {
         let (dead_letters_in, dead_letters) = mpsc::unbounded_channel();
         let (deliveries_in, deliveries) = mpsc::channel(DEAD_LETTERS_AT_ONCE);
         let (settlements, settlements_out) = mpsc::unbounded_channel();
-        let present_channel = PresentChannel::default();
-        let channel = present_channel.next();
+        let channel_epoch = ChannelEpoch::default();
+        let channel = channel_epoch.next();
         self.lock().collector = Some(dead_letters_in);
         let broker = self.clone();
         let task = tokio::spawn(async move {
@@ -112,7 +112,7 @@ impl InProcessBroker {
             // Nothing is left here to be settled: what was handed out is gone from this broker.
             drop(settlements_out);
         });
-        (CommandSource { deliveries, settlements, present_channel }, task)
+        (CommandSource { deliveries, settlements, channel_epoch }, task)
     }
 
     pub fn publisher(&self) -> InProcessPublisher {
@@ -128,16 +128,16 @@ impl InProcessBroker {
     ) -> (CommandSource, JoinHandle<()>) {
         let (deliveries_in, deliveries) = mpsc::channel(prefetch.into());
         let (settlements, settlements_out) = mpsc::unbounded_channel();
-        let present_channel = PresentChannel::default();
+        let channel_epoch = ChannelEpoch::default();
         self.lock().consumers += 1;
         let hand_out = self.clone().hand_out(
             deliveries_in,
             settlements_out,
-            present_channel.next(),
+            channel_epoch.next(),
             Arc::new(Semaphore::new(prefetch.into())),
             stop,
         );
-        (CommandSource { deliveries, settlements, present_channel }, tokio::spawn(hand_out))
+        (CommandSource { deliveries, settlements, channel_epoch }, tokio::spawn(hand_out))
     }
 
     async fn hand_out(
@@ -161,7 +161,7 @@ impl InProcessBroker {
                 },
                 command = self.next_command(&prefetch), if deliveries.is_some() => {
                     number += 1;
-                    let delivery = delivery(command, Tag { channel, number });
+                    let delivery = delivery(command, DeliveryTag { channel, number });
                     if let Some(deliveries) = &deliveries {
                         // The prefetch leaves room, unless the worker has ended.
                         let _ = deliveries.send(delivery).await;
@@ -230,11 +230,13 @@ impl InProcessBroker {
 }
 
 impl QueueDepths for InProcessBroker {
-    async fn depth(&mut self, inflow: Inflow) -> Option<QueueDepth> {
+    async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
         let state = self.lock();
         let (ready, consumers) = match inflow {
-            Inflow::Commands => (state.ready.len(), state.consumers),
-            Inflow::DeadLetters => (state.dead_letters.len(), state.collector.is_some().into()),
+            ConsumedQueue::Commands => (state.ready.len(), state.consumers),
+            ConsumedQueue::DeadLetters => {
+                (state.dead_letters.len(), state.collector.is_some().into())
+            }
         };
         Some(QueueDepth { ready: ready as u64, consumers })
     }
@@ -253,13 +255,13 @@ async fn hand_out_dead_letters(
             _ => String::new(),
         };
         let letter = Submitted { routing_key, properties, body };
-        if deliveries.send(delivery(letter, Tag { channel, number })).await.is_err() {
+        if deliveries.send(delivery(letter, DeliveryTag { channel, number })).await.is_err() {
             return;
         }
     }
 }
 
-fn delivery(command: Submitted, tag: Tag) -> Delivery {
+fn delivery(command: Submitted, tag: DeliveryTag) -> Delivery {
     Delivery {
         tag,
         redelivered: false,

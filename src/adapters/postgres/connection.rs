@@ -12,7 +12,7 @@ use super::errors::{is_undefined_table, store_error};
 use super::options;
 use super::pool::Pool;
 use super::session::{ANSWER_TIMEOUT, READ_TIMEOUT, Session, Trust, connect};
-use super::{PgDeadLetters, PgDisclosures, PgQueries, PgRelayStore, PgStock, PgStore};
+use super::{PgBacklogProbe, PgDeadLetters, PgPiiAccessLog, PgQueries, PgRelayStore, PgStore};
 use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -104,8 +104,8 @@ impl PgDatabase {
         PgQueries::new(self.readers.clone())
     }
 
-    pub fn stock(&self) -> PgStock {
-        PgStock::new(self.dead_letters.clone())
+    pub fn stock(&self) -> PgBacklogProbe {
+        PgBacklogProbe::new(self.dead_letters.clone())
     }
 
     pub fn relay(&self) -> PgRelayStore {
@@ -117,7 +117,7 @@ impl PgDatabase {
     }
 
     /// Through the pool of dead letters: both are there for operators.
-    pub fn disclosures(&self) -> PgDisclosures {
-        PgDisclosures::new(self.dead_letters.clone())
+    pub fn disclosures(&self) -> PgPiiAccessLog {
+        PgPiiAccessLog::new(self.dead_letters.clone())
     }
 }

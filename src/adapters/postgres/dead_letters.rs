@@ -8,7 +8,9 @@ use sqlx::{Postgres, Row};
 use super::errors::store_error;
 use super::pool::{Pool, Question};
 use super::session::{ANSWER_TIMEOUT, within};
-use crate::adapters::dead_letters::{Columns, LetterDatabase, LetterTransaction, Statement, Value};
+use crate::adapters::dead_letters::{
+    Columns, DeadLetterDatabase, DeadLetterTransaction, Statement, Value,
+};
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{Pruned, Retention};
 
@@ -21,7 +23,7 @@ pub struct PgDeadLetters {
 /// An open transaction, with a session of the pool. Where it does not end well, the session is given
 /// up with it: the server rolls back, and a session that was at fault is not used again.
 #[derive(Debug)]
-pub struct PgLetterTransaction {
+pub struct PgDeadLetterTransaction {
     session: PoolConnection<Postgres>,
     is_open: bool,
 }
@@ -58,17 +60,17 @@ impl PgDeadLetters {
     }
 }
 
-impl LetterDatabase for PgDeadLetters {
+impl DeadLetterDatabase for PgDeadLetters {
     type Row = PgRow;
-    type Transaction = PgLetterTransaction;
+    type Transaction = PgDeadLetterTransaction;
 
     async fn read(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
         self.pool.fetch_all(|| bound(&statement)).await
     }
 
-    async fn begin(&self) -> Result<PgLetterTransaction, StoreError> {
+    async fn begin(&self) -> Result<PgDeadLetterTransaction, StoreError> {
         let session = self.pool.session().await?;
-        let mut transaction = PgLetterTransaction { session, is_open: true };
+        let mut transaction = PgDeadLetterTransaction { session, is_open: true };
         transaction.run("begin").await?;
         Ok(transaction)
     }
@@ -92,7 +94,7 @@ impl LetterDatabase for PgDeadLetters {
     }
 }
 
-impl LetterTransaction for PgLetterTransaction {
+impl DeadLetterTransaction for PgDeadLetterTransaction {
     type Row = PgRow;
 
     async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
@@ -111,14 +113,14 @@ impl LetterTransaction for PgLetterTransaction {
     }
 }
 
-impl PgLetterTransaction {
+impl PgDeadLetterTransaction {
     async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
         let executed = sqlx::raw_sql(statement).execute(&mut *self.session);
         within(ANSWER_TIMEOUT, executed).await.map(drop)
     }
 }
 
-impl Drop for PgLetterTransaction {
+impl Drop for PgDeadLetterTransaction {
     fn drop(&mut self) {
         if self.is_open {
             self.session.close_on_drop();

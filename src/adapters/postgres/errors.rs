@@ -91,9 +91,18 @@ fn database_error(error: &PgDatabaseError) -> StoreError {
         code if LOST_SESSIONS.contains(&code) || has_an_outdated_plan(error) => {
             StoreError::SessionLost(text())
         }
-        code if OUTAGES.contains(&code) || is_outage_class(code) => StoreError::Unavailable(text()),
+        code if OUTAGES.contains(&code) || is_outage_class(code) || is_out_of_ids(error) => {
+            StoreError::Unavailable(text())
+        }
         _ => StoreError::Refused(names()),
     }
+}
+
+/// A server that has used up its transaction ids takes no writes until it has been vacuumed. It says so
+/// with a code that else is about one row.
+fn is_out_of_ids(error: &PgDatabaseError) -> bool {
+    error.code() == "54000"
+        && matches!(error.routine(), Some("GetNewTransactionId" | "GetNewMultiXactId"))
 }
 
 fn is_outage_class(code: &str) -> bool {

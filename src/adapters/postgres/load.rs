@@ -10,7 +10,7 @@ use super::errors::{is_lock_timeout, store_error};
 use super::session::{ANSWER_TIMEOUT, answered};
 use crate::adapters::rows::{HandledRow, ItemRow, OrderRow};
 use crate::domain::{MessageId, OrderId};
-use crate::service_layer::{Loaded, MAX_LOADED_ITEMS, Needs, StoreError};
+use crate::service_layer::{BatchLookup, BatchState, MAX_LOADED_ITEMS, StoreError};
 
 /// The columns of [`HandledRow`] for the message ids `$1`.
 macro_rules! handled_rows {
@@ -78,11 +78,11 @@ pub(super) const HANDLED: &str = concat!("select ", handled_rows!());
 
 pub(super) async fn load(
     connection: &mut PgConnection,
-    needs: &Needs,
+    needs: &BatchLookup,
     skip_locked: bool,
-) -> Result<Loaded, StoreError> {
-    if needs.presumed_new {
-        return Ok(Loaded::default());
+) -> Result<BatchState, StoreError> {
+    if needs.assume_new {
+        return Ok(BatchState::default());
     }
     let message_ids: Vec<&str> = needs.message_ids.iter().map(MessageId::as_str).collect();
     let order_ids: Vec<&str> = needs.order_ids.iter().map(OrderId::as_str).collect();
@@ -96,7 +96,7 @@ pub(super) async fn load(
     if skip_locked {
         ensure_none_is_locked(&row)?;
     }
-    let mut loaded = Loaded::default();
+    let mut loaded = BatchState::default();
     for handled in parsed::<HandledRow>(&row, "handled")? {
         let handled = handled.into_handled()?;
         loaded.handled.insert(handled.message_id.clone(), handled);

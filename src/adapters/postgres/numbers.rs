@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::session::{ANSWER_TIMEOUT, within};
 use crate::domain::OrderId;
-use crate::service_layer::{Needs, StoreError};
+use crate::service_layer::{BatchLookup, StoreError};
 
 /// A sequence gives each number once; those that stores have used as names are left out. Each is
 /// looked up by the key: as `not exists`, all would be joined with a scan of all orders.
@@ -19,7 +19,7 @@ where (select o.order_id from orders o where o.order_id = c.number) is null";
 /// of taken numbers is passed in few round trips; numbers that are left over stay unused for ever.
 pub(super) async fn unused(
     connection: &mut PgConnection,
-    needs: &Needs,
+    needs: &BatchLookup,
 ) -> Result<Vec<OrderId>, StoreError> {
     let mut numbers = Vec::with_capacity(needs.new_orders);
     let mut ask = i32::try_from(needs.new_orders).unwrap_or(i32::MAX);

@@ -6,9 +6,7 @@ use super::pages::page_statement;
 use super::pool::Pool;
 use crate::adapters::rows::{HandledRow, HistoryRecord};
 use crate::domain::{MessageId, Order, OrderId};
-use crate::service_layer::{
-    HandledMessage, OrderHistory, OrderQueries, OrderQuery, Page, StoreError,
-};
+use crate::service_layer::{InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page, StoreError};
 
 /// Reads orders through a small pool.
 #[derive(Debug, Clone)]
@@ -52,7 +50,7 @@ impl OrderQueries for PgQueries {
         }))
     }
 
-    async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
+    async fn message(&self, message_id: &MessageId) -> Result<Option<InboxEntry>, StoreError> {
         let query = || sqlx::query(HANDLED).bind(vec![message_id.as_str()]);
         let row = self.readers.fetch_one(query).await?;
         let handled = parsed::<HandledRow>(&row, "handled")?.into_iter().next();

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::relay_lock::{holder, try_lock};
 use super::session::{ANSWER_TIMEOUT, connect, is_writable, within};
 use super::write;
-use crate::service_layer::{OutboxKey, Outgoing, RelayHolder, RelayStore, StoreError};
+use crate::service_layer::{OutboxKey, OutboxMessage, RelayHolder, RelayStore, StoreError};
 
 /// How often the session with the lock says something while the relay does something else. The
 /// server ends a session that was silent for four times as long, and with it the lock: the machine
@@ -96,7 +96,7 @@ impl RelayStore for PgRelayStore {
         committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
-    ) -> Result<Vec<Outgoing>, StoreError> {
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
         let statement = format!(
             "select {} from outbox
              where committed_at <= $1

@@ -6,7 +6,7 @@ use super::session::{ANSWER_TIMEOUT, Session, Taken, within};
 use super::{load, numbers, write};
 use crate::kill_points;
 use crate::service_layer::{
-    Changes, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, Store, StoreError, StoreTransaction,
 };
 
 /// One lane's session with PostgreSQL.
@@ -31,7 +31,10 @@ impl PgStore {
 impl Store for PgStore {
     type Transaction<'a> = PgTransaction<'a>;
 
-    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, PgTransaction<'_>), StoreError> {
+    async fn begin(
+        &mut self,
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, PgTransaction<'_>), StoreError> {
         let mut taken = self.session.take().await?;
         match begin(&mut taken.connection, needs).await {
             Ok(loaded) => Ok((loaded, PgTransaction { session: &mut self.session, taken })),
@@ -53,7 +56,10 @@ impl Store for PgStore {
     }
 }
 
-async fn begin(connection: &mut PgConnection, needs: &Needs) -> Result<Loaded, StoreError> {
+async fn begin(
+    connection: &mut PgConnection,
+    needs: &BatchLookup,
+) -> Result<BatchState, StoreError> {
     execute(connection, "begin").await?;
     let mut loaded = match load::load(connection, needs, needs.skip_locked).await {
         // A lock was not to be had: once more, to see whose it is, or that it is gone.
@@ -69,7 +75,7 @@ async fn begin(connection: &mut PgConnection, needs: &Needs) -> Result<Loaded, S
 }
 
 impl StoreTransaction for PgTransaction<'_> {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
         match write::write(&mut self.taken.connection, changes).await {
             Ok(earlier) => {
                 kill_points::reached("written");

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::errors::store_error;
 use super::session::{ANSWER_TIMEOUT, within};
 use crate::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
-use crate::service_layer::{Changes, OutboxKey, Outgoing, OutgoingKind, StoreError};
+use crate::service_layer::{Changes, OutboxKey, OutboxMessage, OutboxMessageKind, StoreError};
 
 /// All parts of one statement see the database as it was before it, so the last part finds just the
 /// messages of the updated orders that were in the outbox already. It begins after `locked` of the
@@ -76,7 +76,7 @@ pub(super) const OUTGOING_COLUMNS: &str =
 pub(super) async fn write(
     connection: &mut PgConnection,
     changes: &Changes,
-) -> Result<Vec<Outgoing>, StoreError> {
+) -> Result<Vec<OutboxMessage>, StoreError> {
     let query = bind_placed(sqlx::query(WRITE), &changes.placed);
     let query = bind_updated(query, &changes.updated);
     let query = bind_history(query, changes);
@@ -100,13 +100,13 @@ pub(super) async fn remove_published(
 }
 
 /// Reads a row with the [`OUTGOING_COLUMNS`].
-pub(super) fn outgoing_from(row: &PgRow) -> Result<Outgoing, StoreError> {
-    let read = || -> Result<Option<Outgoing>, sqlx::Error> {
+pub(super) fn outgoing_from(row: &PgRow) -> Result<OutboxMessage, StoreError> {
+    let read = || -> Result<Option<OutboxMessage>, sqlx::Error> {
         let order_id = OrderId::new(row.try_get::<String, _>("order_id")?).ok();
-        let kind = OutgoingKind::from_code(row.try_get::<i16, _>("kind")?.into());
+        let kind = OutboxMessageKind::from_code(row.try_get::<i16, _>("kind")?.into());
         let (Some(order_id), Some(kind)) = (order_id, kind) else { return Ok(None) };
         let version = row.try_get("version")?;
-        Ok(Some(Outgoing {
+        Ok(Some(OutboxMessage {
             key: OutboxKey { order_id, version, event_id: row.try_get("event_id")? },
             kind,
             routing_key: row.try_get("routing_key")?,
@@ -199,7 +199,7 @@ fn bind_handled<'q>(query: PgQuery<'q>, changes: &'q Changes) -> PgQuery<'q> {
         .bind(column(handled, |message| message.handled_at))
 }
 
-fn bind_outgoing<'q>(query: PgQuery<'q>, outgoing: &'q [Outgoing]) -> PgQuery<'q> {
+fn bind_outgoing<'q>(query: PgQuery<'q>, outgoing: &'q [OutboxMessage]) -> PgQuery<'q> {
     query
         .bind(column(outgoing, |message| message.key.order_id.as_str()))
         .bind(column(outgoing, |message| message.key.version))

@@ -5,7 +5,7 @@ use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOpti
 use lapin::types::FieldTable;
 
 use super::connection::{ANSWER_TIMEOUT, RabbitError, close, open_channel, within};
-use super::part::Part;
+use super::resource::Resource;
 use super::{Finding, RabbitMq};
 
 impl RabbitMq {
@@ -56,14 +56,14 @@ impl RabbitMq {
         let channel = open_channel(&connection).await?;
         for part in self.topology.parts() {
             match &part {
-                Part::Exchange { name } => {
+                Resource::Exchange { name } => {
                     within(
                         ANSWER_TIMEOUT,
                         channel.exchange_delete((*name).into(), ExchangeDeleteOptions::default()),
                     )
                     .await?;
                 }
-                Part::Queue { name, .. } => {
+                Resource::Queue { name, .. } => {
                     within(
                         ANSWER_TIMEOUT,
                         channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()),

@@ -117,13 +117,16 @@ impl RabbitMq {
         gate: Option<&GateKeeper>,
     ) -> Result<Connection, RabbitError> {
         let mut uri = self.uri.clone();
-        if !self.large_frames.load(Ordering::Relaxed) {
-            uri.query.frame_max.get_or_insert(SMALL_FRAME_BYTES);
+        let starts_small =
+            uri.query.frame_max.is_none() && !self.large_frames.load(Ordering::Relaxed);
+        if starts_small {
+            uri.query.frame_max = Some(SMALL_FRAME_BYTES);
         }
         let name = format!("order-worker {purpose}");
         let properties =
             ConnectionProperties::default().with_connection_name(name.into_bytes().into());
-        let connection = within(ANSWER_TIMEOUT, intake::connect(uri, properties, gate)).await?;
+        let connection =
+            within(ANSWER_TIMEOUT, intake::connect(uri, properties, gate, starts_small)).await?;
         if let Some(metrics) = &self.metrics {
             metrics.state.connected(purpose);
         }

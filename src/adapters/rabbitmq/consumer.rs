@@ -11,9 +11,10 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::acks::Acks;
+use super::ack_tracker::AckTracker;
 use super::connection::{
     ANSWER_TIMEOUT, RabbitError, close, close_channel, open_channel, trouble, within,
 };
@@ -21,7 +22,8 @@ use super::intake::GateKeeper;
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
 use crate::service_layer::{
-    Backoff, CommandSource, Delivery, Health, Inflow, IntakeBounds, PresentChannel, Settlement, Tag,
+    Backoff, ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Health,
+    IntakeBounds, Settlement,
 };
 
 /// Most deliveries that are acknowledged one by one at a time.
@@ -34,6 +36,10 @@ const MOST_SINGLE_ACKS: usize = 16;
 /// a connection that takes nothing for 30 s, and with it all that is in hand would come again.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
+/// How long what was let in may take until it is settled, while the database answers, before it is
+/// handed back with the rest.
+const MAX_DRAIN: Duration = Duration::from_secs(30);
+
 impl RabbitMq {
     /// Starts to consume commands or dead letters, within the bounds of what may be unacknowledged.
     ///
@@ -42,42 +48,42 @@ impl RabbitMq {
     /// ends.
     pub fn consume(
         &self,
-        inflow: Inflow,
+        inflow: ConsumedQueue,
         bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
     ) -> (CommandSource, JoinHandle<()>) {
         let (deliveries_in, deliveries) = mpsc::channel(bounds.prefetch.into());
         let (settlements, settlements_out) = mpsc::unbounded_channel();
-        let present_channel = PresentChannel::default();
+        let channel_epoch = ChannelEpoch::default();
         let supervisor = Supervisor {
             broker: self.clone(),
             inflow,
             bounds,
             health,
             stop,
-            present_channel: present_channel.clone(),
+            channel_epoch: channel_epoch.clone(),
             deliveries: Some(deliveries_in),
             settlements: settlements_out,
         };
         let task = tokio::spawn(supervisor.run());
-        (CommandSource { deliveries, settlements, present_channel }, task)
+        (CommandSource { deliveries, settlements, channel_epoch }, task)
     }
 }
 
 struct Supervisor {
     broker: RabbitMq,
-    inflow: Inflow,
+    inflow: ConsumedQueue,
     bounds: IntakeBounds,
     health: Health,
     stop: CancellationToken,
-    present_channel: PresentChannel,
+    channel_epoch: ChannelEpoch,
     /// None once no more deliveries are to come.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
 }
 
-impl Inflow {
+impl ConsumedQueue {
     pub(super) fn queue(self, topology: &Topology) -> &str {
         match self {
             Self::Commands => &topology.commands_queue,
@@ -109,11 +115,11 @@ struct Session {
     consumer: Consumer,
     number: u32,
     gate: GateKeeper,
-    acks: Acks,
+    acks: AckTracker,
     /// Taken from the consumer, with no room for it yet.
     next: Option<Delivery>,
-    /// A delivery came without its body: no more are taken, and what was let in is settled.
-    is_draining: bool,
+    /// Since when a delivery came without its body: no more are taken, and what was let in is settled.
+    draining_since: Option<Instant>,
 }
 
 impl Supervisor {
@@ -135,7 +141,7 @@ impl Supervisor {
                                 self.broker.call_for_large_frames();
                             }
                             // The broker has all of them again: the lanes need not begin them.
-                            let _ = self.present_channel.next();
+                            let _ = self.channel_epoch.next();
                             error
                         }
                     }
@@ -172,16 +178,16 @@ impl Supervisor {
         let consume =
             channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
         let consumer = within(ANSWER_TIMEOUT, consume).await?;
-        let number = self.present_channel.next();
+        let number = self.channel_epoch.next();
         Ok(Session {
             connection,
             channel,
             consumer,
             number,
             gate,
-            acks: Acks::default(),
+            acks: AckTracker::default(),
             next: None,
-            is_draining: false,
+            draining_since: None,
         })
     }
 
@@ -190,8 +196,8 @@ impl Supervisor {
     async fn serve(&mut self, session: &mut Session) -> Result<Ended, RabbitError> {
         let mut looks = tokio::time::interval(MAX_PAUSE / 4);
         loop {
-            if session.is_drained() {
-                return Ok(Ended::Drained);
+            if self.deliveries.is_some() && (session.is_drained() || self.is_out_of_time(session)) {
+                return session.ack_all_settled().await.map(|()| Ended::Drained);
             }
             tokio::select! {
                 settlements = self.settlements.recv() => match settlements {
@@ -216,6 +222,14 @@ impl Supervisor {
         }
     }
 
+    /// Whether what keeps the session from being drained is not the database: a command of a locked
+    /// order, a dead letter that stays in its queue. It is handed back with the rest. In an outage each
+    /// time would count towards the delivery limit of all that is in hand.
+    fn is_out_of_time(&self, session: &Session) -> bool {
+        session.draining_since.is_some_and(|since| since.elapsed() >= MAX_DRAIN)
+            && self.health.troubles().database.is_none()
+    }
+
     /// Ends the deliveries; settlements still come.
     async fn take_no_more(&mut self, session: &mut Session) -> Result<(), RabbitError> {
         self.deliveries = None;
@@ -236,10 +250,9 @@ impl Supervisor {
             session.settle(more);
         }
         session.ack_run().await?;
-        // Deliveries settled behind a lane that is stuck fill the prefetch: make some room.
-        if self.deliveries.is_some()
-            && session.acks.waiting() > usize::from(self.bounds.prefetch) / 4 * 3
-        {
+        // Behind deliveries that are stuck, those that are settled fill the prefetch: make some room.
+        let mostly_taken = usize::from(self.bounds.prefetch) / 4 * 3;
+        if self.deliveries.is_some() && session.acks.unacknowledged() > mostly_taken {
             session.ack_waiting(MOST_SINGLE_ACKS).await?;
         }
         Ok(())
@@ -258,11 +271,11 @@ async fn reserve(
 
 impl Session {
     fn takes_more(&self) -> bool {
-        self.next.is_none() && !self.is_draining
+        self.next.is_none() && self.draining_since.is_none()
     }
 
     fn is_drained(&self) -> bool {
-        self.is_draining && self.next.is_none() && self.acks.is_empty()
+        self.draining_since.is_some() && self.next.is_none() && self.acks.is_empty()
     }
 
     fn end_a_long_pause(&self) {
@@ -292,13 +305,13 @@ impl Session {
         let tag = delivery.delivery_tag;
         if self.gate.has_discarded(tag) {
             // All that comes from here on has no body, and is handed back at the end.
-            self.is_draining = true;
+            self.draining_since.get_or_insert_with(Instant::now);
             return self.cancel().await;
         }
         self.acks.open(tag);
         let (properties, unreadable) = properties::received(&delivery.properties);
         self.next = Some(Delivery {
-            tag: Tag { channel: self.number, number: tag },
+            tag: DeliveryTag { channel: self.number, number: tag },
             redelivered: delivery.redelivered,
             exchange: delivery.exchange.as_str().to_owned(),
             routing_key: delivery.routing_key.as_str().to_owned(),
@@ -331,7 +344,7 @@ impl Session {
 
     /// Acknowledges with one frame all deliveries up to the oldest open one.
     async fn ack_run(&mut self) -> Result<(), RabbitError> {
-        match self.acks.take_run() {
+        match self.acks.take_cumulative() {
             Some(tag) => self.ack(tag, true).await,
             None => Ok(()),
         }

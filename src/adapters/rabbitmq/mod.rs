@@ -5,22 +5,22 @@
 //! back acknowledgements as well; a queue that stands still blocks the one that publishes to it.
 //! Whatever breaks is dropped and built anew; nothing is recovered in place.
 
-mod acks;
+mod ack_tracker;
 mod admin;
 mod confirms;
 mod connection;
 mod consumer;
-mod depths;
 pub mod intake;
-mod part;
 pub mod properties;
 mod publisher;
+mod queue_stats;
+mod resource;
 mod subscriber;
 mod topology;
 mod window;
 
 pub use connection::{RabbitError, RabbitMq};
-pub use depths::RabbitDepths;
 pub use publisher::RabbitPublisher;
+pub use queue_stats::RabbitDepths;
 pub use subscriber::{Received, Subscription};
-pub use topology::{Finding, Topology, Verdict};
+pub use topology::{Finding, ResourceStatus, Topology};

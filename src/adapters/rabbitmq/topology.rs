@@ -6,7 +6,7 @@ use lapin::Connection;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::connection::RabbitError;
-use super::part::{Binding, Part};
+use super::resource::{Binding, Resource};
 
 /// The names of exchanges and queues, and the few numbers that are part of their declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +27,12 @@ pub struct Topology {
 pub struct Finding {
     /// Such as `queue orders.commands`.
     pub what: String,
-    pub verdict: Verdict,
+    pub verdict: ResourceStatus,
 }
 
 /// Whether something is as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ResourceStatus {
     Good,
     Missing,
     /// It exists, but otherwise; in the broker's words.
@@ -56,11 +56,11 @@ impl Topology {
                 .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    pub(super) fn parts(&self) -> Vec<Part<'_>> {
+    pub(super) fn parts(&self) -> Vec<Resource<'_>> {
         let mut parts = vec![
-            Part::Exchange { name: &self.commands_exchange },
-            Part::Exchange { name: &self.events_exchange },
-            Part::Exchange { name: &self.dead_letter_exchange },
+            Resource::Exchange { name: &self.commands_exchange },
+            Resource::Exchange { name: &self.events_exchange },
+            Resource::Exchange { name: &self.dead_letter_exchange },
             self.dead_letter_queue(),
             self.commands_queue(),
         ];
@@ -73,8 +73,8 @@ impl Topology {
     /// Replicated, on disk before it confirms. What the broker itself gives up on (a message that
     /// kills each worker that takes it) goes to the dead letters, and nothing is lost on that way:
     /// at-least-once, which in turn needs reject-publish.
-    fn commands_queue(&self) -> Part<'_> {
-        Part::Queue {
+    fn commands_queue(&self) -> Resource<'_> {
+        Resource::Queue {
             name: self.commands_queue.clone(),
             arguments: table([
                 ("x-queue-type", text("quorum")),
@@ -91,9 +91,9 @@ impl Topology {
     /// Dead letters are read by people, again and again: since 4.0 a quorum queue drops a message
     /// that was handed out 20 times unless told never to. Older brokers refuse to be told, and a
     /// queue that was declared on one stays as it is: then without.
-    fn dead_letter_queue(&self) -> Part<'_> {
+    fn dead_letter_queue(&self) -> Resource<'_> {
         let unlimited = ("x-delivery-limit", AMQPValue::LongLongInt(-1));
-        Part::Queue {
+        Resource::Queue {
             name: self.dead_letter_queue.clone(),
             arguments: table([("x-queue-type", text("quorum")), unlimited]),
             or_else: Some(table([("x-queue-type", text("quorum"))])),
@@ -103,9 +103,9 @@ impl Topology {
 
     /// A queue without consumers, from which messages go back to the commands when they have waited
     /// long enough. Straight into the queue: only the one who retries gets the message again.
-    fn delay(&self, attempt: u32, delay: Duration) -> Part<'_> {
+    fn delay(&self, attempt: u32, delay: Duration) -> Resource<'_> {
         let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
-        Part::Queue {
+        Resource::Queue {
             name: self.retry_queue(attempt),
             arguments: table([
                 ("x-queue-type", text("quorum")),
@@ -131,7 +131,7 @@ impl Topology {
     /// Looks whether everything is there, without the right to declare.
     pub(super) async fn look(&self, connection: &Connection) -> Result<(), RabbitError> {
         for part in self.parts() {
-            if part.look(connection).await? == Verdict::Missing {
+            if part.look(connection).await? == ResourceStatus::Missing {
                 return Err(RabbitError::Topology {
                     what: part.what(),
                     difference: "does not exist".to_owned(),
@@ -146,11 +146,13 @@ impl Topology {
         let mut findings = Vec::new();
         for part in self.parts() {
             let mut verdict = part.look(connection).await?;
-            if verdict == Verdict::Good {
+            if verdict == ResourceStatus::Good {
                 // It exists, so declaring it creates nothing: the broker only compares.
                 verdict = match part.declare_itself(connection).await {
-                    Ok(()) => Verdict::Good,
-                    Err(RabbitError::Topology { difference, .. }) => Verdict::Different(difference),
+                    Ok(()) => ResourceStatus::Good,
+                    Err(RabbitError::Topology { difference, .. }) => {
+                        ResourceStatus::Different(difference)
+                    }
                     Err(error) => return Err(error),
                 };
             }

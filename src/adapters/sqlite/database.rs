@@ -15,7 +15,8 @@ use tracing::log::LevelFilter;
 use super::errors::store_error;
 use super::writer::Writer;
 use super::{
-    SqliteDeadLetters, SqliteDisclosures, SqliteQueries, SqliteRelayStore, SqliteStock, SqliteStore,
+    SqliteBacklogProbe, SqliteDeadLetters, SqlitePiiAccessLog, SqliteQueries, SqliteRelayStore,
+    SqliteStore,
 };
 use crate::service_layer::StoreError;
 
@@ -102,8 +103,8 @@ impl SqliteDatabase {
         SqliteQueries::new(self.readers.clone())
     }
 
-    pub fn stock(&self) -> SqliteStock {
-        SqliteStock::new(self.readers.clone())
+    pub fn stock(&self) -> SqliteBacklogProbe {
+        SqliteBacklogProbe::new(self.readers.clone())
     }
 
     pub fn relay(&self) -> SqliteRelayStore {
@@ -114,7 +115,7 @@ impl SqliteDatabase {
         SqliteDeadLetters::new(self.writer.clone(), self.readers.clone())
     }
 
-    pub fn disclosures(&self) -> SqliteDisclosures {
-        SqliteDisclosures::new(self.writer.clone(), self.readers.clone())
+    pub fn disclosures(&self) -> SqlitePiiAccessLog {
+        SqlitePiiAccessLog::new(self.writer.clone(), self.readers.clone())
     }
 }

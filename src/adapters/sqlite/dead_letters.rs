@@ -11,7 +11,9 @@ use super::errors::store_error;
 use super::rows::undecodable;
 use super::statement::{for_rows, json_list};
 use super::writer::{Turn, Writer};
-use crate::adapters::dead_letters::{Columns, LetterDatabase, LetterTransaction, Statement, Value};
+use crate::adapters::dead_letters::{
+    Columns, DeadLetterDatabase, DeadLetterTransaction, Statement, Value,
+};
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{Pruned, Retention};
 
@@ -24,7 +26,7 @@ pub struct SqliteDeadLetters {
 
 /// An open transaction, which has the connection that writes.
 #[derive(Debug)]
-pub struct SqliteLetterTransaction {
+pub struct SqliteDeadLetterTransaction {
     turn: Turn,
 }
 
@@ -78,19 +80,19 @@ impl SqliteDeadLetters {
     }
 }
 
-impl LetterDatabase for SqliteDeadLetters {
+impl DeadLetterDatabase for SqliteDeadLetters {
     type Row = SqliteRow;
-    type Transaction = SqliteLetterTransaction;
+    type Transaction = SqliteDeadLetterTransaction;
 
     async fn read(&self, statement: Statement<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         bound(statement).fetch_all(&self.readers).await.map_err(|error| store_error(&error))
     }
 
-    async fn begin(&self) -> Result<SqliteLetterTransaction, StoreError> {
+    async fn begin(&self) -> Result<SqliteDeadLetterTransaction, StoreError> {
         let mut turn = self.writer.turn().await?;
         // Locks the file at once: a lock that is taken later can fail.
         turn.execute("begin immediate").await?;
-        Ok(SqliteLetterTransaction { turn })
+        Ok(SqliteDeadLetterTransaction { turn })
     }
 
     /// Finds the old rows on a connection that reads: the lanes need not wait for that.
@@ -116,7 +118,7 @@ impl LetterDatabase for SqliteDeadLetters {
     }
 }
 
-impl SqliteLetterTransaction {
+impl SqliteDeadLetterTransaction {
     async fn remove(&mut self, old: String, until: DateTime<Utc>) -> Result<u64, StoreError> {
         let remove = Statement::new(REMOVE_DEAD_LETTERS).owned_text(Some(old)).moment(until);
         let removed = self.rows(remove).await?;
@@ -144,7 +146,7 @@ fn versions(rows: &[SqliteRow]) -> Result<String, StoreError> {
     Ok(json_list(keys.collect::<Result<Vec<_>, StoreError>>()?.into_iter()))
 }
 
-impl LetterTransaction for SqliteLetterTransaction {
+impl DeadLetterTransaction for SqliteDeadLetterTransaction {
     type Row = SqliteRow;
 
     async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<SqliteRow>, StoreError> {

@@ -7,7 +7,7 @@ use super::errors::store_error;
 use super::rows::{handled_columns, handled_from, order_columns, order_from};
 use super::statement::{json_list, rows_for};
 use crate::domain::{MessageId, OrderId};
-use crate::service_layer::{Loaded, MAX_LOADED_ITEMS, Needs, StoreError};
+use crate::service_layer::{BatchLookup, BatchState, MAX_LOADED_ITEMS, StoreError};
 
 const LOAD_HANDLED: &str = concat!(
     "select ",
@@ -25,14 +25,14 @@ const LOAD_ORDERS: &str = concat!(
 
 pub(super) async fn load(
     connection: &mut SqliteConnection,
-    needs: &Needs,
-) -> Result<Loaded, StoreError> {
-    if needs.presumed_new {
-        return Ok(Loaded::default());
+    needs: &BatchLookup,
+) -> Result<BatchState, StoreError> {
+    if needs.assume_new {
+        return Ok(BatchState::default());
     }
     let message_ids = json_list(needs.message_ids.iter().map(MessageId::as_str));
     let order_ids = json_list(needs.order_ids.iter().map(OrderId::as_str));
-    let mut loaded = Loaded::default();
+    let mut loaded = BatchState::default();
     for row in rows_for(connection, LOAD_HANDLED, message_ids).await? {
         let handled = handled_from(&row)?;
         loaded.handled.insert(handled.message_id.clone(), handled);

@@ -4,26 +4,26 @@
 //! go through a small pool of their own: in WAL mode readers and the writer do not wait for each
 //! other.
 
+mod backlog;
 mod database;
 mod dead_letters;
-mod disclosures;
 mod errors;
 mod load;
 mod numbers;
 mod outbox;
+mod pii_access;
 mod queries;
 mod relay;
 mod rows;
 mod statement;
-mod stock;
 mod store;
 mod write;
 mod writer;
 
+pub use backlog::SqliteBacklogProbe;
 pub use database::SqliteDatabase;
-pub use dead_letters::{SqliteDeadLetters, SqliteLetterTransaction};
-pub use disclosures::SqliteDisclosures;
+pub use dead_letters::{SqliteDeadLetterTransaction, SqliteDeadLetters};
+pub use pii_access::SqlitePiiAccessLog;
 pub use queries::SqliteQueries;
 pub use relay::SqliteRelayStore;
-pub use stock::SqliteStock;
 pub use store::{SqliteStore, SqliteTransaction};

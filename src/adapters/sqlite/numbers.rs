@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use super::errors::store_error;
 use crate::domain::OrderId;
-use crate::service_layer::{Needs, StoreError};
+use crate::service_layer::{BatchLookup, StoreError};
 
 const LAST: &str = "select last_number from order_numbers";
 
@@ -24,7 +24,7 @@ const REMEMBER: &str = "update order_numbers set last_number = ?1";
 /// The numbers come back when the transaction is rolled back: nobody else can have got them.
 pub(super) async fn unused(
     connection: &mut SqliteConnection,
-    needs: &Needs,
+    needs: &BatchLookup,
 ) -> Result<Vec<OrderId>, StoreError> {
     if needs.new_orders == 0 {
         return Ok(Vec::new());
@@ -34,7 +34,7 @@ pub(super) async fn unused(
 
 async fn find_and_remember(
     connection: &mut SqliteConnection,
-    needs: &Needs,
+    needs: &BatchLookup,
 ) -> Result<Vec<OrderId>, sqlx::Error> {
     let mut numbers = Vec::with_capacity(needs.new_orders);
     let mut last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *connection).await?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::errors::store_error;
 use super::statement::{for_rows, json_list, rows_for};
 use crate::domain::{Order, OrderId};
-use crate::service_layer::{OutboxKey, Outgoing, OutgoingKind, StoreError};
+use crate::service_layer::{OutboxKey, OutboxMessage, OutboxMessageKind, StoreError};
 
 const INSERT: &str = "
 insert into outbox (order_id, version, event_id, kind, routing_key, correlation_id, traceparent,
@@ -39,7 +39,7 @@ const OF_ORDERS: &str = concat!(
 
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
-    outgoing: &[Outgoing],
+    outgoing: &[OutboxMessage],
 ) -> Result<(), StoreError> {
     for_rows(connection, INSERT, json_list(outgoing.iter().map(columns))).await.map(drop)
 }
@@ -55,20 +55,20 @@ pub(super) async fn remove(
 pub(super) async fn waiting_of(
     connection: &mut SqliteConnection,
     orders: impl Iterator<Item = &Order>,
-) -> Result<Vec<Outgoing>, StoreError> {
+) -> Result<Vec<OutboxMessage>, StoreError> {
     let order_ids = json_list(orders.map(|order| order.order_id().as_str()));
     rows_for(connection, OF_ORDERS, order_ids).await?.iter().map(outgoing_from).collect()
 }
 
-pub(super) fn outgoing_from(row: &SqliteRow) -> Result<Outgoing, StoreError> {
-    let parse = || -> Result<Option<Outgoing>, sqlx::Error> {
+pub(super) fn outgoing_from(row: &SqliteRow) -> Result<OutboxMessage, StoreError> {
+    let parse = || -> Result<Option<OutboxMessage>, sqlx::Error> {
         let order_id = OrderId::new(row.try_get::<String, _>("order_id")?).ok();
         let event_id = Uuid::try_parse(row.try_get("event_id")?).ok();
-        let kind = OutgoingKind::from_code(row.try_get("kind")?);
+        let kind = OutboxMessageKind::from_code(row.try_get("kind")?);
         let (Some(order_id), Some(event_id), Some(kind)) = (order_id, event_id, kind) else {
             return Ok(None);
         };
-        Ok(Some(Outgoing {
+        Ok(Some(OutboxMessage {
             key: OutboxKey { order_id, version: row.try_get("version")?, event_id },
             kind,
             routing_key: row.try_get("routing_key")?,
@@ -82,8 +82,8 @@ pub(super) fn outgoing_from(row: &SqliteRow) -> Result<Outgoing, StoreError> {
         .ok_or_else(|| StoreError::Refused("a row of outbox cannot be read".to_owned()))
 }
 
-fn columns(outgoing: &Outgoing) -> impl Serialize {
-    let Outgoing { key, kind, routing_key, correlation_id, traceparent, body } = outgoing;
+fn columns(outgoing: &OutboxMessage) -> impl Serialize {
+    let OutboxMessage { key, kind, routing_key, correlation_id, traceparent, body } = outgoing;
     let (order_id, version, event_id) = key_columns(key);
     (order_id, version, event_id, kind.code(), routing_key, correlation_id, traceparent, body)
 }

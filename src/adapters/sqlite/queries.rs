@@ -7,8 +7,7 @@ use super::errors::store_error;
 use super::rows::{entry_from, handled_columns, handled_from, order_columns, order_from};
 use crate::domain::{MessageId, Order, OrderId, Status};
 use crate::service_layer::{
-    HandledMessage, OrderHistory, OrderQueries, OrderQuery, Page, Place, Sort, StatusFilter,
-    StoreError,
+    InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page, Place, Sort, StatusFilter, StoreError,
 };
 
 /// Reads orders through a small pool.
@@ -58,7 +57,7 @@ impl OrderQueries for SqliteQueries {
         }))
     }
 
-    async fn message(&self, message_id: &MessageId) -> Result<Option<HandledMessage>, StoreError> {
+    async fn message(&self, message_id: &MessageId) -> Result<Option<InboxEntry>, StoreError> {
         let query = sqlx::query(HANDLED).bind(message_id.as_str());
         let found = query.fetch_optional(&self.readers).await;
         found.map_err(|error| store_error(&error))?.as_ref().map(handled_from).transpose()

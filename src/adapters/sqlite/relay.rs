@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::errors::store_error;
 use super::outbox::{self, outgoing_columns, outgoing_from};
 use super::writer::Writer;
-use crate::service_layer::{OutboxKey, Outgoing, RelayStore, StoreError};
+use crate::service_layer::{OutboxKey, OutboxMessage, RelayStore, StoreError};
 
 /// A key before all others stands for no key: an order id is never empty.
 const WAITING: &str = concat!(
@@ -60,7 +60,7 @@ impl RelayStore for SqliteRelayStore {
         committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
-    ) -> Result<Vec<Outgoing>, StoreError> {
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
         let mut turn = self.writer.turn().await?;
         let query = sqlx::query(WAITING)
             .bind(after.map_or("", |key| key.order_id.as_str()))

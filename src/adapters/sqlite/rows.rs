@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::errors::store_error;
 use crate::adapters::rows::{HandledRow, HistoryRecord, OrderRow};
 use crate::domain::Order;
-use crate::service_layer::{HandledMessage, HistoryEntry, StoreError};
+use crate::service_layer::{HistoryEntry, InboxEntry, StoreError};
 
 /// What [`order_from`] reads, of the table `orders o`.
 macro_rules! order_columns {
@@ -35,7 +35,7 @@ pub(super) fn order_from(row: &SqliteRow) -> Result<Order, StoreError> {
     order_row(row).map_err(|error| store_error(&error))?.into_order()
 }
 
-pub(super) fn handled_from(row: &SqliteRow) -> Result<HandledMessage, StoreError> {
+pub(super) fn handled_from(row: &SqliteRow) -> Result<InboxEntry, StoreError> {
     handled_row(row).map_err(|error| store_error(&error))?.into_handled()
 }
 

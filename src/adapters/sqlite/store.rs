@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::writer::{Turn, Writer};
 use super::{load, numbers, outbox, write};
 use crate::service_layer::{
-    Changes, Loaded, Needs, OutboxKey, Outgoing, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, Store, StoreError, StoreTransaction,
 };
 
 /// One lane's session with SQLite.
@@ -29,7 +29,10 @@ impl SqliteStore {
 impl Store for SqliteStore {
     type Transaction<'a> = SqliteTransaction;
 
-    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, SqliteTransaction), StoreError> {
+    async fn begin(
+        &mut self,
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, SqliteTransaction), StoreError> {
         let mut turn = self.writer.turn().await?;
         // Locks the file at once: a lock that is taken later can fail.
         turn.execute("begin immediate").await?;
@@ -52,14 +55,17 @@ impl Store for SqliteStore {
     }
 }
 
-async fn load(connection: &mut SqliteConnection, needs: &Needs) -> Result<Loaded, StoreError> {
+async fn load(
+    connection: &mut SqliteConnection,
+    needs: &BatchLookup,
+) -> Result<BatchState, StoreError> {
     let mut loaded = load::load(connection, needs).await?;
     loaded.numbers = numbers::unused(connection, needs).await?;
     Ok(loaded)
 }
 
 impl StoreTransaction for SqliteTransaction {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
         match write::write(&mut self.turn.connection, changes).await {
             Ok(earlier) => {
                 self.end("commit").await?;

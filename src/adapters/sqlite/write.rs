@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::outbox;
 use super::statement::{for_rows, json_list};
 use crate::domain::{Item, MessageId, Order, Status};
-use crate::service_layer::{Changes, HandledMessage, HistoryRow, Outgoing, StoreError};
+use crate::service_layer::{Changes, HistoryRow, InboxEntry, OutboxMessage, StoreError};
 
 const PLACE: &str = "
 insert into orders (order_id, customer_id, customer_name, customer_email, total, status, created_at,
@@ -42,7 +42,7 @@ from json_each(?1)";
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     changes: &Changes,
-) -> Result<Vec<Outgoing>, StoreError> {
+) -> Result<Vec<OutboxMessage>, StoreError> {
     let Changes { placed, updated, history, handled, outgoing, published } = changes;
     outbox::remove(connection, published).await?;
     for_rows(connection, PLACE, json_list(placed.iter().map(order_columns))).await?;
@@ -118,7 +118,7 @@ fn history_columns(row: &HistoryRow) -> impl Serialize {
     )
 }
 
-fn handled_columns(message: &HandledMessage) -> impl Serialize {
+fn handled_columns(message: &InboxEntry) -> impl Serialize {
     (
         message.message_id.as_str(),
         format!("{:032x}", u128::from_be_bytes(message.body_hash)),

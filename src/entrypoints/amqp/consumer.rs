@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::decoded_delivery::DecodedDelivery;
 use super::lane::{ConsumerSettings, Lane};
 use super::report::Report;
-use super::tolerance;
-use super::work::Work;
+use crate::entrypoints::deviations;
 use crate::entrypoints::parked::Parked;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
@@ -27,7 +27,7 @@ pub const EVENT_PUBLISHERS: usize = 2;
 
 /// What the consumer stands on.
 #[derive(Debug)]
-pub struct Ground<S, P> {
+pub struct ConsumerDeps<S, P> {
     pub source: CommandSource,
     /// For each lane a store, and publishers for its events: [`EVENT_PUBLISHERS`], at least one.
     pub lanes: Vec<(S, Vec<P>)>,
@@ -46,7 +46,7 @@ pub struct Ground<S, P> {
 /// # Errors
 /// When a lane died.
 pub async fn run<S, P>(
-    ground: Ground<S, P>,
+    ground: ConsumerDeps<S, P>,
     settings: ConsumerSettings,
     reports: Option<mpsc::UnboundedSender<Report>>,
 ) -> Result<(), LaneDied>
@@ -54,21 +54,26 @@ where
     S: Store + 'static,
     P: Publisher + 'static,
 {
-    let Ground { source, lanes, republisher, reply_publisher, clock, health, in_flight } = ground;
-    let CommandSource { deliveries, settlements, present_channel } = source;
+    let ConsumerDeps { source, lanes, republisher, reply_publisher, clock, health, in_flight } =
+        ground;
+    let CommandSource { deliveries, settlements, channel_epoch } = source;
     let metrics = health.metrics();
     let mut tasks = JoinSet::new();
     let (results_in, results): (Vec<_>, Vec<_>) =
         lanes.iter().map(|_| mpsc::unbounded_channel()).unzip();
-    let (replies, reply_publisher) =
-        ReplyPublisher::new(reply_publisher, health.clone(), results_in.clone());
+    let (replies, reply_publisher) = ReplyPublisher::new(
+        reply_publisher,
+        health.clone(),
+        results_in.clone(),
+        settings.reply_bytes.clone(),
+    );
     tasks.spawn(reply_publisher.run());
     let (copies_in, copies) = mpsc::unbounded_channel();
     let republisher = Republisher {
         publisher: republisher,
         health: health.clone(),
         settlements: settlements.clone(),
-        present_channel: present_channel.clone(),
+        channel_epoch: channel_epoch.clone(),
         replies: replies.clone(),
         copies,
     };
@@ -102,7 +107,7 @@ where
             settings: settings.clone(),
             queue,
             parked: Parked::new(most_parked, metrics.clone(), Source::Queue),
-            present_channel: present_channel.clone(),
+            channel_epoch: channel_epoch.clone(),
             settlements: settlements.clone(),
             event_publishers,
             copies: copies_in.clone(),
@@ -125,18 +130,18 @@ where
 /// Looks at what comes and hands it to its lane, until nothing more comes.
 async fn distribute(
     mut deliveries: mpsc::Receiver<Delivery>,
-    lanes: Vec<mpsc::Sender<Work>>,
+    lanes: Vec<mpsc::Sender<DecodedDelivery>>,
     metrics: Metrics,
 ) {
     while let Some(delivery) = deliveries.recv().await {
         metrics.messages.received(Source::Queue, delivery.redelivered);
-        let work = Work::on(delivery);
-        tolerance::count(work.decoded.notes, &work.delivery.properties, &metrics);
+        let work = DecodedDelivery::on(delivery);
+        deviations::count(work.decoded.notes, &work.delivery.properties, &metrics);
         let lane = work.lane(lanes.len());
         if lanes[lane].send(work).await.is_err() {
             // The lane died.
             break;
         }
     }
-    tolerance::sum_up(&metrics);
+    deviations::sum_up(&metrics);
 }

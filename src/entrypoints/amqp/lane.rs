@@ -9,19 +9,19 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::letters;
+use super::decoded_delivery::DecodedDelivery;
 use super::report::Report;
+use super::republish;
 use super::settlement::{self, settle};
 use super::share::share;
-use super::work::Work;
 use crate::domain::CommandKind;
 use crate::entrypoints::parked::Parked;
 use crate::kill_points;
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, DeadLetter, Delivery, Message, MessageBus, Original, Outcome, Outgoing, PresentChannel,
-    Publication, PublishBatch, PublishResult, ReplySender, Republish, Settlement, Settlements,
-    Store,
+    AckSender, ByteBudget, ChannelEpoch, Clock, DeadLetterReason, Delivery, Message, MessageBus,
+    Original, OutboxMessage, Outcome, Publication, PublishBatch, PublishResult, ReplySender,
+    Republish, Settlement, Store,
 };
 use crate::telemetry;
 
@@ -31,14 +31,14 @@ const REDELIVERED_BATCH_MAX: usize = 16;
 
 /// The bytes of bodies from which on a batch is full. What a batch makes of them (commands, rows,
 /// events) takes several times as much; 500 usual orders have less than 1 MiB.
-const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// How long a lane without work waits before it takes confirmed messages out of the outbox in a
 /// transaction of their own.
 const IDLE: Duration = Duration::from_millis(50);
 
 /// A delivery, its command as far as it is known, and why it is refused, if it is.
-type LookedAt = (Delivery, Option<CommandKind>, Option<DeadLetter>);
+type LookedAt = (Delivery, Option<CommandKind>, Option<DeadLetterReason>);
 
 /// How the consumer works.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub struct ConsumerSettings {
     pub max_attempts: u32,
     /// Whether an event without subscribers stays in the outbox.
     pub keep_unroutable_events: bool,
+    /// Replies in memory; also a bound on their number.
+    pub reply_bytes: ByteBudget,
 }
 
 /// Everything that a lane works with.
@@ -59,11 +61,11 @@ pub struct Lane<S> {
     pub clock: Arc<dyn Clock>,
     pub metrics: Metrics,
     pub settings: ConsumerSettings,
-    pub queue: mpsc::Receiver<Work>,
+    pub queue: mpsc::Receiver<DecodedDelivery>,
     /// Deliveries of locked orders.
-    pub parked: Parked<Work>,
-    pub present_channel: PresentChannel,
-    pub settlements: Settlements,
+    pub parked: Parked<DecodedDelivery>,
+    pub channel_epoch: ChannelEpoch,
+    pub settlements: AckSender,
     /// At least one, each with its share of the orders.
     pub event_publishers: Vec<mpsc::Sender<PublishBatch>>,
     pub copies: mpsc::UnboundedSender<Vec<Republish>>,
@@ -96,7 +98,7 @@ impl<S: Store> Lane<S> {
     }
 
     /// Whatever waits, up to the size of a batch; waits for the first message only.
-    async fn next_batch(&mut self) -> Option<Vec<Work>> {
+    async fn next_batch(&mut self) -> Option<Vec<DecodedDelivery>> {
         let mut work = self.first_work().await?;
         let mut batch = Vec::new();
         let mut most = self.settings.batch_max;
@@ -118,9 +120,9 @@ impl<S: Store> Lane<S> {
     }
 
     /// The next message that is already here: one that was parked, before anything new.
-    fn next_waiting(&mut self) -> Option<Work> {
+    fn next_waiting(&mut self) -> Option<DecodedDelivery> {
         while let Some(work) = self.parked.next_due() {
-            if !self.present_channel.is_stale(work.delivery.tag) {
+            if !self.channel_epoch.is_stale(work.delivery.tag) {
                 return Some(work);
             }
         }
@@ -135,8 +137,8 @@ impl<S: Store> Lane<S> {
 
     /// A message that is to be handled now. The broker has a stale one again: handling this copy
     /// could only make a duplicate. One whose order is locked waits behind others of this order.
-    fn unless_parked(&mut self, work: Work) -> Option<Work> {
-        if self.present_channel.is_stale(work.delivery.tag) {
+    fn unless_parked(&mut self, work: DecodedDelivery) -> Option<DecodedDelivery> {
+        if self.channel_epoch.is_stale(work.delivery.tag) {
             return None;
         }
         let order_id = work.order_id();
@@ -149,7 +151,7 @@ impl<S: Store> Lane<S> {
 
     /// The next message; meanwhile keeps the outbox clean. None when there is nothing more to do:
     /// then what is parked stays with the broker.
-    async fn first_work(&mut self) -> Option<Work> {
+    async fn first_work(&mut self) -> Option<DecodedDelivery> {
         loop {
             if let Some(work) = self.next_waiting() {
                 return Some(work);
@@ -175,9 +177,9 @@ impl<S: Store> Lane<S> {
         }
     }
 
-    async fn process(&mut self, batch: Vec<Work>) {
+    async fn process(&mut self, batch: Vec<DecodedDelivery>) {
         let mut messages = Vec::with_capacity(batch.len());
-        let looked_at = |Work { delivery, decoded }| {
+        let looked_at = |DecodedDelivery { delivery, decoded }| {
             let refusal = decoded.result.map(|message: Message| messages.push(message)).err();
             (delivery, decoded.kind, refusal)
         };
@@ -227,7 +229,7 @@ impl<S: Store> Lane<S> {
                 let (place, message) = messages.next().expect("each delivery has its message");
                 if locked.next_if_eq(&place).is_some() {
                     let order_id = message.command.order_id().cloned();
-                    self.parked.park(order_id, Work::again(delivery, message));
+                    self.parked.park(order_id, DecodedDelivery::again(delivery, message));
                     continue;
                 }
                 let outcome = outcomes.next().expect("the bus answers for each other message");
@@ -255,8 +257,8 @@ impl<S: Store> Lane<S> {
 
     /// Hands each event to the publisher of its order, so that what is about one order stays in its
     /// order. A publisher with no place for more slows the lane down when the broker takes nothing.
-    async fn publish(&mut self, outgoing: Vec<Outgoing>, committed_at: Instant) {
-        let mut shares: Vec<Vec<Outgoing>> =
+    async fn publish(&mut self, outgoing: Vec<OutboxMessage>, committed_at: Instant) {
+        let mut shares: Vec<Vec<OutboxMessage>> =
             self.event_publishers.iter().map(|_| Vec::new()).collect();
         for message in outgoing {
             if !message.kind.is_event() {
@@ -284,11 +286,11 @@ impl<S: Store> Lane<S> {
         delivery: Delivery,
         report: &mut Report,
     ) -> Option<(Publication, Option<Publication>)> {
-        let failed = letters::failed_attempts(&delivery.properties);
+        let failed = republish::failed_attempts(&delivery.properties);
         match settle(&report.outcome, failed, self.settings.max_attempts) {
             settlement::Settlement::Ack => None,
             settlement::Settlement::Retry { attempt } => {
-                Some((letters::retry(delivery, report.kind, attempt), None))
+                Some((republish::retry(delivery, report.kind, attempt), None))
             }
             settlement::Settlement::DeadLetter { reason, attempts } => {
                 let now = self.clock.now();
@@ -300,7 +302,7 @@ impl<S: Store> Lane<S> {
                 let reply = queue.and_then(|queue| {
                     Publication::reply_to(queue, &report.outcome, correlation, now)
                 });
-                Some((letters::dead_letter(delivery, &reason, attempts, now), reply))
+                Some((republish::dead_letter(delivery, &reason, attempts, now), reply))
             }
         }
     }

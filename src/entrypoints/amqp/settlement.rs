@@ -1,6 +1,6 @@
 //! From outcome to settlement: a total function, free of any broker.
 
-use crate::service_layer::{DeadLetter, Outcome};
+use crate::service_layer::{DeadLetterReason, Outcome};
 
 /// What happens to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Settlement {
     /// Put a copy into the delay before retry `attempt`, then acknowledge it.
     Retry { attempt: u32 },
     /// Put a copy with the reason into the dead letters, then acknowledge it.
-    DeadLetter { reason: DeadLetter, attempts: u32 },
+    DeadLetter { reason: DeadLetterReason, attempts: u32 },
 }
 
 /// Decides by the outcome of the present attempt, after `failed` failed ones, of `max_attempts` in
@@ -32,7 +32,7 @@ pub fn settle(outcome: &Outcome, failed: u32, max_attempts: u32) -> Settlement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{OrderId, Refusal, Status};
+    use crate::domain::{OrderId, Rejection, Status};
     use crate::service_layer::{DeadLetterCode, OrderState, RetryReason};
 
     fn order_not_found() -> Outcome {
@@ -46,7 +46,7 @@ mod tests {
         for outcome in [
             Outcome::Accepted(order.clone()),
             Outcome::Duplicate(Some(order.clone())),
-            Outcome::Rejected(order, Refusal::AlreadyCancelled),
+            Outcome::Rejected(order, Rejection::AlreadyCancelled),
         ] {
             assert_eq!(settle(&outcome, 0, 4), Settlement::Ack);
         }

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandFailed;
-use super::input::{EXAMPLES, parse_line};
-use super::show::{print_line, printable, table};
+use super::ndjson::{EXAMPLES, parse_line};
+use super::output::{print_line, printable, table};
 use super::watch;
 use crate::adapters::in_process::Submitted;
 use crate::adapters::rabbitmq::Subscription;

@@ -2,16 +2,16 @@
 
 mod dead_letters;
 mod demo;
-mod feed;
 mod healthcheck;
-pub(super) mod input;
 mod migrate;
+pub(super) mod ndjson;
 mod orders;
+mod output;
 mod publish;
 mod run;
 mod schemas;
-mod show;
 mod signals;
+mod stdin;
 mod token;
 mod topology;
 mod watch;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::show::{print_json, print_line, printable, table};
+use super::output::{print_json, print_line, printable, table};
 use super::{CommandFailed, migrated_database};
 use crate::config::Settings;
 use crate::domain::{Order, OrderId, Status};

@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::CommandFailed;
-use super::input::parse_line;
-use super::show::{print_json, print_line};
+use super::ndjson::parse_line;
+use super::output::{print_json, print_line};
 use super::topology::rabbitmq;
 use crate::config::Settings;
 use crate::service_layer::{Publication, PublishStatus, Publisher, Target};

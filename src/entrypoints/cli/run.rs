@@ -9,13 +9,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandFailed;
-use super::feed::feed;
 use super::signals::stop_on_signal;
+use super::stdin::feed;
 use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::{Broker, Database, Worker};
 use crate::config::{DEFAULT_DATABASE_URL, Settings};
+use crate::entrypoints::command_client::{CommandClient, CommandQueue};
 use crate::entrypoints::http::{App, Server, watch};
-use crate::entrypoints::requests::{RequestQueue, Requests};
 use crate::service_layer::{Health, Publication};
 
 /// What standard input has for a worker with an in-process broker.
@@ -35,7 +35,7 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     let broker = Broker::of(&settings)?.counted_in(health.metrics());
     // Before the wait for the servers.
     settings.retention()?;
-    let (requests, queue) = Requests::channel();
+    let (requests, queue) = CommandClient::channel();
     let app = App::new(&settings, &broker, &health, requests)?;
     let (serving, address) = serve(&settings, &broker, &app, &stop).await?;
     // What only those who ask over HTTP can see.
@@ -94,7 +94,7 @@ async fn serve(
 /// Works until told to stop, then for as long as the grace period allows.
 async fn work(
     worker: &Worker,
-    requests: RequestQueue,
+    requests: CommandQueue,
     stop: &CancellationToken,
 ) -> Result<(), CommandFailed> {
     let grace = worker.settings.shutdown_grace();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CommandFailed;
-use super::show::print_line;
+use super::output::print_line;
 use crate::entrypoints::schemas;
 
 #[derive(Debug, Args)]

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::CommandFailed;
-use super::show::{print_json, print_line, table};
+use super::output::{print_json, print_line, table};
 use crate::config::Settings;
-use crate::entrypoints::http::access::{NotChanged, Role, Token, TokenFile, is_name};
+use crate::entrypoints::http::auth::{NotChanged, Role, Token, TokenFile, is_name};
 
 #[derive(Debug, Subcommand)]
 pub enum TokenAction {

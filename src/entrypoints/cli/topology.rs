@@ -4,8 +4,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::CommandFailed;
-use super::show::{print_json, print_line, table};
-use crate::adapters::rabbitmq::{Finding, RabbitMq, Verdict};
+use super::output::{print_json, print_line, table};
+use crate::adapters::rabbitmq::{Finding, RabbitMq, ResourceStatus};
 use crate::config::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -48,9 +48,9 @@ pub fn rabbitmq(settings: &Settings, declare: bool) -> Result<RabbitMq, CommandF
 
 fn report(findings: &[Finding], json: bool) -> Result<(), CommandFailed> {
     let verdict = |finding: &Finding| match &finding.verdict {
-        Verdict::Good => ("good", None),
-        Verdict::Missing => ("missing", None),
-        Verdict::Different(difference) => ("different", Some(difference.clone())),
+        ResourceStatus::Good => ("good", None),
+        ResourceStatus::Missing => ("missing", None),
+        ResourceStatus::Different(difference) => ("different", Some(difference.clone())),
     };
     if json {
         let findings: Vec<_> = findings
@@ -69,7 +69,7 @@ fn report(findings: &[Finding], json: bool) -> Result<(), CommandFailed> {
         }
         print_line(&table.to_string())?;
     }
-    match findings.iter().filter(|finding| finding.verdict != Verdict::Good).count() {
+    match findings.iter().filter(|finding| finding.verdict != ResourceStatus::Good).count() {
         0 => Ok(()),
         wrong => Err(CommandFailed::Told(format!(
             "{wrong} of {} are not as they should be",

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::CommandFailed;
-use super::show::{print_line, printable};
+use super::output::{print_line, printable};
 use super::signals::stop_on_signal;
 use super::topology::rabbitmq;
 use crate::adapters::rabbitmq::Received;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::service_layer::StoreError;
-use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterAction};
+use crate::service_layer::dead_letters::{AuditAction, AuditEntry, DeadLetterStore};
 
 /// Who does something, and why, for the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +22,11 @@ impl Actor {
     pub fn action(
         &self,
         at: DateTime<Utc>,
-        what: ActionKind,
+        what: AuditAction,
         verdict: impl Into<String>,
-    ) -> LetterAction {
+    ) -> AuditEntry {
         let Self { who, why } = self.clone();
-        LetterAction { at, who, what, why, verdict: verdict.into() }
+        AuditEntry { at, who, what, why, verdict: verdict.into() }
     }
 }
 
@@ -40,10 +40,10 @@ pub enum Decision {
 }
 
 impl Decision {
-    pub fn action(self, actor: &Actor, at: DateTime<Utc>) -> LetterAction {
+    pub fn action(self, actor: &Actor, at: DateTime<Utc>) -> AuditEntry {
         match self {
-            Self::Discard => actor.action(at, ActionKind::Discard, "discarded"),
-            Self::Restore => actor.action(at, ActionKind::Restore, "open again"),
+            Self::Discard => actor.action(at, AuditAction::Discard, "discarded"),
+            Self::Restore => actor.action(at, AuditAction::Restore, "open again"),
         }
     }
 
@@ -55,7 +55,7 @@ impl Decision {
         self,
         letters: &impl DeadLetterStore,
         id: i64,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> Result<bool, StoreError> {
         match self {
             Self::Discard => letters.discard_letter(id, action).await,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::reading;
-use crate::service_layer::dead_letters::{DeadLetterStore, Letter};
+use super::parse;
+use crate::service_layer::dead_letters::{DeadLetter, DeadLetterStore};
 use crate::service_layer::{Backoff, Clock, CommandSource, Settlement, StoreError};
 
 /// Most letters in one transaction.
@@ -12,15 +12,15 @@ const MOST_AT_ONCE: usize = 100;
 /// Collects until the source ends. A letter is acknowledged after its commit, never before; while the
 /// database is in trouble they wait in the queue.
 pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: Arc<dyn Clock>) {
-    let CommandSource { mut deliveries, settlements, present_channel } = source;
+    let CommandSource { mut deliveries, settlements, channel_epoch } = source;
     let mut waiting = Vec::new();
     while deliveries.recv_many(&mut waiting, MOST_AT_ONCE).await > 0 {
         let (mut tags, mut letters, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for mut delivery in waiting.drain(..) {
-            if !present_channel.is_stale(delivery.tag) {
+            if !channel_epoch.is_stale(delivery.tag) {
                 tags.push(delivery.tag);
                 holds.push(delivery.hold.take());
-                letters.push(reading::read(delivery, clock.now()));
+                letters.push(parse::read(delivery, clock.now()));
             }
         }
         let kept = keep(&store, &letters, &*clock).await;
@@ -32,7 +32,11 @@ pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: 
 }
 
 /// Keeps the letters, together or else one by one; says which are kept.
-async fn keep(store: &impl DeadLetterStore, letters: &[Letter], clock: &dyn Clock) -> Vec<bool> {
+async fn keep(
+    store: &impl DeadLetterStore,
+    letters: &[DeadLetter],
+    clock: &dyn Clock,
+) -> Vec<bool> {
     if keep_all(store, letters, clock).await {
         return vec![true; letters.len()];
     }
@@ -52,7 +56,7 @@ async fn keep(store: &impl DeadLetterStore, letters: &[Letter], clock: &dyn Cloc
 }
 
 /// Keeps the letters, however long that takes; false when the database refuses them.
-async fn keep_all(store: &impl DeadLetterStore, letters: &[Letter], clock: &dyn Clock) -> bool {
+async fn keep_all(store: &impl DeadLetterStore, letters: &[DeadLetter], clock: &dyn Clock) -> bool {
     let mut backoff = Backoff::for_database();
     let mut is_told = false;
     loop {

@@ -7,14 +7,14 @@ use crate::domain::CommandKind;
 use crate::service_layer::dead_letters::headers::{
     ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_a_reason, is_about_the_way,
 };
-use crate::service_layer::dead_letters::{Letter, StoredLetter};
+use crate::service_layer::dead_letters::{DeadLetter, DeadLetterRecord};
 use crate::service_layer::{Publication, Target};
 
 /// The message that goes to the commands exchange: the same bytes and the same message id. Never to
 /// an exchange that a header names, and without what brokers and the worker wrote on its way.
 ///
 /// A message without an id gets one that names the dead letter, so that two copies are one intent.
-pub fn publication_of(stored: &StoredLetter, replay: u32) -> Publication {
+pub fn publication_of(stored: &DeadLetterRecord, replay: u32) -> Publication {
     let letter = &stored.letter;
     let key = Uuid::from_bytes(letter.key).simple().to_string();
     let mut properties = letter.properties.clone();
@@ -32,7 +32,7 @@ pub fn publication_of(stored: &StoredLetter, replay: u32) -> Publication {
 
 /// The one it came with. A message that was put straight into the queue has another one, with which
 /// the commands exchange knows no queue.
-fn routing_key_of(letter: &Letter) -> String {
+fn routing_key_of(letter: &DeadLetter) -> String {
     let kind = letter.subject.command.as_deref().and_then(CommandKind::from_name);
     match kind {
         Some(kind) if !letter.routing_key.starts_with("order.") => format!("order.{}", kind.word()),
@@ -61,13 +61,13 @@ mod tests {
 
     use super::*;
     use crate::entrypoints::dead_letters::read;
-    use crate::service_layer::dead_letters::LetterState;
+    use crate::service_layer::dead_letters::DeadLetterState;
     use crate::service_layer::dead_letters::headers::{ATTEMPTS, CODE, LETTER_ID};
-    use crate::service_layer::{Delivery, HeaderValue, Properties, Tag};
+    use crate::service_layer::{Delivery, DeliveryTag, HeaderValue, Properties};
 
-    fn stored(properties: Properties, routing_key: &str, body: &str) -> StoredLetter {
+    fn stored(properties: Properties, routing_key: &str, body: &str) -> DeadLetterRecord {
         let delivery = Delivery {
-            tag: Tag { channel: 1, number: 1 },
+            tag: DeliveryTag { channel: 1, number: 1 },
             redelivered: false,
             exchange: "elsewhere".to_owned(),
             routing_key: routing_key.to_owned(),
@@ -76,10 +76,10 @@ mod tests {
             ..Delivery::default()
         };
         let letter = read(delivery, DateTime::UNIX_EPOCH);
-        StoredLetter {
+        DeadLetterRecord {
             id: 1,
             letter,
-            state: LetterState::Open,
+            state: DeadLetterState::Open,
             first_failed_at: DateTime::UNIX_EPOCH,
             failures: 1,
             replays: 0,

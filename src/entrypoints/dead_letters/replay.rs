@@ -9,13 +9,13 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::Actor;
-use super::pace::Pace;
+use super::dry_run::{DryRun, DryRunOutcome};
 use super::publication::publication_of;
-use super::rehearsal::{Prospect, Rehearsal};
+use super::replay_schedule::ReplaySchedule;
 use super::replayed::Replayed;
-use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, LetterState};
+use crate::service_layer::dead_letters::{AuditAction, DeadLetterState, DeadLetterStore};
 use crate::service_layer::{
-    Clock, Intent, OrderQueries, Publication, PublishStatus, Publisher, Store, StoreError,
+    Clock, IdempotencyKey, OrderQueries, Publication, PublishStatus, Publisher, Store, StoreError,
 };
 
 /// After this time, somebody who took a dead letter for a replay and did not finish it has died.
@@ -30,7 +30,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How a replay goes, and when it stops by itself.
 #[derive(Debug, Clone)]
 pub struct ReplayLimits {
-    pub pace: Pace,
+    pub pace: ReplaySchedule,
     /// Between two messages; none: each step at once.
     pub interval: Option<Duration>,
     pub stop_after_failures: Option<usize>,
@@ -54,7 +54,7 @@ pub struct Progress {
 pub struct Replay<D, S, Q, P> {
     pub letters: D,
     pub orders: Q,
-    pub rehearsal: Rehearsal<S, Q>,
+    pub rehearsal: DryRun<S, Q>,
     pub publisher: P,
     pub clock: Arc<dyn Clock>,
     pub actor: Actor,
@@ -67,7 +67,7 @@ pub struct Replay<D, S, Q, P> {
 struct Awaited {
     id: i64,
     replay: u32,
-    intent: Option<Intent>,
+    intent: Option<IdempotencyKey>,
 }
 
 /// The moment before which whoever took a dead letter for a replay has died.
@@ -164,12 +164,12 @@ where
 
     async fn publish(&mut self, id: i64) -> Result<Result<Awaited, Replayed>, StoreError> {
         let stored = self.letters.letter(id).await?.filter(|stored| match stored.state {
-            LetterState::Open | LetterState::Replaying => true,
-            LetterState::Replayed | LetterState::Discarded => false,
+            DeadLetterState::Open | DeadLetterState::Replaying => true,
+            DeadLetterState::Replayed | DeadLetterState::Discarded => false,
         });
         let Some(stored) = stored else { return Ok(Err(Replayed::NotOpen)) };
         let foresight = self.rehearsal.of(&stored).await?;
-        if matches!(foresight.prospect, Prospect::Superseded { .. }) && !self.limits.force {
+        if matches!(foresight.prospect, DryRunOutcome::Superseded { .. }) && !self.limits.force {
             return Ok(Err(Replayed::Superseded(foresight.prospect.detail())));
         }
         let now = self.clock.now();
@@ -179,7 +179,7 @@ where
         let replay = claimed.replays;
         let refused = self.confirmed(publication_of(&claimed, replay)).await.err();
         let verdict = refused.as_deref().unwrap_or("confirmed");
-        let action = self.actor.action(self.clock.now(), ActionKind::Replay, verdict);
+        let action = self.actor.action(self.clock.now(), AuditAction::Replay, verdict);
         self.letters.finish_replay(id, replay, refused.is_none(), &action).await?;
         Ok(match refused {
             None => Ok(Awaited { id, replay, intent: foresight.intent }),
@@ -243,7 +243,7 @@ where
 
     async fn outcome(&self, awaited: &Awaited) -> Result<Option<Replayed>, StoreError> {
         if let Some(stored) = self.letters.letter(awaited.id).await?
-            && stored.state == LetterState::Open
+            && stored.state == DeadLetterState::Open
             && stored.replays == awaited.replay
         {
             let reason = stored.letter.reason;

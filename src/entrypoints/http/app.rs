@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use axum::http::StatusCode;
 
 use super::Problem;
-use super::access::Tokens;
+use super::auth::Tokens;
 use super::console::Console;
 use super::health::DatabaseCheck;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::command_client::CommandClient;
 use crate::entrypoints::dead_letters::jobs::Jobs;
-use crate::entrypoints::requests::Requests;
 use crate::service_layer::{ByteBudget, Health};
 
 /// The worker as HTTP sees it; clones share it.
@@ -26,7 +26,7 @@ pub struct Parts {
     pub broker: Broker,
     pub health: Health,
     pub tokens: Tokens,
-    pub requests: Requests,
+    pub requests: CommandClient,
     pub jobs: Jobs,
     /// For the bodies of commands.
     pub body_bytes: ByteBudget,
@@ -42,7 +42,7 @@ impl App {
         settings: &Settings,
         broker: &Broker,
         health: &Health,
-        requests: Requests,
+        requests: CommandClient,
     ) -> Result<Self, InvalidSetting> {
         Ok(Self(Arc::new(Parts {
             settings: settings.clone(),

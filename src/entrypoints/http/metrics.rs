@@ -13,7 +13,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::App;
-use super::access::{Permission, require_permission};
+use super::auth::{Permission, require_permission};
 use crate::metrics::Metrics;
 use crate::telemetry;
 

@@ -1,12 +1,12 @@
 //! HTTP: the API, the console, health, metrics.
 //!
 //! [`Server`] accepts connections; the routes are put together in `routes`, each behind the
-//! [`Permission`](access::Permission) that it takes. Commands go to the lane of
-//! [`requests`](super::requests), questions to the database.
+//! [`Permission`](auth::Permission) that it takes. Commands go to the lane of
+//! [`requests`](super::command_client), questions to the database.
 
-pub mod access;
 mod api;
 mod app;
+pub mod auth;
 mod console;
 mod health;
 mod metrics;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::entrypoints::requests::Unanswered;
+use crate::entrypoints::command_client::SubmitError;
 use crate::service_layer::{InvalidQuery, StoreError};
 
 /// Why a request has no other answer.
@@ -84,8 +84,8 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<Unanswered> for Problem {
-    fn from(unanswered: Unanswered) -> Self {
+impl From<SubmitError> for Problem {
+    fn from(unanswered: SubmitError) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string())
     }
 }

@@ -5,18 +5,18 @@ use std::future::Future;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Letter, LetterCount, LetterFilter, LetterGroup, LetterPlace, LetterSummary, Reason,
-    StoredLetter, Subject,
+    DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup,
+    DeadLetterRecord, DeadLetterSummary, Reason, Subject,
 };
 use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 
 /// What somebody did with a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterAction {
+pub struct AuditEntry {
     pub at: DateTime<Utc>,
     pub who: String,
-    pub what: ActionKind,
+    pub what: AuditAction,
     pub why: Option<String>,
     /// What came of it, such as `confirmed`, or what a dry run said.
     pub verdict: String,
@@ -24,7 +24,7 @@ pub struct LetterAction {
 
 /// The kinds of actions on a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActionKind {
+pub enum AuditAction {
     Replay,
     Edit,
     Discard,
@@ -33,7 +33,7 @@ pub enum ActionKind {
     Disclose,
 }
 
-impl ActionKind {
+impl AuditAction {
     pub const ALL: [Self; 5] =
         [Self::Replay, Self::Edit, Self::Discard, Self::Restore, Self::Disclose];
 
@@ -100,7 +100,7 @@ pub trait DeadLetterStore: Send + Sync {
     /// See [`StoreError`]; nothing is kept then.
     fn collect(
         &self,
-        letters: &[Letter],
+        letters: &[DeadLetter],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
@@ -111,10 +111,10 @@ pub trait DeadLetterStore: Send + Sync {
     /// See [`StoreError`].
     fn letters(
         &self,
-        filter: &LetterFilter,
-        after: Option<LetterPlace>,
+        filter: &DeadLetterFilter,
+        after: Option<DeadLetterCursor>,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<LetterSummary>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<DeadLetterSummary>, StoreError>> + Send;
 
     /// The ids of those that match, in the order in which they came; at most `limit`.
     ///
@@ -122,7 +122,7 @@ pub trait DeadLetterStore: Send + Sync {
     /// See [`StoreError`].
     fn letter_ids(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
 
@@ -132,9 +132,9 @@ pub trait DeadLetterStore: Send + Sync {
     /// See [`StoreError`].
     fn letter_groups(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<LetterGroup>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<DeadLetterGroup>, StoreError>> + Send;
 
     /// By state and code, the largest first; at most `limit`.
     ///
@@ -142,16 +142,16 @@ pub trait DeadLetterStore: Send + Sync {
     /// See [`StoreError`].
     fn letter_counts(
         &self,
-        filter: &LetterFilter,
+        filter: &DeadLetterFilter,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<LetterCount>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<DeadLetterCount>, StoreError>> + Send;
 
     /// # Errors
     /// See [`StoreError`].
     fn letter(
         &self,
         id: i64,
-    ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<DeadLetterRecord>, StoreError>> + Send;
 
     /// The dead letter of a message with this message id, the last one where there are more.
     ///
@@ -160,7 +160,7 @@ pub trait DeadLetterStore: Send + Sync {
     fn letter_of_message(
         &self,
         message_id: &MessageId,
-    ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<DeadLetterRecord>, StoreError>> + Send;
 
     /// What was done with a dead letter, the first action first.
     ///
@@ -169,7 +169,7 @@ pub trait DeadLetterStore: Send + Sync {
     fn letter_actions(
         &self,
         id: i64,
-    ) -> impl Future<Output = Result<Vec<LetterAction>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreError>> + Send;
 
     /// Takes a dead letter for a replay: it is Replaying, and has one replay more. None when it is
     /// not open, or has had `most_replays`. One that has been Replaying since before
@@ -183,7 +183,7 @@ pub trait DeadLetterStore: Send + Sync {
         most_replays: u32,
         abandoned_before: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Option<StoredLetter>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<DeadLetterRecord>, StoreError>> + Send;
 
     /// Ends a replay: Replayed when the broker has `confirmed` it, else open again with the replay
     /// not counted. Has no effect on its state when that is not Replaying with this number of
@@ -196,7 +196,7 @@ pub trait DeadLetterStore: Send + Sync {
         id: i64,
         replay: u32,
         confirmed: bool,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Gives an open dead letter another body; false when it is not open or is not in this revision
@@ -209,7 +209,7 @@ pub trait DeadLetterStore: Send + Sync {
         id: i64,
         revision: u32,
         revised: &Revision,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Open → Discarded; false when it is not open.
@@ -219,7 +219,7 @@ pub trait DeadLetterStore: Send + Sync {
     fn discard_letter(
         &self,
         id: i64,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Discarded or Replayed → Open; false when it is neither.
@@ -229,7 +229,7 @@ pub trait DeadLetterStore: Send + Sync {
     fn restore_letter(
         &self,
         id: i64,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Records what somebody did with a dead letter that does not change it; false when there is
@@ -240,7 +240,7 @@ pub trait DeadLetterStore: Send + Sync {
     fn record_action(
         &self,
         id: i64,
-        action: &LetterAction,
+        action: &AuditEntry,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Removes at most `limit` rows of each kind that are old enough.

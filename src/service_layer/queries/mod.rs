@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 pub use order_query::{InvalidQuery, OrderQuery, OrderQueryText, Sort, StatusFilter};
 pub use page::{Page, Place};
 
-use super::{HandledMessage, StoreError};
+use super::{InboxEntry, StoreError};
 use crate::domain::{MessageId, Order, OrderId, Status};
 
 /// An order and how it came to be what it is.
@@ -69,5 +69,5 @@ pub trait OrderQueries: Send + Sync {
     fn message(
         &self,
         message_id: &MessageId,
-    ) -> impl Future<Output = Result<Option<HandledMessage>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<InboxEntry>, StoreError>> + Send;
 }

@@ -1,7 +1,7 @@
 //! A worker on real servers, with orders that tell a story, and tokens for its console.
 
 use lapin::BasicProperties;
-use order_worker::entrypoints::http::access::{Role, Token};
+use order_worker::entrypoints::http::auth::{Role, Token};
 
 use tokio::sync::{Mutex, MutexGuard};
 

@@ -1,7 +1,7 @@
 //! A database that ends sessions, has no room, takes no writes, or makes the worker wait.
 
 use order_worker::adapters::postgres::PgDatabase;
-use order_worker::service_layer::{Needs, Store, StoreError, StoreTransaction};
+use order_worker::service_layer::{BatchLookup, Store, StoreError, StoreTransaction};
 use sqlx::Executor;
 use uuid::Uuid;
 
@@ -233,18 +233,18 @@ async fn a_database_that_falls_silent_is_given_up() {
     let database = database.unwrap();
     database.migrate().await.unwrap();
     let mut store = database.store();
-    let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+    let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
     transaction.rollback().await.unwrap();
 
     assert_ne!(relay.freeze(), 0);
     // The clock goes on by itself, to the next timer, whenever there is nothing else to do.
     tokio::time::pause();
-    let silent = store.begin(&Needs::default()).await.map(drop);
+    let silent = store.begin(&BatchLookup::default()).await.map(drop);
     tokio::time::resume();
 
     let Err(StoreError::Unavailable(reason)) = silent else { panic!("{silent:?}") };
     assert!(reason.contains("no answer within"), "{reason}");
-    let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+    let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
     transaction.rollback().await.unwrap();
     surroundings.remove().await;
 }

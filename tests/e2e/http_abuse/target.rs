@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use order_worker::entrypoints::http::access::{Role, Token};
+use order_worker::entrypoints::http::auth::{Role, Token};
 
 use crate::surroundings::{eventually, program};
 

@@ -1,6 +1,6 @@
 //! Who may ask what.
 
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 
 use super::client::{Client, Request};
 use super::here::{Here, cart, token};

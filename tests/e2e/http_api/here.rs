@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Deref;
 use std::process::{Child, Stdio};
 
-use order_worker::entrypoints::http::access::{Role, Token};
+use order_worker::entrypoints::http::auth::{Role, Token};
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client, Request};

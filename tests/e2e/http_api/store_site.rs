@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use order_worker::entrypoints::http::access::{Role, Token};
+use order_worker::entrypoints::http::auth::{Role, Token};
 
 use super::client::Client;
 use super::here::{Here, token};

@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use order_worker::domain::OrderId;
-use order_worker::entrypoints::http::access::Role;
-use order_worker::service_layer::{Disclosure, Disclosures};
+use order_worker::entrypoints::http::auth::Role;
+use order_worker::service_layer::{PiiAccess, PiiAccessLog};
 
 use super::worker::Console;
 use crate::support::messages::place;
@@ -11,7 +11,7 @@ use crate::support::messages::place;
 const EMAIL: &str = "ada@example.com";
 const SHOW: &str = "/order/email?id=14";
 
-async fn recorded(console: &Console) -> Vec<Disclosure> {
+async fn recorded(console: &Console) -> Vec<PiiAccess> {
     console.database.disclosures(&OrderId::new("14").unwrap(), 10).await.unwrap()
 }
 

@@ -3,7 +3,7 @@
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
 use futures_util::StreamExt;
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 
 use super::worker::{Browser, Console, within_a_minute};
 use crate::support::messages::{cancel, place};

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 
 use super::worker::Console;
 

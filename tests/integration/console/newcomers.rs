@@ -1,6 +1,6 @@
 //! A worker without orders.
 
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 
 use super::worker::{Console, within_a_minute};
 

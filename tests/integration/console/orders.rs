@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use order_worker::domain::Status;
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 
 use super::worker::Console;
 use crate::builders::WithContent;

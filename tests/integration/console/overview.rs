@@ -1,7 +1,7 @@
 //! The first page of a worker that is at work.
 
-use order_worker::entrypoints::http::access::Role;
-use order_worker::service_layer::{Inflow, OpenLetters, Outboxed, QueueDepth, Stock};
+use order_worker::entrypoints::http::auth::Role;
+use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
 
 use super::worker::Console;
 use crate::support::messages::{cancel, place};
@@ -28,12 +28,12 @@ fn row(page: &str, first: &str) -> Vec<String> {
     cells.map(|cell| cell.split('<').next().unwrap().to_owned()).collect()
 }
 
-fn stock(open_letters: &[(&str, u64)]) -> Stock {
+fn stock(open_letters: &[(&str, u64)]) -> Backlog {
     let counts = open_letters.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
-    Stock {
+    Backlog {
         has_orders: true,
         outbox: Outboxed { count: 1_234, oldest: None },
-        open_letters: Some(OpenLetters { counts, oldest: None }),
+        open_letters: Some(OpenDeadLetters { counts, oldest: None }),
     }
 }
 
@@ -62,7 +62,7 @@ async fn what_the_servers_say_is_shown_and_what_they_do_not_say_is_left_open() {
     page(&console).await;
 
     sampled.database(Some(&stock(&[("missing_field", 7), ("nobody's", 2)])));
-    sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 56, consumers: 3 }));
+    sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 56, consumers: 3 }));
     let told = page(&console).await;
     sampled.database(None);
     let silent = page(&console).await;
@@ -96,7 +96,7 @@ async fn nobody_who_consumes_is_somebodys_business() {
     console.handle(place("1")).await;
     page(&console).await;
     let nobody = QueueDepth { ready: 9, consumers: 0 };
-    console.health.metrics().sampled.queue(Inflow::Commands, Some(nobody));
+    console.health.metrics().sampled.queue(ConsumedQueue::Commands, Some(nobody));
 
     let page = page(&console).await;
 

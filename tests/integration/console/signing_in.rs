@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::http::StatusCode;
-use order_worker::entrypoints::http::access::{Role, Token};
+use order_worker::entrypoints::http::auth::{Role, Token};
 
 use super::worker::{Console, within_a_minute};
 

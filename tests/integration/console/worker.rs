@@ -13,9 +13,9 @@ use clap::{CommandFactory, FromArgMatches};
 use order_worker::bootstrap::{Broker, Database, Worker};
 use order_worker::domain::OrderId;
 use order_worker::entrypoints::cli::Program;
-use order_worker::entrypoints::http::access::{Role, Token};
+use order_worker::entrypoints::command_client::CommandClient;
+use order_worker::entrypoints::http::auth::{Role, Token};
 use order_worker::entrypoints::http::{App, routes};
-use order_worker::entrypoints::requests::Requests;
 use order_worker::service_layer::{Health, Message, OrderHistory, OrderQueries, Outcome};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ use tower::ServiceExt;
 /// A worker that runs as long as the test.
 pub struct Console {
     routes: Router,
-    requests: Requests,
+    requests: CommandClient,
     pub database: Database,
     pub broker: Broker,
     pub health: Health,
@@ -86,7 +86,7 @@ impl Console {
 
         let (health, broker) = (Health::default(), Broker::of(&settings).unwrap());
         let database = Database::ready(&settings, &health).await.unwrap();
-        let (requests, queue) = Requests::channel();
+        let (requests, queue) = CommandClient::channel();
         let app = App::new(&settings, &broker, &health, requests.clone()).unwrap();
         app.ask(database.clone());
         let worker = Worker {

@@ -1,6 +1,8 @@
 //! Letters come from the broker, each of them perhaps more than once.
 
-use order_worker::service_layer::dead_letters::{DeadLetterStore, Letter, LetterState, Subject};
+use order_worker::service_layer::dead_letters::{
+    DeadLetter, DeadLetterState, DeadLetterStore, Subject,
+};
 use order_worker::service_layer::{HeaderValue, Headers, Properties};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 
 pub async fn a_letter_comes_back_as_it_went<D: WithDeadLetters>(database: &D) {
     let table = Headers::from([("x\0".to_owned(), HeaderValue::Binary(vec![0xff, 0]))]);
-    let sent = Letter {
+    let sent = DeadLetter {
         properties: Properties {
             message_id: Some("m\0".to_owned()),
             timestamp: Some(u64::MAX),
@@ -25,14 +27,14 @@ pub async fn a_letter_comes_back_as_it_went<D: WithDeadLetters>(database: &D) {
     let kept = kept(database, sent.clone()).await;
 
     assert_eq!(kept.letter, sent);
-    assert_eq!((kept.state, kept.failures, kept.replays), (LetterState::Open, 1, 0));
+    assert_eq!((kept.state, kept.failures, kept.replays), (DeadLetterState::Open, 1, 0));
     assert_eq!((kept.revision, kept.original_body), (1, None));
     assert_eq!((kept.first_failed_at, kept.changed_at), (sent.failed_at, at(50)));
 }
 
 pub async fn any_bytes_round_trip<D: WithDeadLetters>(database: &D) {
     for (number, body) in [&b""[..], b"\0", b"a\0b", b"\xff\xfe", b"{}"].into_iter().enumerate() {
-        let letter = Letter { body: body.to_vec(), ..letter(u8::try_from(number).unwrap()) };
+        let letter = DeadLetter { body: body.to_vec(), ..letter(u8::try_from(number).unwrap()) };
 
         assert_eq!(kept(database, letter).await.letter.body, body);
     }
@@ -41,7 +43,7 @@ pub async fn any_bytes_round_trip<D: WithDeadLetters>(database: &D) {
 pub async fn text_with_a_nul_is_kept_all_the_same<D: WithDeadLetters>(database: &D) {
     let reason = reason("invalid_field", "order_id a\0b");
 
-    let kept = kept(database, Letter { reason, ..letter(1) }).await;
+    let kept = kept(database, DeadLetter { reason, ..letter(1) }).await;
 
     assert_eq!(kept.letter.reason.detail, "order_id a\u{fffd}b");
 }
@@ -55,7 +57,7 @@ pub async fn a_letter_handed_out_twice_is_kept_once<D: WithDeadLetters>(database
 }
 
 pub async fn a_letter_collected_by_two_at_once_is_kept_once<D: WithDeadLetters>(database: &D) {
-    let letters: Vec<Letter> = (0..50).map(letter).collect();
+    let letters: Vec<DeadLetter> = (0..50).map(letter).collect();
     let (one, other) = (database.dead_letters(), database.dead_letters());
 
     let (one, other) = tokio::join!(one.collect(&letters, at(50)), other.collect(&letters, at(50)));
@@ -66,13 +68,16 @@ pub async fn a_letter_collected_by_two_at_once_is_kept_once<D: WithDeadLetters>(
 
 pub async fn a_failed_replay_opens_its_letter_again<D: WithDeadLetters>(database: &D) {
     let first = kept(database, letter(1)).await;
-    let failed = Letter { attempts: 5, ..failed_again(&replay(database, first.id).await, 2) };
+    let failed = DeadLetter { attempts: 5, ..failed_again(&replay(database, first.id).await, 2) };
 
     assert_eq!(collect(database, std::slice::from_ref(&failed)).await, 1);
 
     let letters = all(database).await;
     let [again] = &letters[..] else { panic!("{letters:?}") };
-    assert_eq!((again.id, again.letter.key, again.state), (first.id, [1; 16], LetterState::Open));
+    assert_eq!(
+        (again.id, again.letter.key, again.state),
+        (first.id, [1; 16], DeadLetterState::Open)
+    );
     assert_eq!((again.failures, again.replays, again.letter.attempts), (2, 1, 5));
     assert_eq!((again.letter.failed_at, again.first_failed_at), (at(2), at(1)));
     assert_eq!(again.letter.reason, failed.reason);
@@ -115,7 +120,7 @@ pub async fn a_failure_handed_out_again_after_the_next_replay_changes_nothing<
     assert_eq!(collect(database, &[failed]).await, 0);
 
     let letters = all(database).await;
-    assert_eq!((letters.len(), letters[0].state), (1, LetterState::Replayed));
+    assert_eq!((letters.len(), letters[0].state), (1, DeadLetterState::Replayed));
 }
 
 pub async fn a_replay_that_nobody_confirmed_may_fail_all_the_same<D: WithDeadLetters>(
@@ -128,7 +133,7 @@ pub async fn a_replay_that_nobody_confirmed_may_fail_all_the_same<D: WithDeadLet
     assert_eq!(collect(database, &[failed_again(&claimed, 2)]).await, 0);
 
     let letters = all(database).await;
-    assert_eq!((letters.len(), letters[0].state), (1, LetterState::Open));
+    assert_eq!((letters.len(), letters[0].state), (1, DeadLetterState::Open));
 }
 
 pub async fn a_failure_of_an_earlier_replay_is_a_letter_of_its_own<D: WithDeadLetters>(
@@ -142,23 +147,23 @@ pub async fn a_failure_of_an_earlier_replay_is_a_letter_of_its_own<D: WithDeadLe
     assert_eq!(collect(database, &[failed_again(&replayed, 3)]).await, 1);
 
     assert_eq!(by_key(database, [3; 16]).await.letter.replay_of, Some(([1; 16], 1)));
-    assert_eq!(find(database, first.id).await.state, LetterState::Replayed);
+    assert_eq!(find(database, first.id).await.state, DeadLetterState::Replayed);
 }
 
 pub async fn a_replay_with_another_body_is_a_letter_of_its_own<D: WithDeadLetters>(database: &D) {
     let first = kept(database, letter(1)).await;
     let failed = failed_again(&replay(database, first.id).await, 2);
 
-    collect(database, &[Letter { body: b"forged".to_vec(), ..failed }]).await;
+    collect(database, &[DeadLetter { body: b"forged".to_vec(), ..failed }]).await;
 
     assert_eq!(by_key(database, [2; 16]).await.letter.body, b"forged");
-    assert_eq!(find(database, first.id).await.state, LetterState::Replayed);
+    assert_eq!(find(database, first.id).await.state, DeadLetterState::Replayed);
 }
 
 pub async fn the_replay_of_an_unknown_letter_is_a_letter_of_its_own<D: WithDeadLetters>(
     database: &D,
 ) {
-    let unknown = Letter { replay_of: Some(([9; 16], 1)), ..letter(1) };
+    let unknown = DeadLetter { replay_of: Some(([9; 16], 1)), ..letter(1) };
 
     assert_eq!(collect(database, &[unknown.clone(), unknown]).await, 1);
 }

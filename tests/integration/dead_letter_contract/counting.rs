@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use order_worker::adapters::clock::SystemClock;
-use order_worker::service_layer::dead_letters::{ActionKind, DeadLetterStore, Letter};
-use order_worker::service_layer::{Clock, OpenLetters, Stocktaking};
+use order_worker::service_layer::dead_letters::{AuditAction, DeadLetter, DeadLetterStore};
+use order_worker::service_layer::{BacklogProbe, Clock, OpenDeadLetters};
 
 use super::{WithDeadLetters, action, claim, collected, letter, reason};
 
 pub async fn open_ones_are_counted_by_code<D: WithDeadLetters>(database: &D) {
-    let other = Letter { reason: reason("missing_field", "email is missing"), ..letter(5) };
+    let other = DeadLetter { reason: reason("missing_field", "email is missing"), ..letter(5) };
     let letters = [letter(1), letter(2), letter(3), letter(4), other];
     let ids = collected(database, &letters).await;
 
     claim(database, ids[0]).await.unwrap();
-    let discard = action(ActionKind::Discard);
+    let discard = action(AuditAction::Discard);
     assert!(database.dead_letters().discard_letter(ids[1], &discard).await.unwrap());
 
     let mut counts = open(database).await.counts;
@@ -24,10 +24,12 @@ pub async fn open_ones_are_counted_by_code<D: WithDeadLetters>(database: &D) {
 }
 
 pub async fn the_oldest_open_one_has_its_age<D: WithDeadLetters>(database: &D) {
-    assert_eq!(open(database).await, OpenLetters { counts: Vec::new(), oldest: None });
+    assert_eq!(open(database).await, OpenDeadLetters { counts: Vec::new(), oldest: None });
     let now = SystemClock.now();
-    let failed_ago =
-        |number, seconds| Letter { failed_at: now - TimeDelta::seconds(seconds), ..letter(number) };
+    let failed_ago = |number, seconds| DeadLetter {
+        failed_at: now - TimeDelta::seconds(seconds),
+        ..letter(number)
+    };
     let letters = [failed_ago(1, 9_000), failed_ago(2, 3_600), failed_ago(3, 5)];
     let ids = collected(database, &letters).await;
     claim(database, ids[0]).await.unwrap();
@@ -38,6 +40,6 @@ pub async fn the_oldest_open_one_has_its_age<D: WithDeadLetters>(database: &D) {
     assert!(oldest < Duration::from_secs(9_000), "{oldest:?}");
 }
 
-async fn open<D: WithDeadLetters>(database: &D) -> OpenLetters {
+async fn open<D: WithDeadLetters>(database: &D) -> OpenDeadLetters {
     database.stock().stock().await.unwrap().open_letters.unwrap()
 }

@@ -1,7 +1,7 @@
 //! What people do with dead letters, and that it is written down.
 
 use order_worker::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, LetterAction, LetterState, Revision, StoredLetter, Subject,
+    AuditAction, AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore, Revision, Subject,
 };
 
 use super::{WithDeadLetters, action, claim, find, finish, kept, letter, reason, replay};
@@ -15,7 +15,7 @@ pub async fn an_edit_gives_another_body_and_keeps_the_reason<D: WithDeadLetters>
     assert_eq!((&after.letter.body[..], after.revision), (&b"new"[..], 2));
     assert_eq!(after.original_body.as_ref(), Some(&before.letter.body));
     assert_eq!(after.letter.subject, mended("new").subject);
-    assert_eq!((&after.letter.reason, after.state), (&before.letter.reason, LetterState::Open));
+    assert_eq!((&after.letter.reason, after.state), (&before.letter.reason, DeadLetterState::Open));
 }
 
 pub async fn an_edit_that_would_still_fail_has_a_new_reason<D: WithDeadLetters>(database: &D) {
@@ -66,7 +66,7 @@ pub async fn only_an_open_letter_can_be_discarded<D: WithDeadLetters>(database: 
     assert!(discard(database, id).await);
     assert!(!discard(database, id).await);
 
-    assert_eq!(find(database, id).await.state, LetterState::Discarded);
+    assert_eq!(find(database, id).await.state, DeadLetterState::Discarded);
     assert_eq!(claim(database, id).await, None);
     assert!(!discard(database, id + 1).await, "there is none");
 }
@@ -82,7 +82,7 @@ pub async fn a_discarded_or_replayed_letter_can_be_restored<D: WithDeadLetters>(
 
     finish(database, &claimed, true).await;
     assert!(restore(database, id).await);
-    assert_eq!(find(database, id).await.state, LetterState::Open);
+    assert_eq!(find(database, id).await.state, DeadLetterState::Open);
 }
 
 pub async fn every_change_leaves_its_action<D: WithDeadLetters>(database: &D) {
@@ -93,7 +93,8 @@ pub async fn every_change_leaves_its_action<D: WithDeadLetters>(database: &D) {
     restore(database, before.id).await;
     replay(database, before.id).await;
 
-    let kinds = [ActionKind::Edit, ActionKind::Discard, ActionKind::Restore, ActionKind::Replay];
+    let kinds =
+        [AuditAction::Edit, AuditAction::Discard, AuditAction::Restore, AuditAction::Replay];
     assert_eq!(actions(database, before.id).await, kinds.map(action));
 }
 
@@ -115,8 +116,8 @@ pub async fn a_change_that_cannot_be_recorded_does_not_happen<D: WithDeadLetters
     database.refuse_actions().await;
     let letters = database.dead_letters();
 
-    letters.discard_letter(open.id, &action(ActionKind::Discard)).await.unwrap_err();
-    letters.finish_replay(id, 1, true, &action(ActionKind::Replay)).await.unwrap_err();
+    letters.discard_letter(open.id, &action(AuditAction::Discard)).await.unwrap_err();
+    letters.finish_replay(id, 1, true, &action(AuditAction::Replay)).await.unwrap_err();
 
     assert_eq!(find(database, open.id).await, open);
     assert_eq!(find(database, id).await, claimed);
@@ -124,7 +125,7 @@ pub async fn a_change_that_cannot_be_recorded_does_not_happen<D: WithDeadLetters
 
 pub async fn an_action_that_changes_nothing_is_recorded_alone<D: WithDeadLetters>(database: &D) {
     let before = kept(database, letter(1)).await;
-    let (letters, looked) = (database.dead_letters(), action(ActionKind::Disclose));
+    let (letters, looked) = (database.dead_letters(), action(AuditAction::Disclose));
 
     assert!(letters.record_action(before.id, &looked).await.unwrap());
 
@@ -142,21 +143,25 @@ fn mended(body: &str) -> Revision {
     Revision { body: body.into(), subject, reason: None }
 }
 
-async fn edit<D: WithDeadLetters>(database: &D, seen: &StoredLetter, revised: Revision) -> bool {
-    let (letters, action) = (database.dead_letters(), action(ActionKind::Edit));
+async fn edit<D: WithDeadLetters>(
+    database: &D,
+    seen: &DeadLetterRecord,
+    revised: Revision,
+) -> bool {
+    let (letters, action) = (database.dead_letters(), action(AuditAction::Edit));
     letters.revise_letter(seen.id, seen.revision, &revised, &action).await.unwrap()
 }
 
 async fn discard<D: WithDeadLetters>(database: &D, id: i64) -> bool {
-    let (letters, action) = (database.dead_letters(), action(ActionKind::Discard));
+    let (letters, action) = (database.dead_letters(), action(AuditAction::Discard));
     letters.discard_letter(id, &action).await.unwrap()
 }
 
 async fn restore<D: WithDeadLetters>(database: &D, id: i64) -> bool {
-    let (letters, action) = (database.dead_letters(), action(ActionKind::Restore));
+    let (letters, action) = (database.dead_letters(), action(AuditAction::Restore));
     letters.restore_letter(id, &action).await.unwrap()
 }
 
-async fn actions<D: WithDeadLetters>(database: &D, id: i64) -> Vec<LetterAction> {
+async fn actions<D: WithDeadLetters>(database: &D, id: i64) -> Vec<AuditEntry> {
     database.dead_letters().letter_actions(id).await.unwrap()
 }

@@ -3,8 +3,8 @@
 use order_worker::domain::MessageId;
 use order_worker::service_layer::Properties;
 use order_worker::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, Letter, LetterCount, LetterFilter, LetterGroup, LetterState,
-    LetterSummary, Reason, Subject,
+    AuditAction, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetterState,
+    DeadLetterStore, DeadLetterSummary, Reason, Subject,
 };
 
 use super::{WithDeadLetters, action, at, claim, collect, collected, find, letter, reason};
@@ -12,18 +12,18 @@ use super::{WithDeadLetters, action, at, claim, collect, collected, find, letter
 pub async fn each_part_of_a_filter_must_hold<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[letter(1), distinct(2)]).await;
     claim(database, ids[1]).await.unwrap();
-    let any = LetterFilter::default();
+    let any = DeadLetterFilter::default();
 
     let filters = [
-        LetterFilter { state: Some(LetterState::Replaying), ..any.clone() },
-        LetterFilter { code: Some("invalid_field".to_owned()), ..any.clone() },
-        LetterFilter { command: Some("SetStatus".to_owned()), ..any.clone() },
-        LetterFilter { order_id: Some("o-7".to_owned()), ..any.clone() },
-        LetterFilter { customer_id: Some("c-7".to_owned()), ..any.clone() },
-        LetterFilter { text: Some("status".to_owned()), ..any.clone() },
-        LetterFilter { publisher: Some("shop".to_owned()), ..any.clone() },
-        LetterFilter { pattern: Some("status …".to_owned()), ..any.clone() },
-        LetterFilter { failed_from: Some(at(2)), ..any.clone() },
+        DeadLetterFilter { state: Some(DeadLetterState::Replaying), ..any.clone() },
+        DeadLetterFilter { code: Some("invalid_field".to_owned()), ..any.clone() },
+        DeadLetterFilter { command: Some("SetStatus".to_owned()), ..any.clone() },
+        DeadLetterFilter { order_id: Some("o-7".to_owned()), ..any.clone() },
+        DeadLetterFilter { customer_id: Some("c-7".to_owned()), ..any.clone() },
+        DeadLetterFilter { text: Some("status".to_owned()), ..any.clone() },
+        DeadLetterFilter { publisher: Some("shop".to_owned()), ..any.clone() },
+        DeadLetterFilter { pattern: Some("status …".to_owned()), ..any.clone() },
+        DeadLetterFilter { failed_from: Some(at(2)), ..any.clone() },
     ];
     for filter in filters {
         assert_eq!(found(database, &filter).await, [ids[1]], "{filter:?}");
@@ -47,15 +47,15 @@ pub async fn a_letter_is_found_by_the_id_of_its_message<D: WithDeadLetters>(data
 
 pub async fn all_parts_of_a_filter_must_hold_together<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[letter(1), distinct(2), distinct(3)]).await;
-    let shop = LetterFilter {
+    let shop = DeadLetterFilter {
         code: Some("invalid_field".to_owned()),
         publisher: Some("shop".to_owned()),
         failed_until: Some(at(2)),
-        ..LetterFilter::default()
+        ..DeadLetterFilter::default()
     };
 
     assert_eq!(found(database, &shop).await, [ids[1]]);
-    let other = LetterFilter { command: Some("CancelOrder".to_owned()), ..shop };
+    let other = DeadLetterFilter { command: Some("CancelOrder".to_owned()), ..shop };
     assert_eq!(found(database, &other).await, [0; 0]);
 }
 
@@ -84,10 +84,10 @@ pub async fn wildcards_in_text_are_taken_literally<D: WithDeadLetters>(database:
 pub async fn moments_of_a_filter_include_themselves<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[letter(1), letter(2), letter(3), letter(4)]).await;
 
-    let filter = LetterFilter {
+    let filter = DeadLetterFilter {
         failed_from: Some(at(2)),
         failed_until: Some(at(3)),
-        ..LetterFilter::default()
+        ..DeadLetterFilter::default()
     };
 
     assert_eq!(found(database, &filter).await, ids[1..3]);
@@ -95,16 +95,16 @@ pub async fn moments_of_a_filter_include_themselves<D: WithDeadLetters>(database
 
 pub async fn letters_come_with_the_latest_failure_first<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[letter(2), letter(3), letter(1)]).await;
-    let any = LetterFilter::default();
+    let any = DeadLetterFilter::default();
 
     assert_eq!(listed(database, &any, None, 9).await, [ids[1], ids[0], ids[2]]);
     assert_eq!(listed(database, &any, None, 1).await, [ids[1]]);
 }
 
 pub async fn a_list_goes_on_after_a_place<D: WithDeadLetters>(database: &D) {
-    let tied = [2, 3, 4].map(|number| Letter { failed_at: at(1), ..letter(number) });
+    let tied = [2, 3, 4].map(|number| DeadLetter { failed_at: at(1), ..letter(number) });
     let ids = collected(database, &[&tied[..], &[letter(5)]].concat()).await;
-    let any = LetterFilter::default();
+    let any = DeadLetterFilter::default();
 
     let first = database.dead_letters().letters(&any, None, 2).await.unwrap();
     let rest = listed(database, &any, Some(&first[1]), 9).await;
@@ -116,7 +116,8 @@ pub async fn a_list_goes_on_after_a_place<D: WithDeadLetters>(database: &D) {
 pub async fn a_summary_says_the_same_as_its_letter<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[distinct(1)]).await;
 
-    let listed = database.dead_letters().letters(&LetterFilter::default(), None, 9).await.unwrap();
+    let listed =
+        database.dead_letters().letters(&DeadLetterFilter::default(), None, 9).await.unwrap();
 
     assert_eq!(listed, [find(database, ids[0]).await.summary()]);
 }
@@ -124,7 +125,8 @@ pub async fn a_summary_says_the_same_as_its_letter<D: WithDeadLetters>(database:
 pub async fn those_of_no_command_can_be_found<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[letter(1), distinct(2)]).await;
 
-    let unreadable = LetterFilter { command: Some(String::new()), ..LetterFilter::default() };
+    let unreadable =
+        DeadLetterFilter { command: Some(String::new()), ..DeadLetterFilter::default() };
 
     assert_eq!(found(database, &unreadable).await, ids[..1]);
 }
@@ -134,16 +136,16 @@ pub async fn letters_are_counted_by_state_and_code<D: WithDeadLetters>(database:
     claim(database, ids[0]).await.unwrap();
     let letters = database.dead_letters();
 
-    let counts = letters.letter_counts(&LetterFilter::default(), 9).await.unwrap();
+    let counts = letters.letter_counts(&DeadLetterFilter::default(), 9).await.unwrap();
 
-    let count = |state, code: &str, count| LetterCount { state, code: code.to_owned(), count };
-    let largest = count(LetterState::Open, "order_not_found", 2);
+    let count = |state, code: &str, count| DeadLetterCount { state, code: code.to_owned(), count };
+    let largest = count(DeadLetterState::Open, "order_not_found", 2);
     let others = [
-        count(LetterState::Open, "invalid_field", 1),
-        count(LetterState::Replaying, "order_not_found", 1),
+        count(DeadLetterState::Open, "invalid_field", 1),
+        count(DeadLetterState::Replaying, "order_not_found", 1),
     ];
     assert_eq!((&counts[0], &counts[1..]), (&largest, &others[..]));
-    assert_eq!(letters.letter_counts(&LetterFilter::default(), 1).await.unwrap(), [largest]);
+    assert_eq!(letters.letter_counts(&DeadLetterFilter::default(), 1).await.unwrap(), [largest]);
 }
 
 pub async fn ids_come_in_the_order_in_which_they_came<D: WithDeadLetters>(database: &D) {
@@ -155,7 +157,7 @@ pub async fn ids_come_in_the_order_in_which_they_came<D: WithDeadLetters>(databa
         keys.push(letters.letter(*id).await.unwrap().unwrap().letter.key[0]);
     }
     assert_eq!(keys, [2, 3, 1]);
-    assert_eq!(letters.letter_ids(&LetterFilter::default(), 2).await.unwrap(), ids[..2]);
+    assert_eq!(letters.letter_ids(&DeadLetterFilter::default(), 2).await.unwrap(), ids[..2]);
 }
 
 pub async fn letters_that_look_alike_make_a_group<D: WithDeadLetters>(database: &D) {
@@ -163,9 +165,9 @@ pub async fn letters_that_look_alike_make_a_group<D: WithDeadLetters>(database: 
     collect(database, &[distinct(7)]).await;
     let letters = database.dead_letters();
 
-    let groups = letters.letter_groups(&LetterFilter::default(), 10).await.unwrap();
+    let groups = letters.letter_groups(&DeadLetterFilter::default(), 10).await.unwrap();
 
-    let largest = LetterGroup {
+    let largest = DeadLetterGroup {
         code: "invalid_field".to_owned(),
         command: Some("SetStatus".to_owned()),
         pattern: "status …".to_owned(),
@@ -175,8 +177,8 @@ pub async fn letters_that_look_alike_make_a_group<D: WithDeadLetters>(database: 
         example: ids[3] + 1,
     };
     assert_eq!((&groups[0], groups[1].count, groups.len()), (&largest, 2, 2));
-    assert_eq!(letters.letter_groups(&LetterFilter::default(), 1).await.unwrap(), [largest]);
-    let late = LetterFilter { failed_from: Some(at(5)), ..LetterFilter::default() };
+    assert_eq!(letters.letter_groups(&DeadLetterFilter::default(), 1).await.unwrap(), [largest]);
+    let late = DeadLetterFilter { failed_from: Some(at(5)), ..DeadLetterFilter::default() };
     let counts = letters.letter_groups(&late, 10).await.unwrap();
     assert_eq!(counts.iter().map(|group| group.count).collect::<Vec<_>>(), [1, 1]);
 }
@@ -187,12 +189,12 @@ pub async fn a_letter_that_is_not_there_is_none<D: WithDeadLetters>(database: &D
     assert_eq!(letters.letter(14).await.unwrap(), None);
     assert_eq!(letters.letter_actions(14).await.unwrap(), []);
     assert_eq!(letters.claim_letter(14, 9, at(0), at(1)).await.unwrap(), None);
-    let discard = action(ActionKind::Discard);
+    let discard = action(AuditAction::Discard);
     assert!(!letters.discard_letter(14, &discard).await.unwrap());
 }
 
 /// Differs in everything that a filter knows.
-fn distinct(number: u8) -> Letter {
+fn distinct(number: u8) -> DeadLetter {
     let reason = Reason {
         code: "invalid_field".to_owned(),
         detail: format!("status {number}"),
@@ -204,25 +206,25 @@ fn distinct(number: u8) -> Letter {
         customer_id: Some("c-7".to_owned()),
     };
     let properties = Properties { app_id: Some("shop".to_owned()), ..Properties::default() };
-    Letter { reason, subject, properties, ..letter(number) }
+    DeadLetter { reason, subject, properties, ..letter(number) }
 }
 
-fn named(number: u8, message_id: &str) -> Letter {
+fn named(number: u8, message_id: &str) -> DeadLetter {
     let message_id = Some(message_id.to_owned());
     let properties = Properties { message_id, ..Properties::default() };
-    Letter { properties, ..letter(number) }
+    DeadLetter { properties, ..letter(number) }
 }
 
-fn with_detail(number: u8, detail: &str) -> Letter {
-    Letter { reason: reason("invalid_field", detail), ..letter(number) }
+fn with_detail(number: u8, detail: &str) -> DeadLetter {
+    DeadLetter { reason: reason("invalid_field", detail), ..letter(number) }
 }
 
 async fn with_text<D: WithDeadLetters>(database: &D, text: &str) -> Vec<i64> {
     let text = Some(text.to_owned());
-    found(database, &LetterFilter { text, ..LetterFilter::default() }).await
+    found(database, &DeadLetterFilter { text, ..DeadLetterFilter::default() }).await
 }
 
-async fn found<D: WithDeadLetters>(database: &D, filter: &LetterFilter) -> Vec<i64> {
+async fn found<D: WithDeadLetters>(database: &D, filter: &DeadLetterFilter) -> Vec<i64> {
     let letters = database.dead_letters();
     let ids = letters.letter_ids(filter, 100).await.unwrap();
     let mut listed = listed(database, filter, None, 100).await;
@@ -233,11 +235,11 @@ async fn found<D: WithDeadLetters>(database: &D, filter: &LetterFilter) -> Vec<i
 
 async fn listed<D: WithDeadLetters>(
     database: &D,
-    filter: &LetterFilter,
-    after: Option<&LetterSummary>,
+    filter: &DeadLetterFilter,
+    after: Option<&DeadLetterSummary>,
     limit: u32,
 ) -> Vec<i64> {
     let letters = database.dead_letters();
-    let found = letters.letters(filter, after.map(LetterSummary::place), limit).await.unwrap();
+    let found = letters.letters(filter, after.map(DeadLetterSummary::place), limit).await.unwrap();
     found.iter().map(|one| one.id).collect()
 }

@@ -9,8 +9,8 @@ pub mod replaying;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use order_worker::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, Letter, LetterAction, LetterFilter, LetterKey, Reason,
-    StoredLetter, Subject,
+    AuditAction, AuditEntry, DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterRecord,
+    DeadLetterStore, Reason, Subject,
 };
 use order_worker::service_layer::{Properties, StoreError};
 
@@ -30,8 +30,8 @@ pub trait WithDeadLetters: TestDatabase {
 pub const MOST_REPLAYS: u32 = 3;
 
 /// A dead letter that differs from others only by its number.
-pub fn letter(number: u8) -> Letter {
-    Letter {
+pub fn letter(number: u8) -> DeadLetter {
+    DeadLetter {
         key: [number; 16],
         exchange: "orders".to_owned(),
         routing_key: "order.cancel".to_owned(),
@@ -46,8 +46,8 @@ pub fn letter(number: u8) -> Letter {
 }
 
 /// The dead letter that a replay became, under a key of its own.
-pub fn failed_again(replayed: &StoredLetter, key: u8) -> Letter {
-    Letter {
+pub fn failed_again(replayed: &DeadLetterRecord, key: u8) -> DeadLetter {
+    DeadLetter {
         key: [key; 16],
         reason: reason("invalid_field", "still wrong"),
         failed_at: at(key.into()),
@@ -65,8 +65,8 @@ pub fn at(seconds: i64) -> DateTime<Utc> {
     moment("2026-11-20T09:30:00.123456Z") + TimeDelta::seconds(seconds)
 }
 
-pub fn action(what: ActionKind) -> LetterAction {
-    LetterAction {
+pub fn action(what: AuditAction) -> AuditEntry {
+    AuditEntry {
         at: at(100),
         who: "ada".to_owned(),
         what,
@@ -75,31 +75,31 @@ pub fn action(what: ActionKind) -> LetterAction {
     }
 }
 
-pub async fn collect<D: WithDeadLetters>(database: &D, letters: &[Letter]) -> u64 {
+pub async fn collect<D: WithDeadLetters>(database: &D, letters: &[DeadLetter]) -> u64 {
     database.dead_letters().collect(letters, at(50)).await.unwrap()
 }
 
 /// Keeps letters; returns their ids.
-pub async fn collected<D: WithDeadLetters>(database: &D, letters: &[Letter]) -> Vec<i64> {
+pub async fn collected<D: WithDeadLetters>(database: &D, letters: &[DeadLetter]) -> Vec<i64> {
     collect(database, letters).await;
-    database.dead_letters().letter_ids(&LetterFilter::default(), 1_000).await.unwrap()
+    database.dead_letters().letter_ids(&DeadLetterFilter::default(), 1_000).await.unwrap()
 }
 
 /// Keeps one letter as it comes back.
-pub async fn kept<D: WithDeadLetters>(database: &D, letter: Letter) -> StoredLetter {
+pub async fn kept<D: WithDeadLetters>(database: &D, letter: DeadLetter) -> DeadLetterRecord {
     let key = letter.key;
     collect(database, &[letter]).await;
     by_key(database, key).await
 }
 
-pub async fn by_key<D: WithDeadLetters>(database: &D, key: LetterKey) -> StoredLetter {
+pub async fn by_key<D: WithDeadLetters>(database: &D, key: DeadLetterKey) -> DeadLetterRecord {
     let all = all(database).await;
     all.into_iter().find(|kept| kept.letter.key == key).expect("the dead letter is kept")
 }
 
-pub async fn all<D: WithDeadLetters>(database: &D) -> Vec<StoredLetter> {
+pub async fn all<D: WithDeadLetters>(database: &D) -> Vec<DeadLetterRecord> {
     let letters = database.dead_letters();
-    let ids = letters.letter_ids(&LetterFilter::default(), 1_000).await.unwrap();
+    let ids = letters.letter_ids(&DeadLetterFilter::default(), 1_000).await.unwrap();
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
         all.push(find(database, id).await);
@@ -108,12 +108,12 @@ pub async fn all<D: WithDeadLetters>(database: &D) -> Vec<StoredLetter> {
 }
 
 /// A dead letter that must be there.
-pub async fn find<D: WithDeadLetters>(database: &D, id: i64) -> StoredLetter {
+pub async fn find<D: WithDeadLetters>(database: &D, id: i64) -> DeadLetterRecord {
     database.dead_letters().letter(id).await.unwrap().expect("the dead letter is there")
 }
 
 /// Takes it for a replay.
-pub async fn claim<D: WithDeadLetters>(database: &D, id: i64) -> Option<StoredLetter> {
+pub async fn claim<D: WithDeadLetters>(database: &D, id: i64) -> Option<DeadLetterRecord> {
     try_claim(database, id, at(0)).await.unwrap()
 }
 
@@ -121,20 +121,20 @@ pub async fn try_claim<D: WithDeadLetters>(
     database: &D,
     id: i64,
     abandoned_before: DateTime<Utc>,
-) -> Result<Option<StoredLetter>, StoreError> {
+) -> Result<Option<DeadLetterRecord>, StoreError> {
     let letters = database.dead_letters();
     letters.claim_letter(id, MOST_REPLAYS, abandoned_before, at(60)).await
 }
 
 /// Takes it for a replay and publishes it.
-pub async fn replay<D: WithDeadLetters>(database: &D, id: i64) -> StoredLetter {
+pub async fn replay<D: WithDeadLetters>(database: &D, id: i64) -> DeadLetterRecord {
     let claimed = claim(database, id).await.expect("it can be taken");
     finish(database, &claimed, true).await;
     claimed
 }
 
-pub async fn finish<D: WithDeadLetters>(database: &D, claimed: &StoredLetter, confirmed: bool) {
-    let (letters, action) = (database.dead_letters(), action(ActionKind::Replay));
+pub async fn finish<D: WithDeadLetters>(database: &D, claimed: &DeadLetterRecord, confirmed: bool) {
+    let (letters, action) = (database.dead_letters(), action(AuditAction::Replay));
     letters.finish_replay(claimed.id, claimed.replays, confirmed, &action).await.unwrap();
 }
 

@@ -2,7 +2,7 @@
 
 use order_worker::domain::{MessageId, Status};
 use order_worker::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, Letter, Pruned, Retention,
+    AuditAction, DeadLetter, DeadLetterStore, Pruned, Retention,
 };
 use order_worker::service_layer::{OrderQueries, Properties};
 
@@ -13,7 +13,7 @@ use crate::support::messages::{With, cancel, next_status, place, set_status};
 pub async fn old_letters_go_with_their_actions<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[letter(1), letter(2)]).await;
     let letters = database.dead_letters();
-    letters.discard_letter(ids[0], &action(ActionKind::Discard)).await.unwrap();
+    letters.discard_letter(ids[0], &action(AuditAction::Discard)).await.unwrap();
 
     let until = Retention { dead_letters_until: at(100), ..nothing() };
     assert_eq!(prune(database, until, 10).await.dead_letters, 1, "the one that did not change");
@@ -38,7 +38,7 @@ pub async fn handled_messages_go_but_for_those_that_a_letter_names<D: WithDeadLe
 ) {
     outcomes(database, &[place("14").with_id("m1"), next_status("14").with_id("m2")]).await;
     let properties = Properties { message_id: Some("m2".to_owned()), ..Properties::default() };
-    collect(database, &[Letter { properties, ..letter(1) }, letter(2)]).await;
+    collect(database, &[DeadLetter { properties, ..letter(1) }, letter(2)]).await;
 
     let until = Retention { handled_until: at(1_000), ..nothing() };
     assert_eq!(prune(database, until, 10).await.handled_messages, 1);

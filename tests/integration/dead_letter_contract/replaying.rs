@@ -1,6 +1,6 @@
 //! Replays: taken by one, ended once.
 
-use order_worker::service_layer::dead_letters::{DeadLetterStore, LetterState};
+use order_worker::service_layer::dead_letters::{DeadLetterState, DeadLetterStore};
 
 use super::{
     WithDeadLetters, at, claim, collect, failed_again, find, finish, kept, letter, replay,
@@ -20,7 +20,7 @@ pub async fn a_claim_is_replaying_and_counts<D: WithDeadLetters>(database: &D) {
 
     let claimed = claim(database, id).await.unwrap();
 
-    assert_eq!((claimed.state, claimed.replays), (LetterState::Replaying, 1));
+    assert_eq!((claimed.state, claimed.replays), (DeadLetterState::Replaying, 1));
     assert_eq!((&claimed.letter, claimed.changed_at), (&letter(1), at(60)));
     assert_eq!(find(database, id).await, claimed);
 }
@@ -32,7 +32,7 @@ pub async fn an_abandoned_claim_is_taken_over<D: WithDeadLetters>(database: &D) 
     assert_eq!(try_claim(database, id, at(60)).await.unwrap(), None, "it is not that old");
     let taken_over = try_claim(database, id, at(61)).await.unwrap().unwrap();
 
-    assert_eq!((taken_over.state, taken_over.replays), (LetterState::Replaying, 2));
+    assert_eq!((taken_over.state, taken_over.replays), (DeadLetterState::Replaying, 2));
 }
 
 pub async fn a_letter_is_replayed_so_often_and_no_more<D: WithDeadLetters>(database: &D) {
@@ -45,7 +45,7 @@ pub async fn a_letter_is_replayed_so_often_and_no_more<D: WithDeadLetters>(datab
     assert_eq!(claim(database, id).await, None);
 
     let left = find(database, id).await;
-    assert_eq!((left.state, left.replays, left.failures), (LetterState::Open, 3, 4));
+    assert_eq!((left.state, left.replays, left.failures), (DeadLetterState::Open, 3, 4));
 }
 
 pub async fn an_abandoned_last_replay_is_taken_over_all_the_same<D: WithDeadLetters>(database: &D) {
@@ -64,7 +64,7 @@ pub async fn a_confirmed_replay_is_replayed<D: WithDeadLetters>(database: &D) {
     replay(database, id).await;
 
     let replayed = find(database, id).await;
-    assert_eq!((replayed.state, replayed.replays), (LetterState::Replayed, 1));
+    assert_eq!((replayed.state, replayed.replays), (DeadLetterState::Replayed, 1));
     assert_eq!(replayed.changed_at, at(100));
     assert_eq!(claim(database, id).await, None);
 }
@@ -75,7 +75,7 @@ pub async fn an_unconfirmed_replay_is_open_again_and_not_counted<D: WithDeadLett
     finish(database, &claim(database, id).await.unwrap(), false).await;
 
     let open = find(database, id).await;
-    assert_eq!((open.state, open.replays), (LetterState::Open, 0));
+    assert_eq!((open.state, open.replays), (DeadLetterState::Open, 0));
 }
 
 pub async fn the_end_of_a_replay_that_failed_already_changes_nothing<D: WithDeadLetters>(
@@ -89,7 +89,7 @@ pub async fn the_end_of_a_replay_that_failed_already_changes_nothing<D: WithDead
     finish(database, &claimed, true).await;
     finish(database, &claimed, false).await;
 
-    assert_eq!((failed.state, failed.failures), (LetterState::Open, 2));
+    assert_eq!((failed.state, failed.failures), (DeadLetterState::Open, 2));
     assert_eq!(find(database, id).await, failed);
     let actions = database.dead_letters().letter_actions(id).await.unwrap();
     assert_eq!(actions.len(), 2, "they happened all the same");

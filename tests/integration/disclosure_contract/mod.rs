@@ -2,15 +2,15 @@
 
 pub mod recording;
 
-use order_worker::service_layer::Disclosures;
+use order_worker::service_layer::PiiAccessLog;
 
 use crate::store_contract::TestDatabase;
 
 /// A database that keeps disclosures.
 pub trait WithDisclosures: TestDatabase {
-    type Disclosures: Disclosures;
+    type PiiAccessLog: PiiAccessLog;
 
-    fn disclosures(&self) -> Self::Disclosures;
+    fn disclosures(&self) -> Self::PiiAccessLog;
 }
 
 /// Makes a test of each claim, for one kind of database.

@@ -1,6 +1,6 @@
 //! What was recorded is there.
 
-use order_worker::service_layer::{Disclosure, Disclosures};
+use order_worker::service_layer::{PiiAccess, PiiAccessLog};
 
 use super::WithDisclosures;
 use crate::support::clock::moment;
@@ -28,11 +28,11 @@ pub async fn each_order_has_its_own<D: WithDisclosures>(database: &D) {
     assert_eq!(of(database, "1", 10).await, []);
 }
 
-fn disclosure(who: &str, order_id: &str) -> Disclosure {
+fn disclosure(who: &str, order_id: &str) -> PiiAccess {
     let at = moment("2026-11-20T03:07:00.123456Z");
-    Disclosure { at, who: who.to_owned(), order_id: id(order_id) }
+    PiiAccess { at, who: who.to_owned(), order_id: id(order_id) }
 }
 
-async fn of<D: WithDisclosures>(database: &D, order_id: &str, limit: u32) -> Vec<Disclosure> {
+async fn of<D: WithDisclosures>(database: &D, order_id: &str, limit: u32) -> Vec<PiiAccess> {
     database.disclosures().disclosures(&id(order_id), limit).await.unwrap()
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use order_worker::service_layer::dead_letters::{DeadLetterStore, LetterFilter};
+use order_worker::service_layer::dead_letters::{DeadLetterFilter, DeadLetterStore};
 use order_worker::service_layer::{
-    Changes, Disclosure, Disclosures, Health, InFlight, MessageBus, Needs, OrderQueries,
-    OrderQuery, Page, RelayStore, Stocktaking, Store, StoreError, StoreTransaction,
+    BacklogProbe, BatchLookup, Changes, Health, InFlight, MessageBus, OrderQueries, OrderQuery,
+    Page, PiiAccess, PiiAccessLog, RelayStore, Store, StoreError, StoreTransaction,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -26,7 +26,7 @@ impl Postgres {
     /// What becomes of an order while a trigger raises its name as SQLSTATE.
     async fn placing(&self, sqlstate: &str) -> StoreError {
         let mut store = self.store();
-        let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+        let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
         let now = moment("2026-11-20T09:30:00Z");
         let order = order_worker::domain::Order::place(id(sqlstate), some_order(), now).0;
         let changes = Changes { placed: vec![order], ..Changes::default() };
@@ -82,13 +82,13 @@ async fn a_locked_order_is_named_within_a_second_or_so_and_at_once_where_nobody_
     let mut lock = database.session().await;
     run(&mut lock, "begin; select from orders where order_id = '2' for update").await;
     let mut store = database.store();
-    let needs = Needs::of(&["1", "2", "3", "4"].map(next_status));
+    let needs = BatchLookup::of(&["1", "2", "3", "4"].map(next_status));
 
     let began = Instant::now();
     let waited = store.begin(&needs).await.map(drop);
     let took = began.elapsed();
     let asked = Instant::now();
-    let at_once = store.begin(&Needs { skip_locked: true, ..needs }).await.map(drop);
+    let at_once = store.begin(&BatchLookup { skip_locked: true, ..needs }).await.map(drop);
     let took_at_once = asked.elapsed();
 
     for locked in [waited, at_once] {
@@ -97,7 +97,7 @@ async fn a_locked_order_is_named_within_a_second_or_so_and_at_once_where_nobody_
     }
     assert!(took > Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
     assert!(took_at_once < Duration::from_millis(500), "it waited again: {took_at_once:?}");
-    assert!(store.begin(&Needs::of(&[next_status("1")])).await.is_ok());
+    assert!(store.begin(&BatchLookup::of(&[next_status("1")])).await.is_ok());
     run(&mut lock, "rollback").await;
     database.finish().await;
 }
@@ -109,7 +109,7 @@ async fn a_table_that_somebody_locks_is_an_outage() {
     let mut lock = database.session().await;
     run(&mut lock, "begin; lock table orders").await;
 
-    let refused = database.store().begin(&Needs::of(&[next_status("1")])).await.map(drop);
+    let refused = database.store().begin(&BatchLookup::of(&[next_status("1")])).await.map(drop);
 
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     run(&mut lock, "rollback; begin; lock table order_history").await;
@@ -139,7 +139,7 @@ async fn an_order_that_somebody_is_about_to_place_is_locked_without_a_name() {
 
 async fn written_order(database: &Postgres) -> Result<(), StoreError> {
     let mut store = database.store();
-    let (_, transaction) = store.begin(&Needs::default()).await.unwrap();
+    let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
     let (order, change) =
         order_worker::domain::Order::place(id("new"), some_order(), moment("2026-11-20T09:30:00Z"));
     let row = order_worker::service_layer::HistoryRow {
@@ -186,14 +186,14 @@ async fn no_pool_minds_a_column_of_another_type() {
     let (queries, letters) = (database.queries(), database.database.dead_letters());
     let (disclosures, mut stock) = (database.database.disclosures(), database.stock());
     let now = moment("2026-11-20T09:30:00Z");
-    let disclosure = Disclosure { at: now, who: "Ada".into(), order_id: id("1") };
+    let disclosure = PiiAccess { at: now, who: "Ada".into(), order_id: id("1") };
 
     for kind in ["varchar(400)", "text", "varchar(400)", "text"] {
         // More often than each session of a pool has its turn.
         for _ in 0..6 {
             queries.orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
             assert!(queries.order(&id("1")).await.unwrap().is_some());
-            letters.letters(&LetterFilter::default(), None, 10).await.unwrap();
+            letters.letters(&DeadLetterFilter::default(), None, 10).await.unwrap();
             letters.claim_letter(1, 1, now, now).await.unwrap();
             disclosures.record_disclosure(&disclosure).await.unwrap();
             disclosures.disclosures(&id("1"), 10).await.unwrap();

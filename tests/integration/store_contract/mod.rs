@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use order_worker::domain::Order;
 use order_worker::service_layer::{
-    Clock, Handled, Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, Outcome,
-    RelayStore, Stocktaking, Store,
+    BacklogProbe, Clock, Handled, Health, InFlight, Message, MessageBus, OrderHistory,
+    OrderQueries, Outcome, RelayStore, Store,
 };
 
 use crate::support::clock::TickingClock;
@@ -25,13 +25,13 @@ pub trait TestDatabase {
     type Store: Store;
     type Queries: OrderQueries;
     type Relay: RelayStore;
-    type Stock: Stocktaking;
+    type Backlog: BacklogProbe;
 
     async fn start() -> Self;
     fn store(&self) -> Self::Store;
     fn queries(&self) -> Self::Queries;
     fn relay(&self) -> Self::Relay;
-    fn stock(&self) -> Self::Stock;
+    fn stock(&self) -> Self::Backlog;
 
     /// From now on refuses to place this order.
     async fn poison(&self, order_id: &str);

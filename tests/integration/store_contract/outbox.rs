@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use order_worker::domain::Status;
-use order_worker::service_layer::{OutboxKey, Outgoing, RelayStore, Store};
+use order_worker::service_layer::{OutboxKey, OutboxMessage, RelayStore, Store};
 
 use super::{TestDatabase, bus_on, handle};
 use crate::support::messages::{With, cancel, next_status, place, set_status};
@@ -88,7 +88,7 @@ pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
     relay_on(database).await;
 }
 
-async fn waiting<D: TestDatabase>(database: &D) -> Vec<Outgoing> {
+async fn waiting<D: TestDatabase>(database: &D) -> Vec<OutboxMessage> {
     let mut relay = relay_on(database).await;
     let now = relay.now().await.unwrap();
     relay.waiting(now, None, 1_000).await.unwrap()
@@ -101,10 +101,10 @@ async fn relay_on<D: TestDatabase>(database: &D) -> D::Relay {
     relay
 }
 
-fn keys(outgoing: &[Outgoing]) -> Vec<OutboxKey> {
+fn keys(outgoing: &[OutboxMessage]) -> Vec<OutboxKey> {
     outgoing.iter().map(|message| message.key.clone()).collect()
 }
 
-fn versions(outgoing: &[Outgoing]) -> Vec<i32> {
+fn versions(outgoing: &[OutboxMessage]) -> Vec<i32> {
     outgoing.iter().map(|message| message.key.version).collect()
 }

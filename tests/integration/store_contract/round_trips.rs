@@ -1,7 +1,7 @@
 //! What goes in comes out unchanged.
 
 use order_worker::domain::{Command, MessageId, Order, Status};
-use order_worker::service_layer::{HandledOutcome, Message, OrderQueries};
+use order_worker::service_layer::{InboxOutcome, Message, OrderQueries};
 
 use super::{TestDatabase, find, order, outcomes, words};
 use crate::builders::WithContent;
@@ -94,7 +94,7 @@ pub async fn a_message_can_be_looked_up<D: TestDatabase>(database: &D) {
     let intent = message.intent.unwrap();
     assert_eq!((handled.message_id, handled.body_hash), (intent.message_id, intent.body_hash));
     assert_eq!(handled.command, message.command.kind());
-    assert_eq!(handled.outcome, HandledOutcome::Accepted);
+    assert_eq!(handled.outcome, InboxOutcome::Accepted);
     assert_eq!(handled.order.status.name(), "Processing", "the present status");
     assert_eq!(handled.handled_at, moment("2026-11-20T09:30:00.123456Z"));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use order_worker::service_layer::{Outboxed, Stocktaking, Store};
+use order_worker::service_layer::{BacklogProbe, Outboxed, Store};
 
 use super::{TestDatabase, handle};
 use crate::support::messages::place;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use order_worker::domain::{Order, Status};
 use order_worker::service_layer::{
-    Message, Needs, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError, StoreTransaction,
-    UnitOfWork,
+    BatchLookup, Message, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError,
+    StoreTransaction, UnitOfWork,
 };
 
 use super::{TestDatabase, bus_on, bus_with_clock, dead_letter_code, find, order, outcomes, words};
@@ -26,7 +26,7 @@ pub async fn a_commit_is_visible_to_others<D: TestDatabase>(database: &D) {
 
 pub async fn a_dropped_unit_of_work_leaves_nothing<D: TestDatabase>(database: &D) {
     let mut store = database.store();
-    let needs = Needs::of(&[place("14")]);
+    let needs = BatchLookup::of(&[place("14")]);
     let mut uow = UnitOfWork::begin(&mut store, &needs).await.unwrap();
     uow.orders.add(Order::place(id("14"), some_order(), moment("2026-11-20T09:30:00Z")).0);
 
@@ -39,7 +39,7 @@ pub async fn a_dropped_unit_of_work_leaves_nothing<D: TestDatabase>(database: &D
 
 pub async fn a_dropped_begin_leaves_the_next_transaction_clean<D: TestDatabase>(database: &D) {
     outcomes(database, &[place("14")]).await;
-    let needs = Needs::of(&[next_status("14"), place_without_id()]);
+    let needs = BatchLookup::of(&[next_status("14"), place_without_id()]);
     let mut store = database.store();
 
     for turns in INTERRUPTIONS {
@@ -135,8 +135,8 @@ pub async fn orders_with_too_many_items_are_not_loaded_together<D: TestDatabase>
     let moved: Vec<Message> = order_ids.iter().map(|order_id| next_status(order_id)).collect();
     let mut store = database.store();
 
-    let too_many = store.begin(&Needs::of(&moved)).await.map(drop);
-    let as_many_as_can_be = store.begin(&Needs::of(&moved[..40])).await.map(drop);
+    let too_many = store.begin(&BatchLookup::of(&moved)).await.map(drop);
+    let as_many_as_can_be = store.begin(&BatchLookup::of(&moved[..40])).await.map(drop);
 
     assert!(matches!(too_many, Err(StoreError::TooLarge)), "{too_many:?}");
     assert!(as_many_as_can_be.is_ok(), "{as_many_as_can_be:?}");

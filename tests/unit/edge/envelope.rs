@@ -71,7 +71,7 @@ fn only_what_is_harmless_to_repeat_is_taken_without_a_message_id() {
     }
 }
 
-fn intent(kind: &str, body: &str) -> Intent {
+fn intent(kind: &str, body: &str) -> IdempotencyKey {
     let mut delivery = delivery("", body);
     delivery.properties.kind = text(kind);
     delivery.properties.message_id = text("intent-1");

@@ -11,9 +11,9 @@ use order_worker::domain::{
     CancelOrder, Command, CommandKind, Customer, CustomerId, Email, Item, Money, Name, OrderId,
     PlaceOrder, ProductId, Quantity, Reason, SetNextStatus, SetStatus, Status,
 };
-use order_worker::entrypoints::amqp::edge::{Decoded, MAX_BODY_BYTES, Notes, decode};
+use order_worker::entrypoints::decode::{Decoded, Deviations, MAX_BODY_BYTES, decode};
 use order_worker::service_layer::{
-    DeadLetterCode, Delivery, HeaderValue, Intent, Message, Properties, Tag,
+    DeadLetterCode, Delivery, DeliveryTag, HeaderValue, IdempotencyKey, Message, Properties,
 };
 
 pub const THE_STORES_ORDER: &str = r#"
@@ -67,7 +67,7 @@ fn an_order() -> String {
 
 pub fn delivery(routing_key: &str, body: impl Into<Vec<u8>>) -> Delivery {
     Delivery {
-        tag: Tag { channel: 1, number: 1 },
+        tag: DeliveryTag { channel: 1, number: 1 },
         redelivered: false,
         exchange: "orders.commands".to_owned(),
         routing_key: routing_key.to_owned(),

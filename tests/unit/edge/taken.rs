@@ -25,7 +25,7 @@ fn the_stores_own_order_is_taken_as_it_is() {
     };
     assert_eq!(decoded.result.unwrap().command, Command::PlaceOrder(expected));
     assert_eq!(decoded.kind, Some(CommandKind::PlaceOrder));
-    assert_eq!(decoded.notes, Notes { total_differs: true, ..Notes::default() });
+    assert_eq!(decoded.notes, Deviations { total_differs: true, ..Deviations::default() });
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_property_names_the_command_then_the_body_then_the_routing_key() {
 
         assert_eq!(decoded.kind, Some(CommandKind::CancelOrder), "{delivery:?}");
         assert_eq!(decoded.result.unwrap().command.kind(), CommandKind::CancelOrder);
-        assert_eq!(decoded.notes, Notes::default());
+        assert_eq!(decoded.notes, Deviations::default());
     }
 }
 

@@ -101,7 +101,7 @@ proptest! {
         for text in [body.to_string(), format!("{body:#}")] {
             let decoded = decoded("order.cancel", text);
             prop_assert!(decoded.result.is_ok());
-            prop_assert_eq!(decoded.notes, Notes { unknown_fields: 1, ..Notes::default() });
+            prop_assert_eq!(decoded.notes, Deviations { unknown_fields: 1, ..Deviations::default() });
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the message bus answers to those who ask.
 
-use order_worker::service_layer::{Message, OutgoingKind};
+use order_worker::service_layer::{Message, OutboxMessageKind};
 use serde_json::{Value, json};
 
 use super::{body, outgoing};
@@ -44,6 +44,6 @@ async fn a_refused_command_is_answered_with_the_rule() {
 /// The replies: the queue and the body of each.
 async fn answers(messages: &[Message]) -> Vec<(String, Value)> {
     let outgoing = outgoing(messages).await;
-    let replies = outgoing.iter().filter(|message| message.kind == OutgoingKind::Reply);
+    let replies = outgoing.iter().filter(|message| message.kind == OutboxMessageKind::Reply);
     replies.map(|reply| (reply.routing_key.clone(), body(reply))).collect()
 }

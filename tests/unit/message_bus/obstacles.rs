@@ -8,7 +8,7 @@ use std::time::Duration;
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::domain::{Command, Item, Status};
 use order_worker::service_layer::{
-    Handled, Health, InFlight, Message, MessageBus, Needs, Outcome, StoreError,
+    BatchLookup, Handled, Health, InFlight, Message, MessageBus, Outcome, StoreError,
 };
 use tokio::time::{Instant, advance};
 
@@ -19,7 +19,7 @@ use crate::support::messages::{id, next_status, place, set_status};
 #[tokio::test(start_paused = true)]
 async fn the_messages_of_a_locked_order_are_left_out_and_all_others_commit() {
     let database = with_orders(&["1", "2", "3"]).await;
-    let locked = |needs: &Needs| names("2", needs).then(|| StoreError::Locked(vec![id("2")]));
+    let locked = |needs: &BatchLookup| names("2", needs).then(|| StoreError::Locked(vec![id("2")]));
     let batch = ["1", "2", "3", "2", "1"].map(next_status);
 
     let handled = handle(Obstructed::by(&database, locked), &batch).await;
@@ -31,7 +31,7 @@ async fn the_messages_of_a_locked_order_are_left_out_and_all_others_commit() {
 #[tokio::test(start_paused = true)]
 async fn a_lock_whose_order_nobody_can_name_is_found_by_halves() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
-    let locked = |needs: &Needs| names("4", needs).then(|| StoreError::Locked(Vec::new()));
+    let locked = |needs: &BatchLookup| names("4", needs).then(|| StoreError::Locked(Vec::new()));
     let batch = ["1", "2", "3", "4", "5", "4"].map(next_status);
 
     let handled = handle(Obstructed::by(&database, locked), &batch).await;
@@ -46,7 +46,7 @@ async fn a_later_message_of_a_locked_order_waits_also_when_the_lock_is_gone_mean
     let mut answers = [None, Some(StoreError::Locked(vec![id("2")]))].into_iter();
     // Too many items, then the first half meets the lock, then there is none.
     let mut first = Some(StoreError::TooLarge);
-    let obstacle = move |_: &Needs| first.take().or_else(|| answers.next().flatten());
+    let obstacle = move |_: &BatchLookup| first.take().or_else(|| answers.next().flatten());
     let batch = ["1", "1", "2", "2"].map(next_status);
 
     let handled = handle(Obstructed::by(&database, obstacle), &batch).await;
@@ -99,7 +99,8 @@ async fn a_session_that_is_lost_as_soon_as_it_is_made_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_too_large_to_be_loaded_is_handled_in_halves() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
-    let too_large = |needs: &Needs| (needs.order_ids.len() > 2).then_some(StoreError::TooLarge);
+    let too_large =
+        |needs: &BatchLookup| (needs.order_ids.len() > 2).then_some(StoreError::TooLarge);
     let batch = ["1", "2", "3", "4", "5"].map(next_status);
 
     let handled = handle(Obstructed::by(&database, too_large), &batch).await;
@@ -139,7 +140,7 @@ fn lost() -> StoreError {
     StoreError::SessionLost("cached plan must not change result type".to_owned())
 }
 
-fn names(order_id: &str, needs: &Needs) -> bool {
+fn names(order_id: &str, needs: &BatchLookup) -> bool {
     needs.order_ids.contains(&id(order_id))
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore, InMemoryTransaction};
 use order_worker::service_layer::{
-    Health, InFlight, Loaded, Message, MessageBus, Needs, OutboxKey, Store, StoreError,
+    BatchLookup, BatchState, Health, InFlight, Message, MessageBus, OutboxKey, Store, StoreError,
 };
 
 use crate::support::clock::TickingClock;
@@ -19,8 +19,11 @@ struct Recorder {
 impl Store for Recorder {
     type Transaction<'a> = InMemoryTransaction;
 
-    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, InMemoryTransaction), StoreError> {
-        self.presumptions.lock().unwrap().push(needs.presumed_new);
+    async fn begin(
+        &mut self,
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, InMemoryTransaction), StoreError> {
+        self.presumptions.lock().unwrap().push(needs.assume_new);
         self.inner.begin(needs).await
     }
 

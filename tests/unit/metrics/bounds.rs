@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use order_worker::metrics::{MOST_PUBLISHERS, Metrics, Tolerated};
+use order_worker::metrics::{DeviationCounts, MOST_PUBLISHERS, Metrics};
 
 use super::scrape;
 use crate::scrape::Scrape;
@@ -14,8 +14,8 @@ fn values_of<'a>(seen: &'a Scrape, sample: &str, label: &str) -> BTreeSet<&'a st
     seen.samples[sample].keys().map(|labels| labels[label].as_str()).collect()
 }
 
-fn one() -> Tolerated {
-    Tolerated { unknown_fields: 1, ..Tolerated::default() }
+fn one() -> DeviationCounts {
+    DeviationCounts { unknown_fields: 1, ..DeviationCounts::default() }
 }
 
 #[test]

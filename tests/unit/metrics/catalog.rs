@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use order_worker::metrics::{Kind, Metrics, catalog};
-use order_worker::service_layer::{Inflow, OpenLetters, Outboxed, QueueDepth, Stock};
+use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
 
 use super::scrape;
 
@@ -11,13 +11,13 @@ use super::scrape;
 pub fn eventful() -> Metrics {
     let metrics = Metrics::new();
     let nothing = Outboxed { count: 0, oldest: None };
-    let no_letters = OpenLetters { counts: Vec::new(), oldest: None };
-    metrics.sampled.database(Some(&Stock {
+    let no_letters = OpenDeadLetters { counts: Vec::new(), oldest: None };
+    metrics.sampled.database(Some(&Backlog {
         has_orders: false,
         outbox: nothing,
         open_letters: Some(no_letters),
     }));
-    metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
+    metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
     metrics.http.ended(None, "GET", Some(500), Duration::ZERO);
     metrics.state.connected("consumes");
     metrics

@@ -6,10 +6,10 @@ use std::time::Duration;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::adapters::in_process::{InProcessBroker, Submitted};
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, Ground};
+use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings};
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
-    CommandSource, Delivery, Health, InFlight, PresentChannel, Properties, Tag,
+    ByteBudget, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Health, InFlight, Properties,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -58,18 +58,18 @@ impl Line {
     pub async fn takes(&self, given: Vec<Delivery>) -> Scrape {
         let (deliveries_in, deliveries) = mpsc::channel(given.len());
         let (settlements, _settled) = mpsc::unbounded_channel();
-        let present_channel = PresentChannel::default();
-        assert_eq!(present_channel.next(), CHANNEL);
+        let channel_epoch = ChannelEpoch::default();
+        assert_eq!(channel_epoch.next(), CHANNEL);
         for delivery in given {
             deliveries_in.send(delivery).await.unwrap();
         }
         drop(deliveries_in);
-        self.work_off(CommandSource { deliveries, settlements, present_channel }).await;
+        self.work_off(CommandSource { deliveries, settlements, channel_epoch }).await;
         scrape(self.metrics())
     }
 
     async fn work_off(&self, source: CommandSource) {
-        let ground = Ground {
+        let ground = ConsumerDeps {
             source,
             lanes: vec![(self.database.store(), vec![self.broker.publisher()])],
             republisher: self.broker.publisher(),
@@ -78,15 +78,19 @@ impl Line {
             health: self.health.clone(),
             in_flight: InFlight::default(),
         };
-        let settings =
-            ConsumerSettings { batch_max: 100, max_attempts: 2, keep_unroutable_events: false };
+        let settings = ConsumerSettings {
+            batch_max: 100,
+            max_attempts: 2,
+            keep_unroutable_events: false,
+            reply_bytes: ByteBudget::new(1024 * 1024),
+        };
         amqp::run(ground, settings, None).await.unwrap();
     }
 }
 
 pub fn delivery(command: Submitted, redelivered: bool) -> Delivery {
     let Submitted { routing_key, properties, body } = command;
-    let tag = Tag { channel: CHANNEL, number: 1 };
+    let tag = DeliveryTag { channel: CHANNEL, number: 1 };
     Delivery { tag, redelivered, routing_key, properties, body, ..Delivery::default() }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_worker::entrypoints::requests::{self, RequestGround, Requests};
+use order_worker::entrypoints::command_client::{self, CommandClient, CommandLaneDeps};
 use order_worker::service_layer::InFlight;
 
 use super::line::Line;
@@ -14,8 +14,8 @@ use crate::support::messages::{cancel, place};
 async fn requests_are_told_from_messages_of_the_queue() {
     let line = Line::new();
     let _subscription = line.broker.subscribe();
-    let (requests, queue) = Requests::channel();
-    let serving = tokio::spawn(requests::serve(queue, ground(&line)));
+    let (requests, queue) = CommandClient::channel();
+    let serving = tokio::spawn(command_client::serve(queue, ground(&line)));
 
     for message in [place("1"), cancel("2")] {
         requests.handle(message).await.unwrap();
@@ -35,11 +35,11 @@ async fn requests_are_told_from_messages_of_the_queue() {
 
 fn ground(
     line: &Line,
-) -> RequestGround<
+) -> CommandLaneDeps<
     impl order_worker::service_layer::Store + use<>,
     impl order_worker::service_layer::Publisher + use<>,
 > {
-    RequestGround {
+    CommandLaneDeps {
         store: line.database.store(),
         publisher: line.broker.publisher(),
         clock: Arc::new(TickingClock::default()),
@@ -47,6 +47,6 @@ fn ground(
         in_flight: InFlight::default(),
         batch_max: 10,
         keep_unroutable_events: false,
-        max_waiting_bytes: requests::MAX_WAITING_BYTES,
+        max_waiting_bytes: command_client::MAX_WAITING_BYTES,
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
-    Inflow, OpenLetters, Outboxed, QueueDepth, QueueDepths, Stock, Stocktaking, StoreError,
-    sample_queues, sample_stock,
+    Backlog, BacklogProbe, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,
+    StoreError, sample_backlog, sample_queues,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -23,12 +23,12 @@ const SAMPLED: [&str; 6] = [
     "order_worker_queue_consumers",
 ];
 
-fn stock() -> Stock {
+fn stock() -> Backlog {
     let counts = vec![("missing_field".to_owned(), 3), ("somebody's".to_owned(), 2)];
-    Stock {
+    Backlog {
         has_orders: true,
         outbox: Outboxed { count: 7, oldest: Some(Duration::from_millis(2500)) },
-        open_letters: Some(OpenLetters { counts, oldest: None }),
+        open_letters: Some(OpenDeadLetters { counts, oldest: None }),
     }
 }
 
@@ -36,7 +36,7 @@ fn stock() -> Stock {
 fn what_the_servers_say_is_shown() {
     let metrics = Metrics::new();
     metrics.sampled.database(Some(&stock()));
-    metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
+    metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
 
     let seen = scrape(&metrics);
 
@@ -55,10 +55,10 @@ fn what_no_server_says_is_absent_and_not_zero() {
     let metrics = Metrics::new();
     let before = scrape(&metrics);
     metrics.sampled.database(Some(&stock()));
-    metrics.sampled.queue(Inflow::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
+    metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
 
     metrics.sampled.database(None);
-    metrics.sampled.queue(Inflow::Commands, None);
+    metrics.sampled.queue(ConsumedQueue::Commands, None);
 
     let seen = scrape(&metrics);
     for name in SAMPLED {
@@ -76,7 +76,7 @@ async fn servers_are_asked_again_until_they_answer() {
     let stop = CancellationToken::new();
     let database = InMemoryDatabase::new();
     database.set_available(false);
-    let asking = tokio::spawn(sample_stock(database.clone(), metrics.clone(), stop.clone()));
+    let asking = tokio::spawn(sample_backlog(database.clone(), metrics.clone(), stop.clone()));
     sleep(Duration::from_secs(12)).await;
     let silent = scrape(&metrics);
 
@@ -95,7 +95,7 @@ async fn servers_are_asked_again_until_they_answer() {
 async fn a_server_that_takes_long_is_asked_less_often() {
     let metrics = Metrics::new();
     let stop = CancellationToken::new();
-    let asking = tokio::spawn(sample_stock(Slow, metrics.clone(), stop.clone()));
+    let asking = tokio::spawn(sample_backlog(Slow, metrics.clone(), stop.clone()));
 
     sleep(Duration::from_secs(100)).await;
 
@@ -129,19 +129,19 @@ async fn a_consumer_of_the_in_process_broker_counts_until_it_ends() {
     let mut broker = Line::new().broker;
     let stop = CancellationToken::new();
     let (source, ended) = broker.consume(1, stop);
-    let here = broker.depth(Inflow::Commands).await.unwrap().consumers;
+    let here = broker.depth(ConsumedQueue::Commands).await.unwrap().consumers;
 
     drop(source);
     ended.await.unwrap();
 
-    assert_eq!((here, broker.depth(Inflow::Commands).await.unwrap().consumers), (1, 0));
+    assert_eq!((here, broker.depth(ConsumedQueue::Commands).await.unwrap().consumers), (1, 0));
 }
 
 /// Takes a second to say nothing.
 struct Slow;
 
-impl Stocktaking for Slow {
-    async fn stock(&mut self) -> Result<Stock, StoreError> {
+impl BacklogProbe for Slow {
+    async fn stock(&mut self) -> Result<Backlog, StoreError> {
         sleep(Duration::from_secs(1)).await;
         Err(StoreError::Unavailable("busy".to_owned()))
     }

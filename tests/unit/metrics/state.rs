@@ -1,6 +1,6 @@
 //! Whether the worker can work.
 
-use order_worker::service_layer::{Health, Inflow};
+use order_worker::service_layer::{ConsumedQueue, Health};
 
 use super::scrape;
 
@@ -26,8 +26,8 @@ fn a_pause_is_seen_while_it_lasts_and_counted_once() {
 fn each_reason_to_pause_has_its_name() {
     let health = Health::default();
     health.database_in_trouble("x");
-    health.cannot_consume(Inflow::Commands, "x");
-    health.cannot_consume(Inflow::DeadLetters, "x");
+    health.cannot_consume(ConsumedQueue::Commands, "x");
+    health.cannot_consume(ConsumedQueue::DeadLetters, "x");
     health.cannot_publish("x");
     health.publishing_is_blocked();
 
@@ -38,8 +38,8 @@ fn each_reason_to_pause_has_its_name() {
     }
     health.publishes();
     health.publishing_is_not_blocked();
-    health.consumes(Inflow::Commands);
-    health.consumes(Inflow::DeadLetters);
+    health.consumes(ConsumedQueue::Commands);
+    health.consumes(ConsumedQueue::DeadLetters);
     health.database_answers();
     assert_eq!(scrape(health.metrics()).sum("order_worker_paused", &[]), 0.0);
 }
@@ -51,12 +51,12 @@ fn a_consumer_is_up_from_its_confirmation_to_its_end() {
         || scrape(health.metrics()).value("order_worker_consumer_up", &[("queue", "commands")]);
 
     assert_eq!((up(), health.consumes_commands()), (Some(0.0), false));
-    health.consumes(Inflow::Commands);
+    health.consumes(ConsumedQueue::Commands);
     assert_eq!((up(), health.consumes_commands()), (Some(1.0), true));
-    health.cannot_consume(Inflow::Commands, "the broker cancelled the consumer");
+    health.cannot_consume(ConsumedQueue::Commands, "the broker cancelled the consumer");
     assert_eq!((up(), health.consumes_commands()), (Some(0.0), false));
-    health.consumes(Inflow::Commands);
-    health.consumes_no_more(Inflow::Commands);
+    health.consumes(ConsumedQueue::Commands);
+    health.consumes_no_more(ConsumedQueue::Commands);
     assert_eq!((up(), health.consumes_commands()), (Some(0.0), false));
     assert!(health.troubles().none(), "an end in good order is no trouble");
 }

@@ -1,6 +1,6 @@
 //! Moving an order one status onwards.
 
-use order_worker::domain::{Refusal, Status};
+use order_worker::domain::{Rejection, Status};
 
 use super::{later, order_in};
 
@@ -54,7 +54,7 @@ fn an_order_that_has_moved_on_does_not_move_again() {
     let refusal = order.advance(Some(Status::Received), later()).unwrap_err();
 
     let (expected, status) = (Status::Received, Status::Processing);
-    assert_eq!(refusal, Refusal::MovedOn { expected, status });
+    assert_eq!(refusal, Rejection::MovedOn { expected, status });
     assert_eq!(refusal.code(), "OrderMovedOn");
     assert_eq!(order, order_in(Status::Processing));
 }

@@ -1,6 +1,6 @@
 //! Cancelling an order.
 
-use order_worker::domain::{Refusal, Status};
+use order_worker::domain::{Rejection, Status};
 
 use super::{later, order_in};
 
@@ -19,7 +19,7 @@ fn an_order_in_progress_cannot_be_cancelled() {
     for status in [Status::Processing, Status::PaymentComplete, Status::Shipping] {
         let refusal = order_in(status).cancel(later()).unwrap_err();
 
-        assert_eq!(refusal, Refusal::CannotBeCancelled { status });
+        assert_eq!(refusal, Rejection::CannotBeCancelled { status });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Putting an order into any status.
 
-use order_worker::domain::{Refusal, Status};
+use order_worker::domain::{Rejection, Status};
 
 use super::{later, order_in};
 
@@ -30,7 +30,7 @@ fn the_status_of_a_completed_order_cannot_be_set() {
     for status in Status::ALL {
         let refusal = order_in(Status::Completed).set_status(status, later()).unwrap_err();
 
-        assert_eq!(refusal, Refusal::AlreadyCompleted);
+        assert_eq!(refusal, Rejection::AlreadyCompleted);
     }
 }
 
@@ -39,7 +39,7 @@ fn the_status_of_a_cancelled_order_cannot_be_set() {
     for status in Status::ALL {
         let refusal = order_in(Status::Cancelled).set_status(status, later()).unwrap_err();
 
-        assert_eq!(refusal, Refusal::AlreadyCancelled);
+        assert_eq!(refusal, Rejection::AlreadyCancelled);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Copies of commands, for retries and for the dead letters.
 
 use order_worker::service_layer::{
-    DeadLetterCode, Health, Original, PresentChannel, PublishStatus, ReplyPublisher, Republish,
-    Republisher, Settlement, Tag, Target,
+    ByteBudget, ChannelEpoch, DeadLetterCode, DeliveryTag, Health, Original, PublishStatus,
+    ReplyPublisher, Republish, Republisher, Settlement, Target,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -64,7 +64,7 @@ async fn a_copy_of_what_the_broker_has_again_is_forgotten() {
     line.copy(1, dead_letters(), "dead");
     sleep(Duration::from_secs(1)).await;
 
-    let _channel = line.present_channel.next();
+    let _channel = line.channel_epoch.next();
     sleep(Duration::from_secs(60)).await;
     let attempts = line.broker.attempts("dead");
     sleep(Duration::from_secs(60)).await;
@@ -105,7 +105,7 @@ fn dead_letters() -> Target {
 /// A republisher at work, and what it settles.
 struct Line {
     broker: FakeBroker,
-    present_channel: PresentChannel,
+    channel_epoch: ChannelEpoch,
     copies: Option<mpsc::UnboundedSender<Vec<Republish>>>,
     settlements: std::cell::RefCell<mpsc::UnboundedReceiver<Vec<Settlement>>>,
     task: JoinHandle<()>,
@@ -113,30 +113,34 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let (broker, present_channel) = (FakeBroker::default(), PresentChannel::default());
+        let (broker, channel_epoch) = (FakeBroker::default(), ChannelEpoch::default());
         let (copies_in, copies) = mpsc::unbounded_channel();
         let (settlements_in, settlements) = mpsc::unbounded_channel();
-        let (replies, reply_publisher) =
-            ReplyPublisher::new(broker.clone(), Health::default(), Vec::new());
+        let (replies, reply_publisher) = ReplyPublisher::new(
+            broker.clone(),
+            Health::default(),
+            Vec::new(),
+            ByteBudget::new(1024),
+        );
         tokio::spawn(reply_publisher.run());
         let republisher = Republisher {
             publisher: broker.clone(),
             health: Health::default(),
             settlements: settlements_in,
-            present_channel: present_channel.clone(),
+            channel_epoch: channel_epoch.clone(),
             replies,
             copies,
         };
         let task = tokio::spawn(republisher.run());
         let settlements = settlements.into();
-        Self { broker, present_channel, copies: Some(copies_in), settlements, task }
+        Self { broker, channel_epoch, copies: Some(copies_in), settlements, task }
     }
 
     /// Hands over the copy of a delivery of the first channel, with a reply to a queue called full.
     fn copy(&self, number: u64, target: Target, body: &str) {
         let reply = matches!(target, Target::DeadLetters { .. })
             .then(|| to(Target::Queue { name: "full".to_owned() }, "reply"));
-        let tag = Tag { channel: 0, number };
+        let tag = DeliveryTag { channel: 0, number };
         let dead_letter = Some(DeadLetterCode::MalformedJson);
         let original = Original { tag, dead_letter, reply, hold: None };
         let copies = vec![Republish { copy: to(target, body), original }];

@@ -1,7 +1,8 @@
 //! Events of a lane.
 
 use order_worker::service_layer::{
-    EventPublisher, Health, Outgoing, OutgoingKind, PublishBatch, PublishResult, PublishStatus,
+    EventPublisher, Health, OutboxMessage, OutboxMessageKind, PublishBatch, PublishResult,
+    PublishStatus,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -37,13 +38,13 @@ async fn only_trouble_with_the_connection_has_a_window_published_again() {
     assert_eq!(results[0].confirmed.len(), 1);
 }
 
-fn event(routing_key: &str, body: &str) -> Outgoing {
-    outgoing(OutgoingKind::StatusChanged, routing_key, body)
+fn event(routing_key: &str, body: &str) -> OutboxMessage {
+    outgoing(OutboxMessageKind::StatusChanged, routing_key, body)
 }
 
 async fn publish<const N: usize>(
     broker: &FakeBroker,
-    batches: [Vec<Outgoing>; N],
+    batches: [Vec<OutboxMessage>; N],
 ) -> Vec<PublishResult> {
     let (batches_in, waiting) = mpsc::channel(N);
     let (results_in, mut results) = mpsc::unbounded_channel();

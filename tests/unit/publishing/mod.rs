@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use order_worker::domain::OrderId;
 use order_worker::service_layer::{
-    OutboxKey, Outgoing, OutgoingKind, Properties, Publication, PublishError, PublishStatus,
-    Publisher, Target,
+    OutboxKey, OutboxMessage, OutboxMessageKind, Properties, Publication, PublishError,
+    PublishStatus, Publisher, Target,
 };
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -77,11 +77,11 @@ impl Publisher for FakeBroker {
 }
 
 /// A row of the outbox whose body is its name.
-fn outgoing(kind: OutgoingKind, routing_key: &str, body: &str) -> Outgoing {
+fn outgoing(kind: OutboxMessageKind, routing_key: &str, body: &str) -> OutboxMessage {
     let key =
         OutboxKey { order_id: OrderId::new("14").unwrap(), version: 1, event_id: Uuid::now_v7() };
     let (routing_key, body) = (routing_key.to_owned(), body.to_owned());
-    Outgoing { key, kind, routing_key, correlation_id: None, traceparent: None, body }
+    OutboxMessage { key, kind, routing_key, correlation_id: None, traceparent: None, body }
 }
 
 fn to(target: Target, body: &str) -> Publication {

@@ -2,7 +2,8 @@
 
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
-    Health, OutgoingKind, PublishResult, PublishStatus, ReplyPublisher, ReplySender, Target,
+    ByteBudget, Health, OutboxMessageKind, PublishResult, PublishStatus, ReplyPublisher,
+    ReplySender, Target,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -108,7 +109,7 @@ async fn replies_that_wait_are_bounded_in_memory() {
     let line = Line::new();
     line.broker.says("silent", PublishStatus::Unconfirmed);
     let large = "x".repeat(1024 * 1024);
-    let reply = |body: &str| outgoing(OutgoingKind::Reply, "silent", body);
+    let reply = |body: &str| outgoing(OutboxMessageKind::Reply, "silent", body);
 
     let sent = (0..20).filter(|_| line.replies.send_stored(0, reply(&large)).is_ok()).count();
     line.replies.send(to(Target::Queue { name: "silent".to_owned() }, &large));
@@ -158,12 +159,17 @@ impl Line {
         let (broker, health) = (FakeBroker::default(), Health::default());
         let metrics = health.metrics().clone();
         let (results_in, results) = mpsc::unbounded_channel();
-        let (replies, publisher) = ReplyPublisher::new(broker.clone(), health, vec![results_in]);
+        let (replies, publisher) = ReplyPublisher::new(
+            broker.clone(),
+            health,
+            vec![results_in],
+            ByteBudget::new(16 * 1024 * 1024),
+        );
         Self { broker, replies, results, metrics, task: tokio::spawn(publisher.run()) }
     }
 
     fn reply_to(&self, queue: &str, body: &str) {
-        self.replies.send_stored(0, outgoing(OutgoingKind::Reply, queue, body)).unwrap();
+        self.replies.send_stored(0, outgoing(OutboxMessageKind::Reply, queue, body)).unwrap();
     }
 
     /// Waits until replies leave the outbox; returns how many.

@@ -1,7 +1,7 @@
 //! Which commands are handled together, and when their senders hear of it.
 
 use futures_util::future::join_all;
-use order_worker::entrypoints::requests::{Requests, Unanswered};
+use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::Outcome;
 
 use super::lane::{Surroundings, one_by_one};
@@ -58,7 +58,7 @@ async fn an_answer_comes_after_the_commit_and_does_not_wait_for_the_broker() {
 #[tokio::test(start_paused = true)]
 async fn a_command_that_nobody_waits_for_any_more_is_not_begun() {
     let surroundings = Surroundings::new();
-    let (requests, queue) = Requests::channel();
+    let (requests, queue) = CommandClient::channel();
     {
         let gone = requests.handle(place("gone"));
         let waiting = requests.handle(place("1"));
@@ -77,7 +77,7 @@ async fn a_command_that_nobody_waits_for_any_more_is_not_begun() {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_too_many_is_turned_away_at_once() {
-    let (requests, _queue) = Requests::channel();
+    let (requests, _queue) = CommandClient::channel();
     let mut waiting = Vec::new();
     let refused = loop {
         let mut answer = Box::pin(requests.handle(place("1")));
@@ -87,6 +87,6 @@ async fn a_command_too_many_is_turned_away_at_once() {
         }
     };
 
-    assert_eq!(refused, Err(Unanswered::Full));
+    assert_eq!(refused, Err(SubmitError::Full));
     assert!(waiting.len() >= 500, "{}", waiting.len());
 }

@@ -1,6 +1,6 @@
 //! A database that is away, and a worker that ends.
 
-use order_worker::entrypoints::requests::{Requests, Unanswered};
+use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::Outcome;
 use tokio::time::{Duration, sleep};
 
@@ -18,7 +18,7 @@ async fn a_command_that_is_late_takes_effect_once_however_often_it_is_sent() {
     surroundings.database.set_available(true);
     let at_last = requests.handle(place("1").with_id("m")).await;
 
-    assert_eq!((late, again), (Err(Unanswered::TooLate), Err(Unanswered::TooLate)));
+    assert_eq!((late, again), (Err(SubmitError::TooLate), Err(SubmitError::TooLate)));
     assert!(matches!(at_last, Ok(Outcome::Duplicate(_))), "{at_last:?}");
     drop(requests);
     lane.await.unwrap();
@@ -81,8 +81,8 @@ async fn whoever_waits_when_the_worker_ends_hears_so() {
 
     lane.abort();
 
-    assert_eq!(waiting.await.unwrap(), Err(Unanswered::Stopping));
-    assert_eq!(requests.handle(place("2")).await, Err(Unanswered::Stopping));
-    let (without_a_lane, _) = Requests::channel();
-    assert_eq!(without_a_lane.handle(place("2")).await, Err(Unanswered::Stopping));
+    assert_eq!(waiting.await.unwrap(), Err(SubmitError::Stopping));
+    assert_eq!(requests.handle(place("2")).await, Err(SubmitError::Stopping));
+    let (without_a_lane, _) = CommandClient::channel();
+    assert_eq!(without_a_lane.handle(place("2")).await, Err(SubmitError::Stopping));
 }

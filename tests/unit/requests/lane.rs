@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use order_worker::adapters::in_memory::InMemoryDatabase;
-use order_worker::entrypoints::requests::{
-    MAX_WAITING_BYTES, RequestGround, RequestQueue, Requests, serve,
+use order_worker::entrypoints::command_client::{
+    CommandClient, CommandLaneDeps, CommandQueue, MAX_WAITING_BYTES, serve,
 };
 use order_worker::service_layer::{
     Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, OutboxKey, Outcome,
@@ -48,17 +48,17 @@ impl Surroundings {
     }
 
     /// Starts a lane.
-    pub fn lane(&self) -> (Requests, JoinHandle<()>) {
-        let (requests, queue) = Requests::channel();
+    pub fn lane(&self) -> (CommandClient, JoinHandle<()>) {
+        let (requests, queue) = CommandClient::channel();
         (requests, self.serve(queue))
     }
 
-    pub fn serve(&self, queue: RequestQueue) -> JoinHandle<()> {
+    pub fn serve(&self, queue: CommandQueue) -> JoinHandle<()> {
         self.serve_on(self.database.store(), queue)
     }
 
-    pub fn serve_on<S: Store + 'static>(&self, store: S, queue: RequestQueue) -> JoinHandle<()> {
-        let ground = RequestGround {
+    pub fn serve_on<S: Store + 'static>(&self, store: S, queue: CommandQueue) -> JoinHandle<()> {
+        let ground = CommandLaneDeps {
             store,
             publisher: self.broker.clone(),
             clock: Arc::new(TickingClock::default()),
@@ -132,7 +132,7 @@ impl Publisher for HeldBroker {
 
 /// Sends each command when the one before has its answer.
 pub async fn one_by_one<const N: usize>(
-    requests: &Requests,
+    requests: &CommandClient,
     messages: [Message; N],
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use order_worker::entrypoints::requests::{Requests, Unanswered};
+use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::StoreError;
 use tokio::time::{Instant, sleep};
 
@@ -13,14 +13,14 @@ use crate::obstructed::Obstructed;
 use crate::support::messages::{With, id, next_status, place};
 
 /// A lane, and whether somebody has the order 1.
-fn lane(surroundings: &Surroundings) -> (Requests, Arc<AtomicBool>) {
+fn lane(surroundings: &Surroundings) -> (CommandClient, Arc<AtomicBool>) {
     let locked = Arc::new(AtomicBool::new(false));
     let is_locked = locked.clone();
     let store = Obstructed::by(&surroundings.database, move |needs| {
         let meets = is_locked.load(Relaxed) && needs.order_ids.contains(&id("1"));
         meets.then(|| StoreError::Locked(vec![id("1")]))
     });
-    let (requests, queue) = Requests::channel();
+    let (requests, queue) = CommandClient::channel();
     surroundings.serve_on(store, queue);
     (requests, locked)
 }
@@ -40,7 +40,7 @@ async fn a_command_for_a_locked_order_is_late_and_those_for_others_are_not() {
     };
     let (late, others_time) = tokio::join!(requests.handle(next_status("1")), other);
 
-    assert_eq!(late, Err(Unanswered::TooLate));
+    assert_eq!(late, Err(SubmitError::TooLate));
     assert_eq!(began.elapsed().as_secs(), 15);
     assert!(others_time < Duration::from_secs(2), "{others_time:?}");
 }
@@ -75,7 +75,7 @@ async fn what_nobody_waits_for_any_more_does_not_take_effect_later() {
     let (requests, locked) = lane(&surroundings);
     requests.handle(place("1")).await.unwrap();
     locked.store(true, Relaxed);
-    assert_eq!(requests.handle(next_status("1")).await, Err(Unanswered::TooLate));
+    assert_eq!(requests.handle(next_status("1")).await, Err(SubmitError::TooLate));
 
     locked.store(false, Relaxed);
     sleep(Duration::from_secs(5)).await;

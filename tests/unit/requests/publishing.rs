@@ -1,6 +1,6 @@
 //! Events of requests, beside those of the queue's lanes and the relay.
 
-use order_worker::service_layer::{Outgoing, PublishResult};
+use order_worker::service_layer::{OutboxMessage, PublishResult};
 use tokio::time::{Duration, Instant, sleep};
 
 use super::lane::{Surroundings, one_by_one};
@@ -10,7 +10,7 @@ use crate::support::messages::{next_status, place};
 const MANY: usize = 10;
 const ROOM_FOR_A_FEW: usize = 5_000;
 
-fn versions(outgoing: &[Outgoing]) -> Vec<i32> {
+fn versions(outgoing: &[OutboxMessage]) -> Vec<i32> {
     outgoing.iter().map(|it| it.key.version).collect()
 }
 

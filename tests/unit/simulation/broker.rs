@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use order_worker::service_layer::{Delivery, Properties, Publication, Tag, Target};
+use order_worker::service_layer::{Delivery, DeliveryTag, Properties, Publication, Target};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::chance::Chance;
 use super::fault::Fault;
-use super::intents::Intent;
+use super::intents::IdempotencyKey;
 use super::ledger::label_of;
 
 /// The waits before the first, second, … retry.
@@ -76,7 +76,7 @@ impl Broker {
     }
 
     /// A publisher's message comes to the commands queue.
-    pub fn submit(&self, intent: &Intent) {
+    pub fn submit(&self, intent: &IdempotencyKey) {
         self.enqueue(Queued {
             exchange: "orders",
             routing_key: intent.routing_key(),
@@ -116,7 +116,7 @@ impl Broker {
     }
 
     /// The first message that is ready, unless another consumer was faster.
-    pub fn hand_out(&self, consumer: u32, tag: Tag) -> Option<Delivery> {
+    pub fn hand_out(&self, consumer: u32, tag: DeliveryTag) -> Option<Delivery> {
         let mut state = self.lock();
         let mut queued = state.ready.pop_front()?;
         let redelivered = std::mem::replace(&mut queued.handed_out, true);

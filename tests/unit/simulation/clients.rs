@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use order_worker::entrypoints::amqp::edge;
-use order_worker::entrypoints::requests::{Requests, Unanswered};
+use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
+use order_worker::entrypoints::decode;
 use order_worker::service_layer::{Delivery, Message, Outcome};
 use tokio::time::{sleep, timeout};
 
 use super::chance::Chance;
 use super::fault::Fault;
-use super::intents::Intent;
+use super::intents::IdempotencyKey;
 use super::ledger::Ledger;
 
 /// How often a client asks for an order that is not there before it lets that be.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// All clients, and the address at which they find the worker; clones share them.
 #[derive(Debug, Clone)]
 pub struct Clients {
-    address: Arc<Mutex<Option<Requests>>>,
+    address: Arc<Mutex<Option<CommandClient>>>,
     waiting: Arc<Mutex<usize>>,
     chance: Chance,
     ledger: Ledger,
@@ -34,7 +34,7 @@ impl Clients {
     }
 
     /// From now on they ask this worker, or find none.
-    pub fn find(&self, worker: Option<Requests>) {
+    pub fn find(&self, worker: Option<CommandClient>) {
         *self.address.lock().unwrap() = worker;
     }
 
@@ -44,7 +44,7 @@ impl Clients {
     }
 
     /// One more client sends its command, again and again until it has an outcome.
-    pub fn submit(&self, intent: &Intent) {
+    pub fn submit(&self, intent: &IdempotencyKey) {
         *self.waiting.lock().unwrap() += 1;
         let (client, intent) = (self.clone(), intent.clone());
         tokio::spawn(async move {
@@ -53,7 +53,7 @@ impl Clients {
         });
     }
 
-    async fn insist(&self, intent: &Intent) {
+    async fn insist(&self, intent: &IdempotencyKey) {
         let mut attempts = 0;
         loop {
             match self.ask(intent).await {
@@ -79,7 +79,7 @@ impl Clients {
     }
 
     /// The outcome, if there is one before the client hangs up.
-    async fn ask(&self, intent: &Intent) -> Option<Outcome> {
+    async fn ask(&self, intent: &IdempotencyKey) -> Option<Outcome> {
         let worker = self.address.lock().unwrap().clone()?;
         let answer = worker.handle(message(intent));
         let answer = if self.chance.fires(Fault::ClientHungUp) {
@@ -87,7 +87,7 @@ impl Clients {
         } else {
             answer.await
         };
-        if answer == Err(Unanswered::TooLate) {
+        if answer == Err(SubmitError::TooLate) {
             self.chance.happened(Fault::AnsweredTooLate);
         }
         answer.ok()
@@ -95,11 +95,11 @@ impl Clients {
 }
 
 /// What the API makes of the words.
-fn message(intent: &Intent) -> Message {
+fn message(intent: &IdempotencyKey) -> Message {
     let delivery = Delivery {
         properties: intent.properties(),
         body: intent.body.clone(),
         ..Delivery::default()
     };
-    edge::decode(&delivery).result.expect("nonsense does not get so far")
+    decode::decode(&delivery).result.expect("nonsense does not get so far")
 }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use order_worker::domain::OrderId;
 use order_worker::service_layer::{
-    BodyHash, Changes, DeadLetterCode, OutboxKey, Outgoing, Publication, PublishStatus, Target,
+    BodyHash, Changes, DeadLetterCode, OutboxKey, OutboxMessage, Publication, PublishStatus, Target,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::intents::Intent;
+use super::intents::IdempotencyKey;
 
 /// When a row came into the outbox: the moment, and its place among all that ever did.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ pub struct Ledger(Arc<Mutex<Book>>);
 #[derive(Debug, Default)]
 struct Book {
     /// By label.
-    intents: BTreeMap<String, Intent>,
+    intents: BTreeMap<String, IdempotencyKey>,
     /// Committed: the inbox, and the labels of what events and answers were about.
     handled: BTreeMap<String, BodyHash>,
     told: BTreeSet<String>,
@@ -48,7 +48,7 @@ struct Book {
 
 impl Ledger {
     /// Somebody publishes the intent, or sends it as a request.
-    pub fn publishes(&self, intent: &Intent, as_request: bool) {
+    pub fn publishes(&self, intent: &IdempotencyKey, as_request: bool) {
         let mut book = self.lock();
         let is_first = book.intents.insert(intent.label.clone(), intent.clone()).is_none();
         if !as_request {
@@ -104,7 +104,7 @@ impl Ledger {
     }
 
     /// Sorts messages as their keys do, but without the chance that is in event ids.
-    pub fn sort(&self, messages: &mut [Outgoing]) {
+    pub fn sort(&self, messages: &mut [OutboxMessage]) {
         messages.sort_by_cached_key(|message| self.sort_key(&message.key));
     }
 
@@ -176,11 +176,11 @@ impl Ledger {
         self.lock().is_done(label)
     }
 
-    pub fn intents(&self) -> Vec<Intent> {
+    pub fn intents(&self) -> Vec<IdempotencyKey> {
         self.lock().intents.values().cloned().collect()
     }
 
-    pub fn intent(&self, label: &str) -> Option<Intent> {
+    pub fn intent(&self, label: &str) -> Option<IdempotencyKey> {
         self.lock().intents.get(label).cloned()
     }
 

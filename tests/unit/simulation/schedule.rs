@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::domain::OrderId;
 use order_worker::entrypoints::amqp::ConsumerSettings;
-use order_worker::service_layer::{Health, RelayStore};
+use order_worker::service_layer::{ByteBudget, Health, RelayStore};
 use tokio::time::{Instant, sleep};
 
 use super::broker::Broker;
@@ -16,7 +16,7 @@ use super::checks;
 use super::clients::Clients;
 use super::clock::WanderingClock;
 use super::fault::Fault;
-use super::intents::{self, Intent, Wish};
+use super::intents::{self, IdempotencyKey, Wish};
 use super::ledger::Ledger;
 use super::worker::{Surroundings, Worker};
 
@@ -68,6 +68,7 @@ impl Schedule {
             batch_max: [1, 4, 200][chance.below(3)],
             max_attempts: 4,
             keep_unroutable_events: chance.below(2) == 0,
+            reply_bytes: ByteBudget::new(1024 * 1024),
         };
         let ledger = Ledger::default();
         let surroundings = Surroundings {
@@ -148,9 +149,9 @@ impl Schedule {
         next
     }
 
-    fn publish(&self, intent: &Intent) {
+    fn publish(&self, intent: &IdempotencyKey) {
         let Surroundings { chance, ledger, broker, clients, .. } = &self.surroundings;
-        let Intent { label, message_id, order_id, wish, .. } = intent;
+        let IdempotencyKey { label, message_id, order_id, wish, .. } = intent;
         let as_request = match (self.ways, wish) {
             // The API answers it by itself.
             (_, Wish::Nonsense(_)) | (Ways::Queue, _) => false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use order_worker::service_layer::{CommandSource, Delivery, PresentChannel, Settlement, Tag};
+use order_worker::service_layer::{ChannelEpoch, CommandSource, Delivery, DeliveryTag, Settlement};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -31,11 +31,11 @@ pub struct Source {
 
 struct Session {
     source: Source,
-    present_channel: PresentChannel,
+    channel_epoch: ChannelEpoch,
     /// None once no more deliveries are to come.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
-    tag: Tag,
+    tag: DeliveryTag,
     /// The labels of all that is not settled, by channel and number.
     unsettled: BTreeMap<(u32, u64), String>,
     /// Acknowledgements on their way to the broker.
@@ -53,19 +53,19 @@ impl Source {
     pub fn consume(self) -> (CommandSource, JoinHandle<usize>) {
         let (deliveries_in, deliveries) = mpsc::channel(self.prefetch);
         let (settlements, settlements_out) = mpsc::unbounded_channel();
-        let present_channel = PresentChannel::default();
+        let channel_epoch = ChannelEpoch::default();
         let session = Session {
             source: self,
-            present_channel: present_channel.clone(),
+            channel_epoch: channel_epoch.clone(),
             deliveries: Some(deliveries_in),
             settlements: settlements_out,
-            tag: Tag { channel: 0, number: 0 },
+            tag: DeliveryTag { channel: 0, number: 0 },
             unsettled: BTreeMap::new(),
             acks: Vec::new(),
             acks_arrive: None,
         };
         let task = tokio::spawn(session.run());
-        (CommandSource { deliveries, settlements, present_channel }, task)
+        (CommandSource { deliveries, settlements, channel_epoch }, task)
     }
 }
 
@@ -86,7 +86,7 @@ impl Session {
     }
 
     async fn live_through_a_channel(&mut self) -> Ended {
-        self.tag = Tag { channel: self.present_channel.next(), number: 0 };
+        self.tag = DeliveryTag { channel: self.channel_epoch.next(), number: 0 };
         let lives = [Fault::ChannelLost, Fault::ConsumerCancelled].map(|fault| self.life(fault));
         let end = Instant::now() + lives.into_iter().flatten().min().unwrap_or(FOR_EVER);
         loop {
@@ -126,11 +126,11 @@ impl Session {
     }
 
     fn next_delivery(&mut self) -> Option<Delivery> {
-        let tag = Tag { number: self.tag.number + 1, ..self.tag };
+        let tag = DeliveryTag { number: self.tag.number + 1, ..self.tag };
         let delivery = self.source.broker.hand_out(self.source.consumer, tag)?;
         self.tag = tag;
         let label = delivery.properties.correlation_id.clone().unwrap_or_default();
-        let Tag { channel, number } = tag;
+        let DeliveryTag { channel, number } = tag;
         self.source.chance.note(&format!("hands out {label} as {channel}/{number}"));
         self.unsettled.insert((channel, number), label);
         Some(delivery)
@@ -172,7 +172,7 @@ impl Session {
             self.acks.clear();
             self.source.chance.happened(Fault::AcksLost);
         }
-        self.tag.channel = self.present_channel.next();
+        self.tag.channel = self.channel_epoch.next();
         self.source.broker.lose_channel(self.source.consumer);
     }
 }

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use order_worker::adapters::in_memory::{InMemoryRelayStore, InMemoryStore, InMemoryTransaction};
 use order_worker::domain::MessageId;
 use order_worker::service_layer::{
-    Changes, Loaded, Needs, OutboxKey, Outgoing, RelayStore, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, RelayStore, Store, StoreError,
+    StoreTransaction,
 };
 use tokio::time::Instant;
 
@@ -41,7 +42,7 @@ pub struct SimulatedTransaction {
 
 impl SimulatedStore {
     /// A lane takes up nothing that the broker has again.
-    fn check_freshness(&mut self, needs: &Needs) {
+    fn check_freshness(&mut self, needs: &BatchLookup) {
         let Some(consumer) = self.consumer else { return };
         let named: BTreeSet<MessageId> = needs.message_ids.iter().cloned().collect();
         if named.is_subset(&self.batch) {
@@ -57,7 +58,10 @@ impl SimulatedStore {
 impl Store for SimulatedStore {
     type Transaction<'a> = SimulatedTransaction;
 
-    async fn begin(&mut self, needs: &Needs) -> Result<(Loaded, SimulatedTransaction), StoreError> {
+    async fn begin(
+        &mut self,
+        needs: &BatchLookup,
+    ) -> Result<(BatchState, SimulatedTransaction), StoreError> {
         self.check_freshness(needs);
         self.chance.latency().await;
         if self.chance.fires(Fault::DatabaseAway) {
@@ -83,7 +87,7 @@ impl Store for SimulatedStore {
 }
 
 impl StoreTransaction for SimulatedTransaction {
-    async fn commit(self, changes: &Changes) -> Result<Vec<Outgoing>, StoreError> {
+    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
         let Self { inner, chance, ledger } = self;
         chance.latency().await;
         chance.dawdle(Fault::DatabaseSlow, SLOW).await;
@@ -143,7 +147,7 @@ impl RelayStore for SimulatedRelayStore {
         committed_until: DateTime<Utc>,
         after: Option<&OutboxKey>,
         limit: usize,
-    ) -> Result<Vec<Outgoing>, StoreError> {
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
         self.chance.latency().await;
         if self.chance.fires(Fault::RelayBlind) {
             return Err(unavailable());
@@ -151,7 +155,7 @@ impl RelayStore for SimulatedRelayStore {
         let mut waiting = self.inner.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await?;
         self.ledger.sort(&mut waiting);
         let after = after.map(|key| self.ledger.sort_key(key));
-        waiting.retain(|Outgoing { key, .. }| {
+        waiting.retain(|OutboxMessage { key, .. }| {
             // What happens within one millisecond happens at once here: take it for younger.
             self.moment(self.ledger.commit_of(key.event_id).at) < committed_until
                 && after.as_ref().is_none_or(|after| self.ledger.sort_key(key) > *after)
@@ -195,7 +199,7 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable("simulated".to_owned())
 }
 
-fn told(outgoing: &[Outgoing]) -> String {
+fn told(outgoing: &[OutboxMessage]) -> String {
     let names = outgoing.iter().map(|message| {
         let (kind, key) = (message.kind, &message.key);
         format!("{kind:?} {} v{}", key.order_id, key.version)

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_worker::adapters::in_memory::InMemoryDatabase;
-use order_worker::entrypoints::amqp::{self, ConsumerSettings, EVENT_PUBLISHERS, Ground, LaneDied};
-use order_worker::entrypoints::requests::{self, RequestGround, RequestQueue, Requests};
+use order_worker::entrypoints::amqp::{
+    self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LaneDied,
+};
+use order_worker::entrypoints::command_client::{
+    self, CommandClient, CommandLaneDeps, CommandQueue,
+};
 use order_worker::service_layer::{Health, InFlight, Relay};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, timeout};
@@ -62,7 +66,7 @@ impl Worker {
         let consumer = surroundings.broker.consumer();
         let (source, source_task) = surroundings.source(consumer, stop.clone()).consume();
         let relay = surroundings.relay(in_flight.clone());
-        let ground = Ground {
+        let ground = ConsumerDeps {
             source,
             lanes: surroundings.lanes(consumer),
             republisher: surroundings.publisher(),
@@ -71,7 +75,7 @@ impl Worker {
             health: surroundings.health.clone(),
             in_flight: in_flight.clone(),
         };
-        let (requests, queue) = Requests::channel();
+        let (requests, queue) = CommandClient::channel();
         surroundings.clients.find(Some(requests));
         let serving = surroundings.serve(queue, in_flight.of_requests());
         let pipeline = amqp::run(ground, surroundings.settings.clone(), None);
@@ -158,8 +162,8 @@ impl Surroundings {
         }
     }
 
-    fn serve(&self, queue: RequestQueue, in_flight: InFlight) -> impl Future<Output = ()> + use<> {
-        let ground = RequestGround {
+    fn serve(&self, queue: CommandQueue, in_flight: InFlight) -> impl Future<Output = ()> + use<> {
+        let ground = CommandLaneDeps {
             store: self.store(None),
             publisher: self.publisher(),
             clock: self.clock.clone(),
@@ -167,9 +171,9 @@ impl Surroundings {
             in_flight,
             batch_max: self.settings.batch_max,
             keep_unroutable_events: self.settings.keep_unroutable_events,
-            max_waiting_bytes: requests::MAX_WAITING_BYTES,
+            max_waiting_bytes: command_client::MAX_WAITING_BYTES,
         };
-        requests::serve(queue, ground)
+        command_client::serve(queue, ground)
     }
 
     fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, Vec<SimulatedPublisher>)> {

@@ -55,23 +55,27 @@ pub fn emptied(payload: &[u8]) -> Vec<u8> {
 }
 
 /// The header as the client can read it; none where it can read the one that came. It has at most
-/// `max_bytes` or is no longer than the one that came: headers that do not fit are left out.
+/// `max_bytes`: headers that do not fit are left out.
 ///
 /// The payload has at least its fixed part.
 pub fn repaired(payload: &[u8], max_bytes: usize) -> Option<Vec<u8>> {
     let (fixed, properties) = payload.split_at(FIXED_BYTES);
     let mut repair = Repair::default();
     repair.take_all(properties);
+    if payload.len() > max_bytes {
+        // RabbitMQ splits bodies into frames, and never the properties.
+        return Some(Repair { headers: Vec::new(), ..repair }.written(fixed, Unreadable::TooLarge));
+    }
     let why = repair.why?;
     let whole = repair.written(fixed, why);
-    if whole.len() <= max_bytes.max(payload.len()) {
+    if whole.len() <= max_bytes {
         return Some(whole);
     }
     Some(Repair { headers: Vec::new(), ..repair }.written(fixed, why))
 }
 
 /// The properties of a message, as far as they are readable or have been made so.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Repair {
     /// Why something was changed; the first reason.
     why: Option<Unreadable>,
@@ -79,6 +83,18 @@ struct Repair {
     texts: Vec<(u16, Vec<u8>)>,
     /// Encoded headers.
     headers: Vec<u8>,
+    containers_left: usize,
+}
+
+impl Default for Repair {
+    fn default() -> Self {
+        Self {
+            why: None,
+            texts: Vec::new(),
+            headers: Vec::new(),
+            containers_left: field_table::MAX_CONTAINERS,
+        }
+    }
 }
 
 impl Repair {
@@ -136,7 +152,7 @@ impl Repair {
             self.note(Unreadable::NotUtf8);
         }
         self.headers.extend_from_slice(&short_text(&name));
-        match field_table::check_value(entry.value) {
+        match field_table::check_value(entry.value, &mut self.containers_left) {
             Ok(()) => self.headers.extend_from_slice(entry.value),
             Err(why) => {
                 self.note(why);
@@ -161,11 +177,12 @@ impl Repair {
     }
 
     fn written(&self, fixed: &[u8], why: Unreadable) -> Vec<u8> {
-        let mut headers = short_text(UNREADABLE);
+        // Last: of two headers with one name, the client keeps the second.
+        let mut headers = self.headers.clone();
+        headers.extend_from_slice(&short_text(UNREADABLE));
         headers.push(b'S');
         push_length(&mut headers, why.as_str().len());
         headers.extend_from_slice(why.as_str().as_bytes());
-        headers.extend_from_slice(&self.headers);
         let headers_flag = 1 << 13;
         let flags = self.texts.iter().fold(headers_flag, |flags, (flag, _)| flags | flag);
         let mut written = fixed.to_vec();

@@ -2,6 +2,10 @@
 
 use crate::service_layer::Unreadable;
 
+/// How many tables and lists the headers of a message may have: one of 7 bytes takes the client some
+/// hundred bytes of memory.
+pub const MAX_CONTAINERS: usize = 256;
+
 /// How deep tables and lists may stand within each other. The client reads each level with a
 /// function call of its own, and a thread's stack is finite: some thousands of levels end the
 /// process.
@@ -30,41 +34,46 @@ pub fn take_entry<'a>(table: &mut &'a [u8]) -> Option<Entry<'a>> {
 /// # Errors
 /// See [`Unreadable`].
 pub fn check(table: &[u8]) -> Result<(), Unreadable> {
-    check_entries(table, MAX_DEPTH)
+    check_entries(table, MAX_DEPTH, &mut { MAX_CONTAINERS })
 }
 
 /// Whether the client can read one value, with its type.
 ///
 /// # Errors
 /// See [`Unreadable`].
-pub fn check_value(value: &[u8]) -> Result<(), Unreadable> {
-    check_nested(value, MAX_DEPTH)
+pub fn check_value(value: &[u8], containers_left: &mut usize) -> Result<(), Unreadable> {
+    check_nested(value, MAX_DEPTH, containers_left)
 }
 
-fn check_entries(mut table: &[u8], depth: usize) -> Result<(), Unreadable> {
+fn check_entries(
+    mut table: &[u8],
+    depth: usize,
+    containers_left: &mut usize,
+) -> Result<(), Unreadable> {
     while !table.is_empty() {
         let entry = take_entry(&mut table).ok_or(Unreadable::Malformed)?;
         std::str::from_utf8(entry.name).map_err(|_| Unreadable::NotUtf8)?;
-        check_nested(entry.value, depth)?;
+        check_nested(entry.value, depth, containers_left)?;
     }
     Ok(())
 }
 
-fn check_nested(value: &[u8], depth: usize) -> Result<(), Unreadable> {
+fn check_nested(value: &[u8], depth: usize, containers_left: &mut usize) -> Result<(), Unreadable> {
     let is_list = match value.first() {
         Some(b'A') => true,
         Some(b'F') => false,
         _ => return Ok(()),
     };
     let depth = depth.checked_sub(1).ok_or(Unreadable::TooDeep)?;
+    *containers_left = containers_left.checked_sub(1).ok_or(Unreadable::TooMany)?;
     let mut content = value.get(5..).ok_or(Unreadable::Malformed)?;
     if !is_list {
-        return check_entries(content, depth);
+        return check_entries(content, depth, containers_left);
     }
     while !content.is_empty() {
         let length = value_length(content).ok_or(Unreadable::Malformed)?;
         let (value, rest) = content.split_at_checked(length).ok_or(Unreadable::Malformed)?;
-        check_nested(value, depth)?;
+        check_nested(value, depth, containers_left)?;
         content = rest;
     }
     Ok(())

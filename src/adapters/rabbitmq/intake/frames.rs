@@ -20,8 +20,9 @@ const CONTENT_HEADER: u8 = 2;
 const CONTENT_BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 
-/// Longer frames than this are no broker's: the longest that RabbitMQ makes by default has 128 KiB.
-const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// Longer frames than this are no broker's. By default RabbitMQ makes frames of at most 128 KiB, but for
+/// the properties of messages that were sent by AMQP 1.0: they may be as long as a message.
+const MAX_FRAME_BYTES: usize = 512 * 1024 * 1024;
 
 /// A class and a method.
 const TUNE: [u8; 4] = [0, 10, 0, 30];
@@ -38,6 +39,10 @@ pub struct FrameFilter {
     passed: usize,
     /// The largest frame that both sides take.
     frame_max: usize,
+    /// The largest frame that the broker takes.
+    broker_max: usize,
+    /// Whether a larger frame makes the client connect again, for frames as large as the broker's.
+    may_grow: bool,
     /// Which bodies of messages are let in; without one, all.
     gate: Option<Gate>,
     channels: HashMap<[u8; 2], Content>,
@@ -65,7 +70,18 @@ impl FrameFilter {
     /// For a client that takes frames of `frame_max` bytes, or of as many as the broker wants.
     pub fn new(frame_max: Option<u32>, gate: Option<Gate>) -> Self {
         let frame_max = frame_max.and_then(|bytes| usize::try_from(bytes).ok());
-        Self { frame_max: frame_max.unwrap_or(MAX_FRAME_BYTES), gate, ..Self::default() }
+        Self {
+            // 0 stands for no limit.
+            frame_max: frame_max.filter(|&bytes| bytes > 0).unwrap_or(MAX_FRAME_BYTES),
+            broker_max: MAX_FRAME_BYTES,
+            gate,
+            ..Self::default()
+        }
+    }
+
+    /// The same for a client that connects again, for larger frames, when it is given one.
+    pub fn that_may_grow(self, may_grow: bool) -> Self {
+        Self { may_grow, ..self }
     }
 
     /// Where the next bytes from the broker are to be appended.
@@ -180,6 +196,7 @@ impl FrameFilter {
         // 0 stands for no limit.
         if let Some(frame_max) = usize::try_from(frame_max).ok().filter(|&bytes| bytes > 0) {
             self.frame_max = self.frame_max.min(frame_max);
+            self.broker_max = frame_max;
         }
     }
 
@@ -204,12 +221,21 @@ impl FrameFilter {
             }
         }
         content.delivery_tag = None;
-        let max_bytes = self.frame_max.saturating_sub(FRAME_HEADER_BYTES + 1);
+        let max_bytes = self.largest_header().saturating_sub(FRAME_HEADER_BYTES + 1);
         match content_header::repaired(payload, max_bytes) {
             Some(repaired) => self.pass_instead(frame, &repaired),
             None => self.pass(frame.end),
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The client waits for ever for a frame that is larger than its buffer, which has room for 32.
+    fn largest_header(&self) -> usize {
+        if self.may_grow {
+            self.broker_max.min(self.frame_max.saturating_mul(16))
+        } else {
+            self.frame_max
+        }
     }
 
     fn content_body(&mut self, frame: Frame) {

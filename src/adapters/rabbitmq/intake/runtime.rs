@@ -28,7 +28,8 @@ type Filtered = FilteredStream<AsyncTcpStream<TokioTcp>>;
 struct FilteringReactor(Tokio);
 
 /// Opens a connection whose client is handed only frames that it can read, and only messages that the
-/// gate lets in, where there is one.
+/// gate lets in, where there is one. `may_grow`: whether the caller connects again for larger frames when
+/// the client refuses one.
 ///
 /// # Errors
 /// When the server cannot be reached, or does not let the client in.
@@ -36,13 +37,15 @@ pub async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
     gate: Option<&GateKeeper>,
+    may_grow: bool,
 ) -> lapin::Result<Connection> {
     let tokio = Tokio::current();
     let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), FilteringReactor(tokio.clone())));
     let tls = OwnedTLSConfig::default();
     let gate = gate.map(GateKeeper::builder);
     let open = async move |uri: AMQPUri, _| {
-        let filter = FrameFilter::new(uri.query.frame_max, gate.as_ref().map(GateBuilder::gate));
+        let gate = gate.as_ref().map(GateBuilder::gate);
+        let filter = FrameFilter::new(uri.query.frame_max, gate).that_may_grow(may_grow);
         let runtime = Runtime::new(tokio.clone());
         let stream = uri.connect_with_config_async(tls.as_ref(), &runtime).await?;
         Ok(AsyncTcpStream::Plain(FilteredStream::new(stream, filter)))

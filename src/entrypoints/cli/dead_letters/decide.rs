@@ -8,11 +8,11 @@ use super::selection::Selection;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::config::Settings;
-use crate::entrypoints::cli::show::{print_json, print_line};
+use crate::entrypoints::cli::output::{print_json, print_line};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{Actor, Decision};
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::LetterState;
+use crate::service_layer::dead_letters::DeadLetterState;
 
 /// What both decisions need to know.
 #[derive(Debug, Args)]
@@ -30,14 +30,14 @@ impl Deciding {
     pub async fn discard(self, settings: &Settings) -> Result<(), CommandFailed> {
         let actor = self.actor.actor_with_reason("they are given up")?;
         let database = migrated_database(settings).await?;
-        let ids = self.selection.ids(&database, LetterState::Open).await?;
+        let ids = self.selection.ids(&database, DeadLetterState::Open).await?;
         self.selection.confirm("Discard", ids.len())?;
         self.decide(&database, Decision::Discard, &actor, &ids).await
     }
 
     pub async fn restore(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
-        let ids = self.selection.ids(&database, LetterState::Discarded).await?;
+        let ids = self.selection.ids(&database, DeadLetterState::Discarded).await?;
         self.selection.confirm("Restore", ids.len())?;
         self.decide(&database, Decision::Restore, &self.actor.actor(), &ids).await
     }

@@ -12,11 +12,11 @@ use super::{ActorArguments, letter};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
 use crate::config::Settings;
-use crate::entrypoints::cli::show::{print_json, print_line, printable};
+use crate::entrypoints::cli::output::{print_json, print_line, printable};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::entrypoints::dead_letters::{Mending, difference};
+use crate::entrypoints::dead_letters::{CheckedEdit, difference};
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{ActionKind, DeadLetterStore, StoredLetter};
+use crate::service_layer::dead_letters::{AuditAction, DeadLetterRecord, DeadLetterStore};
 
 #[derive(Debug, Args)]
 pub struct Edit {
@@ -56,7 +56,7 @@ impl Edit {
                 "with this body it would still fail ({failure}): nothing was changed (--force keeps it all the same)"
             )));
         }
-        let action = actor.action(SystemClock.now(), ActionKind::Edit, mending.verdict());
+        let action = actor.action(SystemClock.now(), AuditAction::Edit, mending.verdict());
         let revision = stored.revision;
         if !database.revise_letter(self.id, revision, &mending.revision, &action).await? {
             return Err(CommandFailed::told(
@@ -66,7 +66,11 @@ impl Edit {
         self.report(&stored, &mending)
     }
 
-    fn report(&self, before: &StoredLetter, mending: &Mending) -> Result<(), CommandFailed> {
+    fn report(
+        &self,
+        before: &DeadLetterRecord,
+        mending: &CheckedEdit,
+    ) -> Result<(), CommandFailed> {
         let revision = before.revision + 1;
         let prospect = &mending.prospect;
         if self.json {

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::selection::FilterArguments;
 use crate::config::Settings;
-use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, LetterGroup, LetterState, LetterSummary,
+    DeadLetterGroup, DeadLetterState, DeadLetterStore, DeadLetterSummary,
 };
 use crate::service_layer::wire::format_moment;
 
@@ -32,7 +32,7 @@ pub struct List {
 
 /// A state, or none: any.
 #[derive(Debug, Clone, Copy)]
-struct AnyState(Option<LetterState>);
+struct AnyState(Option<DeadLetterState>);
 
 fn state(word: &str) -> Result<AnyState, &'static str> {
     match word {
@@ -54,7 +54,7 @@ impl List {
         self.print_letters(&database.letters(&filter, None, self.limit).await?)
     }
 
-    fn print_letters(&self, letters: &[LetterSummary]) -> Result<(), CommandFailed> {
+    fn print_letters(&self, letters: &[DeadLetterSummary]) -> Result<(), CommandFailed> {
         if self.json {
             return print_json(&letters.iter().map(summary).collect::<Vec<_>>());
         }
@@ -76,7 +76,7 @@ impl List {
         self.print_count(letters.len(), "dead letters")
     }
 
-    fn print_groups(&self, groups: &[LetterGroup]) -> Result<(), CommandFailed> {
+    fn print_groups(&self, groups: &[DeadLetterGroup]) -> Result<(), CommandFailed> {
         if self.json {
             return print_json(&groups.iter().map(group_body).collect::<Vec<_>>());
         }
@@ -108,7 +108,7 @@ fn or_nothing(text: Option<&str>) -> String {
 }
 
 /// A dead letter without its content.
-pub fn summary(letter: &LetterSummary) -> Value {
+pub fn summary(letter: &DeadLetterSummary) -> Value {
     json!({
         "id": letter.id,
         "state": letter.state.word(),
@@ -128,7 +128,7 @@ pub fn summary(letter: &LetterSummary) -> Value {
     })
 }
 
-fn group_body(group: &LetterGroup) -> Value {
+fn group_body(group: &DeadLetterGroup) -> Value {
     json!({
         "count": group.count,
         "code": group.code,

@@ -2,7 +2,7 @@
 
 mod decide;
 mod edit;
-mod exchange;
+mod export_import;
 mod list;
 mod replay;
 mod selection;
@@ -14,7 +14,7 @@ use super::CommandFailed;
 use crate::bootstrap::Database;
 use crate::config::Settings;
 use crate::entrypoints::dead_letters::Actor;
-use crate::service_layer::dead_letters::{DeadLetterStore, StoredLetter};
+use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
@@ -31,9 +31,9 @@ pub enum DeadLetters {
     /// Open discarded or replayed ones again.
     Restore(decide::Deciding),
     /// Write them as lines of JSON, with everything that they hold.
-    Export(exchange::Export),
+    Export(export_import::Export),
     /// Read such lines; dead letters that are there already stay as they are.
-    Import(exchange::Import),
+    Import(export_import::Import),
 }
 
 /// Who does it, and why, for the record.
@@ -78,7 +78,7 @@ impl DeadLetters {
     }
 }
 
-async fn letter(database: &Database, id: i64) -> Result<StoredLetter, CommandFailed> {
+async fn letter(database: &Database, id: i64) -> Result<DeadLetterRecord, CommandFailed> {
     let found = database.letter(id).await?;
     found.ok_or_else(|| CommandFailed::Told(format!("there is no dead letter {id}")))
 }

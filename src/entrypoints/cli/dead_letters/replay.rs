@@ -14,13 +14,13 @@ use super::selection::Selection;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database, rehearsal};
 use crate::config::Settings;
-use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::topology::rabbitmq;
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{
-    Pace, Progress, Prospect, Replay as Replaying, ReplayLimits, interval,
+    DryRunOutcome, Progress, Replay as Replaying, ReplayLimits, ReplaySchedule, interval,
 };
-use crate::service_layer::dead_letters::{DeadLetterStore, StoredLetter};
+use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
 
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -33,7 +33,7 @@ pub struct Replay {
     dry_run: bool,
     /// The sizes of the steps; each waits for the outcomes of the one before.
     #[arg(long, value_name = "1,2,5,20,all", default_value = "all")]
-    pace: Pace,
+    pace: ReplaySchedule,
     /// Most messages in a second.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
@@ -88,7 +88,10 @@ impl Replay {
         }
     }
 
-    fn print_prospects(&self, prospects: &[(StoredLetter, Prospect)]) -> Result<(), CommandFailed> {
+    fn print_prospects(
+        &self,
+        prospects: &[(DeadLetterRecord, DryRunOutcome)],
+    ) -> Result<(), CommandFailed> {
         if self.json {
             let lines = prospects.iter().map(|(stored, prospect)| {
                 json!({"id": stored.id, "prospect": prospect.word(), "detail": prospect.detail()})

@@ -10,7 +10,7 @@ use crate::bootstrap::Database;
 use crate::entrypoints::cli::CommandFailed;
 use crate::entrypoints::dead_letters::{Age, alike, replayable_ids};
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterState};
+use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetterStore};
 
 /// Every part that is given must hold.
 #[derive(Debug, Clone, Default, Args)]
@@ -64,10 +64,10 @@ impl FilterArguments {
     pub async fn filter(
         &self,
         database: &Database,
-        state: Option<LetterState>,
-    ) -> Result<LetterFilter, CommandFailed> {
+        state: Option<DeadLetterState>,
+    ) -> Result<DeadLetterFilter, CommandFailed> {
         let ago = |age: Option<Age>| age.and_then(|age| age.before(SystemClock.now()));
-        let filter = LetterFilter {
+        let filter = DeadLetterFilter {
             state,
             code: self.code.clone(),
             command: self.command.clone(),
@@ -100,7 +100,7 @@ impl Selection {
     pub async fn ids(
         &self,
         database: &Database,
-        state: LetterState,
+        state: DeadLetterState,
     ) -> Result<Vec<i64>, CommandFailed> {
         if self.names_ids()? {
             return Ok(self.ids.clone());

@@ -7,12 +7,12 @@ use super::letter;
 use super::list::summary;
 use crate::config::Settings;
 use crate::entrypoints::cli::orders::{history_table, one_line};
-use crate::entrypoints::cli::show::{print_json, print_line, printable, table};
+use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::entrypoints::dead_letters::{present_order, readable};
 use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::{
-    DeadLetterStore, LetterAction, StoredLetter, properties_to_json,
+    AuditEntry, DeadLetterRecord, DeadLetterStore, properties_to_json,
 };
 use crate::service_layer::wire::format_moment;
 
@@ -40,8 +40,8 @@ impl Show {
 }
 
 fn in_full(
-    stored: &StoredLetter,
-    actions: &[LetterAction],
+    stored: &DeadLetterRecord,
+    actions: &[AuditEntry],
     order: Option<&OrderHistory>,
 ) -> Result<Value, CommandFailed> {
     let letter = &stored.letter;
@@ -72,12 +72,12 @@ fn in_full(
     Ok(value)
 }
 
-fn properties(stored: &StoredLetter) -> Result<Value, CommandFailed> {
+fn properties(stored: &DeadLetterRecord) -> Result<Value, CommandFailed> {
     let text = properties_to_json(&stored.letter.properties);
     Ok(serde_json::from_str(&text).map_err(std::io::Error::other)?)
 }
 
-fn print_letter(stored: &StoredLetter) -> Result<(), CommandFailed> {
+fn print_letter(stored: &DeadLetterRecord) -> Result<(), CommandFailed> {
     let letter = &stored.letter;
     let mut facts = table(["dead letter", &stored.id.to_string()]);
     let text = |text: Option<&str>| printable(text.unwrap_or_default());
@@ -107,7 +107,7 @@ fn print_letter(stored: &StoredLetter) -> Result<(), CommandFailed> {
     print_line(&readable(&letter.body))
 }
 
-fn print_actions(actions: &[LetterAction]) -> Result<(), CommandFailed> {
+fn print_actions(actions: &[AuditEntry]) -> Result<(), CommandFailed> {
     if actions.is_empty() {
         return Ok(());
     }
@@ -125,7 +125,7 @@ fn print_actions(actions: &[LetterAction]) -> Result<(), CommandFailed> {
 }
 
 fn print_present_order(
-    stored: &StoredLetter,
+    stored: &DeadLetterRecord,
     order: Option<&OrderHistory>,
 ) -> Result<(), CommandFailed> {
     match (order, &stored.letter.subject.order_id) {

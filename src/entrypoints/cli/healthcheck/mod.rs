@@ -5,7 +5,7 @@ mod own_worker;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::show::{print_json, print_line, table};
+use super::output::{print_json, print_line, table};
 use super::topology::rabbitmq;
 use super::{CommandFailed, migrated_database};
 use crate::config::Settings;

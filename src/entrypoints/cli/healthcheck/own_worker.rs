@@ -1,4 +1,4 @@
-//! Asking the worker of these settings itself.
+//! Asks the worker of these settings itself.
 
 use std::time::Duration;
 

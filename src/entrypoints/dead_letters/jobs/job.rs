@@ -105,12 +105,12 @@ impl Note {
 }
 
 /// Notes the end of a job, however its task ends.
-pub struct Ending {
+pub struct JobGuard {
     job: Arc<Job>,
     clock: Arc<dyn Clock>,
 }
 
-impl Ending {
+impl JobGuard {
     pub fn of(job: Arc<Job>, clock: Arc<dyn Clock>) -> Self {
         Self { job, clock }
     }
@@ -140,7 +140,7 @@ impl Ending {
     }
 }
 
-impl Drop for Ending {
+impl Drop for JobGuard {
     fn drop(&mut self) {
         self.note(JobEnd::Broken);
     }

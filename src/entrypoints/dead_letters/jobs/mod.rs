@@ -78,7 +78,7 @@ impl Jobs {
     {
         let job = self.admit(order)?;
         let id = job.id();
-        let ending = job::Ending::of(job.clone(), self.clock.clone());
+        let ending = job::JobGuard::of(job.clone(), self.clock.clone());
         let work = work(Note::of(job.clone()));
         let task = self.tasks.spawn(async move { ending.with(work.await) });
         job.can_be_aborted(task.abort_handle());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{JobLine, Note};
-use crate::entrypoints::dead_letters::{Decision, Progress, Prospect, Rehearsal, Replay};
-use crate::service_layer::dead_letters::{DeadLetterStore, LetterAction};
+use crate::entrypoints::dead_letters::{Decision, DryRun, DryRunOutcome, Progress, Replay};
+use crate::service_layer::dead_letters::{AuditEntry, DeadLetterStore};
 use crate::service_layer::{OrderQueries, Publisher, Store, StoreError};
 
 /// Tries dead letters out, one after the other. Answers how many were not tried.
@@ -12,7 +12,7 @@ use crate::service_layer::{OrderQueries, Publisher, Store, StoreError};
 /// # Errors
 /// When the database is in trouble.
 pub async fn rehearse(
-    mut rehearsal: Rehearsal<impl Store, impl OrderQueries>,
+    mut rehearsal: DryRun<impl Store, impl OrderQueries>,
     letters: impl DeadLetterStore,
     ids: Arc<[i64]>,
     note: Note,
@@ -34,8 +34,8 @@ pub async fn rehearse(
     Ok(0)
 }
 
-fn is_trouble(prospect: &Prospect) -> bool {
-    prospect.failure().is_some() || matches!(prospect, Prospect::Superseded { .. })
+fn is_trouble(prospect: &DryRunOutcome) -> bool {
+    prospect.failure().is_some() || matches!(prospect, DryRunOutcome::Superseded { .. })
 }
 
 /// Replays dead letters. Answers how many were not tried.
@@ -61,7 +61,7 @@ pub async fn replay(
 /// When the database is in trouble.
 pub async fn decide(
     decision: Decision,
-    action: LetterAction,
+    action: AuditEntry,
     letters: impl DeadLetterStore,
     ids: Arc<[i64]>,
     note: Note,

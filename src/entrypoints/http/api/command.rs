@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::outcome::{self, Done};
 use super::request_body;
 use crate::domain::{CommandKind, MessageId};
-use crate::entrypoints::amqp::edge::{self, Decoded, MAX_BODY_BYTES};
-use crate::entrypoints::amqp::tolerance;
-use crate::entrypoints::http::access::{Asking, Caller};
+use crate::entrypoints::decode::{self, Decoded, MAX_BODY_BYTES};
+use crate::entrypoints::deviations;
+use crate::entrypoints::http::auth::{Authenticated, Caller};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{
     ByteBudget, ByteHold, DeadLetterCode, Delivery, HeaderValue, Headers, Properties,
@@ -56,7 +56,7 @@ impl FromRequest<App> for CommandRequest {
         // One that is malformed is no reason to refuse an order.
         let traceparent = text(headers, TRACEPARENT).ok().flatten().map(str::to_owned);
         let (mut parts, body) = request.into_parts();
-        let Asking(caller) = Asking::from_request_parts(&mut parts, app).await?;
+        let Authenticated(caller) = Authenticated::from_request_parts(&mut parts, app).await?;
         // Only now: who may not ask takes no bytes from those who may.
         let hold = Some(room_for(&parts.headers, &app.body_bytes).await?);
         let body = request_body::read(Request::from_parts(parts, body)).await;
@@ -83,7 +83,7 @@ impl CommandRequest {
     ) -> Result<Done, Problem> {
         let _hold = self.hold.take();
         let (delivery, decoded, is_named) = self.decoded(kind, body.into());
-        tolerance::count(decoded.notes, &delivery.properties, app.health.metrics());
+        deviations::count(decoded.notes, &delivery.properties, app.health.metrics());
         let message = decoded.result.map_err(outcome::refused)?;
         let message_id = message.message_id().cloned();
         let handled = app.requests.handle(message).await?;
@@ -104,12 +104,12 @@ impl CommandRequest {
     /// What the edge makes of the request, and whether it was the client that named the intent.
     fn decoded(&self, kind: CommandKind, body: Vec<u8>) -> (Delivery, Decoded, bool) {
         let mut delivery = self.delivery(kind, body);
-        let mut decoded = edge::decode(&delivery);
+        let mut decoded = decode::decode(&delivery);
         let is_named = !lacks_message_id(&decoded);
         if !is_named {
             let own = format!("http-{}-{}", self.caller.name, Uuid::now_v7());
             delivery.properties.message_id = Some(own);
-            decoded = edge::decode(&delivery);
+            decoded = decode::decode(&delivery);
         }
         (delivery, decoded, is_named)
     }
@@ -266,7 +266,8 @@ mod tests {
             HeaderMap::from_iter([(CONTENT_LENGTH, length.parse().expect("a length"))])
         };
         let bytes = ByteBudget::new(1_000);
-        let first = room_for(&headers("900"), &bytes).await.unwrap();
+        let first = room_for(&headers("500"), &bytes).await.unwrap();
+        let _other = room_for(&headers("400"), &bytes).await.unwrap();
 
         let second = headers("200");
         let refused = room_for(&second, &bytes).await.unwrap_err();

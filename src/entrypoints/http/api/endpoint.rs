@@ -5,8 +5,8 @@ use axum::routing::{MethodFilter, MethodRouter};
 use schemars::{Schema, SchemaGenerator};
 
 use crate::entrypoints::http::App;
-use crate::entrypoints::http::access::require_permission;
-use crate::entrypoints::http::access::{Permission, Role};
+use crate::entrypoints::http::auth::require_permission;
+use crate::entrypoints::http::auth::{Permission, Role};
 
 /// A path, what may be asked of it, and what is answered.
 #[derive(Debug, Clone, Copy)]

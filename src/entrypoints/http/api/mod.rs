@@ -9,6 +9,7 @@ mod document;
 mod endpoint;
 mod in_path;
 mod in_query;
+mod legacy;
 mod orders;
 mod outcome;
 mod parameters;
@@ -16,7 +17,6 @@ mod problems;
 mod request_body;
 mod response;
 mod schemas;
-mod store;
 
 use axum::Router;
 
@@ -30,5 +30,5 @@ pub fn routes(app: &App) -> Router<App> {
 
 /// All of them, in the order of the document.
 fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    orders::ENDPOINTS.iter().chain(&store::ENDPOINTS)
+    orders::ENDPOINTS.iter().chain(&legacy::ENDPOINTS)
 }

@@ -4,11 +4,11 @@
 
 use axum::http::StatusCode;
 
-use crate::domain::{CommandKind, MessageId, OrderId, Refusal};
-use crate::entrypoints::http::access::Caller;
+use crate::domain::{CommandKind, MessageId, OrderId, Rejection};
+use crate::entrypoints::http::auth::Caller;
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{
-    DeadLetter, DeadLetterCode, HandledOutcome, OrderQueries, Outcome, RetryReason,
+    DeadLetterCode, DeadLetterReason, InboxOutcome, OrderQueries, Outcome, RetryReason,
 };
 
 /// A command that has had its effect.
@@ -35,8 +35,8 @@ pub fn answer(outcome: Outcome) -> Result<Done, Problem> {
 }
 
 /// A command that was refused at the edge or by what is known of it.
-pub fn refused(dead: DeadLetter) -> Problem {
-    let DeadLetter { code, detail, field } = dead;
+pub fn refused(dead: DeadLetterReason) -> Problem {
+    let DeadLetterReason { code, detail, field } = dead;
     let problem =
         |status, detail| Problem { field, ..Problem::new(status, detail).with_code(code.slug()) };
     match code {
@@ -62,7 +62,7 @@ pub fn refused(dead: DeadLetter) -> Problem {
     }
 }
 
-fn rejected(refusal: Refusal) -> Problem {
+fn rejected(refusal: Rejection) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, refusal.to_string()).with_code(refusal.code())
 }
 
@@ -87,11 +87,11 @@ pub async fn as_the_first_time(
 ) -> Result<Done, Problem> {
     let first = app.database()?.message(message_id).await?;
     match first.map(|first| first.outcome) {
-        Some(HandledOutcome::Rejected(code)) => {
+        Some(InboxOutcome::Rejected(code)) => {
             let detail = "the rule refused this command when it came first";
             Err(Problem::new(StatusCode::BAD_REQUEST, detail).with_code(code))
         }
-        Some(HandledOutcome::Accepted | HandledOutcome::Duplicate) | None => Ok(done),
+        Some(InboxOutcome::Accepted | InboxOutcome::Duplicate) | None => Ok(done),
     }
 }
 
@@ -116,7 +116,11 @@ pub fn log(
         Outcome::RetryLater(reason) => {
             tracing::debug!(message_id, command, caller, %reason, "Request refused");
         }
-        Outcome::DeadLetter(DeadLetter { code: DeadLetterCode::InternalError, detail, .. }) => {
+        Outcome::DeadLetter(DeadLetterReason {
+            code: DeadLetterCode::InternalError,
+            detail,
+            ..
+        }) => {
             tracing::error!(message_id, command, caller, detail, "Request could not be handled");
         }
         Outcome::DeadLetter(dead) => {
@@ -150,9 +154,9 @@ mod tests {
     #[test]
     fn each_reason_has_its_status_and_its_code() {
         let order_id = order().order_id;
-        let rejected = Outcome::Rejected(order(), Refusal::AlreadyCompleted);
+        let rejected = Outcome::Rejected(order(), Rejection::AlreadyCompleted);
         let missing = Outcome::RetryLater(RetryReason::OrderNotFound { order_id });
-        let dead = |code| Outcome::DeadLetter(DeadLetter::new(code, "detail"));
+        let dead = |code| Outcome::DeadLetter(DeadLetterReason::new(code, "detail"));
         for (outcome, status, code) in [
             (rejected, 400, "OrderAlreadyCompleted"),
             (missing, 404, "order_not_found"),
@@ -171,7 +175,8 @@ mod tests {
     #[test]
     fn a_refusal_of_the_edge_names_the_field() {
         let field = "items[3].quantity".to_owned();
-        let dead = DeadLetter::of_field(DeadLetterCode::InvalidField, field.clone(), "is odd");
+        let dead =
+            DeadLetterReason::of_field(DeadLetterCode::InvalidField, field.clone(), "is odd");
 
         let problem = refused(dead);
 
@@ -183,7 +188,7 @@ mod tests {
 
     #[test]
     fn trouble_of_the_database_stays_in_the_log() {
-        let trouble = DeadLetter::new(DeadLetterCode::InternalError, "SQLSTATE 23514 orders");
+        let trouble = DeadLetterReason::new(DeadLetterCode::InternalError, "SQLSTATE 23514 orders");
 
         assert!(!refused(trouble).detail.contains("SQLSTATE"));
     }

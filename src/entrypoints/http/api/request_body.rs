@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 
-use crate::entrypoints::amqp::edge::MAX_BODY_BYTES;
+use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::http::Problem;
 use crate::service_layer::DeadLetterCode;
 

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::entrypoints::amqp::edge::{
+use crate::entrypoints::decode::{
     CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody,
 };
 use crate::entrypoints::schemas;

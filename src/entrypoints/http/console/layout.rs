@@ -3,10 +3,10 @@
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::Visitor;
+use super::CurrentUser;
 use super::assets::{ICON, SCRIPT, STYLE};
-use super::pieces::{form, notice};
-use crate::service_layer::Troubles;
+use super::components::{form, notice};
+use crate::service_layer::Outages;
 
 /// A finished page.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Section {
 
 /// A page for somebody, with a body that begins with its `h1`.
 #[expect(clippy::needless_pass_by_value, reason = "the body of a page is written in its place")]
-pub fn page(visitor: &Visitor, section: Section, title: &str, body: Markup) -> Page {
+pub fn page(visitor: &CurrentUser, section: Section, title: &str, body: Markup) -> Page {
     let main = html! {
         (troubles(&visitor.troubles))
         @if let Some(flash) = visitor.to_tell() { (notice::flash(&flash)) }
@@ -84,7 +84,7 @@ fn document(title: &str, top: &Markup, main: &Markup) -> Markup {
     }
 }
 
-fn top(visitor: &Visitor, section: Section) -> Markup {
+fn top(visitor: &CurrentUser, section: Section) -> Markup {
     let caller = visitor.caller();
     html! {
         header .top {
@@ -114,7 +114,7 @@ fn brand() -> Markup {
     html! { a .brand href="/" { (PreEscaped(include_str!("assets/icon.svg"))) "order-worker" } }
 }
 
-fn troubles(troubles: &Troubles) -> Markup {
+fn troubles(troubles: &Outages) -> Markup {
     html! {
         @for (what, reason) in told(troubles) {
             (notice::trouble(&html! { strong { (what) "." } " " (reason) }))
@@ -123,7 +123,7 @@ fn troubles(troubles: &Troubles) -> Markup {
 }
 
 /// What the worker waits for, and why.
-pub fn told(troubles: &Troubles) -> impl Iterator<Item = (&'static str, &str)> {
+pub fn told(troubles: &Outages) -> impl Iterator<Item = (&'static str, &str)> {
     let told = [
         ("The database does not answer", &troubles.database),
         ("Commands are not consumed", &troubles.consuming),

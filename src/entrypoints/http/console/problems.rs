@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use super::layout::{Section, bare_page, page};
-use super::{Visitor, headers};
+use super::{CurrentUser, headers};
 use crate::entrypoints::http::{App, Problem};
 
 /// What programs ask: there a problem stays what it is.
@@ -49,7 +49,7 @@ fn is_for_people(request: &Request) -> bool {
 
 async fn page_of(problem: &Problem, parts: &mut Parts, app: &App) -> Response {
     let body = described(problem);
-    match Visitor::from_request_parts(parts, app).await {
+    match CurrentUser::from_request_parts(parts, app).await {
         Ok(visitor) => page(&visitor, Section::None, problem.title, body).into_response(),
         Err(_) => bare_page(problem.title, body).into_response(),
     }

@@ -4,15 +4,15 @@ use axum::extract::State;
 use chrono::TimeDelta;
 use maud::{Markup, html};
 
-use super::Visitor;
+use super::CurrentUser;
+use super::components::timestamp;
 use super::layout::{Page, Section, page};
-use super::pieces::moment;
 use crate::adapters::clock::SystemClock;
 use crate::config::{DatabaseUrl, ShownSetting};
 use crate::entrypoints::http::App;
 use crate::service_layer::Clock;
 
-pub async fn show(visitor: Visitor, State(app): State<App>) -> Page {
+pub async fn show(visitor: CurrentUser, State(app): State<App>) -> Page {
     let body = html! {
         h1 { "Settings" }
         (worker(&app))
@@ -31,7 +31,7 @@ fn worker(app: &App) -> Markup {
                 dt { "Version" } dd { (env!("CARGO_PKG_VERSION")) }
                 dt { "Broker" } dd { (broker(app)) }
                 dt { "Database" } dd { (database(app)) }
-                dt { "Started" } dd { (moment(started)) " · up for " (spoken(uptime)) }
+                dt { "Started" } dd { (timestamp(started)) " · up for " (spoken(uptime)) }
                 dt { "Tokens" } dd { (tokens(app)) }
             }
         }

@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::components::notice;
 use super::layout::bare_page;
-use super::pieces::notice;
 use super::sessions::{ended_cookie, origin_of, present_cookie, session_cookie};
 use super::submitted::{Submitted, ensure_own_origin, submitted_by_anybody};
-use crate::entrypoints::http::access::{Fingerprint, Permission};
+use crate::entrypoints::http::auth::{Permission, TokenHash};
 use crate::entrypoints::http::{App, Problem};
 
 #[derive(Debug, Default, Deserialize)]
@@ -81,7 +81,7 @@ pub async fn sign_in(
     }
     end_present_session(&app, &parts.headers);
     tracing::info!(caller = caller.name, role = %caller.role, %address, "Signed in");
-    let id = app.console.sessions.begin(caller, Fingerprint::of(token));
+    let id = app.console.sessions.begin(caller, TokenHash::of(token));
     let cookie = session_cookie(&id, &parts.headers);
     Ok(([(SET_COOKIE, cookie)], Redirect::to(local_path(&next))).into_response())
 }

@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Visitor;
+use super::CurrentUser;
 use crate::entrypoints::http::{App, Problem};
 
 /// A form that an operator submitted from a page of this console: not a viewer, and not a page of
 /// another site in their name.
 #[derive(Debug)]
 pub struct Submitted<T> {
-    pub visitor: Visitor,
+    pub visitor: CurrentUser,
     pub form: T,
 }
 
@@ -45,7 +45,7 @@ pub async fn submitted_by_anybody<T: DeserializeOwned>(
 ) -> Result<Submitted<T>, Response> {
     let (mut parts, body) = request.into_parts();
     ensure_own_origin(&parts.headers).map_err(IntoResponse::into_response)?;
-    let visitor = Visitor::from_request_parts(&mut parts, app);
+    let visitor = CurrentUser::from_request_parts(&mut parts, app);
     let visitor = visitor.await.map_err(IntoResponse::into_response)?;
     let request = Request::from_parts(parts.clone(), body);
     let body = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;

@@ -1,4 +1,4 @@
-//! Asking the database whether it is well.
+//! Asks the database whether it is well.
 
 use std::time::Duration;
 

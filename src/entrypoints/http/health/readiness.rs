@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::database::DatabaseAnswer;
 use crate::entrypoints::http::App;
-use crate::service_layer::{RelayRole, Troubles};
+use crate::service_layer::{Outages, RelayRole};
 
 /// Whether the worker can work, and what keeps it from it.
 #[derive(Debug, Serialize)]
@@ -77,7 +77,7 @@ fn of_migrations(answer: Option<DatabaseAnswer>) -> Option<&'static str> {
     }
 }
 
-fn of_broker(troubles: &Troubles) -> Option<&'static str> {
+fn of_broker(troubles: &Outages) -> Option<&'static str> {
     match (&troubles.consuming, &troubles.publishing) {
         (None, None) => None,
         (Some(_), None) => Some("commands cannot be consumed"),
@@ -86,12 +86,12 @@ fn of_broker(troubles: &Troubles) -> Option<&'static str> {
     }
 }
 
-fn of_block(troubles: &Troubles) -> Option<&'static str> {
+fn of_block(troubles: &Outages) -> Option<&'static str> {
     troubles.blocked.as_ref().map(|_| "the broker blocks publishing (memory or disk alarm)")
 }
 
 /// Dead letters that are not collected keep no command from being handled.
-fn of_pauses(troubles: &Troubles) -> Option<&'static str> {
+fn of_pauses(troubles: &Outages) -> Option<&'static str> {
     let broker = [&troubles.consuming, &troubles.publishing, &troubles.blocked];
     match (troubles.database.is_some(), broker.iter().any(|trouble| trouble.is_some())) {
         (false, false) => None,

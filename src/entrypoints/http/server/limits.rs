@@ -15,7 +15,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use super::activity::Activity;
 use super::refusals::{Refusal, Refusals};
-use crate::entrypoints::amqp::edge::MAX_BODY_BYTES;
+use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::http::Problem;
 
 /// Largest body that any route may take; without further words they take what a command may have.

@@ -24,7 +24,7 @@ pub enum Refusal {
     /// The system has no room for one more connection.
     Unaccepted,
     /// The worker could not answer in time.
-    Unanswered,
+    SubmitError,
     /// A bug of ours.
     Panicked,
 }
@@ -48,7 +48,7 @@ impl Refusal {
         Self::Malformed,
         Self::Crowded,
         Self::Unaccepted,
-        Self::Unanswered,
+        Self::SubmitError,
         Self::Panicked,
     ];
 
@@ -58,7 +58,7 @@ impl Refusal {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Self::NotAllowed),
             StatusCode::REQUEST_TIMEOUT => Some(Self::TooSlow),
             StatusCode::PAYLOAD_TOO_LARGE => Some(Self::TooLarge),
-            StatusCode::SERVICE_UNAVAILABLE => Some(Self::Unanswered),
+            StatusCode::SERVICE_UNAVAILABLE => Some(Self::SubmitError),
             StatusCode::INTERNAL_SERVER_ERROR => Some(Self::Panicked),
             _ => None,
         }
@@ -89,7 +89,7 @@ impl Refusal {
                     "HTTP connections could not be accepted: too many open files?"
                 );
             }
-            Self::Unanswered => tracing::warn!(count, "HTTP requests could not be answered"),
+            Self::SubmitError => tracing::warn!(count, "HTTP requests could not be answered"),
             Self::Panicked => tracing::error!(count, "HTTP requests broke their handlers"),
         }
     }

@@ -1,8 +1,8 @@
 //! Who sees the e-mail addresses in dead letters.
 
 use axum::http::StatusCode;
-use order_worker::entrypoints::http::access::Role;
-use order_worker::service_layer::dead_letters::ActionKind;
+use order_worker::entrypoints::http::auth::Role;
+use order_worker::service_layer::dead_letters::AuditAction;
 
 use super::letters::TOO_PRECISE;
 use crate::console::worker::Console;
@@ -24,7 +24,7 @@ async fn addresses_in_a_body_are_masked_until_an_operator_asks_and_that_is_recor
 
     shown.assert_says(ADDRESS);
     let actions = console.actions(id).await;
-    assert_eq!((actions.len(), actions[0].what), (1, ActionKind::Disclose));
+    assert_eq!((actions.len(), actions[0].what), (1, AuditAction::Disclose));
     assert_eq!(actions[0].who, "operator");
     assert!(!browser.get(&path).await.body.contains(ADDRESS), "shown once");
 }

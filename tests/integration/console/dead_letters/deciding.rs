@@ -1,7 +1,7 @@
 //! Giving dead letters up, and opening them again.
 
-use order_worker::entrypoints::http::access::Role;
-use order_worker::service_layer::dead_letters::{ActionKind, LetterState};
+use order_worker::entrypoints::http::auth::Role;
+use order_worker::service_layer::dead_letters::{AuditAction, DeadLetterState};
 
 use crate::console::worker::Console;
 
@@ -20,12 +20,12 @@ async fn a_dead_letter_is_given_up_with_a_reason_and_opened_again() {
     let told = browser.press_on(&question, START, START, &[("why", "not ours")]).await;
 
     browser.get(told.leads_to()).await.assert_says("is discarded.");
-    assert_eq!(console.state(id).await, LetterState::Discarded);
+    assert_eq!(console.state(id).await, DeadLetterState::Discarded);
     let question = browser.press(&page, RESTORE, &[]).await;
     let start = "/dead-letters/restore/start";
     let told = browser.press_on(&question, start, start, &[]).await;
     browser.get(told.leads_to()).await.assert_says("is restored.");
-    assert_eq!(console.state(id).await, LetterState::Open);
+    assert_eq!(console.state(id).await, DeadLetterState::Open);
     let actions = console.actions(id).await;
     assert_eq!(actions[0].why.as_deref(), Some("not ours"));
     assert!(actions.iter().all(|action| action.who == "operator"), "{actions:?}");
@@ -41,7 +41,7 @@ async fn nothing_is_given_up_without_a_reason() {
     let told = browser.press_on(&question, START, START, &[("why", " ")]).await;
 
     told.assert_says("Say why they are given up.");
-    assert_eq!(console.state(id).await, LetterState::Open);
+    assert_eq!(console.state(id).await, DeadLetterState::Open);
 }
 
 #[tokio::test]
@@ -58,7 +58,8 @@ async fn those_that_are_ticked_are_given_up_and_no_others() {
 
     question.assert_says("Discard 2 dead letters?");
     assert_eq!(job.figure("discarded"), 2, "{}", job.body);
-    for (id, state) in ids.iter().zip([LetterState::Discarded, LetterState::Open].repeat(2)) {
+    for (id, state) in ids.iter().zip([DeadLetterState::Discarded, DeadLetterState::Open].repeat(2))
+    {
         assert_eq!(console.state(*id).await, state);
     }
 }
@@ -78,8 +79,8 @@ async fn a_group_is_given_up_as_it_was_when_the_page_was_shown() {
 
     browser.start(&question, START, &[("why", "not ours")]).await;
 
-    assert_eq!(console.state(ids[1]).await, LetterState::Discarded);
-    assert_eq!(console.state(late).await, LetterState::Open, "it came later");
+    assert_eq!(console.state(ids[1]).await, DeadLetterState::Discarded);
+    assert_eq!(console.state(late).await, DeadLetterState::Open, "it came later");
 }
 
 #[tokio::test]
@@ -94,7 +95,7 @@ async fn what_somebody_else_has_given_up_already_is_told_plainly() {
     let told = browser.press_on(&question, START, START, &why).await;
 
     browser.get(told.leads_to()).await.assert_says("was left alone: it is not open any more.");
-    assert_eq!(console.deeds(id).await, [ActionKind::Discard]);
+    assert_eq!(console.deeds(id).await, [AuditAction::Discard]);
 }
 
 #[tokio::test]

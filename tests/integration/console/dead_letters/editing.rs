@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use order_worker::domain::Status;
-use order_worker::entrypoints::http::access::Role;
-use order_worker::service_layer::dead_letters::{ActionKind, LetterState};
+use order_worker::entrypoints::http::auth::Role;
+use order_worker::service_layer::dead_letters::{AuditAction, DeadLetterState};
 
 use super::letters::TOO_PRECISE;
 use crate::console::worker::{Answer, Console};
@@ -42,7 +42,7 @@ async fn a_dead_letter_is_mended_and_replayed_and_its_order_is_there() {
     page.assert_says("Edited since it came");
     assert_eq!(job.figure("accepted"), 1, "{}", job.body);
     assert_eq!(console.order("14").await.order.status(), Status::Received);
-    assert_eq!(console.deeds(id).await, [ActionKind::Edit, ActionKind::Replay]);
+    assert_eq!(console.deeds(id).await, [AuditAction::Edit, AuditAction::Replay]);
     assert!(console.actions(id).await.iter().all(|action| action.who == "operator"));
 }
 
@@ -127,7 +127,7 @@ async fn what_is_not_open_any_more_cannot_be_edited() {
 
     assert_eq!(told.status, StatusCode::CONFLICT);
     told.assert_says("is discarded: only one that is open can be edited.");
-    assert_eq!(console.state(id).await, LetterState::Discarded);
+    assert_eq!(console.state(id).await, DeadLetterState::Discarded);
 }
 
 #[tokio::test]

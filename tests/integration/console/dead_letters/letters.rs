@@ -6,7 +6,7 @@ use order_worker::adapters::in_process::Submitted;
 use order_worker::bootstrap::Broker;
 use order_worker::service_layer::Properties;
 use order_worker::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, LetterAction, LetterFilter, LetterState, StoredLetter,
+    AuditAction, AuditEntry, DeadLetterFilter, DeadLetterRecord, DeadLetterState, DeadLetterStore,
 };
 
 use crate::console::worker::{Answer, Browser, Console, within_a_minute};
@@ -62,25 +62,25 @@ impl Console {
     }
 
     async fn letter_ids(&self) -> Vec<i64> {
-        self.database.letter_ids(&LetterFilter::default(), 10_000).await.unwrap()
+        self.database.letter_ids(&DeadLetterFilter::default(), 10_000).await.unwrap()
     }
 
-    pub async fn letter(&self, id: i64) -> StoredLetter {
+    pub async fn letter(&self, id: i64) -> DeadLetterRecord {
         self.database.letter(id).await.unwrap().expect("the dead letter is there")
     }
 
-    pub async fn state(&self, id: i64) -> LetterState {
+    pub async fn state(&self, id: i64) -> DeadLetterState {
         self.letter(id).await.state
     }
 
-    pub async fn actions(&self, id: i64) -> Vec<LetterAction> {
+    pub async fn actions(&self, id: i64) -> Vec<AuditEntry> {
         self.database.letter_actions(id).await.unwrap()
     }
 
     /// What was done with it, but for looking at it.
-    pub async fn deeds(&self, id: i64) -> Vec<ActionKind> {
+    pub async fn deeds(&self, id: i64) -> Vec<AuditAction> {
         let kinds = self.actions(id).await.into_iter().map(|action| action.what);
-        kinds.filter(|kind| *kind != ActionKind::Disclose).collect()
+        kinds.filter(|kind| *kind != AuditAction::Disclose).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What viewers and other sites cannot do with dead letters.
 
 use axum::http::StatusCode;
-use order_worker::entrypoints::http::access::Role;
+use order_worker::entrypoints::http::auth::Role;
 
 use super::letters::TOO_PRECISE;
 use crate::console::worker::{Browser, Console};

@@ -1,8 +1,8 @@
 //! Replays as jobs.
 
 use order_worker::domain::Status;
-use order_worker::entrypoints::http::access::Role;
-use order_worker::service_layer::dead_letters::{ActionKind, LetterState};
+use order_worker::entrypoints::http::auth::Role;
+use order_worker::service_layer::dead_letters::{AuditAction, DeadLetterState};
 
 use super::letters::TOO_PRECISE;
 use crate::console::worker::{Answer, Browser, Console};
@@ -32,7 +32,7 @@ async fn a_replay_is_about_what_matched_when_the_page_was_shown() {
     assert_eq!(job.figure("accepted"), 2, "{}", job.body);
     job.assert_says("“<bdi>they exist now</bdi>”");
     assert_eq!(console.order("o-1").await.order.status(), Status::Processing);
-    assert_eq!(console.state(late).await, LetterState::Open);
+    assert_eq!(console.state(late).await, DeadLetterState::Open);
     let action = &console.actions(ids[0]).await[0];
     assert_eq!((action.who.as_str(), action.why.as_deref()), ("operator", Some("they exist now")));
 }
@@ -56,7 +56,7 @@ async fn of_two_replays_at_once_each_dead_letter_is_replayed_by_one() {
     let left = left(&one) + left(&other);
     assert_eq!((accepted, left), (20, 20), "{} {}", one.body, other.body);
     for id in ids {
-        assert_eq!(console.deeds(id).await, [ActionKind::Replay]);
+        assert_eq!(console.deeds(id).await, [AuditAction::Replay]);
     }
 }
 
@@ -90,7 +90,7 @@ async fn a_replay_that_is_told_to_stop_leaves_the_rest_as_it_was() {
 
     let ended = browser.job_ended(stopped.leads_to()).await;
     ended.assert_says("<bdi>operator</bdi> stopped it.");
-    assert_eq!(console.state(ids[199]).await, LetterState::Open);
+    assert_eq!(console.state(ids[199]).await, DeadLetterState::Open);
     assert_eq!(console.letter(ids[199]).await.replays, 0);
     browser.get("/dead-letters/jobs").await.assert_says("stopped");
     let csrf =

@@ -1,6 +1,6 @@
 //! What replays would come to.
 
-use order_worker::service_layer::dead_letters::LetterState;
+use order_worker::service_layer::dead_letters::DeadLetterState;
 
 use super::letters::TOO_PRECISE;
 use crate::console::worker::Console;
@@ -39,7 +39,7 @@ async fn a_dry_run_of_all_that_match_counts_what_would_become_of_them() {
     assert_eq!((job.figure("accepted"), job.figure("still fails")), (1, 3), "{}", job.body);
     job.assert_says("Nothing was published, nothing has changed.");
     for id in ids {
-        assert_eq!(console.state(id).await, LetterState::Open);
+        assert_eq!(console.state(id).await, DeadLetterState::Open);
         assert_eq!(console.deeds(id).await, []);
     }
 }
@@ -62,5 +62,5 @@ async fn what_a_dry_run_was_about_can_be_replayed_from_its_page() {
     let replayed = browser.start(&question, "/dead-letters/replay/start", &[]).await;
 
     assert_eq!(replayed.figure("accepted"), 2, "{}", replayed.body);
-    assert_eq!(console.state(ids[1]).await, LetterState::Replayed);
+    assert_eq!(console.state(ids[1]).await, DeadLetterState::Replayed);
 }

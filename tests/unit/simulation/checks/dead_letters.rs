@@ -2,7 +2,7 @@
 
 use order_worker::service_layer::{DeadLetterCode, HeaderValue};
 
-use super::{DeadLettered, Intent, Ledger, Wish};
+use super::{DeadLettered, IdempotencyKey, Ledger, Wish};
 
 /// I6: the bytes are those of the publisher, the properties too, and the code is one that fits.
 pub fn check(ledger: &Ledger, letter: &DeadLettered, refused: Option<&str>) {
@@ -39,11 +39,11 @@ pub fn check_refused(ledger: &Ledger, refused: Option<&str>) {
     }
 }
 
-fn fits_code(ledger: &Ledger, intent: &Intent, code: &str, refused: Option<&str>) -> bool {
+fn fits_code(ledger: &Ledger, intent: &IdempotencyKey, code: &str, refused: Option<&str>) -> bool {
     let Some(code) = DeadLetterCode::ALL.into_iter().find(|known| known.slug() == code) else {
         return false;
     };
-    let shares = |other: &Intent| {
+    let shares = |other: &IdempotencyKey| {
         other.label != intent.label
             && other.message_id.is_some()
             && other.message_id == intent.message_id

@@ -6,11 +6,11 @@ mod orders;
 use std::collections::{BTreeMap, BTreeSet};
 
 use order_worker::domain::MessageId;
-use order_worker::service_layer::{HandledOutcome, OrderQueries};
+use order_worker::service_layer::{InboxOutcome, OrderQueries};
 use serde_json::Value;
 
 use super::broker::DeadLettered;
-use super::intents::{Intent, Wish};
+use super::intents::{IdempotencyKey, Wish};
 use super::ledger::Ledger;
 use super::worker::Surroundings;
 
@@ -36,7 +36,7 @@ fn check_conservation(ledger: &Ledger, dead_letters: &[DeadLettered]) {
         .iter()
         .filter_map(|letter| letter.properties.correlation_id.as_deref())
         .collect();
-    for Intent { label, wish, .. } in ledger.intents() {
+    for IdempotencyKey { label, wish, .. } in ledger.intents() {
         let (done, dead) = (ledger.is_done(&label), dead.contains(&*label));
         let is_nonsense = matches!(wish, Wish::Nonsense(_));
         if !(done || dead || ledger.is_let_be(&label)) || (is_nonsense && done) {
@@ -64,7 +64,7 @@ async fn check_rejections(surroundings: &Surroundings, events: &[Value]) {
     for id in ids {
         let handled = database.queries().message(&MessageId::new(&*id).unwrap()).await.unwrap();
         let rejected =
-            handled.is_some_and(|handled| matches!(handled.outcome, HandledOutcome::Rejected(_)));
+            handled.is_some_and(|handled| matches!(handled.outcome, InboxOutcome::Rejected(_)));
         let events = told.get(&*id).map_or(0, BTreeSet::len);
         if events != usize::from(rejected) {
             ledger.violated(format!("I3: {id}, rejected is {rejected}, has {events} rejections"));

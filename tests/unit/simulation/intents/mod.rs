@@ -10,7 +10,7 @@ pub use written::{fresh, published};
 
 /// One wish of a publisher. Whoever repeats it publishes the same words again.
 #[derive(Debug, Clone)]
-pub struct Intent {
+pub struct IdempotencyKey {
     /// Travels as the correlation id, so that every copy tells whose it is.
     pub label: String,
     pub message_id: Option<String>,
@@ -42,7 +42,7 @@ impl Wish {
     }
 }
 
-impl Intent {
+impl IdempotencyKey {
     pub fn routing_key(&self) -> String {
         let word = self.wish.kind().map_or("cancel", CommandKind::word);
         format!("order.{word}")

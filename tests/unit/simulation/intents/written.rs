@@ -4,10 +4,10 @@ use fastrand::Rng;
 use order_worker::domain::Status;
 use serde_json::{Value, json};
 
-use super::{Intent, Wish};
+use super::{IdempotencyKey, Wish};
 
 /// The intents of a schedule, in the order in which they are published; repeats are clones.
-pub fn published(random: &mut Rng) -> Vec<Intent> {
+pub fn published(random: &mut Rng) -> Vec<IdempotencyKey> {
     let mut intents = Vec::new();
     for order in 0..random.usize(2..7) {
         intents.extend(about_one_order(random, &format!("o{order}")));
@@ -18,7 +18,7 @@ pub fn published(random: &mut Rng) -> Vec<Intent> {
         intent.label = format!("i{place}");
         intent.message_id = intent.message_id.take().map(|_| format!("m{place}"));
     }
-    let mistakes: Vec<Intent> = intents
+    let mistakes: Vec<IdempotencyKey> = intents
         .iter()
         .filter(|intent| intent.wish.kind().is_some() && random.u8(0..10) == 0)
         .map(same_id_other_words)
@@ -27,7 +27,7 @@ pub fn published(random: &mut Rng) -> Vec<Intent> {
     in_disorder(intents, random)
 }
 
-fn about_one_order(random: &mut Rng, order_id: &str) -> Vec<Intent> {
+fn about_one_order(random: &mut Rng, order_id: &str) -> Vec<IdempotencyKey> {
     let mut intents = Vec::new();
     // Of one order in ten nobody has ever heard: its commands wait in vain.
     if random.u8(0..10) > 0 {
@@ -41,11 +41,11 @@ fn about_one_order(random: &mut Rng, order_id: &str) -> Vec<Intent> {
 }
 
 /// Orders that nobody has named before, to see that work goes on.
-pub fn fresh() -> Vec<Intent> {
+pub fn fresh() -> Vec<IdempotencyKey> {
     (0..5)
         .map(|number| {
             let label = format!("fresh{number}");
-            Intent {
+            IdempotencyKey {
                 message_id: Some(label.clone()),
                 label,
                 ..place_order(&format!("f{number}"), "1.00")
@@ -54,12 +54,12 @@ pub fn fresh() -> Vec<Intent> {
         .collect()
 }
 
-fn place_order(order_id: &str, total: &str) -> Intent {
+fn place_order(order_id: &str, total: &str) -> IdempotencyKey {
     let body = json!({ "order_id": order_id, "total": total, "order_customer": customer(), "items": [item()] });
     intent(Wish::Place, Some(order_id), &body)
 }
 
-fn place_without_number() -> Intent {
+fn place_without_number() -> IdempotencyKey {
     intent(Wish::Place, None, &json!({ "order_customer": customer(), "items": [item()] }))
 }
 
@@ -71,7 +71,7 @@ fn item() -> Value {
     json!({ "product_id": 1, "name": "Bayonetta 3", "quantity": 1, "price_per_unit": "95.00" })
 }
 
-fn command(random: &mut Rng, order_id: &str) -> Intent {
+fn command(random: &mut Rng, order_id: &str) -> IdempotencyKey {
     let status = Status::ALL[random.usize(0..5)];
     let wish = match random.u8(0..10) {
         0 => Wish::Cancel,
@@ -96,13 +96,13 @@ fn command(random: &mut Rng, order_id: &str) -> Intent {
 }
 
 /// A publisher's mistake: an id that is taken, for other words. The space makes them so.
-fn same_id_other_words(taken: &Intent) -> Intent {
+fn same_id_other_words(taken: &IdempotencyKey) -> IdempotencyKey {
     let label = format!("{}-again", taken.label);
     let body = [&taken.body, &b" "[..]].concat();
-    Intent { label, body, ..taken.clone() }
+    IdempotencyKey { label, body, ..taken.clone() }
 }
 
-fn nonsense(random: &mut Rng) -> Intent {
+fn nonsense(random: &mut Rng) -> IdempotencyKey {
     let (code, body): (_, &[u8]) = [
         ("empty_body", &b""[..]),
         ("malformed_json", b"{\"order_id\":"),
@@ -112,11 +112,11 @@ fn nonsense(random: &mut Rng) -> Intent {
         ("invalid_field", br#"{"order_id":[]}"#),
         ("unknown_command", br#"{"type":"Frobnicate"}"#),
     ][random.usize(0..7)];
-    Intent { body: body.to_owned(), ..intent(Wish::Nonsense(code), None, &json!({})) }
+    IdempotencyKey { body: body.to_owned(), ..intent(Wish::Nonsense(code), None, &json!({})) }
 }
 
-fn intent(wish: Wish, order_id: Option<&str>, body: &Value) -> Intent {
-    Intent {
+fn intent(wish: Wish, order_id: Option<&str>, body: &Value) -> IdempotencyKey {
+    IdempotencyKey {
         label: String::new(),
         message_id: Some(String::new()),
         order_id: order_id.map(str::to_owned),
@@ -127,8 +127,8 @@ fn intent(wish: Wish, order_id: Option<&str>, body: &Value) -> Intent {
 }
 
 /// Interleaves the orders, swaps some neighbours and repeats some intents.
-fn in_disorder(intents: Vec<Intent>, random: &mut Rng) -> Vec<Intent> {
-    let mut sorted: Vec<(u32, Intent)> = Vec::new();
+fn in_disorder(intents: Vec<IdempotencyKey>, random: &mut Rng) -> Vec<IdempotencyKey> {
+    let mut sorted: Vec<(u32, IdempotencyKey)> = Vec::new();
     for (place, intent) in (0..).zip(intents) {
         // Near its place within its order, wherever that order stands among the others.
         let moment = place * 3 % 40 + random.u32(0..12);

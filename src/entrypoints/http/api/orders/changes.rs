@@ -7,7 +7,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::domain::CommandKind;
-use crate::entrypoints::http::access::Permission;
 use crate::entrypoints::http::api::command::CommandRequest;
 use crate::entrypoints::http::api::endpoint::{
     AnswerBody, Endpoint, Group, RequestBody, Slash, Success, Verb,
@@ -17,6 +16,7 @@ use crate::entrypoints::http::api::parameters::{
     CORRELATION_ID, IDEMPOTENCY_KEY, ORDER_ID, TRACEPARENT,
 };
 use crate::entrypoints::http::api::{problems, response, schemas};
+use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
 
 pub const PLACE: Endpoint = Endpoint {

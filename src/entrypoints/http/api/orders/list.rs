@@ -7,12 +7,12 @@ use axum::routing::on;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use crate::entrypoints::http::access::Permission;
 use crate::entrypoints::http::api::endpoint::{
     AnswerBody, Endpoint, Group, Parameter, ParameterPlace, Slash, Success, Verb,
 };
 use crate::entrypoints::http::api::in_query::{InQuery, wrong};
 use crate::entrypoints::http::api::{parameters, problems, response};
+use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
 use crate::entrypoints::order_body::OrderBody;
 use crate::service_layer::{OrderQueries, OrderQuery, OrderQueryText, Page, Place};

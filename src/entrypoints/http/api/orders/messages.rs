@@ -9,15 +9,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::domain::{CommandKind, MessageId, Status};
-use crate::entrypoints::http::access::Permission;
 use crate::entrypoints::http::api::endpoint::{AnswerBody, Endpoint, Group, Slash, Success, Verb};
 use crate::entrypoints::http::api::in_path::InPath;
 use crate::entrypoints::http::api::parameters::MESSAGE_ID;
 use crate::entrypoints::http::api::{problems, response};
+use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::dead_letters::{DeadLetterStore, StoredLetter};
+use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
 use crate::service_layer::wire::{microseconds, moment, status_name_or_null, text_or_null};
-use crate::service_layer::{HandledMessage, InvalidQuery, OrderQueries};
+use crate::service_layer::{InboxEntry, InvalidQuery, OrderQueries};
 
 pub const SHOW: Endpoint = Endpoint {
     verbs: &[Verb::Get],
@@ -94,8 +94,8 @@ async fn show(
     response::json(StatusCode::OK, &MessageBody::of(&message_id, &letter), 400)
 }
 
-impl<'a> From<&'a HandledMessage> for MessageBody<'a> {
-    fn from(handled: &'a HandledMessage) -> Self {
+impl<'a> From<&'a InboxEntry> for MessageBody<'a> {
+    fn from(handled: &'a InboxEntry) -> Self {
         Self {
             message_id: handled.message_id.as_str(),
             command: Some(CommandKind::name(handled.command)),
@@ -110,7 +110,10 @@ impl<'a> From<&'a HandledMessage> for MessageBody<'a> {
 }
 
 impl<'a> MessageBody<'a> {
-    fn of(message_id: &'a MessageId, StoredLetter { letter, .. }: &'a StoredLetter) -> Self {
+    fn of(
+        message_id: &'a MessageId,
+        DeadLetterRecord { letter, .. }: &'a DeadLetterRecord,
+    ) -> Self {
         Self {
             message_id: message_id.as_str(),
             command: letter.subject.command.as_deref(),

@@ -1,9 +1,9 @@
 //! Orders and messages for new clients.
 
 mod changes;
+mod detail;
 mod list;
 mod messages;
-mod one;
 
 use super::endpoint::Endpoint;
 
@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 pub const ENDPOINTS: [Endpoint; 7] = [
     changes::PLACE,
     list::LIST,
-    one::SHOW,
+    detail::SHOW,
     changes::CANCEL,
     changes::SET_STATUS,
     changes::SET_NEXT_STATUS,

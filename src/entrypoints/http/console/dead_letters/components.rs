@@ -4,18 +4,18 @@ use maud::{Markup, html};
 
 use super::masking::Addresses;
 use crate::entrypoints::printable::printable;
-use crate::service_layer::dead_letters::LetterState;
+use crate::service_layer::dead_letters::DeadLetterState;
 
 /// What can be done with dead letters of a state.
-pub fn buttons(state: Option<LetterState>, which: Option<&str>) -> Markup {
-    use LetterState::{Discarded, Open, Replayed, Replaying};
+pub fn buttons(state: Option<DeadLetterState>, which: Option<&str>) -> Markup {
+    use DeadLetterState::{Discarded, Open, Replayed, Replaying};
     let button = |path: &str, name: &str| {
         html! {
             button .quiet type="submit" formaction={ "/dead-letters/" (path) }
                 name=[which.map(|_| "which")] value=[which] { (name) }
         }
     };
-    let any_of = |states: &[LetterState]| state.is_none_or(|state| states.contains(&state));
+    let any_of = |states: &[DeadLetterState]| state.is_none_or(|state| states.contains(&state));
     html! {
         @if any_of(&[Open, Replaying]) { (button("replay", "Replay…")) (button("dry-run", "Dry run")) }
         @if any_of(&[Open]) { (button("discard", "Discard…")) }

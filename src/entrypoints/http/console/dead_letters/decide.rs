@@ -12,10 +12,10 @@ use super::selection::{Meant, Purpose, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::dead_letters::jobs::{self, JobKind, Order};
 use crate::entrypoints::dead_letters::{Actor, Decision};
+use crate::entrypoints::http::console::components::form;
+use crate::entrypoints::http::console::components::notice::{self, Flash};
 use crate::entrypoints::http::console::layout::{Section, page};
-use crate::entrypoints::http::console::pieces::form;
-use crate::entrypoints::http::console::pieces::notice::{self, Flash};
-use crate::entrypoints::http::console::{Submitted, Visitor};
+use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
 
@@ -60,7 +60,7 @@ async fn meant(app: &App, form: &Fields, decision: Decision) -> Result<Meant, Pr
 }
 
 fn question(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     meant: &Meant,
     decision: Decision,
     trouble: Option<&Markup>,
@@ -105,7 +105,7 @@ pub fn why_field(why: &str, is_required: bool) -> Markup {
 }
 
 /// Who does it, and the reason that they gave.
-pub fn actor(visitor: &Visitor, form: &Fields) -> Actor {
+pub fn actor(visitor: &CurrentUser, form: &Fields) -> Actor {
     let why = form.text("why");
     let end = why.char_indices().nth(REASON_CHARS as usize).map_or(why.len(), |(end, _)| end);
     Actor::new(&visitor.caller().name, Some(&why[..end]))

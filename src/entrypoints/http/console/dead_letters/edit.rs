@@ -9,20 +9,20 @@ use maud::{Markup, html};
 
 use super::body::{difference, hides_addresses};
 use super::decide::actor;
-use super::disclose;
+use super::detail::{foreseen, letter, parsed};
 use super::edit_page::{Draft, same, text_of};
 use super::fields::Fields;
 use super::masking::Addresses;
-use super::one::{foreseen, letter, parsed};
+use super::reveal_email;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
-use crate::entrypoints::dead_letters::{Actor, Mending, difference as differ};
-use crate::entrypoints::http::console::pieces::notice::{self, Flash};
-use crate::entrypoints::http::console::{Submitted, Visitor};
+use crate::entrypoints::dead_letters::{Actor, CheckedEdit, difference as differ};
+use crate::entrypoints::http::console::components::notice::{self, Flash};
+use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
-    ActionKind, DeadLetterStore, LetterAction, LetterState, StoredLetter,
+    AuditAction, AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore,
 };
 
 /// Opens the present body for editing, which shows it as it is.
@@ -32,12 +32,12 @@ pub async fn begin(
     Submitted { visitor, form: _ }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
     let stored = letter(&app, parsed(&id)?).await?;
-    if stored.state != LetterState::Open {
+    if stored.state != DeadLetterState::Open {
         visitor.tell_next(Flash::Refused(not_open(&stored)));
         return Ok(back(&stored));
     }
     if hides_addresses(&stored.letter.body) {
-        disclose::record(&app, &visitor, stored.id, "opened for editing").await?;
+        reveal_email::record(&app, &visitor, stored.id, "opened for editing").await?;
     }
     let draft = Draft { text: text_of(&stored), why: String::new(), can_fail: false };
     Ok(draft.page(&visitor, &stored, &html! {}).into_response())
@@ -59,7 +59,7 @@ pub async fn check(
             tried_out(&stored, &mending)
         }
     };
-    let notices = html! { @if stored.state != LetterState::Open { (notice::trouble(&not_open(&stored))) } (tried) };
+    let notices = html! { @if stored.state != DeadLetterState::Open { (notice::trouble(&not_open(&stored))) } (tried) };
     Ok(draft.page(&visitor, &stored, &notices).into_response())
 }
 
@@ -72,7 +72,8 @@ pub async fn save(
     let stored = letter(&app, parsed(&id)?).await?;
     let mut draft = Draft::of(&form);
     let body = draft.body(&stored);
-    if stored.state != LetterState::Open || form.text("revision") != stored.revision.to_string() {
+    if stored.state != DeadLetterState::Open || form.text("revision") != stored.revision.to_string()
+    {
         return conflict(&app, &visitor, &stored, &draft).await;
     }
     let actor = actor(&visitor, &form);
@@ -95,26 +96,26 @@ pub async fn save(
 
 async fn keep(
     app: &App,
-    stored: &StoredLetter,
-    mending: &Mending,
+    stored: &DeadLetterRecord,
+    mending: &CheckedEdit,
     actor: &Actor,
 ) -> Result<bool, Problem> {
-    let action = actor.action(SystemClock.now(), ActionKind::Edit, mending.verdict());
-    let Mending { revision, .. } = mending;
+    let action = actor.action(SystemClock.now(), AuditAction::Edit, mending.verdict());
+    let CheckedEdit { revision, .. } = mending;
     Ok(app.database()?.revise_letter(stored.id, stored.revision, revision, &action).await?)
 }
 
 /// What somebody wrote is not lost: it stands beside what is there now.
 async fn conflict(
     app: &App,
-    visitor: &Visitor,
-    present: &StoredLetter,
+    visitor: &CurrentUser,
+    present: &DeadLetterRecord,
     draft: &Draft,
 ) -> Result<Response, Problem> {
     let actions = app.database()?.letter_actions(present.id).await?;
-    let edited = actions.iter().rfind(|action| action.what == ActionKind::Edit);
+    let edited = actions.iter().rfind(|action| action.what == AuditAction::Edit);
     let notices = html! {
-        @if present.state != LetterState::Open { (notice::trouble(&not_open(present))) }
+        @if present.state != DeadLetterState::Open { (notice::trouble(&not_open(present))) }
         @else { (notice::trouble(&edited_meanwhile(present, edited))) }
         (differences(present, &draft.body(present)))
     };
@@ -122,11 +123,11 @@ async fn conflict(
     Ok((StatusCode::CONFLICT, page).into_response())
 }
 
-fn edited_meanwhile(present: &StoredLetter, edited: Option<&LetterAction>) -> Markup {
+fn edited_meanwhile(present: &DeadLetterRecord, edited: Option<&AuditEntry>) -> Markup {
     html! {
         "Nothing was saved: "
         @match edited {
-            Some(LetterAction { who, why, .. }) => {
+            Some(AuditEntry { who, why, .. }) => {
                 bdi { (who) } " has edited it meanwhile"
                 @if let Some(why) = why { " (“" bdi { (why) } "”)" }
             }
@@ -136,16 +137,20 @@ fn edited_meanwhile(present: &StoredLetter, edited: Option<&LetterAction>) -> Ma
     }
 }
 
-async fn mending(app: &App, stored: &StoredLetter, body: Vec<u8>) -> Result<Mending, Problem> {
+async fn mending(
+    app: &App,
+    stored: &DeadLetterRecord,
+    body: Vec<u8>,
+) -> Result<CheckedEdit, Problem> {
     let mut rehearsal = rehearsal(app.database()?, Arc::new(SystemClock));
     Ok(rehearsal.with_body(stored, body).await?)
 }
 
-fn tried_out(stored: &StoredLetter, mending: &Mending) -> Markup {
+fn tried_out(stored: &DeadLetterRecord, mending: &CheckedEdit) -> Markup {
     html! { (foreseen(&mending.prospect)) (differences(stored, &mending.revision.body)) }
 }
 
-fn differences(stored: &StoredLetter, body: &[u8]) -> Markup {
+fn differences(stored: &DeadLetterRecord, body: &[u8]) -> Markup {
     let revision = format!("revision {}", stored.revision);
     let changed = differ((&revision, &stored.letter.body), ("your text", body));
     html! {
@@ -157,14 +162,14 @@ fn differences(stored: &StoredLetter, body: &[u8]) -> Markup {
     }
 }
 
-fn kept(stored: &StoredLetter, mending: &Mending) -> Markup {
+fn kept(stored: &DeadLetterRecord, mending: &CheckedEdit) -> Markup {
     html! {
         "Revision " (stored.revision + 1) " is saved. Replayed now it would be "
         (mending.prospect.word()) "."
     }
 }
 
-fn not_open(stored: &StoredLetter) -> Markup {
+fn not_open(stored: &DeadLetterRecord) -> Markup {
     html! { "Dead letter " (stored.id) " is " (stored.state) ": only one that is open can be edited." }
 }
 
@@ -180,6 +185,6 @@ fn incomplete(page: impl IntoResponse) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
 }
 
-fn back(stored: &StoredLetter) -> Response {
+fn back(stored: &DeadLetterRecord) -> Response {
     Redirect::to(&format!("/dead-letters/{}", stored.id)).into_response()
 }

@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use super::decide::why_field;
 use super::fields::Fields;
 use crate::entrypoints::dead_letters::indented;
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{form, letter_state, notice};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::{form, letter_state, notice};
-use crate::service_layer::dead_letters::{LetterState, StoredLetter};
+use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterState};
 
 /// What somebody has written, before it is kept.
 #[derive(Debug)]
@@ -27,14 +27,14 @@ impl Draft {
     }
 
     /// The bytes, with the line ends of the present body.
-    pub fn body(&self, stored: &StoredLetter) -> Vec<u8> {
+    pub fn body(&self, stored: &DeadLetterRecord) -> Vec<u8> {
         let has_crlf = stored.letter.body.windows(2).any(|pair| pair == b"\r\n");
         let text = if has_crlf { self.text.replace('\n', "\r\n") } else { self.text.clone() };
         text.into_bytes()
     }
 
     /// The page, with what came of the last try.
-    pub fn page(&self, visitor: &Visitor, stored: &StoredLetter, notices: &Markup) -> Page {
+    pub fn page(&self, visitor: &CurrentUser, stored: &DeadLetterRecord, notices: &Markup) -> Page {
         let title = format!("Edit dead letter {}", stored.id);
         let path = format!("/dead-letters/{}", stored.id);
         let body = html! {
@@ -48,7 +48,7 @@ impl Draft {
                 // Browsers leave out a first line break.
                 textarea #text name="body" rows=(self.rows()) spellcheck="false" autocapitalize="off" { "\n" (self.text) }
                 div .actions { button type="submit" { "Check" } }
-                @if stored.state == LetterState::Open { (self.saving(&path)) }
+                @if stored.state == DeadLetterState::Open { (self.saving(&path)) }
                 div .actions { a .button href=(path) { "Back without saving" } }
             }
         };
@@ -75,7 +75,7 @@ const INEXACT: &str = "The body holds bytes that a page cannot: they are replace
     below. With order-worker dead-letters edit --body, any bytes can be given.";
 
 /// The present body as it is edited: JSON of one line is indented.
-pub fn text_of(stored: &StoredLetter) -> String {
+pub fn text_of(stored: &DeadLetterRecord) -> String {
     let body = &stored.letter.body;
     let is_one_line = !body.trim_ascii().contains(&b'\n');
     let indented = Some(body).filter(|_| is_one_line).and_then(|body| indented(body));
@@ -83,12 +83,12 @@ pub fn text_of(stored: &StoredLetter) -> String {
 }
 
 /// Whether nobody has changed anything.
-pub fn same(stored: &StoredLetter, body: &[u8]) -> bool {
+pub fn same(stored: &DeadLetterRecord, body: &[u8]) -> bool {
     stored.letter.body == body || is_exact(stored) && text_of(stored).as_bytes() == body
 }
 
 /// Whether a page gives a body back as it was.
-fn is_exact(stored: &StoredLetter) -> bool {
+fn is_exact(stored: &DeadLetterRecord) -> bool {
     let Ok(text) = std::str::from_utf8(&stored.letter.body) else { return false };
     let lines = text.replace("\r\n", "\n");
     !lines.contains(|c: char| c.is_control() && c != '\n' && c != '\t')

@@ -4,20 +4,22 @@ use maud::{Markup, html};
 
 use super::components::{buttons, text, why};
 use super::search::Search;
-use crate::entrypoints::http::console::Visitor;
-use crate::entrypoints::http::console::pieces::{form, moment};
+use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{form, timestamp};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterGroup, LetterState};
+use crate::service_layer::dead_letters::{
+    DeadLetterFilter, DeadLetterGroup, DeadLetterState, DeadLetterStore,
+};
 
 /// Most groups on the page.
 const MOST_GROUPS: u32 = 100;
 
 /// The groups of what matches, the largest first.
 pub async fn groups(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     app: &App,
     search: &Search,
-    filter: &LetterFilter,
+    filter: &DeadLetterFilter,
 ) -> Result<Markup, Problem> {
     let groups = app.database()?.letter_groups(filter, MOST_GROUPS).await?;
     Ok(html! {
@@ -44,10 +46,10 @@ pub async fn groups(
 }
 
 fn row(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     search: &Search,
-    state: Option<LetterState>,
-    group: &LetterGroup,
+    state: Option<DeadLetterState>,
+    group: &DeadLetterGroup,
 ) -> Markup {
     let those = search.within(group).address();
     html! {
@@ -57,8 +59,8 @@ fn row(
             td .whole data-label="Command" { (text(group.command.as_deref())) }
             td data-label="Failed" {
                 div {
-                    div { (moment(group.first_failed_at)) }
-                    @if group.count > 1 { div { (moment(group.last_failed_at)) } }
+                    div { (timestamp(group.first_failed_at)) }
+                    @if group.count > 1 { div { (timestamp(group.last_failed_at)) } }
                 }
             }
             td data-label="Example" { a href={ "/dead-letters/" (group.example) } { (group.example) } }

@@ -6,9 +6,9 @@ use super::masking::Addresses;
 use super::selection::{packed, words};
 use crate::entrypoints::dead_letters::Decision;
 use crate::entrypoints::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MOST_LINES};
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{form, notice, timestamp};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::{form, moment, notice};
 use crate::entrypoints::printable::printable;
 
 const BLOCKED: &str = "The broker takes no messages at the moment, as it is short of memory or \
@@ -20,7 +20,7 @@ const REFRESH_SECONDS: u32 = 1;
 /// Seconds between two looks of a browser without script: it loads the whole page.
 const RELOAD_SECONDS: u32 = 3;
 
-pub fn list(visitor: &Visitor, jobs: &[JobReport]) -> Page {
+pub fn list(visitor: &CurrentUser, jobs: &[JobReport]) -> Page {
     let body = html! {
         h1 { "Jobs" }
         p .hint { "What this worker has done or does with several dead letters at once. It remembers the last 50, until it stops." }
@@ -47,7 +47,7 @@ fn row(job: &JobReport) -> Markup {
         tr {
             th scope="row" { a href={ "/dead-letters/jobs/" (job.id) } { (name(job)) } }
             td data-label="Who" { bdi { (job.actor.who) } }
-            td data-label="Began" { (moment(job.began_at)) }
+            td data-label="Began" { (timestamp(job.began_at)) }
             td .number data-label="Done" { (job.done) " of " (job.ids.len()) }
             td data-label="State" { (state(job)) }
         }
@@ -55,7 +55,7 @@ fn row(job: &JobReport) -> Markup {
 }
 
 /// The page of a job; `is_blocked` when the broker takes no messages.
-pub fn page_of(visitor: &Visitor, job: &JobReport, is_blocked: bool) -> Page {
+pub fn page_of(visitor: &CurrentUser, job: &JobReport, is_blocked: bool) -> Page {
     let refresh = job.is_running().then_some(REFRESH_SECONDS);
     let name = name(job);
     let body = html! {
@@ -106,14 +106,14 @@ fn progress(job: &JobReport) -> Markup {
             " " (job.done) " of " (total)
         }
         p .hint {
-            "Begun by " bdi { (job.actor.who) } " " (moment(job.began_at))
-            @if let Some((at, _)) = &job.end { ", ended " (moment(*at)) }
+            "Begun by " bdi { (job.actor.who) } " " (timestamp(job.began_at))
+            @if let Some((at, _)) = &job.end { ", ended " (timestamp(*at)) }
             @if let Some(why) = &job.actor.why { ": “" bdi { (why) } "”" }
         }
     }
 }
 
-fn stop_button(visitor: &Visitor, job: &JobReport) -> Markup {
+fn stop_button(visitor: &CurrentUser, job: &JobReport) -> Markup {
     match &job.stopped_by {
         Some(who) => html! { p { bdi { (who) } " has it stop." } },
         None => form::post(
@@ -187,7 +187,7 @@ fn line_of(line: &JobLine) -> Markup {
 }
 
 /// After a dry run, the replay of the same dead letters.
-fn next_step(visitor: &Visitor, job: &JobReport) -> Markup {
+fn next_step(visitor: &CurrentUser, job: &JobReport) -> Markup {
     match job.kind {
         JobKind::DryRun => form::post(
             visitor,

@@ -9,16 +9,16 @@ use super::fields::Fields;
 use super::job_page;
 use super::selection::Meant;
 use crate::entrypoints::dead_letters::jobs::{JobReport, Note, Order};
+use crate::entrypoints::http::console::components::notice::Flash;
 use crate::entrypoints::http::console::layout::Page;
-use crate::entrypoints::http::console::pieces::notice::Flash;
-use crate::entrypoints::http::console::{Submitted, Visitor};
+use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::StoreError;
 
 /// Begins a job and leads to its page, or back where there is nothing to do or no room for it.
 pub fn begin<W>(
     app: &App,
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     meant: &Meant,
     order: Order,
     work: impl FnOnce(Note) -> W,
@@ -39,18 +39,18 @@ where
 }
 
 /// Back to where somebody meant nothing.
-pub fn nothing_meant(visitor: &Visitor, meant: &Meant) -> Redirect {
+pub fn nothing_meant(visitor: &CurrentUser, meant: &Meant) -> Redirect {
     let why = html! { "Nothing was done: none is ticked, or none of them is in a state for it." };
     visitor.tell_next(Flash::Refused(why));
     Redirect::to(&meant.back)
 }
 
-pub async fn list(visitor: Visitor, State(app): State<App>) -> Page {
+pub async fn list(visitor: CurrentUser, State(app): State<App>) -> Page {
     job_page::list(&visitor, &app.jobs.reports())
 }
 
 pub async fn show(
-    visitor: Visitor,
+    visitor: CurrentUser,
     State(app): State<App>,
     Path(job): Path<String>,
 ) -> Result<Page, Problem> {

@@ -5,24 +5,24 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::components::{buttons, text, why};
+use super::counts::Sums;
 use super::groups;
 use super::search::Search;
-use super::sums::Sums;
 use crate::adapters::clock::SystemClock;
-use crate::entrypoints::http::console::Visitor;
-use crate::entrypoints::http::console::layout::{Section, page};
-use crate::entrypoints::http::console::pieces::{
-    address, form, letter_state, moment, notice, pages,
+use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{
+    address, form, letter_state, notice, pages, timestamp,
 };
+use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterSummary};
+use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterStore, DeadLetterSummary};
 
 /// Dead letters on a page.
 const ON_A_PAGE: u32 = 50;
 
 pub async fn show(
-    visitor: Visitor,
+    visitor: CurrentUser,
     State(app): State<App>,
     Query(search): Query<Search>,
 ) -> Result<Response, Problem> {
@@ -51,7 +51,7 @@ pub async fn go_back() -> Redirect {
     Redirect::to("/dead-letters")
 }
 
-fn with_form(visitor: &Visitor, app: &App, search: &Search, found: &Markup) -> Response {
+fn with_form(visitor: &CurrentUser, app: &App, search: &Search, found: &Markup) -> Response {
     let jobs = app.jobs.reports();
     let running = jobs.iter().filter(|job| job.is_running()).count();
     let body = html! {
@@ -89,10 +89,10 @@ fn views(search: &Search) -> Markup {
 }
 
 async fn letters(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     app: &App,
     search: &Search,
-    filter: &LetterFilter,
+    filter: &DeadLetterFilter,
 ) -> Result<Markup, Problem> {
     // One more than is shown tells whether there are more.
     let limit = ON_A_PAGE + 1;
@@ -112,9 +112,9 @@ async fn letters(
 
 /// One form for all that can be done with those that are ticked, or with all that match.
 fn with_actions(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     search: &Search,
-    filter: &LetterFilter,
+    filter: &DeadLetterFilter,
     table: &Markup,
 ) -> Markup {
     html! {
@@ -130,7 +130,7 @@ fn with_actions(
     }
 }
 
-fn table(letters: &[LetterSummary], has_ticks: bool) -> Markup {
+fn table(letters: &[DeadLetterSummary], has_ticks: bool) -> Markup {
     html! {
         table .cards {
             thead {
@@ -149,8 +149,8 @@ fn table(letters: &[LetterSummary], has_ticks: bool) -> Markup {
     }
 }
 
-fn row(letter: &LetterSummary, has_ticks: bool) -> Markup {
-    let LetterSummary { id, reason, subject, .. } = letter;
+fn row(letter: &DeadLetterSummary, has_ticks: bool) -> Markup {
+    let DeadLetterSummary { id, reason, subject, .. } = letter;
     html! {
         tr {
             @if has_ticks {
@@ -161,7 +161,7 @@ fn row(letter: &LetterSummary, has_ticks: bool) -> Markup {
             td .whole data-label="Command" { (text(subject.command.as_deref())) }
             td data-label="Order" { @if let Some(order_id) = &subject.order_id { (address::order_link(order_id)) } }
             td data-label="Publisher" { (text(letter.app_id.as_deref())) }
-            td data-label="Failed" { (moment(letter.failed_at)) }
+            td data-label="Failed" { (timestamp(letter.failed_at)) }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::entrypoints::http::console::pieces::email;
+use crate::entrypoints::http::console::components::email;
 
 /// Whether whoever looks sees the e-mail addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use super::decide::why_field;
 use super::selection::Meant;
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::form;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::form;
 
 /// A pace and what it is called; the first is the one that is chosen.
 const PACES: [(&str, &str); 5] = [
@@ -23,7 +23,7 @@ const STOP_AFTER: u32 = 3;
 /// A dead letter with so many replays is left alone, unless the form says otherwise.
 pub const MOST_REPLAYS: u32 = 5;
 
-pub fn question(visitor: &Visitor, meant: &Meant) -> Page {
+pub fn question(visitor: &CurrentUser, meant: &Meant) -> Page {
     let title = format!("Replay {}?", meant.words());
     let is_one = meant.ids.len() == 1;
     let body = html! {

@@ -6,9 +6,11 @@ use serde::Deserialize;
 
 use crate::domain::CommandKind;
 use crate::entrypoints::dead_letters::Age;
-use crate::entrypoints::http::console::pieces::address;
+use crate::entrypoints::http::console::components::address;
 use crate::service_layer::InvalidQuery;
-use crate::service_layer::dead_letters::{LetterFilter, LetterGroup, LetterPlace, LetterState};
+use crate::service_layer::dead_letters::{
+    DeadLetterCursor, DeadLetterFilter, DeadLetterGroup, DeadLetterState,
+};
 
 /// The value of the field `state` that stands for all of them.
 pub const ANY: &str = "any";
@@ -41,8 +43,8 @@ pub struct Search {
 impl Search {
     /// # Errors
     /// Naming the field that means nothing.
-    pub fn filter(&self, now: DateTime<Utc>) -> Result<LetterFilter, InvalidQuery> {
-        Ok(LetterFilter {
+    pub fn filter(&self, now: DateTime<Utc>) -> Result<DeadLetterFilter, InvalidQuery> {
+        Ok(DeadLetterFilter {
             state: self.state()?,
             code: given(&self.code),
             command: match self.command.as_str() {
@@ -55,16 +57,16 @@ impl Search {
             publisher: given(&self.publisher),
             // As it is: a pattern may begin with a blank.
             pattern: Some(self.pattern.clone()).filter(|pattern| !pattern.is_empty()),
-            failed_until: moment("older", &self.older, now)?,
-            failed_from: moment("younger", &self.younger, now)?,
+            failed_until: timestamp("older", &self.older, now)?,
+            failed_from: timestamp("younger", &self.younger, now)?,
         })
     }
 
     /// # Errors
     /// When there is no such state.
-    pub fn state(&self) -> Result<Option<LetterState>, InvalidQuery> {
+    pub fn state(&self) -> Result<Option<DeadLetterState>, InvalidQuery> {
         match self.state.as_str() {
-            "" => Ok(Some(LetterState::Open)),
+            "" => Ok(Some(DeadLetterState::Open)),
             ANY => Ok(None),
             word => word.parse().map(Some).map_err(|problem: &str| invalid("state", problem)),
         }
@@ -72,14 +74,14 @@ impl Search {
 
     /// # Errors
     /// When it is no place.
-    pub fn after(&self) -> Result<Option<LetterPlace>, InvalidQuery> {
+    pub fn after(&self) -> Result<Option<DeadLetterCursor>, InvalidQuery> {
         if self.after.is_empty() {
             return Ok(None);
         }
         let parts = self.after.split_once('_');
         let place = parts.and_then(|(micros, id)| {
             let failed_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-            Some(LetterPlace { failed_at, id: id.parse().ok()? })
+            Some(DeadLetterCursor { failed_at, id: id.parse().ok()? })
         });
         place.map(Some).ok_or_else(|| invalid("after", "is no place in a list"))
     }
@@ -117,7 +119,7 @@ impl Search {
         Self { after: String::new(), ..self.clone() }
     }
 
-    pub fn from(&self, place: LetterPlace) -> Self {
+    pub fn from(&self, place: DeadLetterCursor) -> Self {
         let after = format!("{}_{}", place.failed_at.timestamp_micros(), place.id);
         Self { after, ..self.clone() }
     }
@@ -138,7 +140,7 @@ impl Search {
     }
 
     /// Those of a group, one by one.
-    pub fn within(&self, group: &LetterGroup) -> Self {
+    pub fn within(&self, group: &DeadLetterGroup) -> Self {
         Self {
             code: group.code.clone(),
             command: group.command.clone().unwrap_or_else(|| UNREADABLE.to_owned()),
@@ -172,9 +174,9 @@ impl Search {
     }
 
     fn states(&self) -> Markup {
-        let state = if self.state.is_empty() { LetterState::Open.word() } else { &self.state };
+        let state = if self.state.is_empty() { DeadLetterState::Open.word() } else { &self.state };
         html! {
-            @for known in LetterState::ALL { (option(known.word(), known.word(), state)) }
+            @for known in DeadLetterState::ALL { (option(known.word(), known.word(), state)) }
             (option(ANY, "any", state))
         }
     }
@@ -206,7 +208,7 @@ fn given(field: &str) -> Option<String> {
     Some(field.trim()).filter(|field| !field.is_empty()).map(str::to_owned)
 }
 
-fn moment(
+fn timestamp(
     argument: &'static str,
     age: &str,
     now: DateTime<Utc>,

@@ -14,7 +14,7 @@ use crate::entrypoints::dead_letters::jobs::MOST_LETTERS;
 use crate::entrypoints::dead_letters::replayable_ids;
 use crate::entrypoints::http::Problem;
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{DeadLetterStore, LetterFilter, LetterState};
+use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetterStore};
 
 /// What a form carries of the dead letters that it means.
 #[derive(Debug)]
@@ -107,12 +107,12 @@ async fn matching(
     let limit = MOST_LETTERS + 1;
     let states = match purpose {
         Purpose::Replay => return Ok(replayable_ids(database, &filter, limit, now).await?),
-        Purpose::Discard => &[LetterState::Open][..],
-        Purpose::Restore => &[LetterState::Replayed, LetterState::Discarded][..],
+        Purpose::Discard => &[DeadLetterState::Open][..],
+        Purpose::Restore => &[DeadLetterState::Replayed, DeadLetterState::Discarded][..],
     };
     let mut ids = Vec::new();
     for &state in states.iter().filter(|state| filter.state.is_none_or(|it| it == **state)) {
-        let filter = LetterFilter { state: Some(state), ..filter.clone() };
+        let filter = DeadLetterFilter { state: Some(state), ..filter.clone() };
         ids.extend(database.letter_ids(&filter, limit).await?);
     }
     ids.sort_unstable();

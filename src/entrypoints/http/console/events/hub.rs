@@ -20,7 +20,7 @@ const PORTIONS: usize = 16;
 
 /// What listeners are told.
 #[derive(Debug, Clone)]
-pub enum Told {
+pub enum StreamEvent {
     /// The subscription is about to be opened.
     Connecting,
     /// Events come from now on.
@@ -44,23 +44,23 @@ struct Parts {
 #[derive(Debug)]
 struct Now {
     /// There while somebody listens.
-    listeners: Option<broadcast::Sender<Told>>,
+    listeners: Option<broadcast::Sender<StreamEvent>>,
     /// What a new listener is told first.
-    state: Told,
+    state: StreamEvent,
 }
 
 /// Somebody who watches.
 #[derive(Debug)]
 pub struct Listener {
-    pub state: Told,
-    pub told: broadcast::Receiver<Told>,
+    pub state: StreamEvent,
+    pub told: broadcast::Receiver<StreamEvent>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Default for Hub {
     fn default() -> Self {
         Self(Arc::new(Parts {
-            now: Mutex::new(Now { listeners: None, state: Told::Connecting }),
+            now: Mutex::new(Now { listeners: None, state: StreamEvent::Connecting }),
             places: Arc::new(Semaphore::new(MOST_LISTENERS)),
         }))
     }
@@ -76,7 +76,7 @@ impl Hub {
             listeners.subscribe()
         } else {
             let (listeners, told) = broadcast::channel(PORTIONS);
-            *now = Now { listeners: Some(listeners.clone()), state: Told::Connecting };
+            *now = Now { listeners: Some(listeners.clone()), state: StreamEvent::Connecting };
             tokio::spawn(gather(self.clone(), broker.clone(), listeners));
             told
         };
@@ -85,7 +85,7 @@ impl Hub {
     }
 
     /// Tells it also to whoever comes later.
-    fn tell_state(&self, state: Told) {
+    fn tell_state(&self, state: StreamEvent) {
         let mut now = self.lock();
         now.state = state.clone();
         if let Some(listeners) = &now.listeners {
@@ -110,7 +110,7 @@ impl Hub {
 }
 
 /// Tells listeners what passes, until the last of them has gone.
-async fn gather(hub: Hub, broker: Broker, listeners: broadcast::Sender<Told>) {
+async fn gather(hub: Hub, broker: Broker, listeners: broadcast::Sender<StreamEvent>) {
     let (passed_in, passed) = mpsc::channel(READ_AHEAD);
     tokio::select! {
         () = subscribe(broker, passed_in) => {}
@@ -118,7 +118,11 @@ async fn gather(hub: Hub, broker: Broker, listeners: broadcast::Sender<Told>) {
     }
 }
 
-async fn tell(hub: &Hub, mut passed: mpsc::Receiver<Passed>, listeners: &broadcast::Sender<Told>) {
+async fn tell(
+    hub: &Hub,
+    mut passed: mpsc::Receiver<Passed>,
+    listeners: &broadcast::Sender<StreamEvent>,
+) {
     let mut batch = Batch::default();
     let mut portion = interval(GATHERING);
     portion.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -126,13 +130,13 @@ async fn tell(hub: &Hub, mut passed: mpsc::Receiver<Passed>, listeners: &broadca
         tokio::select! {
             Some(passed) = passed.recv() => match passed {
                 Passed::Event(body) => batch.add(body),
-                Passed::Listening => hub.tell_state(Told::Listening),
-                Passed::Trouble(reason) => hub.tell_state(Told::Trouble(reason.into())),
+                Passed::Listening => hub.tell_state(StreamEvent::Listening),
+                Passed::Trouble(reason) => hub.tell_state(StreamEvent::Trouble(reason.into())),
             },
             _ = portion.tick(), if !batch.is_empty() => {
                 let lines = std::mem::take(&mut batch).into_html();
                 // Whoever has gone needs not be told.
-                let _ = listeners.send(Told::Events(lines.into()));
+                let _ = listeners.send(StreamEvent::Events(lines.into()));
             }
             () = listeners.closed() => {
                 if hub.is_left() {
@@ -169,10 +173,10 @@ mod tests {
         let (hub, broker) = (Hub::default(), broker());
         let mut slow = hub.listen(&broker).unwrap();
         for _ in 0..=PORTIONS {
-            hub.tell_state(Told::Events("<li>".into()));
+            hub.tell_state(StreamEvent::Events("<li>".into()));
         }
         let mut quick = hub.listen(&broker).unwrap();
-        hub.tell_state(Told::Listening);
+        hub.tell_state(StreamEvent::Listening);
 
         assert!(matches!(slow.told.recv().await, Err(broadcast::error::RecvError::Lagged(_))));
         assert!(quick.told.recv().await.is_ok());

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::domain::Status;
-use crate::entrypoints::http::console::pieces::{address, moment, order_status};
+use crate::entrypoints::http::console::components::{address, order_status, timestamp};
 
 /// What a line shows of an event.
 #[derive(Debug, Deserialize)]
@@ -54,7 +54,7 @@ pub fn line(body: &[u8]) -> Markup {
 
 fn of_order(at: DateTime<Utc>, order_id: &str, what: &Markup) -> Markup {
     html! {
-        li { (moment(at)) " " span .order { "Order " (address::order_link(order_id)) } " " span { (what) } }
+        li { (timestamp(at)) " " span .order { "Order " (address::order_link(order_id)) } " " span { (what) } }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use maud::html;
 
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::notice;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::notice;
 
-pub async fn show(visitor: Visitor) -> Page {
+pub async fn show(visitor: CurrentUser) -> Page {
     let body = html! {
         div .heading {
             h1 { "Events" }

@@ -9,8 +9,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream, StreamExt};
 
-use super::hub::{Listener, Told};
-use crate::entrypoints::http::console::Visitor;
+use super::hub::{Listener, StreamEvent};
+use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::{App, Problem};
 
 /// Longest stream. The page comes back by itself, if its session is still good.
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// Has nginx pass on each event at once.
 const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
-pub async fn stream(visitor: Visitor, State(app): State<App>) -> Result<Response, Problem> {
+pub async fn stream(visitor: CurrentUser, State(app): State<App>) -> Result<Response, Problem> {
     let listener = app.console.events.listen(&app.broker).ok_or_else(|| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many pages watch events: close one")
     })?;
@@ -43,13 +43,13 @@ fn events(listener: Listener) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::iter([first]).chain(later).map(Ok)
 }
 
-fn event(told: &Told) -> Event {
+fn event(told: &StreamEvent) -> Event {
     // An event without data is none to a browser.
     let (name, text) = match told {
-        Told::Connecting => ("connecting", ""),
-        Told::Listening => ("listening", ""),
-        Told::Trouble(reason) => ("trouble", &**reason),
-        Told::Events(lines) => ("events", &**lines),
+        StreamEvent::Connecting => ("connecting", ""),
+        StreamEvent::Listening => ("listening", ""),
+        StreamEvent::Trouble(reason) => ("trouble", &**reason),
+        StreamEvent::Events(lines) => ("events", &**lines),
     };
     Event::default().event(name).data(quoted(text))
 }

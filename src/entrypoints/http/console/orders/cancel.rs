@@ -8,12 +8,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::commands::{carry_out, intent_field};
-use super::one::{Which, find};
+use super::detail::{Which, find};
 use super::order_id::order_id;
 use crate::domain::{CommandKind, Reason};
+use crate::entrypoints::http::console::components::{address, form};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
-use crate::entrypoints::http::console::pieces::{address, form};
-use crate::entrypoints::http::console::{Submitted, Visitor};
+use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 
 #[derive(Debug, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Cancel {
 
 /// Asks for the reason.
 pub async fn ask(
-    visitor: Visitor,
+    visitor: CurrentUser,
     State(app): State<App>,
     Query(which): Query<Which>,
 ) -> Result<Page, Problem> {

@@ -6,11 +6,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{CommandKind, OrderId};
-use crate::entrypoints::amqp::edge;
-use crate::entrypoints::http::console::Visitor;
-use crate::entrypoints::http::console::pieces::{address, notice::Flash};
+use crate::entrypoints::decode;
+use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{address, notice::Flash};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{DeadLetter, DeadLetterCode, Delivery, Message, Outcome, Properties};
+use crate::service_layer::{
+    DeadLetterCode, DeadLetterReason, Delivery, Message, Outcome, Properties,
+};
 
 /// With this, the name of an operator and the intent of a form, message ids from here are made.
 pub const FROM_CONSOLE: &str = "console-";
@@ -26,7 +28,7 @@ pub fn intent_field() -> Markup {
 /// When there is no such order, or nobody knows (yet) what became of the command.
 pub async fn carry_out(
     app: &App,
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     order_id: &OrderId,
     intent: Uuid,
     command: (CommandKind, Value),
@@ -40,10 +42,10 @@ pub async fn carry_out(
 }
 
 fn message(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     intent: Uuid,
     (kind, body): (CommandKind, Value),
-) -> Result<Message, DeadLetter> {
+) -> Result<Message, DeadLetterReason> {
     let properties = Properties {
         kind: Some(kind.name().to_owned()),
         message_id: Some(format!("{FROM_CONSOLE}{}-{intent}", visitor.caller().name)),
@@ -55,7 +57,7 @@ fn message(
         body: body.to_string().into_bytes(),
         ..Delivery::default()
     };
-    edge::decode(&delivery).result
+    decode::decode(&delivery).result
 }
 
 fn told(outcome: Outcome) -> Result<Flash, Problem> {
@@ -73,7 +75,7 @@ fn told(outcome: Outcome) -> Result<Flash, Problem> {
     })
 }
 
-fn refused(dead: &DeadLetter) -> Flash {
+fn refused(dead: &DeadLetterReason) -> Flash {
     Flash::Refused(if dead.code == DeadLetterCode::MessageIdReused {
         html! { "Not done: that page had been used before. This is the order as it is now." }
     } else {

@@ -5,13 +5,13 @@ use axum::response::Redirect;
 use maud::html;
 use serde::Deserialize;
 
-use super::one::{Which, find, page_of};
+use super::detail::{Which, find, page_of};
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::Submitted;
+use crate::entrypoints::http::console::components::address;
 use crate::entrypoints::http::console::layout::Page;
-use crate::entrypoints::http::console::pieces::address;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{Clock, Disclosure, Disclosures};
+use crate::service_layer::{Clock, PiiAccess, PiiAccessLog};
 
 #[derive(Debug, Deserialize)]
 pub struct Nothing {}
@@ -25,7 +25,7 @@ pub async fn show(
     let order_id = which.id()?;
     // There must be such an order before anybody is said to have seen it.
     find(&app, &order_id).await?;
-    let disclosure = Disclosure {
+    let disclosure = PiiAccess {
         at: SystemClock.now(),
         who: visitor.caller().name.clone(),
         order_id: order_id.clone(),

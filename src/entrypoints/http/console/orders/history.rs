@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::commands::FROM_CONSOLE;
-use crate::entrypoints::http::access::is_name;
-use crate::entrypoints::http::console::pieces::{moment, order_status};
+use crate::entrypoints::http::auth::is_name;
+use crate::entrypoints::http::console::components::{order_status, timestamp};
 use crate::service_layer::{Cause, HistoryEntry};
 
 /// The latest change first.
@@ -23,7 +23,7 @@ pub fn timeline(history: &[HistoryEntry]) -> Markup {
 fn change(entry: &HistoryEntry) -> Markup {
     let Cause { command, message_id, reason } = &entry.cause;
     html! {
-        div { (order_status(entry.status)) " " (moment(entry.at)) }
+        div { (order_status(entry.status)) " " (timestamp(entry.at)) }
         @if let Some(reason) = reason { p { "“" bdi { (reason) } "”" } }
         p .hint { (command) (cause(message_id.as_deref())) }
     }

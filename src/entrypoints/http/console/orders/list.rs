@@ -6,9 +6,11 @@ use maud::{Markup, html};
 
 use super::search::Search;
 use crate::domain::{Order, OrderId};
-use crate::entrypoints::http::console::Visitor;
+use crate::entrypoints::http::console::CurrentUser;
+use crate::entrypoints::http::console::components::{
+    address, notice, order_status, pages, timestamp,
+};
 use crate::entrypoints::http::console::layout::{Section, page};
-use crate::entrypoints::http::console::pieces::{address, moment, notice, order_status, pages};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{InvalidQuery, OrderQueries, Page, Place};
 
@@ -16,7 +18,7 @@ use crate::service_layer::{InvalidQuery, OrderQueries, Page, Place};
 const ON_A_PAGE: u32 = 50;
 
 pub async fn show(
-    visitor: Visitor,
+    visitor: CurrentUser,
     State(app): State<App>,
     Query(search): Query<Search>,
 ) -> Result<Response, Problem> {
@@ -42,7 +44,7 @@ pub async fn show(
 }
 
 async fn by_id(
-    visitor: &Visitor,
+    visitor: &CurrentUser,
     app: &App,
     search: &Search,
     order_id: &str,
@@ -58,11 +60,11 @@ async fn by_id(
     Ok(with_form(visitor, search, &nothing))
 }
 
-fn misunderstood(visitor: &Visitor, search: &Search, invalid: &InvalidQuery) -> Response {
+fn misunderstood(visitor: &CurrentUser, search: &Search, invalid: &InvalidQuery) -> Response {
     with_form(visitor, search, &notice::trouble(&html! { (invalid) }))
 }
 
-fn with_form(visitor: &Visitor, search: &Search, found: &Markup) -> Response {
+fn with_form(visitor: &CurrentUser, search: &Search, found: &Markup) -> Response {
     let body = html! { h1 { "Orders" } (search.form()) (found) };
     page(visitor, Section::Orders, "Orders", body).into_response()
 }
@@ -105,7 +107,7 @@ fn row(order: &Order) -> Markup {
             td data-label="Customer" { (customer_link(customer.customer_id.as_str())) " " bdi { (customer.name) } }
             td .number data-label="Items" { (order.items().iter().len()) }
             td .number data-label="Total" { (order.total()) }
-            td data-label="Created" { (moment(order.created_at())) }
+            td data-label="Created" { (timestamp(order.created_at())) }
         }
     }
 }

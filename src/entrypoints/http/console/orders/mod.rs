@@ -1,12 +1,12 @@
 //! Orders: finding them, looking at one, moving it.
 
+mod actions;
 mod cancel;
 mod commands;
+mod detail;
 mod email;
 mod history;
 mod list;
-mod moves;
-mod one;
 mod order_id;
 mod search;
 
@@ -15,16 +15,16 @@ use axum::extract::Path;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use super::pieces::address;
+use super::components::address;
 use crate::entrypoints::http::App;
 
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/orders", get(list::show))
         .route("/orders/{id}", get(by_path))
-        .route("/order", get(one::show))
-        .route("/order/next", post(moves::next_status))
-        .route("/order/set-status", post(moves::set_status))
+        .route("/order", get(detail::show))
+        .route("/order/next", post(actions::next_status))
+        .route("/order/set-status", post(actions::set_status))
         .route("/order/cancel", get(cancel::ask).post(cancel::cancel))
         .route("/order/email", get(email::look_away).post(email::show))
 }

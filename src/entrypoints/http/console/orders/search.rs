@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::domain::Status;
-use crate::entrypoints::http::console::pieces::address;
+use crate::entrypoints::http::console::components::address;
 use crate::service_layer::{InvalidQuery, OrderQuery, OrderQueryText, Place};
 
 /// The value of the field `status` that stands for every status but Completed.

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::figures::Figures;
 use super::numbers::{UNKNOWN, age, counted, rough, whole};
-use crate::service_layer::{OpenLetters, Outboxed, QueueDepth};
+use crate::service_layer::{OpenDeadLetters, Outboxed, QueueDepth};
 
 /// From this age on, whatever should have published a message does not.
 const OUTBOX_IS_OLD: Duration = Duration::from_mins(2);
@@ -64,7 +64,7 @@ fn outbox(outbox: Option<Outboxed>) -> Card {
     }
 }
 
-fn open_letters(letters: Option<&OpenLetters>) -> Card {
+fn open_letters(letters: Option<&OpenDeadLetters>) -> Card {
     Card {
         label: "Open dead letters",
         value: letters.map(|letters| counted(letters.of(|_| true))),

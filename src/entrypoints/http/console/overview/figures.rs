@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::metrics::{LastAnswers, Look, Spread};
+use crate::metrics::{HistogramSnapshot, LastAnswers, Snapshot};
 
 /// A rate is taken over so many looks, ten seconds: over two seconds it would only flicker.
 const STRIDE: usize = 5;
@@ -13,7 +13,7 @@ const STRIDE: usize = 5;
 /// The last five minutes.
 #[derive(Debug)]
 pub struct Figures {
-    looks: Vec<Arc<Look>>,
+    looks: Vec<Arc<Snapshot>>,
 }
 
 /// A value at a moment.
@@ -42,7 +42,7 @@ impl Series {
 }
 
 impl Figures {
-    pub fn of(looks: &[Arc<Look>]) -> Self {
+    pub fn of(looks: &[Arc<Snapshot>]) -> Self {
         Self { looks: looks.to_vec() }
     }
 
@@ -52,7 +52,7 @@ impl Figures {
     }
 
     /// How much of a counter's growth came in each second.
-    pub fn rate(&self, count: impl Fn(&Look) -> u64) -> Series {
+    pub fn rate(&self, count: impl Fn(&Snapshot) -> u64) -> Series {
         self.between(|from, to| {
             let seconds = (to.at - from.at).as_secs_f64();
             let gained = count(to).saturating_sub(count(from));
@@ -61,35 +61,39 @@ impl Figures {
     }
 
     /// A percentile of what was measured.
-    pub fn percentile(&self, percent: u32, spread: impl Fn(&Look) -> &Spread) -> Series {
+    pub fn percentile(
+        &self,
+        percent: u32,
+        spread: impl Fn(&Snapshot) -> &HistogramSnapshot,
+    ) -> Series {
         self.between(|from, to| spread(to).since(spread(from)).percentile(percent))
     }
 
     /// The mean of what was measured.
-    pub fn mean(&self, spread: impl Fn(&Look) -> &Spread) -> Series {
+    pub fn mean(&self, spread: impl Fn(&Snapshot) -> &HistogramSnapshot) -> Series {
         self.between(|from, to| spread(to).since(spread(from)).mean())
     }
 
     /// What a server said.
     pub fn level(&self, level: impl Fn(&LastAnswers) -> Option<u64>) -> Series {
-        let value = |look: &Look| level(&look.last_answers).map(exact);
+        let value = |look: &Snapshot| level(&look.last_answers).map(exact);
         let points = self.looks.iter().map(|look| self.point(look, value(look)));
         Series::new(points.collect())
     }
 
     /// How much of a counter's growth came in the five minutes.
-    pub fn gained(&self, count: impl Fn(&Look) -> u64) -> u64 {
+    pub fn gained(&self, count: impl Fn(&Snapshot) -> u64) -> u64 {
         match (self.looks.first(), self.looks.last()) {
             (Some(first), Some(last)) => count(last).saturating_sub(count(first)),
             _ => 0,
         }
     }
 
-    pub fn newest(&self) -> Option<&Look> {
+    pub fn newest(&self) -> Option<&Snapshot> {
         self.looks.last().map(|look| &**look)
     }
 
-    fn between(&self, value: impl Fn(&Look, &Look) -> Option<f64>) -> Series {
+    fn between(&self, value: impl Fn(&Snapshot, &Snapshot) -> Option<f64>) -> Series {
         let after_the_first = self.looks.iter().enumerate().skip(1);
         let points = after_the_first.map(|(place, to)| {
             let from = &self.looks[place.saturating_sub(STRIDE)];
@@ -98,7 +102,7 @@ impl Figures {
         Series::new(points.collect())
     }
 
-    fn point(&self, look: &Look, value: Option<f64>) -> Point {
+    fn point(&self, look: &Snapshot, value: Option<f64>) -> Point {
         let newest = self.looks.last().map_or(look.at, |newest| newest.at);
         Point { ago: newest - look.at, value }
     }
@@ -123,7 +127,7 @@ mod tests {
         let first = Metrics::new().look();
         let looks = (0..).zip(received).map(|(place, received)| {
             let at = first.at + LOOK_AGAIN * place;
-            Arc::new(Look { at, received: *received, ..first.clone() })
+            Arc::new(Snapshot { at, received: *received, ..first.clone() })
         });
         Figures { looks: looks.collect() }
     }

@@ -15,16 +15,16 @@ use axum::response::Html;
 use maud::{Markup, html};
 
 use super::layout::{self, Section, page};
-use super::{Visitor, newcomer};
+use super::{CurrentUser, onboarding};
 use crate::entrypoints::http::App;
-use crate::service_layer::{OrderQueries, OrderQuery, Page, Troubles};
+use crate::service_layer::{OrderQueries, OrderQuery, Outages, Page};
 use figures::Figures;
 
 /// Where the script of a page asks for the figures alone.
 pub const FIGURES: &str = "/overview/figures";
 
 pub async fn show(
-    mut visitor: Visitor,
+    mut visitor: CurrentUser,
     State(app): State<App>,
     headers: HeaderMap,
 ) -> layout::Page {
@@ -34,21 +34,25 @@ pub async fn show(
         div #overview data-refresh=(seconds) data-refresh-from=(FIGURES) { (content) }
     };
     // They are shown where they stay fresh.
-    visitor.troubles = Troubles::default();
+    visitor.troubles = Outages::default();
     page(&visitor, Section::Overview, "Overview", body)
 }
 
 /// The same part of the page, for its script.
-pub async fn figures(visitor: Visitor, State(app): State<App>, headers: HeaderMap) -> Html<String> {
+pub async fn figures(
+    visitor: CurrentUser,
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Html<String> {
     let part = html! { div #overview { (content(&visitor, &app, &headers).await) } };
     Html(part.into_string())
 }
 
-async fn content(visitor: &Visitor, app: &App, headers: &HeaderMap) -> Markup {
+async fn content(visitor: &CurrentUser, app: &App, headers: &HeaderMap) -> Markup {
     if is_new(app).await {
         return html! {
             (panels::troubles(&visitor.troubles))
-            (newcomer::welcome(visitor, app, headers))
+            (onboarding::welcome(visitor, app, headers))
         };
     }
     let figures = Figures::of(&app.health.metrics().recent.looks());

@@ -8,10 +8,10 @@ use super::figures::Figures;
 use super::numbers::{nearest, rough, seconds, whole};
 use super::tables::{dead_letters, outcomes};
 use crate::entrypoints::http::console::layout;
-use crate::service_layer::Troubles;
+use crate::service_layer::Outages;
 
 /// The whole of it.
-pub fn overview(figures: &Figures, paused: &Troubles) -> Markup {
+pub fn overview(figures: &Figures, paused: &Outages) -> Markup {
     html! {
         div .heading {
             h1 { "Overview" }
@@ -32,7 +32,7 @@ pub fn overview(figures: &Figures, paused: &Troubles) -> Markup {
 }
 
 /// Why the worker is paused. Not as alerts: the part is put in its place again and again.
-pub fn troubles(paused: &Troubles) -> Markup {
+pub fn troubles(paused: &Outages) -> Markup {
     html! {
         @for (what, reason) in layout::told(paused) {
             div .notice.trouble { p { strong { (what) "." } " " (reason) } }

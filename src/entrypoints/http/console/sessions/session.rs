@@ -7,14 +7,14 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use super::secret::secret;
-use crate::entrypoints::http::access::{Caller, Fingerprint, Tokens};
+use crate::entrypoints::http::auth::{Caller, TokenHash, Tokens};
 
 /// What the worker knows of a browser.
 #[derive(Debug)]
 pub struct Session {
     pub caller: Caller,
     /// Of the token with which they signed in; none where none is needed.
-    token: Option<Fingerprint>,
+    token: Option<TokenHash>,
     /// Stands in each form of this session's pages, and on no other site's.
     pub csrf: String,
     /// Cancelled when it ends, but for its age.
@@ -31,7 +31,7 @@ pub enum Flash {
 }
 
 impl Session {
-    pub fn of(caller: Caller, token: Option<Fingerprint>) -> Self {
+    pub fn of(caller: Caller, token: Option<TokenHash>) -> Self {
         Self {
             caller,
             token,

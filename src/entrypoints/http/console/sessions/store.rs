@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::secret::secret;
 use super::session::Session;
-use crate::entrypoints::http::access::{Caller, Fingerprint};
+use crate::entrypoints::http::auth::{Caller, TokenHash};
 
 /// Most sessions; one more ends the oldest.
 const MOST_SESSIONS: usize = 1_000;
@@ -39,7 +39,7 @@ impl Default for Sessions {
 
 impl Sessions {
     /// Begins a session and returns its id, which only the browser keeps.
-    pub fn begin(&self, caller: Caller, token: Fingerprint) -> String {
+    pub fn begin(&self, caller: Caller, token: TokenHash) -> String {
         let id = secret();
         let session = Arc::new(Session::of(caller, Some(token)));
         let mut kept = self.lock();
@@ -87,14 +87,14 @@ fn key(id: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entrypoints::http::access::Role;
+    use crate::entrypoints::http::auth::Role;
 
     fn ada() -> Caller {
         Caller { name: "ada".to_owned(), role: Role::Operator }
     }
 
     fn begin(sessions: &Sessions) -> String {
-        sessions.begin(ada(), Fingerprint::of("owt_ada"))
+        sessions.begin(ada(), TokenHash::of("owt_ada"))
     }
 
     #[test]

@@ -1,0 +1,13 @@
+//! What waits in a database in memory.
+
+use super::InMemoryDatabase;
+use crate::adapters::clock::SystemClock;
+use crate::service_layer::{Backlog, BacklogProbe, Clock, StoreError};
+
+impl BacklogProbe for InMemoryDatabase {
+    async fn stock(&mut self) -> Result<Backlog, StoreError> {
+        let tables = self.lock().await?;
+        let outbox = tables.outbox_at(SystemClock.now());
+        Ok(Backlog { has_orders: tables.orders().next().is_some(), outbox, open_letters: None })
+    }
+}

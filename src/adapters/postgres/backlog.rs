@@ -1,0 +1,81 @@
+//! What waits in PostgreSQL.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::errors::store_error;
+use super::pool::Pool;
+use crate::service_layer::{
+    Backlog, BacklogProbe, MOST_COUNTED, OpenDeadLetters, Outboxed, StoreError,
+};
+
+const HAS_ORDERS: &str = "select exists (select from orders) as has_orders";
+
+const OUTBOX: &str = "
+    select count(*) as count, extract(epoch from now() - min(committed_at))::float8 as oldest
+    from (select committed_at from outbox limit $1) as counted";
+
+const OPEN_LETTERS: &str = "
+    select code, count(*) as count,
+           extract(epoch from now() - min(last_failed_at))::float8 as oldest
+    from (select code, last_failed_at from dead_letters where state = 1 limit $1) as counted
+    group by code";
+
+/// Counts through a pool.
+#[derive(Debug, Clone)]
+pub struct PgBacklogProbe {
+    pool: Pool,
+}
+
+impl PgBacklogProbe {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    async fn outbox(&self) -> Result<Outboxed, StoreError> {
+        let query = || sqlx::query(OUTBOX).bind(i64::from(MOST_COUNTED));
+        let row = self.pool.fetch_one(query).await?;
+        Ok(Outboxed { count: count(&row)?, oldest: oldest(&row)? })
+    }
+
+    async fn open_letters(&self) -> Result<OpenDeadLetters, StoreError> {
+        let query = || sqlx::query(OPEN_LETTERS).bind(i64::from(MOST_COUNTED));
+        let rows = self.pool.fetch_all(query).await?;
+        let mut letters = OpenDeadLetters::default();
+        for row in &rows {
+            letters.counts.push((column(row, "code")?, count(row)?));
+            letters.oldest = letters.oldest.max(oldest(row)?);
+        }
+        Ok(letters)
+    }
+}
+
+impl BacklogProbe for PgBacklogProbe {
+    async fn stock(&mut self) -> Result<Backlog, StoreError> {
+        let row = self.pool.fetch_one(|| sqlx::query(HAS_ORDERS)).await?;
+        Ok(Backlog {
+            has_orders: column(&row, "has_orders")?,
+            outbox: self.outbox().await?,
+            open_letters: Some(self.open_letters().await?),
+        })
+    }
+}
+
+fn count(row: &PgRow) -> Result<u64, StoreError> {
+    Ok(u64::try_from(column::<i64>(row, "count")?).unwrap_or(0))
+}
+
+/// A moment of a clock that is ahead counts as now.
+fn oldest(row: &PgRow) -> Result<Option<Duration>, StoreError> {
+    let seconds: Option<f64> = column(row, "oldest")?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}
+
+fn column<'r, T>(row: &'r PgRow, name: &str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    row.try_get(name).map_err(|error| store_error(&error))
+}

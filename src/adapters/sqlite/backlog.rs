@@ -1,0 +1,78 @@
+//! What waits in SQLite.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+
+use super::errors::store_error;
+use crate::service_layer::{
+    Backlog, BacklogProbe, MOST_COUNTED, OpenDeadLetters, Outboxed, StoreError,
+};
+
+const HAS_ORDERS: &str = "select exists (select 1 from orders) as has_orders";
+
+/// Ages are in microseconds, as the moments are.
+const OUTBOX: &str = "
+    select count(*) as count,
+           cast(unixepoch('subsec') * 1000000 as integer) - min(committed_at) as oldest
+    from (select committed_at from outbox limit ?1)";
+
+const OPEN_LETTERS: &str = "
+    select code, count(*) as count,
+           cast(unixepoch('subsec') * 1000000 as integer) - min(last_failed_at) as oldest
+    from (select code, last_failed_at from dead_letters where state = 1 limit ?1)
+    group by code";
+
+/// Counts through a pool.
+#[derive(Debug, Clone)]
+pub struct SqliteBacklogProbe {
+    readers: SqlitePool,
+}
+
+impl SqliteBacklogProbe {
+    pub(super) fn new(readers: SqlitePool) -> Self {
+        Self { readers }
+    }
+
+    async fn open_letters(&self) -> Result<OpenDeadLetters, StoreError> {
+        let query = sqlx::query(OPEN_LETTERS).bind(MOST_COUNTED);
+        let rows = query.fetch_all(&self.readers).await.map_err(|error| store_error(&error))?;
+        let mut letters = OpenDeadLetters::default();
+        for row in &rows {
+            letters.counts.push((column(row, "code")?, count(row)?));
+            letters.oldest = letters.oldest.max(oldest(row)?);
+        }
+        Ok(letters)
+    }
+}
+
+impl BacklogProbe for SqliteBacklogProbe {
+    async fn stock(&mut self) -> Result<Backlog, StoreError> {
+        let orders = sqlx::query(HAS_ORDERS).fetch_one(&self.readers).await;
+        let outbox = sqlx::query(OUTBOX).bind(MOST_COUNTED).fetch_one(&self.readers).await;
+        let outbox = outbox.map_err(|error| store_error(&error))?;
+        Ok(Backlog {
+            has_orders: column(&orders.map_err(|error| store_error(&error))?, "has_orders")?,
+            outbox: Outboxed { count: count(&outbox)?, oldest: oldest(&outbox)? },
+            open_letters: Some(self.open_letters().await?),
+        })
+    }
+}
+
+fn count(row: &SqliteRow) -> Result<u64, StoreError> {
+    Ok(u64::try_from(column::<i64>(row, "count")?).unwrap_or(0))
+}
+
+/// A moment of a clock that is ahead counts as now.
+fn oldest(row: &SqliteRow) -> Result<Option<Duration>, StoreError> {
+    let micros: Option<i64> = column(row, "oldest")?;
+    Ok(micros.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))))
+}
+
+fn column<'r, T>(row: &'r SqliteRow, name: &str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    row.try_get(name).map_err(|error| store_error(&error))
+}

@@ -1,0 +1,244 @@
+//! Copies of a message: for a later attempt, or for the dead letters. Bytes and properties stay as
+//! they are, but for what the broker, or a forger, wrote about its way.
+
+use chrono::{DateTime, Utc};
+
+use uuid::Uuid;
+
+use crate::domain::CommandKind;
+use crate::service_layer::dead_letters::headers::{
+    ATTEMPTS, CODE, DETAIL, EXCEPTION_MESSAGE, FAILED_AT, LETTER_ID, ORIGINAL_EXCHANGE,
+    ORIGINAL_ROUTING_KEY, is_a_reason, is_about_the_way,
+};
+use crate::service_layer::wire::format_moment;
+use crate::service_layer::{
+    DeadLetterReason, Delivery, HeaderValue, Headers, Properties, Publication, Target,
+};
+
+/// Longest detail in a header, in bytes.
+const MAX_DETAIL_BYTES: usize = 1024;
+
+/// How many attempts at the message have failed, by the worker's own count. A dead letter that
+/// somebody moved back begins anew.
+pub fn failed_attempts(properties: &Properties) -> u32 {
+    if properties.headers.contains_key(CODE) {
+        return 0;
+    }
+    let attempts = properties.headers.get(ATTEMPTS).and_then(HeaderValue::as_int).unwrap_or(0);
+    u32::try_from(attempts.max(0)).unwrap_or(u32::MAX)
+}
+
+/// The copy that waits for retry `attempt`. It names its command, since its routing key will be
+/// that of the way back.
+pub fn retry(delivery: Delivery, kind: Option<CommandKind>, attempt: u32) -> Publication {
+    let original = Original::of(&delivery);
+    let mut properties = forwarded(delivery.properties);
+    properties.kind = kind.map(|kind| kind.name().to_owned()).or(properties.kind);
+    properties.headers.insert(ATTEMPTS.to_owned(), i64::from(attempt).into());
+    original.note_in(&mut properties.headers);
+    Publication { target: Target::Retry { attempt }, properties, body: delivery.body }
+}
+
+/// The copy for the dead letters, with the reason in its headers.
+pub fn dead_letter(
+    delivery: Delivery,
+    reason: &DeadLetterReason,
+    attempts: u32,
+    at: DateTime<Utc>,
+) -> Publication {
+    let original = Original::of(&delivery);
+    let mut properties = forwarded(delivery.properties);
+    let detail = shortened(&reason.detail);
+    let headers = [
+        (CODE, reason.code.slug().into()),
+        (DETAIL, detail.into()),
+        (FAILED_AT, format_moment(at).as_str().into()),
+        (ATTEMPTS, i64::from(attempts).into()),
+        (LETTER_ID, Uuid::now_v7().to_string().as_str().into()),
+        (EXCEPTION_MESSAGE, shortened(&format!("{}: {detail}", reason.code.slug())).into()),
+    ];
+    properties
+        .headers
+        .extend(headers.map(|(name, value): (_, HeaderValue)| (name.to_owned(), value)));
+    original.note_in(&mut properties.headers);
+    let target = Target::DeadLetters { routing_key: original.routing_key };
+    Publication { target, properties, body: delivery.body }
+}
+
+/// Where the publisher sent the message; a retried one carries it in its headers.
+struct Original {
+    exchange: String,
+    routing_key: String,
+}
+
+impl Original {
+    fn of(delivery: &Delivery) -> Self {
+        let headers = &delivery.properties.headers;
+        let noted =
+            |name: &str| headers.get(name).and_then(HeaderValue::as_text).map(str::to_owned);
+        // An AMQP routing key has at most 255 bytes; a longer text in the header is a forgery.
+        let noted_key = noted(ORIGINAL_ROUTING_KEY).filter(|key| key.len() <= 255);
+        match (failed_attempts(&delivery.properties), noted_key) {
+            (1.., Some(routing_key)) => {
+                Self { exchange: noted(ORIGINAL_EXCHANGE).unwrap_or_default(), routing_key }
+            }
+            _ => Self {
+                exchange: delivery.exchange.clone(),
+                routing_key: delivery.routing_key.clone(),
+            },
+        }
+    }
+
+    fn note_in(&self, headers: &mut Headers) {
+        headers.insert(ORIGINAL_EXCHANGE.to_owned(), self.exchange.as_str().into());
+        headers.insert(ORIGINAL_ROUTING_KEY.to_owned(), self.routing_key.as_str().into());
+    }
+}
+
+/// The name of RabbitMQ's pseudo-queue for direct replies, as a requester writes it.
+const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// Properties that may go on. What would act on the broker again (copies to further queues,
+/// expiration, priority, a user id that is not ours) is only noted, so that nothing is lost.
+fn forwarded(mut properties: Properties) -> Properties {
+    let mut noted: Vec<(&str, HeaderValue)> = Vec::new();
+    for (name, noted_as) in
+        [("CC", "order-worker-original-cc"), ("BCC", "order-worker-original-bcc")]
+    {
+        noted.extend(properties.headers.remove(name).map(|value| (noted_as, value)));
+    }
+    // Only the publisher itself may use this name: the broker closes the channel of anybody else.
+    let direct = properties.reply_to.take_if(|queue| queue == DIRECT_REPLY_TO);
+    noted.extend(direct.map(|queue| ("order-worker-original-reply-to", HeaderValue::Text(queue))));
+    let user_id = properties.user_id.take().map(HeaderValue::Text);
+    let expiration = properties.expiration.take().map(HeaderValue::Text);
+    let priority = properties.priority.take().map(|priority| HeaderValue::Int(priority.into()));
+    noted.extend(user_id.map(|value| ("order-worker-original-user-id", value)));
+    noted.extend(expiration.map(|value| ("order-worker-original-expiration", value)));
+    noted.extend(priority.map(|value| ("order-worker-original-priority", value)));
+    properties.headers.retain(|name, _| !is_about_the_way(name) && !is_a_reason(name));
+    properties.headers.extend(noted.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    properties
+}
+
+/// The beginning of a text, cut between characters.
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_DETAIL_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service_layer::{DeadLetterCode, DeliveryTag};
+
+    fn delivery_with(headers: impl IntoIterator<Item = (&'static str, HeaderValue)>) -> Delivery {
+        Delivery {
+            tag: DeliveryTag { channel: 1, number: 1 },
+            redelivered: false,
+            exchange: "orders.commands".to_owned(),
+            routing_key: "order.place".to_owned(),
+            properties: Properties {
+                headers: headers
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
+                ..Properties::default()
+            },
+            body: b"{".to_vec(),
+            ..Delivery::default()
+        }
+    }
+
+    fn dead(delivery: Delivery) -> Publication {
+        let reason = DeadLetterReason::new(DeadLetterCode::MalformedJson, "line 1, column 1");
+        dead_letter(delivery, &reason, 1, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_dead_letter_has_its_bytes_its_origin_and_the_reason() {
+        let letter = dead(delivery_with([("shop", "eu".into())]));
+
+        let header = |name: &str| letter.properties.headers[name].as_text().unwrap().to_owned();
+        assert_eq!(letter.body, b"{");
+        assert_eq!(letter.target, Target::DeadLetters { routing_key: "order.place".to_owned() });
+        assert_eq!(header("shop"), "eu");
+        assert_eq!(header("order-worker-code"), "malformed_json");
+        assert_eq!(header("order-worker-detail"), "line 1, column 1");
+        assert_eq!(header("order-worker-failed-at"), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(header("x-exception-message"), "malformed_json: line 1, column 1");
+        assert_eq!(header("x-original-exchange"), "orders.commands");
+        assert_eq!(header("x-original-routingKey"), "order.place");
+        assert_eq!(letter.properties.headers[ATTEMPTS], 1.into());
+    }
+
+    #[test]
+    fn what_acts_on_the_broker_is_noted_but_not_copied() {
+        let mut delivery = delivery_with([
+            ("CC", HeaderValue::List(vec!["other.queue".into()])),
+            ("x-death", HeaderValue::List(Vec::new())),
+            ("x-delivery-count", HeaderValue::Int(19)),
+        ]);
+        delivery.properties.expiration = Some("60000".to_owned());
+        delivery.properties.priority = Some(9);
+        delivery.properties.user_id = Some("shop".to_owned());
+        delivery.properties.reply_to = Some(DIRECT_REPLY_TO.to_owned());
+
+        let properties = dead(delivery).properties;
+        assert_eq!(properties.reply_to, None);
+
+        let names: Vec<&str> = properties.headers.keys().map(String::as_str).collect();
+        assert!(!names.iter().any(|name| ["CC", "x-death", "x-delivery-count"].contains(name)));
+        assert_eq!(
+            (properties.expiration, properties.priority, properties.user_id),
+            (None, None, None)
+        );
+        assert_eq!(properties.headers["order-worker-original-priority"], 9.into());
+        assert_eq!(properties.headers["order-worker-original-expiration"], "60000".into());
+        assert_eq!(properties.headers["order-worker-original-user-id"], "shop".into());
+        assert!(properties.headers.contains_key("order-worker-original-cc"));
+    }
+
+    #[test]
+    fn a_retried_message_remembers_where_it_was_sent_first() {
+        let waiting = retry(delivery_with([]), Some(CommandKind::PlaceOrder), 1);
+        let mut back = delivery_with([]);
+        back.exchange = String::new();
+        back.routing_key = "orders.commands".to_owned();
+        back.properties = waiting.properties;
+
+        assert_eq!(back.properties.kind.as_deref(), Some("PlaceOrder"));
+        assert_eq!(failed_attempts(&back.properties), 1);
+        assert_eq!(
+            dead(back).target,
+            Target::DeadLetters { routing_key: "order.place".to_owned() }
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_that_was_moved_back_begins_anew() {
+        let mut back = delivery_with([]);
+        back.properties = dead(delivery_with([])).properties;
+
+        assert_eq!(failed_attempts(&back.properties), 0);
+        let waiting = retry(back, Some(CommandKind::PlaceOrder), 1);
+        assert_eq!(failed_attempts(&waiting.properties), 1);
+    }
+
+    #[test]
+    fn a_long_detail_is_cut_between_characters() {
+        let reason = DeadLetterReason::new(DeadLetterCode::InvalidField, "ü".repeat(2000));
+        let letter = dead_letter(delivery_with([]), &reason, 1, DateTime::UNIX_EPOCH);
+
+        let detail = letter.properties.headers["order-worker-detail"].as_text().unwrap();
+        assert_eq!(detail.len(), MAX_DETAIL_BYTES);
+    }
+
+    #[test]
+    fn attempts_of_a_wrong_type_or_size_count_as_none_or_as_many() {
+        for (value, attempts) in
+            [("3".into(), 0), (HeaderValue::Int(-1), 0), (HeaderValue::Int(i64::MAX), u32::MAX)]
+        {
+            assert_eq!(failed_attempts(&delivery_with([(ATTEMPTS, value)]).properties), attempts);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Dead letters as lines of JSON.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::selection::FilterArguments;
+use crate::adapters::clock::SystemClock;
+use crate::config::Settings;
+use crate::entrypoints::cli::output::print_line;
+use crate::entrypoints::cli::{CommandFailed, migrated_database};
+use crate::entrypoints::dead_letters::pattern_of;
+use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::{
+    Base64, DeadLetter, DeadLetterRecord, DeadLetterStore, Reason, Subject, properties_from_json,
+    properties_to_json,
+};
+
+/// Most letters in one transaction.
+const MOST_AT_ONCE: usize = 100;
+
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    filter: FilterArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file that `export` wrote; - for standard input. What it holds is open afterwards.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// A dead letter in a line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    /// In hexadecimal digits.
+    key: Uuid,
+    exchange: String,
+    routing_key: String,
+    properties: Box<RawValue>,
+    /// A body can be anything.
+    body_base64: Base64<'static>,
+    /// The same for people, where it is text; not read.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    code: String,
+    detail: String,
+    command: Option<String>,
+    order_id: Option<String>,
+    customer_id: Option<String>,
+    failed_at: DateTime<Utc>,
+    attempts: u32,
+}
+
+impl Export {
+    pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        let database = migrated_database(settings).await?;
+        let filter = self.filter.filter(&database, None).await?;
+        for id in database.letter_ids(&filter, u32::MAX).await? {
+            // It may be gone meanwhile.
+            if let Some(stored) = database.letter(id).await? {
+                let line = Line::of(&stored).and_then(|line| serde_json::to_string(&line));
+                print_line(&line.map_err(std::io::Error::other)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Import {
+    pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
+        let database = migrated_database(settings).await?;
+        let letters = read(&self.file)?;
+        let mut new = 0;
+        for some in letters.chunks(MOST_AT_ONCE) {
+            new += database.collect(some, SystemClock.now()).await?;
+        }
+        let known = letters.len() as u64 - new;
+        print_line(&format!("{new} imported, {known} were there already"))
+    }
+}
+
+/// All lines, before any of them has an effect.
+fn read(path: &Path) -> Result<Vec<DeadLetter>, CommandFailed> {
+    let input: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(|error| told(path, &error.to_string()))?)
+    };
+    let mut letters = Vec::new();
+    for (place, line) in BufReader::new(input).lines().enumerate() {
+        let line = line?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let letter = Line::parse(&line);
+        letters.push(letter.map_err(|error| told(path, &format!("line {}: {error}", place + 1)))?);
+    }
+    Ok(letters)
+}
+
+fn told(path: &Path, error: &str) -> CommandFailed {
+    CommandFailed::Told(format!("{}: {error}; nothing was imported", path.display()))
+}
+
+impl Line {
+    fn of(stored: &DeadLetterRecord) -> Result<Self, serde_json::Error> {
+        let letter = &stored.letter;
+        Ok(Self {
+            key: Uuid::from_bytes(letter.key),
+            exchange: letter.exchange.clone(),
+            routing_key: letter.routing_key.clone(),
+            properties: RawValue::from_string(properties_to_json(&letter.properties))?,
+            body_base64: Base64(letter.body.clone().into()),
+            body: String::from_utf8(letter.body.clone()).ok(),
+            code: letter.reason.code.clone(),
+            detail: letter.reason.detail.clone(),
+            command: letter.subject.command.clone(),
+            order_id: letter.subject.order_id.clone(),
+            customer_id: letter.subject.customer_id.clone(),
+            failed_at: letter.failed_at,
+            attempts: letter.attempts,
+        })
+    }
+
+    fn parse(line: &str) -> Result<DeadLetter, String> {
+        let line: Self = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let properties = properties_from_json(line.properties.get());
+        Ok(DeadLetter {
+            key: line.key.into_bytes(),
+            exchange: line.exchange,
+            routing_key: line.routing_key,
+            properties: properties.map_err(|error| format!("properties: {error}"))?,
+            body: line.body_base64.0.into_owned(),
+            reason: Reason {
+                code: line.code,
+                pattern: pattern_of(&line.detail),
+                detail: line.detail,
+            },
+            subject: Subject {
+                command: line.command,
+                order_id: line.order_id,
+                customer_id: line.customer_id,
+            },
+            failed_at: line.failed_at,
+            attempts: line.attempts,
+            replay_of: None,
+        })
+    }
+}

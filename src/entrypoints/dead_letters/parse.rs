@@ -1,0 +1,329 @@
+//! What a message in the queue of dead letters says about itself. Pure.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::entrypoints::decode;
+use crate::service_layer::dead_letters::headers::{
+    ATTEMPTS, CODE, DETAIL, FAILED_AT, LETTER_ID, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY,
+    REPLAY_OF,
+};
+use crate::service_layer::dead_letters::{DeadLetter, DeadLetterKey, Reason, Subject};
+use crate::service_layer::{Delivery, HeaderValue, Headers};
+
+/// Reads a delivery of the queue of dead letters; `now` stands in for a failure without a moment.
+pub fn read(delivery: Delivery, now: DateTime<Utc>) -> DeadLetter {
+    let way = Way::of(&delivery);
+    let key = key_of(&delivery, &way);
+    let headers = &delivery.properties.headers;
+    let replay_of = replay_of(headers);
+    let attempts = int(headers, ATTEMPTS).unwrap_or(0);
+    let Way { exchange, routing_key, code, detail, failed_at } = way;
+    let delivery = Delivery { routing_key, ..delivery };
+    let subject = subject_of(&delivery);
+    let reason = Reason { pattern: pattern_of(&detail), code, detail };
+    let Delivery { routing_key, properties, body, .. } = delivery;
+    let failed_at = failed_at.unwrap_or(now);
+    DeadLetter {
+        key,
+        exchange,
+        routing_key,
+        properties,
+        body,
+        reason,
+        subject,
+        failed_at,
+        attempts,
+        replay_of,
+    }
+}
+
+/// How a message came to be a dead letter.
+struct Way {
+    exchange: String,
+    routing_key: String,
+    code: String,
+    detail: String,
+    failed_at: Option<DateTime<Utc>>,
+}
+
+impl Way {
+    fn of(delivery: &Delivery) -> Self {
+        let headers = &delivery.properties.headers;
+        match (text(headers, CODE), first_death(headers)) {
+            // The newer of the two reasons: the worker takes the broker's out of what it publishes.
+            (_, Some(death)) => Self::by_the_broker(delivery, death),
+            (Some(code), None) => Self::by_the_worker(delivery, code),
+            (None, None) => Self::unknown(delivery),
+        }
+    }
+
+    fn by_the_worker(delivery: &Delivery, code: &str) -> Self {
+        let headers = &delivery.properties.headers;
+        let failed_at = text(headers, FAILED_AT).and_then(|moment| moment.parse().ok());
+        Self {
+            exchange: storable(text(headers, ORIGINAL_EXCHANGE).unwrap_or_default()),
+            routing_key: storable(
+                text(headers, ORIGINAL_ROUTING_KEY).unwrap_or(&delivery.routing_key),
+            ),
+            code: storable(code),
+            detail: storable(text(headers, DETAIL).unwrap_or_default()),
+            failed_at,
+        }
+    }
+
+    /// The form of `x-death` is that of <https://www.rabbitmq.com/docs/dlx#effects>.
+    fn by_the_broker(delivery: &Delivery, death: &Headers) -> Self {
+        let keys = match death.get("routing-keys") {
+            Some(HeaderValue::List(keys)) => keys.as_slice(),
+            _ => &[],
+        };
+        // A retry came back by the queue's name; the worker noted where it was sent first.
+        let headers = &delivery.properties.headers;
+        let noted = int(headers, ATTEMPTS).and_then(|_| text(headers, ORIGINAL_ROUTING_KEY));
+        let routing_key = noted.or_else(|| keys.first().and_then(HeaderValue::as_text));
+        let reason = text(death, "reason").unwrap_or("unknown");
+        let count = death.get("count").and_then(HeaderValue::as_int).unwrap_or(1);
+        let queue = text(death, "queue").unwrap_or("a queue");
+        let failed_at = match death.get("time") {
+            Some(HeaderValue::Timestamp(seconds)) => i64::try_from(*seconds).ok(),
+            _ => None,
+        };
+        Self {
+            exchange: storable(text(death, "exchange").unwrap_or_default()),
+            routing_key: storable(routing_key.unwrap_or(&delivery.routing_key)),
+            code: storable(reason),
+            detail: storable(&format!(
+                "the broker took it out of {queue} ({reason}, {count} times)"
+            )),
+            failed_at: failed_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+        }
+    }
+
+    fn unknown(delivery: &Delivery) -> Self {
+        Self {
+            exchange: storable(&delivery.exchange),
+            routing_key: storable(&delivery.routing_key),
+            code: "unknown".to_owned(),
+            detail: "it says nothing about why it is here".to_owned(),
+            failed_at: None,
+        }
+    }
+}
+
+/// The latest death, which brokers put first.
+fn first_death(headers: &Headers) -> Option<&Headers> {
+    match headers.get("x-death") {
+        Some(HeaderValue::List(deaths)) => match deaths.first() {
+            Some(HeaderValue::Table(death)) => Some(death),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The same for each delivery of one dead letter. The worker's own letters carry an id; others are
+/// told apart by their content, and where they have no message id, one that comes for the first time
+/// never counts as the repeat of another.
+fn key_of(delivery: &Delivery, way: &Way) -> DeadLetterKey {
+    let properties = &delivery.properties;
+    let mut hash = Sha256::new();
+    let own_id = text(&properties.headers, LETTER_ID);
+    for part in [own_id, properties.message_id.as_deref(), Some(&way.code), Some(&way.routing_key)]
+    {
+        hash.update(part.unwrap_or_default());
+        hash.update([0]);
+    }
+    hash.update(way.failed_at.map_or(0, |at| at.timestamp_micros()).to_be_bytes());
+    if own_id.is_none() && properties.message_id.is_none() && !delivery.redelivered {
+        hash.update(Uuid::now_v7().as_bytes());
+    }
+    hash.update(&delivery.body);
+    let digest = hash.finalize();
+    let mut key = DeadLetterKey::default();
+    let length = key.len();
+    key.copy_from_slice(&digest[..length]);
+    key
+}
+
+fn replay_of(headers: &Headers) -> Option<(DeadLetterKey, u32)> {
+    let key = Uuid::try_parse(text(headers, REPLAY_OF)?).ok()?;
+    Some((key.into_bytes(), int(headers, REPLAY)?))
+}
+
+/// What a message is about: its command by the rules of the edge, its identifiers wherever the body
+/// can be read as JSON at all.
+pub fn subject_of(delivery: &Delivery) -> Subject {
+    let command = decode::decode(delivery).kind.map(|kind| kind.name().to_owned());
+    let within_bounds = delivery.body.len() <= decode::MAX_BODY_BYTES;
+    let body: Value = if within_bounds {
+        serde_json::from_slice(&delivery.body).unwrap_or_default()
+    } else {
+        Value::Null
+    };
+    Subject {
+        command,
+        order_id: identifier(&body["order_id"]),
+        customer_id: identifier(&body["order_customer"]["customer_id"]),
+    }
+}
+
+fn identifier(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(storable(text)),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The message as its publisher sent it, for the edge.
+pub fn as_sent(letter: &DeadLetter) -> Delivery {
+    Delivery {
+        exchange: letter.exchange.clone(),
+        routing_key: letter.routing_key.clone(),
+        properties: letter.properties.clone(),
+        body: letter.body.clone(),
+        ..Delivery::default()
+    }
+}
+
+/// A detail without what differs from message to message: words with a digit in them, digits between
+/// brackets, and the word after `order` and `id`.
+pub fn pattern_of(detail: &str) -> String {
+    let mut named = false;
+    let words = detail.split(' ').map(|word| {
+        let is_name = std::mem::replace(&mut named, ["order", "id"].contains(&word));
+        if word.contains('[') {
+            without_digits(word)
+        } else if is_name || word.chars().any(|c| c.is_ascii_digit()) {
+            "…".to_owned()
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn without_digits(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    for c in word.chars() {
+        match c {
+            '0'..='9' if out.ends_with('…') => {}
+            '0'..='9' => out.push('…'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A text for a column; databases take no NUL. Longer texts are cut at AMQP's own bound for names,
+/// which only a forged header exceeds, or at that of a detail.
+fn storable(text: &str) -> String {
+    text[..text.floor_char_boundary(1024)].replace('\0', "\u{fffd}")
+}
+
+fn text<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(HeaderValue::as_text)
+}
+
+fn int(headers: &Headers, name: &str) -> Option<u32> {
+    headers.get(name).and_then(HeaderValue::as_int).and_then(|number| u32::try_from(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service_layer::Properties;
+
+    fn delivery(headers: &[(&str, HeaderValue)]) -> Delivery {
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Delivery {
+            exchange: "orders.dead-letter".to_owned(),
+            routing_key: "order.cancel".to_owned(),
+            properties: Properties { headers, ..Properties::default() },
+            body: br#"{"order_id": 14, "order_customer": {"customer_id": "c"}}"#.to_vec(),
+            ..Delivery::default()
+        }
+    }
+
+    #[test]
+    fn a_letter_of_the_worker_tells_its_reason_and_its_origin() {
+        let letter = read(
+            delivery(&[
+                (CODE, "order_not_found".into()),
+                (DETAIL, "order 3-14 does not exist (yet)".into()),
+                (FAILED_AT, "2026-11-20T09:30:37.123456Z".into()),
+                (ATTEMPTS, 4.into()),
+                (ORIGINAL_EXCHANGE, "shop".into()),
+                (ORIGINAL_ROUTING_KEY, "order.set_next_status".into()),
+            ]),
+            DateTime::UNIX_EPOCH,
+        );
+
+        assert_eq!(letter.reason.code, "order_not_found");
+        assert_eq!(letter.reason.pattern, "order … does not exist (yet)");
+        assert_eq!((letter.exchange.as_str(), letter.attempts), ("shop", 4));
+        assert_eq!(letter.subject.command.as_deref(), Some("SetNextStatus"));
+        assert_eq!(letter.subject.order_id.as_deref(), Some("14"));
+        assert_eq!(letter.subject.customer_id.as_deref(), Some("c"));
+        assert_eq!(letter.failed_at.timestamp_subsec_micros(), 123_456);
+    }
+
+    #[test]
+    fn a_letter_of_the_broker_tells_the_brokers_reason() {
+        let death = Headers::from([
+            ("reason".to_owned(), "delivery_limit".into()),
+            ("queue".to_owned(), "orders.commands".into()),
+            ("count".to_owned(), 1.into()),
+            ("time".to_owned(), HeaderValue::Timestamp(1_800_000_000)),
+            ("exchange".to_owned(), "orders.commands".into()),
+            ("routing-keys".to_owned(), HeaderValue::List(vec!["order.place".into()])),
+        ]);
+        let deaths = HeaderValue::List(vec![HeaderValue::Table(death)]);
+
+        let letter = read(delivery(&[("x-death", deaths)]), DateTime::UNIX_EPOCH);
+
+        assert_eq!(letter.reason.code, "delivery_limit");
+        assert_eq!(letter.routing_key, "order.place");
+        assert_eq!(letter.failed_at.timestamp(), 1_800_000_000);
+    }
+
+    #[test]
+    fn each_delivery_of_a_letter_has_the_same_key_and_another_letter_has_another() {
+        let own = [(LETTER_ID, "1".into()), (CODE, "malformed_json".into())];
+        let other = [(LETTER_ID, "2".into()), (CODE, "malformed_json".into())];
+        let key = |headers: &[_]| read(delivery(headers), DateTime::UNIX_EPOCH).key;
+
+        assert_eq!(key(&own), key(&own));
+        assert_ne!(key(&own), key(&other));
+        assert_ne!(key(&[]), key(&[]), "nothing tells two letters without any id apart");
+    }
+
+    #[test]
+    fn details_that_differ_in_numbers_and_names_only_have_one_pattern() {
+        for (detail, pattern) in [
+            ("items[12].price_per_unit must be ≥ 0", "items[…].price_per_unit must be ≥ …"),
+            (
+                "message id place-abc was used before with another body",
+                "message id … was used before with another body",
+            ),
+            ("the body is not JSON: line 1 column 2", "the body is not JSON: line … column …"),
+        ] {
+            assert_eq!(pattern_of(detail), pattern);
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_database_refuses_gets_into_a_column() {
+        let letter =
+            read(delivery(&[(CODE, "a\0b".into()), (DETAIL, "\0".into())]), DateTime::UNIX_EPOCH);
+
+        assert_eq!(
+            (letter.reason.code.as_str(), letter.reason.detail.as_str()),
+            ("a\u{fffd}b", "\u{fffd}")
+        );
+    }
+}

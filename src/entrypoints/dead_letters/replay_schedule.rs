@@ -1,0 +1,90 @@
+//! How fast a replay goes.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The sizes of the steps of a replay: each is published when the outcomes of the one before are
+/// known. The last size goes on until the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplaySchedule(Vec<Step>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Of(usize),
+    All,
+}
+
+/// Most messages that are published before their outcomes are waited for, however the pace is.
+const LARGEST_STEP: usize = 1000;
+
+/// A text that is no pace.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be numbers from 1 and at the end perhaps `all`, such as 1,2,5,20,all")]
+pub struct InvalidReplaySchedule;
+
+impl ReplaySchedule {
+    /// The sizes of the steps for so many messages.
+    pub fn sizes(&self, messages: usize) -> impl Iterator<Item = usize> {
+        let last = *self.0.last().unwrap_or(&Step::All);
+        let steps = self.0.iter().copied().chain(std::iter::repeat(last));
+        let mut left = messages;
+        steps.map_while(move |step| {
+            let size = match step {
+                Step::Of(size) => size.min(left).min(LARGEST_STEP),
+                Step::All => left.min(LARGEST_STEP),
+            };
+            left -= size;
+            (size > 0).then_some(size)
+        })
+    }
+}
+
+impl FromStr for ReplaySchedule {
+    type Err = InvalidReplaySchedule;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReplaySchedule> {
+        let mut steps = Vec::new();
+        for part in text.split(',') {
+            if steps.last() == Some(&Step::All) {
+                return Err(InvalidReplaySchedule);
+            }
+            steps.push(match part.trim() {
+                "all" => Step::All,
+                number => match number.parse() {
+                    Ok(size @ 1..) => Step::Of(size),
+                    _ => return Err(InvalidReplaySchedule),
+                },
+            });
+        }
+        Ok(Self(steps))
+    }
+}
+
+/// The time between two messages at so many in a second.
+pub fn interval(per_second: u32) -> Duration {
+    Duration::from_secs(1) / per_second.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(pace: &str, messages: usize) -> Vec<usize> {
+        pace.parse::<ReplaySchedule>().unwrap().sizes(messages).collect()
+    }
+
+    #[test]
+    fn the_last_size_goes_on_until_the_end() {
+        assert_eq!(sizes("1,2,5,20,all", 40), [1, 2, 5, 20, 12]);
+        assert_eq!(sizes("1,3", 8), [1, 3, 3, 1]);
+        assert_eq!(sizes("all", 0), [0; 0]);
+        assert_eq!(sizes("all", 2500), [1000, 1000, 500]);
+    }
+
+    #[test]
+    fn what_is_no_pace_is_refused() {
+        for text in ["", "0", "1,,2", "all,1", "-1", "many"] {
+            assert_eq!(text.parse::<ReplaySchedule>(), Err(InvalidReplaySchedule), "{text}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What stands around a command: which one it is, who asks, and who waits for the answer.
+
+use std::fmt::Display;
+
+use schemars::Schema;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::Deviations;
+use super::fields::{FieldError, Fields, Read};
+use super::json::Node;
+use super::scalars::{Leaf, or_null};
+use crate::domain::{CommandKind, MessageId};
+use crate::service_layer::{
+    BodyHash, DeadLetterCode, DeadLetterReason, HeaderValue, Headers, Properties, Unreadable,
+};
+
+/// The fields with which a body names its command and its intent, where the properties do not.
+const TYPE: &str = "type";
+const MESSAGE_ID: &str = "message_id";
+
+/// Adds these fields to the schema of a command.
+pub(super) fn may_name_itself(schema: &mut Schema) {
+    let mut message_id = or_null(MessageId::schema());
+    let description = "The publisher's name for its intent; read where the property is absent.";
+    message_id.insert("description".to_owned(), description.into());
+    let properties = schema.ensure_object().entry("properties").or_insert_with(|| json!({}));
+    properties[MESSAGE_ID] = message_id.into();
+    properties[TYPE] = json!({
+        "description": "The command's name; read where the property is absent.",
+        "type": ["string", "null"],
+    });
+}
+
+/// Which command a message is, before its body has been read.
+pub(super) fn outer_kind(properties: &Properties, routing_key: &str) -> Option<CommandKind> {
+    match given(properties.kind.as_deref()) {
+        Some(name) => CommandKind::from_name(name),
+        None => CommandKind::from_routing_key(routing_key),
+    }
+}
+
+/// Which command a message is: by its property, else by its body, else by its routing key. A name
+/// that is none does not fall through to the next place: its publisher meant something by it.
+pub(super) fn kind(
+    properties: &Properties,
+    body: &mut Fields<'_, '_>,
+    routing_key: &str,
+) -> Result<CommandKind, DeadLetterReason> {
+    let in_body = body.get(TYPE);
+    if let Some(name) = given(properties.kind.as_deref()) {
+        return CommandKind::from_name(name).ok_or_else(|| unknown("the property type names"));
+    }
+    match in_body {
+        Some(Node::Text(name)) if !name.is_empty() => {
+            CommandKind::from_name(name).ok_or_else(|| unknown("the field type names"))
+        }
+        None | Some(Node::Text(_)) => CommandKind::from_routing_key(routing_key)
+            .ok_or_else(|| unknown("there is no type, and the routing key names")),
+        Some(_) => Err(FieldError::invalid("must be text").inside(TYPE).into()),
+    }
+}
+
+fn unknown(place: &str) -> DeadLetterReason {
+    DeadLetterReason::new(DeadLetterCode::UnknownCommand, format!("{place} no command"))
+}
+
+/// The publisher's name for its intent: by its property, else by its body.
+pub(super) fn message_id(
+    properties: &Properties,
+    body: &mut Fields<'_, '_>,
+) -> Result<Option<MessageId>, DeadLetterReason> {
+    let in_body = body.get(MESSAGE_ID);
+    if let Some(text) = given(properties.message_id.as_deref()) {
+        return MessageId::new(text).map(Some).map_err(|error| in_property(MESSAGE_ID, error));
+    }
+    match in_body {
+        None => Ok(None),
+        Some(Node::Text(text)) if text.is_empty() => Ok(None),
+        Some(node) => MessageId::read(node, &mut Deviations::default())
+            .map(Some)
+            .map_err(|fault| fault.inside(MESSAGE_ID).into()),
+    }
+}
+
+/// A property that goes out again with the answer or the events.
+pub(super) fn returned(
+    name: &str,
+    value: Option<&str>,
+) -> Result<Option<String>, DeadLetterReason> {
+    match given(value) {
+        Some(text) if text.chars().any(char::is_control) => {
+            Err(in_property(name, "must not contain control characters"))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
+/// Why a message is refused whose properties are not as they were sent: what they say cannot be relied
+/// on, not even the message id.
+pub(super) fn unreadable(why: Unreadable) -> DeadLetterReason {
+    let detail = match why {
+        Unreadable::TooDeep => "the headers are nested deeper than 32 levels",
+        Unreadable::TooMany => "the headers have more than 256 tables and lists",
+        Unreadable::TooLarge => "the headers do not fit into a frame",
+        Unreadable::NotUtf8 => "a property or the name of a header is not UTF-8",
+        Unreadable::Malformed => "a header is of an unknown type or cut off",
+    };
+    DeadLetterReason::new(DeadLetterCode::InvalidField, detail)
+}
+
+/// Many clients send an empty text for what they have not.
+fn given(property: Option<&str>) -> Option<&str> {
+    property.filter(|text| !text.is_empty())
+}
+
+fn in_property(name: &str, rule: impl Display) -> DeadLetterReason {
+    DeadLetterReason::new(DeadLetterCode::InvalidField, format!("the property {name} {rule}"))
+}
+
+/// The trace that a message belongs to; a malformed one is no reason to refuse an order.
+///
+/// The form is that of version 00 of <https://www.w3.org/TR/trace-context/#traceparent-header>.
+pub(super) fn traceparent(headers: &Headers) -> Option<&str> {
+    let text = headers.get("traceparent").and_then(HeaderValue::as_text)?;
+    let mut parts = text.split('-');
+    let mut next = |length| parts.next().filter(|part| is_lower_hex(part, length));
+    let (version, trace, parent, _flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
+    let is_zero = |part: &str| part.bytes().all(|digit| digit == b'0');
+    let is_sound = version != "ff" && !is_zero(trace) && !is_zero(parent);
+    (is_sound && parts.next().is_none()).then_some(text)
+}
+
+fn is_lower_hex(part: &str, length: usize) -> bool {
+    part.len() == length && part.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// What ties a message id to the words in which it was said. The command's name is part of them: it
+/// may stand outside the body. The NUL byte, in no name, keeps the two apart.
+pub(super) fn body_hash(kind: CommandKind, body: &[u8]) -> BodyHash {
+    let digest =
+        Sha256::new().chain_update(kind.name()).chain_update([0]).chain_update(body).finalize();
+    let mut hash = BodyHash::default();
+    let length = hash.len();
+    hash.copy_from_slice(&digest[..length]);
+    hash
+}

@@ -1,0 +1,182 @@
+//! A JSON text as a tree that keeps what serde's data model would lose: the digits of its numbers
+//! and the keys that stand twice in one object.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::service_layer::{DeadLetterCode, DeadLetterReason};
+
+/// Objects and arrays inside each other, the outermost included. No command needs more than 3.
+const MAX_DEPTH: usize = 32;
+
+/// Longest key that a detail shows.
+const MAX_SHOWN_KEY: usize = 64;
+
+/// A value, borrowed from the text wherever the text shows it as it is.
+#[derive(Debug)]
+pub(super) enum Node<'t> {
+    Null,
+    Bool,
+    /// Its digits, just as they were written.
+    Number(&'t str),
+    Text(Cow<'t, str>),
+    Array(Vec<Node<'t>>),
+    /// Sorted by key; no key stands twice.
+    Object(Vec<Member<'t>>),
+}
+
+#[derive(Debug)]
+pub(super) struct Member<'t> {
+    pub(super) key: Cow<'t, str>,
+    pub(super) value: Node<'t>,
+}
+
+/// Reads a whole text as one JSON value.
+///
+/// # Errors
+/// `malformed_json` when it is not JSON, nests too deep, or escapes half of a surrogate pair;
+/// `duplicate_key`.
+pub(super) fn parse(text: &str) -> Result<Node<'_>, DeadLetterReason> {
+    // serde_json checks the grammar, without recursion and without judging the size of numbers.
+    // What it says of a mistake are fixed words and a position.
+    let valid: &RawValue = serde_json::from_str(text)
+        .map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
+    Builder { text: valid.get(), at: 0 }.node(1)
+}
+
+fn malformed(detail: impl Into<String>) -> DeadLetterReason {
+    DeadLetterReason::new(DeadLetterCode::MalformedJson, detail)
+}
+
+/// Walks once over a text that is known to be JSON.
+struct Builder<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Builder<'t> {
+    /// The next value. `depth` is the one that it has if it is an object or an array.
+    fn node(&mut self, depth: usize) -> Result<Node<'t>, DeadLetterReason> {
+        match self.peek()? {
+            // Refused on the way down: the recursion is never deeper than this.
+            b'{' | b'[' if depth > MAX_DEPTH => {
+                Err(malformed(format!("the body nests more than {MAX_DEPTH} levels deep")))
+            }
+            b'{' => self.object(depth),
+            b'[' => self.array(depth),
+            b'"' => self.string().map(Node::Text),
+            b'n' => self.bare().map(|_| Node::Null),
+            b't' | b'f' => self.bare().map(|_| Node::Bool),
+            _ => self.bare().map(Node::Number),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Node<'t>, DeadLetterReason> {
+        let mut members = Vec::new();
+        self.at += 1;
+        loop {
+            match self.peek()? {
+                b'}' => break,
+                b',' => self.at += 1,
+                _ => {
+                    let key = self.string()?;
+                    self.peek()?;
+                    self.at += 1; // the colon
+                    members.push(Member { key, value: self.node(depth + 1)? });
+                }
+            }
+        }
+        self.at += 1;
+        sort_by_key(&mut members)?;
+        Ok(Node::Object(members))
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Node<'t>, DeadLetterReason> {
+        let mut nodes = Vec::new();
+        self.at += 1;
+        loop {
+            match self.peek()? {
+                b']' => break,
+                b',' => self.at += 1,
+                _ => nodes.push(self.node(depth + 1)?),
+            }
+        }
+        self.at += 1;
+        Ok(Node::Array(nodes))
+    }
+
+    fn string(&mut self) -> Result<Cow<'t, str>, DeadLetterReason> {
+        let start = self.at;
+        let mut has_escapes = false;
+        self.at += 1;
+        loop {
+            match self.byte()? {
+                b'"' => break,
+                b'\\' => {
+                    has_escapes = true;
+                    self.at += 2;
+                }
+                _ => self.at += 1,
+            }
+        }
+        self.at += 1;
+        if has_escapes {
+            // The grammar is known to hold; what can still be wrong is half of a surrogate pair.
+            return serde_json::from_str(&self.text[start..self.at])
+                .map(Cow::Owned)
+                .map_err(|_| malformed("a text in the body escapes a lone surrogate"));
+        }
+        Ok(Cow::Borrowed(&self.text[start + 1..self.at - 1]))
+    }
+
+    /// A number or a literal, up to whatever ends it.
+    fn bare(&mut self) -> Result<&'t str, DeadLetterReason> {
+        let rest = &self.text[self.at..];
+        let ends = |byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+        let length = rest.bytes().position(ends).unwrap_or(rest.len());
+        // Never in JSON; but not moving on would be an endless loop.
+        if length == 0 {
+            return Err(malformed("the body lacks a value"));
+        }
+        self.at += length;
+        Ok(&rest[..length])
+    }
+
+    /// The next byte that is not white space.
+    fn peek(&mut self) -> Result<u8, DeadLetterReason> {
+        loop {
+            match self.byte()? {
+                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+                byte => return Ok(byte),
+            }
+        }
+    }
+
+    fn byte(&self) -> Result<u8, DeadLetterReason> {
+        let byte = self.text.as_bytes().get(self.at).copied();
+        byte.ok_or_else(|| malformed("the body ends too early"))
+    }
+}
+
+/// Sorting brings equal keys side by side, also in an object of 100,000 keys, and makes the fields
+/// easy to find.
+fn sort_by_key(members: &mut [Member<'_>]) -> Result<(), DeadLetterReason> {
+    members.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    match members.windows(2).find(|pair| pair[0].key == pair[1].key) {
+        Some(pair) => Err(duplicate_key(&pair[0].key)),
+        None => Ok(()),
+    }
+}
+
+/// Shows a key that looks like the name of a field. Any other could be data: an email address, say.
+fn duplicate_key(key: &str) -> DeadLetterReason {
+    let is_field_name = key.len() <= MAX_SHOWN_KEY
+        && key.starts_with(|first: char| first.is_ascii_alphabetic())
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let name = if is_field_name { key } else { "a key" };
+    DeadLetterReason::new(
+        DeadLetterCode::DuplicateKey,
+        format!("{name} stands twice in one object"),
+    )
+}

@@ -1,0 +1,39 @@
+//! The port of the record of who was shown what the console hides.
+
+use std::future::Future;
+
+use chrono::{DateTime, Utc};
+
+use super::StoreError;
+use crate::domain::OrderId;
+
+/// Somebody was shown the e-mail address of an order's customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PiiAccess {
+    pub at: DateTime<Utc>,
+    /// The name of their token.
+    pub who: String,
+    pub order_id: OrderId,
+}
+
+/// Keeps disclosures for good.
+pub trait PiiAccessLog: Send + Sync {
+    /// MUST be committed when this answers: only then is anything shown.
+    ///
+    /// # Errors
+    /// When the database is in trouble.
+    fn record_disclosure(
+        &self,
+        disclosure: &PiiAccess,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// At most `limit` disclosures of an order, the latest first.
+    ///
+    /// # Errors
+    /// When the database is in trouble or holds a row that is no disclosure.
+    fn disclosures(
+        &self,
+        order_id: &OrderId,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<PiiAccess>, StoreError>> + Send;
+}
