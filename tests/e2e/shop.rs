@@ -38,7 +38,7 @@ impl DeadLetter {
 
 /// A connection to the broker, past any relay.
 pub struct Shop {
-    _connection: Connection,
+    connection: Connection,
     channel: Channel,
     commands_exchange: String,
 }
@@ -50,7 +50,7 @@ impl Shop {
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         let commands_exchange = surroundings.name_of("COMMANDS_EXCHANGE");
-        Self { _connection: connection, channel, commands_exchange }
+        Self { connection, channel, commands_exchange }
     }
 
     /// Publishes a command and waits for its confirm.
@@ -68,6 +68,11 @@ impl Shop {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let queue = self.channel.queue_declare(queue.into(), options, FieldTable::default()).await;
         queue.unwrap().message_count().try_into().unwrap()
+    }
+
+    /// The connection, for what only one test does.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The channel, for what only one test does.

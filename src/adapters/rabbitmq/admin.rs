@@ -16,7 +16,7 @@ impl RabbitMq {
     /// When the broker does not answer.
     pub async fn check_topology(&self) -> Result<Vec<Finding>, RabbitError> {
         let connection = self.connect("checks").await?;
-        let findings = self.topology.check(&connection).await;
+        let findings = self.topology.check(&connection, &self.version).await;
         close(&connection).await;
         findings
     }
@@ -54,7 +54,7 @@ impl RabbitMq {
     pub async fn delete_topology(&self) -> Result<(), RabbitError> {
         let connection = self.connect("deletes").await?;
         let channel = open_channel(&connection).await?;
-        for part in self.topology.parts() {
+        for part in self.topology.parts(&self.version) {
             match &part {
                 Resource::Exchange { name } => {
                     within(

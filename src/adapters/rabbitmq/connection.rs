@@ -9,7 +9,7 @@ use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::Mutex;
 
-use super::intake::{self, GateKeeper};
+use super::intake::{self, BrokerVersion, GateKeeper};
 use super::{RabbitPublisher, Topology};
 use crate::metrics::Metrics;
 use crate::service_layer::{Cooldown, Target};
@@ -61,6 +61,7 @@ pub struct RabbitMq {
     /// What the publishing connection is for.
     purpose: &'static str,
     large_frames: Arc<AtomicBool>,
+    pub(super) version: BrokerVersion,
     /// Targets of which a message was not confirmed in time: no publisher waits for them so long again.
     pub(super) slow_targets: Arc<std::sync::Mutex<Cooldown<Target>>>,
     /// Where connections are counted, if they are.
@@ -83,6 +84,7 @@ impl RabbitMq {
             publishing: Arc::default(),
             purpose: "publishes",
             large_frames: Arc::default(),
+            version: BrokerVersion::default(),
             slow_targets: Arc::new(std::sync::Mutex::new(Cooldown::new(SLOW_TARGET_PERIOD))),
             metrics: None,
         })
@@ -125,8 +127,8 @@ impl RabbitMq {
         let name = format!("order-worker {purpose}");
         let properties =
             ConnectionProperties::default().with_connection_name(name.into_bytes().into());
-        let connection =
-            within(ANSWER_TIMEOUT, intake::connect(uri, properties, gate, starts_small)).await?;
+        let connecting = intake::connect(uri, properties, gate, starts_small, &self.version);
+        let connection = within(ANSWER_TIMEOUT, connecting).await?;
         if let Some(metrics) = &self.metrics {
             metrics.state.connected(purpose);
         }
@@ -185,9 +187,9 @@ impl RabbitMq {
     /// [`RabbitError::Topology`] when one is missing or is not as it should be.
     pub(super) async fn ensure_topology(&self, connection: &Connection) -> Result<(), RabbitError> {
         if self.declare {
-            self.topology.declare(connection).await
+            self.topology.declare(connection, &self.version).await
         } else {
-            self.topology.look(connection).await
+            self.topology.look(connection, &self.version).await
         }
     }
 

@@ -16,7 +16,8 @@ pub(super) enum Resource<'a> {
     Queue {
         name: String,
         arguments: FieldTable,
-        or_else: Option<FieldTable>,
+        /// Other arguments with which it will do if it is there already.
+        or_else: Vec<FieldTable>,
         bound: Option<Binding<'a>>,
     },
 }
@@ -45,12 +46,14 @@ impl Resource<'_> {
         match self {
             Self::Exchange { .. } => self.ask(connection, false, FieldTable::default()).await,
             Self::Queue { arguments, or_else, .. } => {
-                match (self.ask(connection, false, arguments.clone()).await, or_else) {
-                    (Err(RabbitError::Topology { .. }), Some(arguments)) => {
-                        self.ask(connection, false, arguments.clone()).await
+                let mut declared = self.ask(connection, false, arguments.clone()).await;
+                for arguments in or_else {
+                    if !matches!(declared, Err(RabbitError::Topology { .. })) {
+                        break;
                     }
-                    (declared, _) => declared,
+                    declared = self.ask(connection, false, arguments.clone()).await;
                 }
+                declared
             }
         }
     }

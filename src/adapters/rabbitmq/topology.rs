@@ -6,7 +6,11 @@ use lapin::Connection;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::connection::RabbitError;
+use super::intake::BrokerVersion;
 use super::resource::{Binding, Resource};
+
+/// A limit of deliveries that no message comes near, and that brokers of all versions understand.
+const NEVER_REACHED: i64 = i32::MAX as i64;
 
 /// The names of exchanges and queues, and the few numbers that are part of their declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +60,12 @@ impl Topology {
                 .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    pub(super) fn parts(&self) -> Vec<Resource<'_>> {
+    pub(super) fn parts(&self, version: &BrokerVersion) -> Vec<Resource<'_>> {
         let mut parts = vec![
             Resource::Exchange { name: &self.commands_exchange },
             Resource::Exchange { name: &self.events_exchange },
             Resource::Exchange { name: &self.dead_letter_exchange },
-            self.dead_letter_queue(),
+            self.dead_letter_queue(version),
             self.commands_queue(),
         ];
         parts.extend(
@@ -83,20 +87,30 @@ impl Topology {
                 ("x-overflow", text("reject-publish")),
                 ("x-delivery-limit", AMQPValue::LongLongInt(self.delivery_limit.into())),
             ]),
-            or_else: None,
+            or_else: Vec::new(),
             bound: Some(Binding { exchange: &self.commands_exchange, routing_key: "order.#" }),
         }
     }
 
     /// Dead letters are read by people, again and again: since 4.0 a quorum queue drops a message
-    /// that was handed out 20 times unless told never to. Older brokers refuse to be told, and a
-    /// queue that was declared on one stays as it is: then without.
-    fn dead_letter_queue(&self) -> Resource<'_> {
-        let unlimited = ("x-delivery-limit", AMQPValue::LongLongInt(-1));
+    /// that was handed out 20 times, so it gets a limit that is never reached. Releases before this one
+    /// declared it with -1, which is no limit since 4.0; brokers before take it too, but destroy each
+    /// message that is handed out a second time. There such a queue is not as it should be.
+    fn dead_letter_queue(&self, version: &BrokerVersion) -> Resource<'_> {
+        let arguments = |limit: i64| {
+            table([
+                ("x-queue-type", text("quorum")),
+                ("x-delivery-limit", AMQPValue::LongLongInt(limit)),
+            ])
+        };
+        let mut or_else = vec![table([("x-queue-type", text("quorum"))])];
+        if version.is_at_least(4) {
+            or_else.push(arguments(-1));
+        }
         Resource::Queue {
             name: self.dead_letter_queue.clone(),
-            arguments: table([("x-queue-type", text("quorum")), unlimited]),
-            or_else: Some(table([("x-queue-type", text("quorum"))])),
+            arguments: arguments(NEVER_REACHED),
+            or_else,
             bound: Some(Binding { exchange: &self.dead_letter_exchange, routing_key: "#" }),
         }
     }
@@ -115,22 +129,30 @@ impl Topology {
                 ("x-dead-letter-strategy", text("at-least-once")),
                 ("x-overflow", text("reject-publish")),
             ]),
-            or_else: None,
+            or_else: Vec::new(),
             bound: None,
         }
     }
 
     /// Declares everything; what is there already as it should be stays.
-    pub(super) async fn declare(&self, connection: &Connection) -> Result<(), RabbitError> {
-        for part in self.parts() {
+    pub(super) async fn declare(
+        &self,
+        connection: &Connection,
+        version: &BrokerVersion,
+    ) -> Result<(), RabbitError> {
+        for part in self.parts(version) {
             part.declare(connection).await?;
         }
         Ok(())
     }
 
     /// Looks whether everything is there, without the right to declare.
-    pub(super) async fn look(&self, connection: &Connection) -> Result<(), RabbitError> {
-        for part in self.parts() {
+    pub(super) async fn look(
+        &self,
+        connection: &Connection,
+        version: &BrokerVersion,
+    ) -> Result<(), RabbitError> {
+        for part in self.parts(version) {
             if part.look(connection).await? == ResourceStatus::Missing {
                 return Err(RabbitError::Topology {
                     what: part.what(),
@@ -142,9 +164,13 @@ impl Topology {
     }
 
     /// Compares everything with what should be there; changes nothing.
-    pub(super) async fn check(&self, connection: &Connection) -> Result<Vec<Finding>, RabbitError> {
+    pub(super) async fn check(
+        &self,
+        connection: &Connection,
+        version: &BrokerVersion,
+    ) -> Result<Vec<Finding>, RabbitError> {
         let mut findings = Vec::new();
-        for part in self.parts() {
+        for part in self.parts(version) {
             let mut verdict = part.look(connection).await?;
             if verdict == ResourceStatus::Good {
                 // It exists, so declaring it creates nothing: the broker only compares.

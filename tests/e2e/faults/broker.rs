@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use lapin::BasicProperties;
 use lapin::options::{
-    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicGetOptions, BasicPublishOptions, ExchangeDeleteOptions, QueueBindOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 
@@ -66,6 +67,15 @@ impl Shop {
             let letter = self.next_of(queue).await;
             ids.insert(letter.properties.message_id().as_ref().unwrap().to_string());
         }
+    }
+
+    /// Takes the first message of a queue and gives it back, as whoever loses a connection does.
+    async fn hand_out(&self, queue: &str) {
+        let channel = self.connection().create_channel().await.unwrap();
+        let got = channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap();
+        assert!(got.is_some(), "{queue} is empty");
+        channel.close(200, "gives it back".into()).await.unwrap();
+        eventually("it is back", || async { self.depth(queue).await == 1 }).await;
     }
 
     pub async fn place_and_move(&self, order_id: &str) {
@@ -325,5 +335,74 @@ async fn dead_letters_wait_for_room_in_a_full_queue() {
     }
     assert_goes_on(&surroundings).await;
     worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn dead_letters_are_handed_out_as_often_as_somebody_asks() {
+    let mut surroundings = Surroundings::new().await;
+    let worker = surroundings.start_worker().await;
+    let shop = Shop::on(&surroundings).await;
+    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    shop.send("order.place", b"{oops", BasicProperties::default()).await;
+    eventually("it is a dead letter", || async { shop.depth(&letters).await == 1 }).await;
+
+    // Since 4.0 a queue that is not told otherwise destroys it at the twenty-first time.
+    for _ in 0..25 {
+        shop.hand_out(&letters).await;
+    }
+    worker.stop().await;
+    surroundings.collect_from_now_on();
+    let worker = surroundings.start_worker().await;
+
+    eventually("it is in the table", || async { surroundings.count("dead_letters").await == 1 })
+        .await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_queue_that_destroys_dead_letters_is_refused() {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    let shop = Shop::on(&surroundings).await;
+    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    shop.delete_queue(&letters).await;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(-1));
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    shop.channel().queue_declare(letters.as_str().into(), durable, arguments).await.unwrap();
+    let exchange = surroundings.name_of("DEAD_LETTER_EXCHANGE");
+    shop.bind(&letters, &exchange, "#").await;
+    let publish = shop.channel().basic_publish(
+        exchange.as_str().into(),
+        "order.place".into(),
+        BasicPublishOptions::default(),
+        b"{oops",
+        BasicProperties::default(),
+    );
+    assert!(publish.await.unwrap().await.unwrap().is_ack());
+
+    let check = surroundings.program(&["topology", "check"]).output().unwrap();
+
+    let findings = String::from_utf8(check.stdout).unwrap();
+    let destroys = {
+        let channel = shop.connection().create_channel().await.unwrap();
+        let get = BasicGetOptions::default();
+        assert!(channel.basic_get(letters.as_str().into(), get).await.unwrap().is_some());
+        channel.close(200, "gives it back".into()).await.unwrap();
+        let again = shop.channel().basic_get(letters.as_str().into(), get).await.unwrap();
+        again.is_none()
+    };
+    assert_eq!(check.status.success(), !destroys, "{findings}");
+    if destroys {
+        assert!(findings.contains(&letters) && findings.contains("x-delivery-limit"), "{findings}");
+        let run = surroundings.program(&["run"]).output().unwrap();
+        assert_eq!(run.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&run.stderr).contains("x-delivery-limit"));
+    }
     surroundings.remove().await;
 }

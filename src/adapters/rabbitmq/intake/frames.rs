@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use super::content_header;
+use super::broker_version::BrokerVersion;
 use super::gate::{Admission, Gate};
+use super::{content_header, field_table};
 
 /// Type, channel and length, before the payload.
 const FRAME_HEADER_BYTES: usize = 7;
@@ -25,6 +26,7 @@ const HEARTBEAT: u8 = 8;
 const MAX_FRAME_BYTES: usize = 512 * 1024 * 1024;
 
 /// A class and a method.
+const START: [u8; 4] = [0, 10, 0, 10];
 const TUNE: [u8; 4] = [0, 10, 0, 30];
 const RETURN: [u8; 4] = [0, 60, 0, 50];
 const DELIVER: [u8; 4] = [0, 60, 0, 60];
@@ -46,6 +48,7 @@ pub struct FrameFilter {
     /// Which bodies of messages are let in; without one, all.
     gate: Option<Gate>,
     channels: HashMap<[u8; 2], Content>,
+    broker_version: BrokerVersion,
 }
 
 /// The message that is coming on a channel.
@@ -82,6 +85,11 @@ impl FrameFilter {
     /// The same for a client that connects again, for larger frames, when it is given one.
     pub fn that_may_grow(self, may_grow: bool) -> Self {
         Self { may_grow, ..self }
+    }
+
+    /// The same, and it notes the version that the broker says it has.
+    pub fn that_notes(self, broker_version: BrokerVersion) -> Self {
+        Self { broker_version, ..self }
     }
 
     /// Where the next bytes from the broker are to be appended.
@@ -162,6 +170,10 @@ impl FrameFilter {
         };
         // How many bytes stand before the texts, and whether the first text is behind them.
         let texts_after = match method {
+            START => {
+                self.broker_version.note(version_of_server(arguments));
+                return self.pass(frame.end);
+            }
             TUNE => {
                 if let Some(&[_, _, a, b, c, d]) = arguments.first_chunk() {
                     self.broker_takes(u32::from_be_bytes([a, b, c, d]));
@@ -248,6 +260,18 @@ impl FrameFilter {
             _ => self.pass(frame.end),
         }
     }
+}
+
+/// What the arguments of the first method say: protocol version, properties of the server, and more.
+fn version_of_server(arguments: &[u8]) -> Option<&str> {
+    let (length, properties) = arguments.get(2..)?.split_first_chunk::<4>()?;
+    let mut properties = properties.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    while let Some(entry) = field_table::take_entry(&mut properties) {
+        if entry.name == b"version" {
+            return std::str::from_utf8(entry.value.get(5..)?).ok();
+        }
+    }
+    None
 }
 
 /// The payload of a method with `texts` short texts from `start` on that are UTF-8; none where they

@@ -8,6 +8,7 @@
 //!
 //! [frames that it can read]: FrameFilter
 
+mod broker_version;
 mod content_header;
 mod field_table;
 mod frames;
@@ -15,6 +16,7 @@ mod gate;
 mod runtime;
 mod stream;
 
+pub use broker_version::BrokerVersion;
 pub use content_header::UNREADABLE;
 pub use frames::FrameFilter;
 pub use gate::GateKeeper;

@@ -16,7 +16,7 @@ use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 
 use super::gate::GateBuilder;
-use super::{FilteredStream, FrameFilter, GateKeeper};
+use super::{BrokerVersion, FilteredStream, FrameFilter, GateKeeper};
 
 type TokioTcp = <Tokio as Reactor>::TcpStream;
 
@@ -29,7 +29,7 @@ struct FilteringReactor(Tokio);
 
 /// Opens a connection whose client is handed only frames that it can read, and only messages that the
 /// gate lets in, where there is one. `may_grow`: whether the caller connects again for larger frames when
-/// the client refuses one.
+/// the client refuses one. The version of the broker is noted in `broker_version`.
 ///
 /// # Errors
 /// When the server cannot be reached, or does not let the client in.
@@ -38,14 +38,18 @@ pub async fn connect(
     properties: ConnectionProperties,
     gate: Option<&GateKeeper>,
     may_grow: bool,
+    broker_version: &BrokerVersion,
 ) -> lapin::Result<Connection> {
     let tokio = Tokio::current();
     let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), FilteringReactor(tokio.clone())));
     let tls = OwnedTLSConfig::default();
     let gate = gate.map(GateKeeper::builder);
+    let broker_version = broker_version.clone();
     let open = async move |uri: AMQPUri, _| {
         let gate = gate.as_ref().map(GateBuilder::gate);
-        let filter = FrameFilter::new(uri.query.frame_max, gate).that_may_grow(may_grow);
+        let filter = FrameFilter::new(uri.query.frame_max, gate)
+            .that_may_grow(may_grow)
+            .that_notes(broker_version.clone());
         let runtime = Runtime::new(tokio.clone());
         let stream = uri.connect_with_config_async(tls.as_ref(), &runtime).await?;
         Ok(AsyncTcpStream::Plain(FilteredStream::new(stream, filter)))
