@@ -19,7 +19,14 @@ pub struct ByteBudget {
 
 /// Bytes that are in use until this is dropped.
 #[derive(Debug)]
-pub struct ByteHold(#[expect(dead_code, reason = "held to be dropped")] OwnedSemaphorePermit);
+pub struct ByteHold(OwnedSemaphorePermit);
+
+impl ByteHold {
+    /// Holds the bytes of another hold of the same budget, too.
+    pub fn merge(&mut self, other: Self) {
+        self.0.merge(other.0);
+    }
+}
 
 impl ByteBudget {
     /// A budget of at least 1 and at most `u32::MAX` bytes (4 GiB).

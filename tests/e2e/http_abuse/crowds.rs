@@ -64,7 +64,7 @@ async fn neither_do_those_whose_requests_do_not_end() {
     for (order, begun) in [
         "G",
         "GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
-        "POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+        "POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 262144\r\n\r\n{",
         "POST /api/orders HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{",
     ]
     .into_iter()

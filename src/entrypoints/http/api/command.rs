@@ -1,24 +1,18 @@
 //! A command that came over HTTP, on its way through the same edge as those of the queue.
 
-use std::time::Duration;
-
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::TRANSFER_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::outcome::{self, Done};
 use super::request_body;
 use crate::domain::{CommandKind, MessageId};
-use crate::entrypoints::decode::{self, Decoded, MAX_BODY_BYTES};
+use crate::entrypoints::decode::{self, Decoded};
 use crate::entrypoints::deviations;
 use crate::entrypoints::http::auth::{Authenticated, Caller};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{
-    ByteBudget, ByteHold, DeadLetterCode, Delivery, HeaderValue, Headers, Properties,
-};
+use crate::service_layer::{ByteHold, DeadLetterCode, Delivery, HeaderValue, Headers, Properties};
 use crate::telemetry;
 
 /// The client's name for its intent, which makes a repeat recognizable.
@@ -30,9 +24,6 @@ pub const CORRELATION_ID: &str = "X-Correlation-ID";
 /// Goes on into the events, too; W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// Longest wait until there are bytes free for a body.
-const ROOM_WITHIN: Duration = Duration::from_secs(5);
-
 /// A request that changes something.
 #[derive(Debug)]
 pub struct CommandRequest {
@@ -42,7 +33,7 @@ pub struct CommandRequest {
     traceparent: Option<String>,
     /// Why there is none is said to whoever takes it.
     body: Result<Vec<u8>, Problem>,
-    /// The bytes of the body, until the command is handled.
+    /// The memory for the body, until the command is handled.
     hold: Option<ByteHold>,
 }
 
@@ -58,8 +49,11 @@ impl FromRequest<App> for CommandRequest {
         let (mut parts, body) = request.into_parts();
         let Authenticated(caller) = Authenticated::from_request_parts(&mut parts, app).await?;
         // Only now: who may not ask takes no bytes from those who may.
-        let hold = Some(room_for(&parts.headers, &app.body_bytes).await?);
-        let body = request_body::read(Request::from_parts(parts, body)).await;
+        let body = request_body::read(Request::from_parts(parts, body), &app.body_bytes).await;
+        let (body, hold) = match body {
+            Ok(body) => (Ok(body.bytes), body.hold),
+            Err(problem) => (Err(problem), None),
+        };
         Ok(Self { caller, key, correlation_id, traceparent, body, hold })
     }
 }
@@ -133,19 +127,6 @@ impl CommandRequest {
     }
 }
 
-/// Waits for the bytes that the body may have.
-async fn room_for(headers: &HeaderMap, bytes: &ByteBudget) -> Result<ByteHold, Problem> {
-    let needed = match request_body::content_length(headers) {
-        Some(length) => length.min(MAX_BODY_BYTES),
-        None if headers.contains_key(TRANSFER_ENCODING) => MAX_BODY_BYTES,
-        None => 0,
-    };
-    timeout(ROOM_WITHIN, bytes.clone().hold(needed)).await.map_err(|_| {
-        let detail = "the bodies of other requests fill the memory for them: try again later";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-    })
-}
-
 fn with_order_id(body: Vec<u8>, order_id: &str) -> Vec<u8> {
     let trimmed = body.trim_ascii();
     let rest = if trimmed.is_empty() { Some(&b"}"[..]) } else { trimmed.strip_prefix(b"{") };
@@ -189,7 +170,6 @@ fn in_header(name: &str, rule: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::header::CONTENT_LENGTH;
 
     use super::*;
 
@@ -258,34 +238,6 @@ mod tests {
             let named = with_order_id(body.into(), "a\"b");
             assert_eq!(String::from_utf8(named).unwrap(), whole);
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_waits_for_memory_and_not_for_long() {
-        let headers = |length: &str| {
-            HeaderMap::from_iter([(CONTENT_LENGTH, length.parse().expect("a length"))])
-        };
-        let bytes = ByteBudget::new(1_000);
-        let first = room_for(&headers("500"), &bytes).await.unwrap();
-        let _other = room_for(&headers("400"), &bytes).await.unwrap();
-
-        let second = headers("200");
-        let refused = room_for(&second, &bytes).await.unwrap_err();
-
-        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(bytes.held(), 900);
-        let (second, ()) = tokio::join!(room_for(&second, &bytes), async { drop(first) });
-        assert!(second.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_body_of_unknown_length_may_be_as_long_as_any() {
-        let chunked = HeaderMap::from_iter([(TRANSFER_ENCODING, "chunked".parse().unwrap())]);
-        let bytes = ByteBudget::new(1024 * 1024);
-
-        let _hold = room_for(&chunked, &bytes).await.unwrap();
-
-        assert_eq!(bytes.held(), MAX_BODY_BYTES);
     }
 
     #[test]

@@ -1,36 +1,65 @@
 //! The body of a request that may have one.
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use std::time::Duration;
+
+use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
+use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::http::Problem;
-use crate::service_layer::DeadLetterCode;
+use crate::service_layer::{ByteBudget, ByteHold, DeadLetterCode};
 
+/// Longest wait until there is memory for what came of a body.
+const ROOM_WITHIN: Duration = Duration::from_secs(5);
+
+/// A body, and the memory that it is allowed to take.
+#[derive(Debug, Default)]
+pub struct RequestBody {
+    pub bytes: Vec<u8>,
+    pub hold: Option<ByteHold>,
+}
+
+/// Reads a body, and takes memory for what has come of it: not for what it says will come, or those who
+/// say much and send nothing would keep out all others.
+///
 /// # Errors
-/// When it is too large, says that it is no JSON, or breaks off.
-pub async fn read(request: Request) -> Result<Vec<u8>, Problem> {
+/// When it is too large, says that it is no JSON, breaks off, or there is no memory for it in time.
+pub async fn read(request: Request, memory: &ByteBudget) -> Result<RequestBody, Problem> {
     let headers = request.headers();
     if content_length(headers).is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(too_large());
     }
     let form = ensure_json(headers);
-    let body = Bytes::from_request(request, &()).await.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => Problem::new(StatusCode::BAD_REQUEST, "the body broke off"),
-    })?;
-    match body.len() {
-        // What has no body has no form that could be wrong.
-        0 => Ok(Vec::new()),
-        1..=MAX_BODY_BYTES => form.map(|()| body.into()),
-        _ => Err(too_large()),
+    let mut body = RequestBody::default();
+    let mut coming = request.into_body().into_data_stream();
+    while let Some(data) = coming.next().await {
+        let data = data.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        if body.bytes.len() + data.len() > MAX_BODY_BYTES {
+            return Err(too_large());
+        }
+        let room = room_for(data.len(), memory).await?;
+        match &mut body.hold {
+            Some(hold) => hold.merge(room),
+            None => body.hold = Some(room),
+        }
+        body.bytes.extend_from_slice(&data);
     }
+    // What has no body has no form that could be wrong.
+    if body.bytes.is_empty() { Ok(body) } else { form.map(|()| body) }
+}
+
+async fn room_for(bytes: usize, memory: &ByteBudget) -> Result<ByteHold, Problem> {
+    timeout(ROOM_WITHIN, memory.clone().hold(bytes)).await.map_err(|_| {
+        let detail = "the bodies of other requests fill the memory for them: try again later";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })
 }
 
 /// How long the body says that it is.
-pub fn content_length(headers: &HeaderMap) -> Option<usize> {
+fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -72,6 +101,12 @@ mod tests {
         let request = Request::builder();
         let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         request.body(body.into()).unwrap()
+    }
+
+    /// Read with memory for ten bodies.
+    async fn read(request: Request) -> Result<Vec<u8>, Problem> {
+        let memory = ByteBudget::new(10 * MAX_BODY_BYTES);
+        super::read(request, &memory).await.map(|body| body.bytes)
     }
 
     async fn refused(headers: &[(&str, &str)], body: impl Into<Body>) -> u16 {
@@ -125,5 +160,43 @@ mod tests {
         let body = Body::from_stream(futures_util::stream::iter(broken));
 
         assert_eq!(refused(&[], body).await, 400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_waits_for_memory_and_not_for_long() {
+        let memory = ByteBudget::new(1_000);
+        let first = super::read(request(&[], vec![b' '; 500]), &memory).await.unwrap();
+        let _other = super::read(request(&[], vec![b' '; 400]), &memory).await.unwrap();
+        let second = || request(&[], vec![b' '; 200]);
+
+        let refused = super::read(second(), &memory).await.unwrap_err();
+
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(memory.held(), 900);
+        let second = super::read(second(), &memory);
+        let (second, ()) = tokio::join!(second, async { drop(first) });
+        assert!(second.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_memory_for_what_came_of_it() {
+        let memory = ByteBudget::new(1_000);
+        let begun = futures_util::stream::iter([Ok::<_, std::io::Error>("{\"")]);
+        let stalled = begun.chain(futures_util::stream::pending());
+        let length = MAX_BODY_BYTES.to_string();
+        let stalled = request(&[("content-length", &length)], Body::from_stream(stalled));
+
+        let reading = tokio::spawn({
+            let memory = memory.clone();
+            async move { super::read(stalled, &memory).await }
+        });
+
+        while memory.held() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(memory.held(), 2);
+        reading.abort();
+        assert!(reading.await.unwrap_err().is_cancelled());
+        assert_eq!(memory.held(), 0);
     }
 }
