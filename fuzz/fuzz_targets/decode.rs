@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use order_worker::entrypoints::decode::decode;
-use order_worker::service_layer::Delivery;
+use order_worker::service_layer::Envelope;
 
 const ROUTING_KEYS: [&str; 4] =
     ["order.place", "order.cancel", "order.set_status", "order.set_next_status"];
@@ -14,12 +14,12 @@ fuzz_target!(|input: &[u8]| {
     let Some((&choice, body)) = input.split_first() else {
         return;
     };
-    let delivery = Delivery {
+    let envelope = Envelope {
         routing_key: ROUTING_KEYS[usize::from(choice) % ROUTING_KEYS.len()].to_owned(),
         body: body.to_vec(),
-        ..Delivery::default()
+        ..Envelope::default()
     };
-    if let Err(dead) = decode(&delivery).result {
+    if let Err(dead) = decode(&envelope).result {
         assert!(dead.detail.len() <= 1024, "{dead}");
     }
 });

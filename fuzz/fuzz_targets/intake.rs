@@ -13,7 +13,7 @@ use order_worker::adapters::rabbitmq::intake::FrameFilter;
 use order_worker::adapters::rabbitmq::properties;
 use order_worker::entrypoints::decode::decode;
 use order_worker::entrypoints::dead_letters::read;
-use order_worker::service_layer::Delivery;
+use order_worker::service_layer::Envelope;
 use order_worker::service_layer::dead_letters::{properties_from_json, properties_to_json};
 
 fuzz_target!(|input: &[u8]| {
@@ -52,14 +52,14 @@ fn take(bytes: &[u8]) {
 
 fn handle(received: &lapin::BasicProperties) {
     let (properties, unreadable) = properties::received(received);
-    let delivery = Delivery {
+    let envelope = Envelope {
         routing_key: "order.place".to_owned(),
         properties,
         unreadable,
         body: b"{}".to_vec(),
-        ..Delivery::default()
+        ..Envelope::default()
     };
-    if let Err(dead) = decode(&delivery).result {
+    if let Err(dead) = decode(&envelope).result {
         assert!(dead.detail.len() <= 1024, "{dead}");
     }
     let letter = read(delivery, DateTime::UNIX_EPOCH);

@@ -9,18 +9,24 @@ use tokio::sync::mpsc;
 
 use super::{ByteBudget, ByteHold};
 
-/// A message as a broker handed it over, to be settled exactly once.
-#[derive(Debug, Default)]
-pub struct Delivery {
-    pub tag: DeliveryTag,
-    /// The broker handed it out before: whoever held it may have died of it.
-    pub redelivered: bool,
+/// A message as its publisher sent it, by whatever way: a queue, HTTP, the table of dead letters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Envelope {
     pub exchange: String,
     pub routing_key: String,
     pub properties: Properties,
     /// Why the properties are not as they were sent, where they are not.
     pub unreadable: Option<Unreadable>,
     pub body: Vec<u8>,
+}
+
+/// A message as a broker handed it over, to be settled exactly once.
+#[derive(Debug)]
+pub struct Delivery {
+    pub tag: DeliveryTag,
+    /// The broker handed it out before: the worker that held it may have died of it.
+    pub redelivered: bool,
+    pub envelope: Envelope,
     /// The bytes that the message takes of its [budget](super::ByteBudget), where there is one.
     pub hold: Option<ByteHold>,
 }
@@ -57,7 +63,7 @@ impl Unreadable {
 
 /// Names a delivery on the channel that it came by. Delivery tags restart on a new channel, so a
 /// tag without its channel could settle another message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryTag {
     /// Counts the channels of one source; a tag of an earlier one is stale, and its message is
     /// already with the broker again.

@@ -36,7 +36,7 @@ pub use byte_budget::{ByteBudget, ByteHold, MESSAGE_OVERHEAD};
 pub use clock::Clock;
 pub use cooldown::Cooldown;
 pub use delivery::{
-    AckSender, ChannelEpoch, CommandSource, Delivery, DeliveryTag, HeaderValue, Headers,
+    AckSender, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Envelope, HeaderValue, Headers,
     IntakeBounds, Properties, Settlement, Unreadable,
 };
 pub use event_publisher::{EventPublisher, MAX_WAITING_BATCHES, PublishBatch, PublishResult};

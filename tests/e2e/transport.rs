@@ -87,7 +87,7 @@ fn ack(source: &CommandSource, deliveries: &[Delivery]) {
 }
 
 fn body_of(delivery: &Delivery) -> &str {
-    std::str::from_utf8(&delivery.body).unwrap()
+    std::str::from_utf8(&delivery.envelope.body).unwrap()
 }
 
 async fn commands_come_in_order_and_up_to_the_prefetch(broker: Broker) {

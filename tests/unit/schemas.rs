@@ -16,7 +16,7 @@ use order_worker::service_layer::{
 };
 use serde_json::Value;
 
-use super::edge::{THE_STORES_ORDER, delivery};
+use super::edge::{THE_STORES_ORDER, envelope};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas")
@@ -85,9 +85,9 @@ fn now() -> DateTime<Utc> {
 
 /// The store's own order, as a message with or without an id.
 fn the_stores_message(message_id: Option<&str>) -> (Message, PlaceOrder) {
-    let mut delivery = delivery("order.place", THE_STORES_ORDER);
-    delivery.properties.message_id = message_id.map(str::to_owned);
-    let message = decode(&delivery).result.unwrap();
+    let mut envelope = envelope("order.place", THE_STORES_ORDER);
+    envelope.properties.message_id = message_id.map(str::to_owned);
+    let message = decode(&envelope).result.unwrap();
     let Command::PlaceOrder(placed) = message.command.clone() else { panic!("{message:?}") };
     (message, placed)
 }

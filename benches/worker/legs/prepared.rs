@@ -4,7 +4,7 @@ use order_worker::adapters::clock::SystemClock;
 use order_worker::domain::{Command, Order, StatusChanged};
 use order_worker::entrypoints::decode;
 use order_worker::service_layer::{
-    BatchLookup, Changes, Clock, Delivery, HistoryRow, InboxEntry, InboxOutcome, Message,
+    BatchLookup, Changes, Clock, Envelope, HistoryRow, InboxEntry, InboxOutcome, Message,
     OrderState, OutboxMessage, Publication,
 };
 
@@ -25,13 +25,13 @@ pub fn batches(workload: &Workload) -> Result<Vec<Batch>, Failure> {
 }
 
 fn decoded(command: &Publication) -> Result<Message, Failure> {
-    let delivery = Delivery {
+    let envelope = Envelope {
         routing_key: "order.place".to_owned(),
         properties: command.properties.clone(),
         body: command.body.clone(),
-        ..Delivery::default()
+        ..Envelope::default()
     };
-    decode::decode(&delivery).result.map_err(|refusal| refusal.detail.into())
+    decode::decode(&envelope).result.map_err(|refusal| refusal.detail.into())
 }
 
 fn batch(messages: &[Message]) -> Result<Batch, Failure> {

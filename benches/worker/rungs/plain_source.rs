@@ -10,7 +10,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use order_worker::service_layer::{
-    ChannelEpoch, CommandSource, Delivery, DeliveryTag, Properties, Settlement,
+    ChannelEpoch, CommandSource, Delivery, DeliveryTag, Envelope, Properties, Settlement,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -108,9 +108,8 @@ impl Session {
         let text = |text: &Option<lapin::types::ShortString>| {
             text.as_ref().map(|text| text.as_str().to_owned())
         };
-        Delivery {
-            tag: DeliveryTag { channel: self.number, number: incoming.delivery_tag },
-            redelivered: incoming.redelivered,
+        let tag = DeliveryTag { channel: self.number, number: incoming.delivery_tag };
+        let envelope = Envelope {
             exchange: incoming.exchange.as_str().to_owned(),
             routing_key: incoming.routing_key.as_str().to_owned(),
             properties: Properties {
@@ -121,8 +120,9 @@ impl Session {
                 ..Properties::default()
             },
             body: incoming.data,
-            ..Delivery::default()
-        }
+            ..Envelope::default()
+        };
+        Delivery { tag, redelivered: incoming.redelivered, envelope, hold: None }
     }
 
     async fn settle(

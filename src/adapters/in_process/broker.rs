@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::InProcessPublisher;
 use crate::service_layer::{
-    ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Properties, Publication,
-    QueueDepth, QueueDepths, Settlement, Target,
+    ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Envelope, Properties,
+    Publication, QueueDepth, QueueDepths, Settlement, Target,
 };
 
 /// Most dead letters that are handed out and not collected.
@@ -262,13 +262,12 @@ async fn hand_out_dead_letters(
 }
 
 fn delivery(command: Submitted, tag: DeliveryTag) -> Delivery {
-    Delivery {
-        tag,
-        redelivered: false,
+    let envelope = Envelope {
         exchange: "in-process".to_owned(),
         routing_key: command.routing_key,
         properties: command.properties,
         body: command.body,
-        ..Delivery::default()
-    }
+        ..Envelope::default()
+    };
+    Delivery { tag, redelivered: false, envelope, hold: None }
 }

@@ -22,7 +22,7 @@ use super::intake::GateKeeper;
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
 use crate::service_layer::{
-    Backoff, ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Health,
+    Backoff, ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Envelope, Health,
     IntakeBounds, Settlement,
 };
 
@@ -313,11 +313,13 @@ impl Session {
         self.next = Some(Delivery {
             tag: DeliveryTag { channel: self.number, number: tag },
             redelivered: delivery.redelivered,
-            exchange: delivery.exchange.as_str().to_owned(),
-            routing_key: delivery.routing_key.as_str().to_owned(),
-            properties,
-            unreadable,
-            body: delivery.data,
+            envelope: Envelope {
+                exchange: delivery.exchange.as_str().to_owned(),
+                routing_key: delivery.routing_key.as_str().to_owned(),
+                properties,
+                unreadable,
+                body: delivery.data,
+            },
             hold: self.gate.claim(tag),
         });
         Ok(())

@@ -136,7 +136,7 @@ async fn distribute(
     while let Some(delivery) = deliveries.recv().await {
         metrics.messages.received(Source::Queue, delivery.redelivered);
         let work = DecodedDelivery::on(delivery);
-        deviations::count(work.decoded.notes, &work.delivery.properties, &metrics);
+        deviations::count(work.decoded.notes, &work.delivery.envelope.properties, &metrics);
         let lane = work.lane(lanes.len());
         if lanes[lane].send(work).await.is_err() {
             // The lane died.

@@ -14,7 +14,7 @@ pub struct DecodedDelivery {
 
 impl DecodedDelivery {
     pub fn on(delivery: Delivery) -> Self {
-        Self { decoded: decode::decode(&delivery), delivery }
+        Self { decoded: decode::decode(&delivery.envelope), delivery }
     }
 
     /// A delivery that was taken up, and has to wait: its message was read and counted before.

@@ -107,7 +107,7 @@ impl<S: Store> Lane<S> {
             if work.delivery.redelivered {
                 most = most.min(REDELIVERED_BATCH_MAX);
             }
-            bytes += work.delivery.body.len();
+            bytes += work.delivery.envelope.body.len();
             batch.push(work);
             if batch.len() >= most || bytes >= MAX_BATCH_BYTES {
                 return Some(batch);
@@ -224,7 +224,7 @@ impl<S: Store> Lane<S> {
         let mut locked = locked.into_iter().peekable();
         for (mut delivery, kind, refusal) in deliveries {
             let (message_id, outcome) = if let Some(refusal) = refusal {
-                (delivery.properties.message_id.clone(), Outcome::DeadLetter(refusal))
+                (delivery.envelope.properties.message_id.clone(), Outcome::DeadLetter(refusal))
             } else {
                 let (place, message) = messages.next().expect("each delivery has its message");
                 if locked.next_if_eq(&place).is_some() {
@@ -238,7 +238,7 @@ impl<S: Store> Lane<S> {
             let mut report = Report { kind, message_id, outcome };
             let tag = delivery.tag;
             let hold = delivery.hold.take();
-            let sent_at = delivery.properties.timestamp;
+            let sent_at = delivery.envelope.properties.timestamp;
             match self.apply(delivery, &mut report) {
                 None => {
                     acks.push(Settlement::Ack(tag));
@@ -286,15 +286,15 @@ impl<S: Store> Lane<S> {
         delivery: Delivery,
         report: &mut Report,
     ) -> Option<(Publication, Option<Publication>)> {
-        let failed = republish::failed_attempts(&delivery.properties);
+        let failed = republish::failed_attempts(&delivery.envelope.properties);
         match settle(&report.outcome, failed, self.settings.max_attempts) {
             settlement::Settlement::Ack => None,
             settlement::Settlement::Retry { attempt } => {
-                Some((republish::retry(delivery, report.kind, attempt), None))
+                Some((republish::retry(delivery.envelope, report.kind, attempt), None))
             }
             settlement::Settlement::DeadLetter { reason, attempts } => {
                 let now = self.clock.now();
-                let properties = &delivery.properties;
+                let properties = &delivery.envelope.properties;
                 let correlation =
                     properties.correlation_id.clone().or_else(|| report.message_id.clone());
                 let queue = properties.reply_to.clone().filter(|queue| !queue.is_empty());
@@ -302,7 +302,7 @@ impl<S: Store> Lane<S> {
                 let reply = queue.and_then(|queue| {
                     Publication::reply_to(queue, &report.outcome, correlation, now)
                 });
-                Some((republish::dead_letter(delivery, &reason, attempts, now), reply))
+                Some((republish::dead_letter(delivery.envelope, &reason, attempts, now), reply))
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::service_layer::dead_letters::headers::{
 };
 use crate::service_layer::wire::format_moment;
 use crate::service_layer::{
-    DeadLetterReason, Delivery, HeaderValue, Headers, Properties, Publication, Target,
+    DeadLetterReason, Envelope, HeaderValue, Headers, Properties, Publication, Target,
 };
 
 /// Longest detail in a header, in bytes.
@@ -30,24 +30,24 @@ pub fn failed_attempts(properties: &Properties) -> u32 {
 
 /// The copy that waits for retry `attempt`. It names its command, since its routing key will be
 /// that of the way back.
-pub fn retry(delivery: Delivery, kind: Option<CommandKind>, attempt: u32) -> Publication {
-    let original = Original::of(&delivery);
-    let mut properties = forwarded(delivery.properties);
+pub fn retry(envelope: Envelope, kind: Option<CommandKind>, attempt: u32) -> Publication {
+    let original = Original::of(&envelope);
+    let mut properties = forwarded(envelope.properties);
     properties.kind = kind.map(|kind| kind.name().to_owned()).or(properties.kind);
     properties.headers.insert(ATTEMPTS.to_owned(), i64::from(attempt).into());
     original.note_in(&mut properties.headers);
-    Publication { target: Target::Retry { attempt }, properties, body: delivery.body }
+    Publication { target: Target::Retry { attempt }, properties, body: envelope.body }
 }
 
 /// The copy for the dead letters, with the reason in its headers.
 pub fn dead_letter(
-    delivery: Delivery,
+    envelope: Envelope,
     reason: &DeadLetterReason,
     attempts: u32,
     at: DateTime<Utc>,
 ) -> Publication {
-    let original = Original::of(&delivery);
-    let mut properties = forwarded(delivery.properties);
+    let original = Original::of(&envelope);
+    let mut properties = forwarded(envelope.properties);
     let detail = shortened(&reason.detail);
     let headers = [
         (CODE, reason.code.slug().into()),
@@ -62,7 +62,7 @@ pub fn dead_letter(
         .extend(headers.map(|(name, value): (_, HeaderValue)| (name.to_owned(), value)));
     original.note_in(&mut properties.headers);
     let target = Target::DeadLetters { routing_key: original.routing_key };
-    Publication { target, properties, body: delivery.body }
+    Publication { target, properties, body: envelope.body }
 }
 
 /// Where the publisher sent the message; a retried one carries it in its headers.
@@ -72,19 +72,19 @@ struct Original {
 }
 
 impl Original {
-    fn of(delivery: &Delivery) -> Self {
-        let headers = &delivery.properties.headers;
+    fn of(envelope: &Envelope) -> Self {
+        let headers = &envelope.properties.headers;
         let noted =
             |name: &str| headers.get(name).and_then(HeaderValue::as_text).map(str::to_owned);
         // An AMQP routing key has at most 255 bytes; a longer text in the header is a forgery.
         let noted_key = noted(ORIGINAL_ROUTING_KEY).filter(|key| key.len() <= 255);
-        match (failed_attempts(&delivery.properties), noted_key) {
+        match (failed_attempts(&envelope.properties), noted_key) {
             (1.., Some(routing_key)) => {
                 Self { exchange: noted(ORIGINAL_EXCHANGE).unwrap_or_default(), routing_key }
             }
             _ => Self {
-                exchange: delivery.exchange.clone(),
-                routing_key: delivery.routing_key.clone(),
+                exchange: envelope.exchange.clone(),
+                routing_key: envelope.routing_key.clone(),
             },
         }
     }
@@ -129,12 +129,10 @@ fn shortened(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service_layer::{DeadLetterCode, DeliveryTag};
+    use crate::service_layer::DeadLetterCode;
 
-    fn delivery_with(headers: impl IntoIterator<Item = (&'static str, HeaderValue)>) -> Delivery {
-        Delivery {
-            tag: DeliveryTag { channel: 1, number: 1 },
-            redelivered: false,
+    fn envelope_with(headers: impl IntoIterator<Item = (&'static str, HeaderValue)>) -> Envelope {
+        Envelope {
             exchange: "orders.commands".to_owned(),
             routing_key: "order.place".to_owned(),
             properties: Properties {
@@ -145,18 +143,18 @@ mod tests {
                 ..Properties::default()
             },
             body: b"{".to_vec(),
-            ..Delivery::default()
+            ..Envelope::default()
         }
     }
 
-    fn dead(delivery: Delivery) -> Publication {
+    fn dead(envelope: Envelope) -> Publication {
         let reason = DeadLetterReason::new(DeadLetterCode::MalformedJson, "line 1, column 1");
-        dead_letter(delivery, &reason, 1, DateTime::UNIX_EPOCH)
+        dead_letter(envelope, &reason, 1, DateTime::UNIX_EPOCH)
     }
 
     #[test]
     fn a_dead_letter_has_its_bytes_its_origin_and_the_reason() {
-        let letter = dead(delivery_with([("shop", "eu".into())]));
+        let letter = dead(envelope_with([("shop", "eu".into())]));
 
         let header = |name: &str| letter.properties.headers[name].as_text().unwrap().to_owned();
         assert_eq!(letter.body, b"{");
@@ -173,17 +171,17 @@ mod tests {
 
     #[test]
     fn what_acts_on_the_broker_is_noted_but_not_copied() {
-        let mut delivery = delivery_with([
+        let mut envelope = envelope_with([
             ("CC", HeaderValue::List(vec!["other.queue".into()])),
             ("x-death", HeaderValue::List(Vec::new())),
             ("x-delivery-count", HeaderValue::Int(19)),
         ]);
-        delivery.properties.expiration = Some("60000".to_owned());
-        delivery.properties.priority = Some(9);
-        delivery.properties.user_id = Some("shop".to_owned());
-        delivery.properties.reply_to = Some(DIRECT_REPLY_TO.to_owned());
+        envelope.properties.expiration = Some("60000".to_owned());
+        envelope.properties.priority = Some(9);
+        envelope.properties.user_id = Some("shop".to_owned());
+        envelope.properties.reply_to = Some(DIRECT_REPLY_TO.to_owned());
 
-        let properties = dead(delivery).properties;
+        let properties = dead(envelope).properties;
         assert_eq!(properties.reply_to, None);
 
         let names: Vec<&str> = properties.headers.keys().map(String::as_str).collect();
@@ -200,8 +198,8 @@ mod tests {
 
     #[test]
     fn a_retried_message_remembers_where_it_was_sent_first() {
-        let waiting = retry(delivery_with([]), Some(CommandKind::PlaceOrder), 1);
-        let mut back = delivery_with([]);
+        let waiting = retry(envelope_with([]), Some(CommandKind::PlaceOrder), 1);
+        let mut back = envelope_with([]);
         back.exchange = String::new();
         back.routing_key = "orders.commands".to_owned();
         back.properties = waiting.properties;
@@ -216,8 +214,8 @@ mod tests {
 
     #[test]
     fn a_dead_letter_that_was_moved_back_begins_anew() {
-        let mut back = delivery_with([]);
-        back.properties = dead(delivery_with([])).properties;
+        let mut back = envelope_with([]);
+        back.properties = dead(envelope_with([])).properties;
 
         assert_eq!(failed_attempts(&back.properties), 0);
         let waiting = retry(back, Some(CommandKind::PlaceOrder), 1);
@@ -227,7 +225,7 @@ mod tests {
     #[test]
     fn a_long_detail_is_cut_between_characters() {
         let reason = DeadLetterReason::new(DeadLetterCode::InvalidField, "ü".repeat(2000));
-        let letter = dead_letter(delivery_with([]), &reason, 1, DateTime::UNIX_EPOCH);
+        let letter = dead_letter(envelope_with([]), &reason, 1, DateTime::UNIX_EPOCH);
 
         let detail = letter.properties.headers["order-worker-detail"].as_text().unwrap();
         assert_eq!(detail.len(), MAX_DETAIL_BYTES);
@@ -238,7 +236,7 @@ mod tests {
         for (value, attempts) in
             [("3".into(), 0), (HeaderValue::Int(-1), 0), (HeaderValue::Int(i64::MAX), u32::MAX)]
         {
-            assert_eq!(failed_attempts(&delivery_with([(ATTEMPTS, value)]).properties), attempts);
+            assert_eq!(failed_attempts(&envelope_with([(ATTEMPTS, value)]).properties), attempts);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::{Command, OrderId};
 use crate::entrypoints::decode;
 use crate::service_layer::dead_letters::DeadLetterRecord;
 use crate::service_layer::{
-    Clock, DeadLetterReason, Delivery, Health, IdempotencyKey, InFlight, Message, MessageBus,
+    Clock, DeadLetterReason, Envelope, Health, IdempotencyKey, InFlight, Message, MessageBus,
     OrderQueries, Outcome, Store, StoreError,
 };
 
@@ -99,8 +99,8 @@ impl<S: Store, Q: OrderQueries> DryRun<S, Q> {
     /// Never: the bus answers for each message.
     pub async fn of(&mut self, stored: &DeadLetterRecord) -> Result<DryRunResult, StoreError> {
         let publication = publication_of(stored, stored.replays + 1);
-        let delivery = Delivery { properties: publication.properties, ..as_sent(&stored.letter) };
-        let message = match decode::decode(&delivery).result {
+        let envelope = Envelope { properties: publication.properties, ..as_sent(&stored.letter) };
+        let message = match decode::decode(&envelope).result {
             Ok(message) => message,
             Err(letter) => {
                 let prospect = DryRunOutcome::Outcome(Outcome::DeadLetter(letter));

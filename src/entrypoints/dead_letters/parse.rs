@@ -11,20 +11,21 @@ use crate::service_layer::dead_letters::headers::{
     REPLAY_OF,
 };
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterKey, Reason, Subject};
-use crate::service_layer::{Delivery, HeaderValue, Headers};
+use crate::service_layer::{Delivery, Envelope, HeaderValue, Headers};
 
-/// Reads a delivery of the queue of dead letters; `now` stands in for a failure without a moment.
+/// Reads a delivery of the queue of dead letters; `now` stands in for a failure without a time.
 pub fn read(delivery: Delivery, now: DateTime<Utc>) -> DeadLetter {
-    let way = Way::of(&delivery);
-    let key = key_of(&delivery, &way);
-    let headers = &delivery.properties.headers;
+    let Delivery { envelope, redelivered, .. } = delivery;
+    let way = Way::of(&envelope);
+    let key = key_of(&envelope, redelivered, &way);
+    let headers = &envelope.properties.headers;
     let replay_of = replay_of(headers);
     let attempts = int(headers, ATTEMPTS).unwrap_or(0);
     let Way { exchange, routing_key, code, detail, failed_at } = way;
-    let delivery = Delivery { routing_key, ..delivery };
-    let subject = subject_of(&delivery);
+    let envelope = Envelope { routing_key, ..envelope };
+    let subject = subject_of(&envelope);
     let reason = Reason { pattern: pattern_of(&detail), code, detail };
-    let Delivery { routing_key, properties, body, .. } = delivery;
+    let Envelope { routing_key, properties, body, .. } = envelope;
     let failed_at = failed_at.unwrap_or(now);
     DeadLetter {
         key,
@@ -50,23 +51,23 @@ struct Way {
 }
 
 impl Way {
-    fn of(delivery: &Delivery) -> Self {
-        let headers = &delivery.properties.headers;
+    fn of(envelope: &Envelope) -> Self {
+        let headers = &envelope.properties.headers;
         match (text(headers, CODE), first_death(headers)) {
             // The newer of the two reasons: the worker takes the broker's out of what it publishes.
-            (_, Some(death)) => Self::by_the_broker(delivery, death),
-            (Some(code), None) => Self::by_the_worker(delivery, code),
-            (None, None) => Self::unknown(delivery),
+            (_, Some(death)) => Self::by_the_broker(envelope, death),
+            (Some(code), None) => Self::by_the_worker(envelope, code),
+            (None, None) => Self::unknown(envelope),
         }
     }
 
-    fn by_the_worker(delivery: &Delivery, code: &str) -> Self {
-        let headers = &delivery.properties.headers;
+    fn by_the_worker(envelope: &Envelope, code: &str) -> Self {
+        let headers = &envelope.properties.headers;
         let failed_at = text(headers, FAILED_AT).and_then(|moment| moment.parse().ok());
         Self {
             exchange: storable(text(headers, ORIGINAL_EXCHANGE).unwrap_or_default()),
             routing_key: storable(
-                text(headers, ORIGINAL_ROUTING_KEY).unwrap_or(&delivery.routing_key),
+                text(headers, ORIGINAL_ROUTING_KEY).unwrap_or(&envelope.routing_key),
             ),
             code: storable(code),
             detail: storable(text(headers, DETAIL).unwrap_or_default()),
@@ -75,13 +76,13 @@ impl Way {
     }
 
     /// The form of `x-death` is that of <https://www.rabbitmq.com/docs/dlx#effects>.
-    fn by_the_broker(delivery: &Delivery, death: &Headers) -> Self {
+    fn by_the_broker(envelope: &Envelope, death: &Headers) -> Self {
         let keys = match death.get("routing-keys") {
             Some(HeaderValue::List(keys)) => keys.as_slice(),
             _ => &[],
         };
         // A retry came back by the queue's name; the worker noted where it was sent first.
-        let headers = &delivery.properties.headers;
+        let headers = &envelope.properties.headers;
         let noted = int(headers, ATTEMPTS).and_then(|_| text(headers, ORIGINAL_ROUTING_KEY));
         let routing_key = noted.or_else(|| keys.first().and_then(HeaderValue::as_text));
         let reason = text(death, "reason").unwrap_or("unknown");
@@ -93,7 +94,7 @@ impl Way {
         };
         Self {
             exchange: storable(text(death, "exchange").unwrap_or_default()),
-            routing_key: storable(routing_key.unwrap_or(&delivery.routing_key)),
+            routing_key: storable(routing_key.unwrap_or(&envelope.routing_key)),
             code: storable(reason),
             detail: storable(&format!(
                 "the broker took it out of {queue} ({reason}, {count} times)"
@@ -102,10 +103,10 @@ impl Way {
         }
     }
 
-    fn unknown(delivery: &Delivery) -> Self {
+    fn unknown(envelope: &Envelope) -> Self {
         Self {
-            exchange: storable(&delivery.exchange),
-            routing_key: storable(&delivery.routing_key),
+            exchange: storable(&envelope.exchange),
+            routing_key: storable(&envelope.routing_key),
             code: "unknown".to_owned(),
             detail: "it says nothing about why it is here".to_owned(),
             failed_at: None,
@@ -127,8 +128,8 @@ fn first_death(headers: &Headers) -> Option<&Headers> {
 /// The same for each delivery of one dead letter. The worker's own letters carry an id; others are
 /// told apart by their content, and where they have no message id, one that comes for the first time
 /// never counts as the repeat of another.
-fn key_of(delivery: &Delivery, way: &Way) -> DeadLetterKey {
-    let properties = &delivery.properties;
+fn key_of(envelope: &Envelope, redelivered: bool, way: &Way) -> DeadLetterKey {
+    let properties = &envelope.properties;
     let mut hash = Sha256::new();
     let own_id = text(&properties.headers, LETTER_ID);
     for part in [own_id, properties.message_id.as_deref(), Some(&way.code), Some(&way.routing_key)]
@@ -137,10 +138,10 @@ fn key_of(delivery: &Delivery, way: &Way) -> DeadLetterKey {
         hash.update([0]);
     }
     hash.update(way.failed_at.map_or(0, |at| at.timestamp_micros()).to_be_bytes());
-    if own_id.is_none() && properties.message_id.is_none() && !delivery.redelivered {
+    if own_id.is_none() && properties.message_id.is_none() && !redelivered {
         hash.update(Uuid::now_v7().as_bytes());
     }
-    hash.update(&delivery.body);
+    hash.update(&envelope.body);
     let digest = hash.finalize();
     let mut key = DeadLetterKey::default();
     let length = key.len();
@@ -155,11 +156,11 @@ fn replay_of(headers: &Headers) -> Option<(DeadLetterKey, u32)> {
 
 /// What a message is about: its command by the rules of the edge, its identifiers wherever the body
 /// can be read as JSON at all.
-pub fn subject_of(delivery: &Delivery) -> Subject {
-    let command = decode::decode(delivery).kind.map(|kind| kind.name().to_owned());
-    let within_bounds = delivery.body.len() <= decode::MAX_BODY_BYTES;
+pub fn subject_of(envelope: &Envelope) -> Subject {
+    let command = decode::decode(envelope).kind.map(|kind| kind.name().to_owned());
+    let within_bounds = envelope.body.len() <= decode::MAX_BODY_BYTES;
     let body: Value = if within_bounds {
-        serde_json::from_slice(&delivery.body).unwrap_or_default()
+        serde_json::from_slice(&envelope.body).unwrap_or_default()
     } else {
         Value::Null
     };
@@ -179,13 +180,13 @@ fn identifier(value: &Value) -> Option<String> {
 }
 
 /// The message as its publisher sent it, for the edge.
-pub fn as_sent(letter: &DeadLetter) -> Delivery {
-    Delivery {
+pub fn as_sent(letter: &DeadLetter) -> Envelope {
+    Envelope {
         exchange: letter.exchange.clone(),
         routing_key: letter.routing_key.clone(),
         properties: letter.properties.clone(),
         body: letter.body.clone(),
-        ..Delivery::default()
+        ..Envelope::default()
     }
 }
 
@@ -235,18 +236,20 @@ fn int(headers: &Headers, name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service_layer::Properties;
+    use crate::service_layer::{DeliveryTag, Properties};
 
     fn delivery(headers: &[(&str, HeaderValue)]) -> Delivery {
         let headers =
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        Delivery {
+        let envelope = Envelope {
             exchange: "orders.dead-letter".to_owned(),
             routing_key: "order.cancel".to_owned(),
             properties: Properties { headers, ..Properties::default() },
             body: br#"{"order_id": 14, "order_customer": {"customer_id": "c"}}"#.to_vec(),
-            ..Delivery::default()
-        }
+            ..Envelope::default()
+        };
+        let tag = DeliveryTag { channel: 1, number: 1 };
+        Delivery { tag, redelivered: false, envelope, hold: None }
     }
 
     #[test]

@@ -63,18 +63,18 @@ mod tests {
     use crate::entrypoints::dead_letters::read;
     use crate::service_layer::dead_letters::DeadLetterState;
     use crate::service_layer::dead_letters::headers::{ATTEMPTS, CODE, LETTER_ID};
-    use crate::service_layer::{Delivery, DeliveryTag, HeaderValue, Properties};
+    use crate::service_layer::{Delivery, DeliveryTag, Envelope, HeaderValue, Properties};
 
     fn stored(properties: Properties, routing_key: &str, body: &str) -> DeadLetterRecord {
-        let delivery = Delivery {
-            tag: DeliveryTag { channel: 1, number: 1 },
-            redelivered: false,
+        let envelope = Envelope {
             exchange: "elsewhere".to_owned(),
             routing_key: routing_key.to_owned(),
             properties,
             body: body.as_bytes().to_vec(),
-            ..Delivery::default()
+            ..Envelope::default()
         };
+        let tag = DeliveryTag { channel: 1, number: 1 };
+        let delivery = Delivery { tag, redelivered: false, envelope, hold: None };
         let letter = read(delivery, DateTime::UNIX_EPOCH);
         DeadLetterRecord {
             id: 1,

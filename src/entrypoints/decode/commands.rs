@@ -4,9 +4,9 @@
 
 use schemars::JsonSchema;
 
-use super::envelope::may_name_itself;
 use super::fields::{FieldError, Fields, ReadFields};
 use super::place_order::PlaceOrderBody;
+use super::properties::may_name_itself;
 use super::scalars::{schema_of, schema_or_null};
 use crate::domain::{
     CancelOrder, Command, CommandKind, OrderId, Reason, SetNextStatus, SetStatus, Status,

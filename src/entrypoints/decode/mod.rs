@@ -1,21 +1,21 @@
 //! The tolerant edge: bytes and properties become a command, or a reason why not.
 //!
 //! Four steps, each on what the one before has made sure of: `text` (size, UTF-8), `json` (a tree of
-//! the whole body), `envelope` (which command it is), `bodies` (its fields, one by one, by the rules
-//! in `leaf`). Nothing behind this module sees a message that is wrong in itself.
+//! the whole body), `properties` (which command it is), `commands` (its fields, one by one, by the rules
+//! in `scalars`). Nothing behind this module sees a message that is wrong in itself.
 //!
 //! Types derived with serde would be shorter, and wrong: they take an array for a struct, cannot
 //! count the fields that they do not know, and read a price through a binary float.
 
 mod commands;
-mod envelope;
 mod fields;
 mod json;
 mod place_order;
+mod properties;
 mod scalars;
 
 use crate::domain::{Command, CommandKind};
-use crate::service_layer::{DeadLetterCode, DeadLetterReason, Delivery, IdempotencyKey, Message};
+use crate::service_layer::{DeadLetterCode, DeadLetterReason, Envelope, IdempotencyKey, Message};
 
 pub(crate) use commands::{CancelOrderBody, SetNextStatusBody, SetStatusBody};
 pub(crate) use place_order::PlaceOrderBody;
@@ -23,7 +23,7 @@ pub(crate) use place_order::PlaceOrderBody;
 /// Largest body that is looked into: 256 KiB, some hundred times a usual order.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// What a delivery turned out to be.
+/// What a message turned out to be.
 #[derive(Debug)]
 pub struct Decoded {
     pub result: Result<Message, DeadLetterReason>,
@@ -47,38 +47,41 @@ pub struct Deviations {
 ///
 /// A refusal says which field breaks which rule, in less than 1 KiB and without any value: it goes
 /// into logs and headers, where a customer's data must not be.
-pub fn decode(delivery: &Delivery) -> Decoded {
-    let mut kind = envelope::outer_kind(&delivery.properties, &delivery.routing_key);
+pub fn decode(envelope: &Envelope) -> Decoded {
+    let mut kind = properties::outer_kind(&envelope.properties, &envelope.routing_key);
     let mut notes = Deviations::default();
-    let result = message(delivery, &mut kind, &mut notes);
+    let result = message(envelope, &mut kind, &mut notes);
     Decoded { result, kind, notes }
 }
 
 fn message(
-    delivery: &Delivery,
+    envelope: &Envelope,
     known: &mut Option<CommandKind>,
     notes: &mut Deviations,
 ) -> Result<Message, DeadLetterReason> {
-    let Delivery { properties, routing_key, unreadable, body, .. } = delivery;
-    unreadable.map_or(Ok(()), |why| Err(envelope::unreadable(why)))?;
+    let Envelope { properties, routing_key, unreadable, body, .. } = envelope;
+    unreadable.map_or(Ok(()), |why| Err(properties::unreadable(why)))?;
     let tree = json::parse(text(body)?)?;
     let mut fields = fields::Fields::of(&tree, notes)?;
-    let kind = envelope::kind(properties, &mut fields, routing_key);
+    let kind = properties::kind(properties, &mut fields, routing_key);
     *known = kind.as_ref().ok().copied();
     let kind = kind?;
-    let message_id = envelope::message_id(properties, &mut fields)?;
+    let message_id = properties::message_id(properties, &mut fields)?;
     let command = commands::read_command(kind, fields)?;
     if message_id.is_none() {
         ensure_harmless_to_repeat(&command)?;
     }
     let body_hash =
-        |message_id| IdempotencyKey { message_id, body_hash: envelope::body_hash(kind, body) };
+        |message_id| IdempotencyKey { message_id, body_hash: properties::body_hash(kind, body) };
     Ok(Message {
         command,
         intent: message_id.map(body_hash),
-        correlation_id: envelope::returned("correlation_id", properties.correlation_id.as_deref())?,
-        reply_to: envelope::returned("reply_to", properties.reply_to.as_deref())?,
-        traceparent: envelope::traceparent(&properties.headers).map(str::to_owned),
+        correlation_id: properties::returned(
+            "correlation_id",
+            properties.correlation_id.as_deref(),
+        )?,
+        reply_to: properties::returned("reply_to", properties.reply_to.as_deref())?,
+        traceparent: properties::traceparent(&properties.headers).map(str::to_owned),
     })
 }
 

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 
 use super::Deviations;
-use super::envelope::may_name_itself;
 use super::fields::{FieldError, Fields, Read, ReadFields};
 use super::json::Node;
+use super::properties::may_name_itself;
 use super::scalars::{Ignored, schema_of, schema_or_null};
 use crate::domain::{
     Customer, CustomerId, Email, InvalidItems, Item, Items, MAX_ITEMS, Money, Name, OrderId,

@@ -18,10 +18,10 @@ fn the_message_id_is_the_property_else_the_field() {
     ];
     for (property, field, expected) in cases {
         let body = format!(r#"{{"order_id": 7, "message_id": {field}}}"#);
-        let mut delivery = delivery("order.cancel", body);
-        delivery.properties.message_id = property.map(str::to_owned);
+        let mut envelope = envelope("order.cancel", body);
+        envelope.properties.message_id = property.map(str::to_owned);
 
-        let message = decode(&delivery).result.unwrap();
+        let message = decode(&envelope).result.unwrap();
 
         assert_eq!(message.message_id().map(MessageId::as_str), expected);
     }
@@ -57,7 +57,7 @@ fn only_what_is_harmless_to_repeat_is_taken_without_a_message_id() {
         let refusal = refusal(decoded(routing_key, body));
         assert_eq!(refusal, (DeadLetterCode::MessageIdMissing, detail.to_owned()));
 
-        let mut with_id = delivery(routing_key, body);
+        let mut with_id = envelope(routing_key, body);
         with_id.properties.message_id = text("intent-1");
         assert!(decode(&with_id).result.is_ok());
     }
@@ -72,10 +72,10 @@ fn only_what_is_harmless_to_repeat_is_taken_without_a_message_id() {
 }
 
 fn intent(kind: &str, body: &str) -> IdempotencyKey {
-    let mut delivery = delivery("", body);
-    delivery.properties.kind = text(kind);
-    delivery.properties.message_id = text("intent-1");
-    decode(&delivery).result.unwrap().intent.unwrap()
+    let mut envelope = envelope("", body);
+    envelope.properties.kind = text(kind);
+    envelope.properties.message_id = text("intent-1");
+    decode(&envelope).result.unwrap().intent.unwrap()
 }
 
 #[test]

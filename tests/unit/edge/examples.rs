@@ -8,18 +8,18 @@ use super::*;
 const COMMANDS: &str = include_str!("../../../examples/commands.ndjson");
 
 /// A line as it reaches the worker: a bare body, or what an envelope says.
-fn delivered(line: &str) -> Delivery {
+fn delivered(line: &str) -> Envelope {
     let fields: Value = serde_json::from_str(line).unwrap();
     let property = |name: &str| fields[name].as_str().map(str::to_owned);
     let body = match (fields.get("body"), fields["body_text"].as_str()) {
         (Some(_), _) => verbatim_body(line),
         (None, Some(text)) => text.to_owned(),
-        (None, None) => return delivery("order.unknown", line),
+        (None, None) => return envelope("order.unknown", line),
     };
-    let mut delivery = delivery(&property("routing_key").unwrap_or_default(), body);
-    delivery.properties.kind = property("type");
-    delivery.properties.message_id = property("message_id");
-    delivery
+    let mut envelope = envelope(&property("routing_key").unwrap_or_default(), body);
+    envelope.properties.kind = property("type");
+    envelope.properties.message_id = property("message_id");
+    envelope
 }
 
 fn verbatim_body(line: &str) -> String {

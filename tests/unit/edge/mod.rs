@@ -13,7 +13,7 @@ use order_worker::domain::{
 };
 use order_worker::entrypoints::decode::{Decoded, Deviations, MAX_BODY_BYTES, decode};
 use order_worker::service_layer::{
-    DeadLetterCode, Delivery, DeliveryTag, HeaderValue, IdempotencyKey, Message, Properties,
+    DeadLetterCode, Envelope, HeaderValue, IdempotencyKey, Message, Properties,
 };
 
 pub const THE_STORES_ORDER: &str = r#"
@@ -65,20 +65,18 @@ fn an_order() -> String {
     order_with("order_id", "7")
 }
 
-pub fn delivery(routing_key: &str, body: impl Into<Vec<u8>>) -> Delivery {
-    Delivery {
-        tag: DeliveryTag { channel: 1, number: 1 },
-        redelivered: false,
+pub fn envelope(routing_key: &str, body: impl Into<Vec<u8>>) -> Envelope {
+    Envelope {
         exchange: "orders.commands".to_owned(),
         routing_key: routing_key.to_owned(),
         properties: Properties::default(),
         body: body.into(),
-        ..Delivery::default()
+        ..Envelope::default()
     }
 }
 
 fn decoded(routing_key: &str, body: impl Into<Vec<u8>>) -> Decoded {
-    decode(&delivery(routing_key, body))
+    decode(&envelope(routing_key, body))
 }
 
 fn message(routing_key: &str, body: &str) -> Message {
@@ -105,7 +103,7 @@ fn refused(body: impl Into<Vec<u8>>) -> (DeadLetterCode, String) {
 }
 
 fn with_properties(properties: Properties, body: &str) -> Decoded {
-    decode(&Delivery { properties, ..delivery("order.place", body) })
+    decode(&Envelope { properties, ..envelope("order.place", body) })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "what properties are made of")]

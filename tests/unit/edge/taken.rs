@@ -71,12 +71,12 @@ fn the_property_names_the_command_then_the_body_then_the_routing_key() {
         (Some(""), r#""type": "", "#, "order_cancel"),
     ];
     for (property, field, routing_key) in cases {
-        let mut delivery = delivery(routing_key, format!(r#"{{{field}"order_id": 7}}"#));
-        delivery.properties.kind = property.map(str::to_owned);
+        let mut envelope = envelope(routing_key, format!(r#"{{{field}"order_id": 7}}"#));
+        envelope.properties.kind = property.map(str::to_owned);
 
-        let decoded = decode(&delivery);
+        let decoded = decode(&envelope);
 
-        assert_eq!(decoded.kind, Some(CommandKind::CancelOrder), "{delivery:?}");
+        assert_eq!(decoded.kind, Some(CommandKind::CancelOrder), "{envelope:?}");
         assert_eq!(decoded.result.unwrap().command.kind(), CommandKind::CancelOrder);
         assert_eq!(decoded.notes, Deviations::default());
     }

@@ -9,7 +9,8 @@ use order_worker::adapters::in_process::{InProcessBroker, Submitted};
 use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings};
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
-    ByteBudget, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Health, InFlight, Properties,
+    ByteBudget, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Envelope, Health, InFlight,
+    Properties,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -91,7 +92,8 @@ impl Line {
 pub fn delivery(command: Submitted, redelivered: bool) -> Delivery {
     let Submitted { routing_key, properties, body } = command;
     let tag = DeliveryTag { channel: CHANNEL, number: 1 };
-    Delivery { tag, redelivered, routing_key, properties, body, ..Delivery::default() }
+    let envelope = Envelope { routing_key, properties, body, ..Envelope::default() };
+    Delivery { tag, redelivered, envelope, hold: None }
 }
 
 pub fn command(kind: &str, body: &Value) -> Submitted {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use order_worker::service_layer::{Delivery, DeliveryTag, Properties, Publication, Target};
+use order_worker::service_layer::{
+    Delivery, DeliveryTag, Envelope, Properties, Publication, Target,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -120,15 +122,14 @@ impl Broker {
         let mut state = self.lock();
         let mut queued = state.ready.pop_front()?;
         let redelivered = std::mem::replace(&mut queued.handed_out, true);
-        let delivery = Delivery {
-            tag,
-            redelivered,
+        let envelope = Envelope {
             exchange: queued.exchange.to_owned(),
             routing_key: queued.routing_key.clone(),
             properties: queued.counted(),
             body: queued.body.clone(),
-            ..Delivery::default()
+            ..Envelope::default()
         };
+        let delivery = Delivery { tag, redelivered, envelope, hold: None };
         state.out.insert((consumer, tag.number), queued);
         Some(delivery)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::entrypoints::decode;
-use order_worker::service_layer::{Delivery, Message, Outcome};
+use order_worker::service_layer::{Envelope, Message, Outcome};
 use tokio::time::{sleep, timeout};
 
 use super::chance::Chance;
@@ -96,10 +96,10 @@ impl Clients {
 
 /// What the API makes of the words.
 fn message(intent: &IdempotencyKey) -> Message {
-    let delivery = Delivery {
+    let envelope = Envelope {
         properties: intent.properties(),
         body: intent.body.clone(),
-        ..Delivery::default()
+        ..Envelope::default()
     };
-    decode::decode(&delivery).result.expect("nonsense does not get so far")
+    decode::decode(&envelope).result.expect("nonsense does not get so far")
 }

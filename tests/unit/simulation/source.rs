@@ -129,7 +129,7 @@ impl Session {
         let tag = DeliveryTag { number: self.tag.number + 1, ..self.tag };
         let delivery = self.source.broker.hand_out(self.source.consumer, tag)?;
         self.tag = tag;
-        let label = delivery.properties.correlation_id.clone().unwrap_or_default();
+        let label = delivery.envelope.properties.correlation_id.clone().unwrap_or_default();
         let DeliveryTag { channel, number } = tag;
         self.source.chance.note(&format!("hands out {label} as {channel}/{number}"));
         self.unsettled.insert((channel, number), label);

@@ -12,7 +12,7 @@ use crate::entrypoints::decode::{self, Decoded};
 use crate::entrypoints::deviations;
 use crate::entrypoints::http::auth::{Authenticated, Caller};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{ByteHold, DeadLetterCode, Delivery, HeaderValue, Headers, Properties};
+use crate::service_layer::{ByteHold, DeadLetterCode, Envelope, HeaderValue, Headers, Properties};
 use crate::telemetry;
 
 /// The client's name for its intent, which makes a repeat recognizable.
@@ -76,8 +76,8 @@ impl CommandRequest {
         body: impl Into<Vec<u8>>,
     ) -> Result<Done, Problem> {
         let _hold = self.hold.take();
-        let (delivery, decoded, is_named) = self.decoded(kind, body.into());
-        deviations::count(decoded.notes, &delivery.properties, app.health.metrics());
+        let (envelope, decoded, is_named) = self.decoded(kind, body.into());
+        deviations::count(decoded.notes, &envelope.properties, app.health.metrics());
         let message = decoded.result.map_err(outcome::refused)?;
         let message_id = message.message_id().cloned();
         let handled = app.requests.handle(message).await?;
@@ -96,23 +96,23 @@ impl CommandRequest {
     }
 
     /// What the edge makes of the request, and whether it was the client that named the intent.
-    fn decoded(&self, kind: CommandKind, body: Vec<u8>) -> (Delivery, Decoded, bool) {
-        let mut delivery = self.delivery(kind, body);
-        let mut decoded = decode::decode(&delivery);
+    fn decoded(&self, kind: CommandKind, body: Vec<u8>) -> (Envelope, Decoded, bool) {
+        let mut envelope = self.envelope(kind, body);
+        let mut decoded = decode::decode(&envelope);
         let is_named = !lacks_message_id(&decoded);
         if !is_named {
             let own = format!("http-{}-{}", self.caller.name, Uuid::now_v7());
-            delivery.properties.message_id = Some(own);
-            decoded = decode::decode(&delivery);
+            envelope.properties.message_id = Some(own);
+            decoded = decode::decode(&envelope);
         }
-        (delivery, decoded, is_named)
+        (envelope, decoded, is_named)
     }
 
-    fn delivery(&self, kind: CommandKind, body: Vec<u8>) -> Delivery {
+    fn envelope(&self, kind: CommandKind, body: Vec<u8>) -> Envelope {
         let traceparent = telemetry::present_trace().or_else(|| self.traceparent.clone());
         let traceparent = traceparent.as_deref().map(HeaderValue::from);
         let headers = traceparent.map(|it| (TRACEPARENT.to_owned(), it));
-        Delivery {
+        Envelope {
             properties: Properties {
                 kind: Some(kind.name().to_owned()),
                 message_id: self.key.as_ref().map(ToString::to_string),
@@ -122,7 +122,7 @@ impl CommandRequest {
                 ..Properties::default()
             },
             body,
-            ..Delivery::default()
+            ..Envelope::default()
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{address, notice::Flash};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{
-    DeadLetterCode, DeadLetterReason, Delivery, Message, Outcome, Properties,
+    DeadLetterCode, DeadLetterReason, Envelope, Message, Outcome, Properties,
 };
 
 /// With this, the name of an operator and the intent of a form, message ids from here are made.
@@ -51,13 +51,13 @@ fn message(
         message_id: Some(format!("{FROM_CONSOLE}{}-{intent}", visitor.caller().name)),
         ..Properties::default()
     };
-    let delivery = Delivery {
+    let envelope = Envelope {
         routing_key: format!("order.{}", kind.word()),
         properties,
         body: body.to_string().into_bytes(),
-        ..Delivery::default()
+        ..Envelope::default()
     };
-    decode::decode(&delivery).result
+    decode::decode(&envelope).result
 }
 
 fn told(outcome: Outcome) -> Result<Flash, Problem> {
