@@ -3,6 +3,7 @@
 //! Each setting is a variable of the environment and an option of the same name on the command
 //! line. The option wins. An address that is set to nothing counts as not set.
 
+mod deprecated;
 mod shown;
 
 use std::fmt;
@@ -11,13 +12,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use clap::builder::FalseyValueParser;
-use clap::{Args, ValueEnum};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
 
 use crate::adapters::rabbitmq::Topology;
 use crate::service_layer::ByteBudget;
 use crate::service_layer::dead_letters::RetentionPeriods;
 
+pub use deprecated::DeprecatedSettings;
 pub use shown::ShownSetting;
 
 /// Factor between one retry delay and the next.
@@ -122,16 +124,16 @@ pub struct Settings {
     )]
     pub keep_unroutable_events: bool,
 
-    /// Do not declare exchanges and queues, only check that they exist: for a user without the right
-    /// to configure.
-    #[arg(long, env, value_name = "NO_DECLARE", default_value_t = false, global = true)]
-    #[arg(value_parser = FalseyValueParser::new())]
-    pub no_declare: bool,
+    /// Declare exchanges, queues and bindings that are missing. false: only check that they exist,
+    /// for a user without the right to configure.
+    #[arg(long, env, value_name = "DECLARE_TOPOLOGY", default_value_t = true, global = true)]
+    #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub declare_topology: bool,
 
-    /// Leave dead letters in their queue instead of moving them into the table dead_letters.
-    #[arg(long, env, value_name = "NO_COLLECT", default_value_t = false, global = true)]
-    #[arg(value_parser = FalseyValueParser::new())]
-    pub no_collect: bool,
+    /// Move dead letters from their queue into the table dead_letters. false: leave them in the queue.
+    #[arg(long, env, value_name = "COLLECT_DEAD_LETTERS", default_value_t = true, global = true)]
+    #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub collect_dead_letters: bool,
 
     /// Days for which a dead letter stays in the table after its last change.
     #[arg(
@@ -145,7 +147,7 @@ pub struct Settings {
     pub dead_letter_retention_days: u32,
 
     /// Days for which the worker knows a handled message again; more than
-    /// DEAD_LETTER_RETENTION_DAYS. With NO_COLLECT: for ever.
+    /// DEAD_LETTER_RETENTION_DAYS. With COLLECT_DEAD_LETTERS=false: for ever.
     #[arg(long, env, value_name = "MESSAGE_RETENTION_DAYS", default_value_t = 90, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub message_retention_days: u32,
@@ -155,10 +157,10 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u32).range(0..=36500))]
     pub history_retention_days: u32,
 
-    /// Do not bring the tables up to date at start: for a user without the right to create.
-    #[arg(long, env, value_name = "NO_MIGRATE", default_value_t = false, global = true)]
-    #[arg(value_parser = FalseyValueParser::new())]
-    pub no_migrate: bool,
+    /// Bring the tables up to date at start. false: for a user without the right to create tables.
+    #[arg(long, env, value_name = "MIGRATE", default_value_t = true, global = true)]
+    #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub migrate: bool,
 
     /// The topic exchange to which commands are published.
     #[arg(
@@ -234,6 +236,9 @@ pub struct Settings {
         global = true
     )]
     pub rust_log: String,
+
+    #[command(flatten)]
+    pub deprecated: DeprecatedSettings,
 }
 
 /// How log lines look.
@@ -412,7 +417,7 @@ impl Settings {
         }
         Ok(RetentionPeriods {
             dead_letters: days(self.dead_letter_retention_days),
-            handled_messages: (!self.no_collect).then(|| days(self.message_retention_days)),
+            handled_messages: self.collect_dead_letters.then(|| days(self.message_retention_days)),
             history: (self.history_retention_days > 0).then(|| days(self.history_retention_days)),
         })
     }
@@ -645,14 +650,15 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_on_for_any_word_but_no() {
-        let program = |word: &'static str| {
-            let command = Program::command().mut_arg("no_declare", |it| it.default_value(word));
-            Program::from_arg_matches(&command.get_matches_from(["order-worker"])).unwrap().settings
+    fn a_switch_is_a_word_for_yes_or_no_and_nothing_else() {
+        let declares = |word: &str| {
+            settings(&[&format!("--declare-topology={word}")]).map(|it| it.declare_topology)
         };
 
-        assert!(["1", "true", "yes"].map(program).iter().all(|it| it.no_declare));
-        assert!(["", "0", "false", "no", "off"].into_iter().all(|word| !program(word).no_declare));
+        assert!(settings(&[]).unwrap().declare_topology);
+        assert!(["1", "true", "yes", "on"].into_iter().all(|word| declares(word).unwrap()));
+        assert!(["0", "false", "no", "off"].into_iter().all(|word| !declares(word).unwrap()));
+        assert!(["", "maybe"].into_iter().all(|word| declares(word).is_err()));
     }
 
     #[test]

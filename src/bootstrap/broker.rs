@@ -25,7 +25,7 @@ impl Broker {
     pub fn of(settings: &Settings) -> Result<Self, Failure> {
         Ok(match settings.broker_url()? {
             Some(url) => {
-                let declare = !settings.no_declare;
+                let declare = settings.declare_topology;
                 Self::RabbitMq(RabbitMq::new(url.expose(), settings.topology(), declare)?)
             }
             None => Self::InProcess(InProcessBroker::new(settings.retry_delays())),

@@ -58,7 +58,7 @@ impl Database {
 
     async fn try_ready(settings: &Settings) -> Result<Self, Failure> {
         let database = Self::open(settings).await?;
-        if settings.no_migrate {
+        if !settings.migrate {
             database.ensure_migrated().await?;
         } else {
             database.migrate().await?;

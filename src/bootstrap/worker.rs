@@ -164,7 +164,7 @@ impl Worker {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pruning = tokio::spawn(prune_for_ever(self.database.clone(), retention, clock.clone()));
         let stop = CancellationToken::new();
-        let collecting = (!self.settings.no_collect).then(|| {
+        let collecting = self.settings.collect_dead_letters.then(|| {
             let health = self.health.clone();
             let bounds = IntakeBounds {
                 prefetch: DEAD_LETTER_PREFETCH,

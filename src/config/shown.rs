@@ -26,7 +26,9 @@ impl Settings {
     pub fn shown(&self) -> Vec<ShownSetting> {
         let command = Self::augment_args(Command::new(""));
         let values = self.values();
-        let settings = command.get_arguments().filter(|argument| argument.get_env().is_some());
+        let settings = command
+            .get_arguments()
+            .filter(|argument| argument.get_env().is_some() && !argument.is_hide_set());
         settings.map(|setting| shown(setting, &values)).collect()
     }
 
@@ -50,12 +52,12 @@ impl Settings {
             shutdown_grace_seconds,
             relay_interval_seconds,
             keep_unroutable_events,
-            no_declare,
-            no_collect,
+            declare_topology,
+            collect_dead_letters,
             dead_letter_retention_days,
             message_retention_days,
             history_retention_days,
-            no_migrate,
+            migrate,
             commands_exchange,
             commands_queue,
             events_exchange,
@@ -65,6 +67,7 @@ impl Settings {
             otlp_endpoint,
             log_format,
             rust_log,
+            deprecated: _,
         } = self;
         vec![
             ("AMQP_URL", amqp_url.as_ref().and_then(address)),
@@ -83,12 +86,12 @@ impl Settings {
             ("SHUTDOWN_GRACE_SECONDS", Some(shutdown_grace_seconds.to_string())),
             ("RELAY_INTERVAL_SECONDS", Some(relay_interval_seconds.to_string())),
             ("KEEP_UNROUTABLE_EVENTS", Some(keep_unroutable_events.to_string())),
-            ("NO_DECLARE", Some(no_declare.to_string())),
-            ("NO_COLLECT", Some(no_collect.to_string())),
+            ("DECLARE_TOPOLOGY", Some(declare_topology.to_string())),
+            ("COLLECT_DEAD_LETTERS", Some(collect_dead_letters.to_string())),
             ("DEAD_LETTER_RETENTION_DAYS", Some(dead_letter_retention_days.to_string())),
             ("MESSAGE_RETENTION_DAYS", Some(message_retention_days.to_string())),
             ("HISTORY_RETENTION_DAYS", Some(history_retention_days.to_string())),
-            ("NO_MIGRATE", Some(no_migrate.to_string())),
+            ("MIGRATE", Some(migrate.to_string())),
             ("COMMANDS_EXCHANGE", Some(commands_exchange.to_string())),
             ("COMMANDS_QUEUE", Some(commands_queue.to_string())),
             ("EVENTS_EXCHANGE", Some(events_exchange.to_string())),

@@ -232,12 +232,12 @@ async fn a_topology_that_differs_is_named() {
 async fn a_worker_without_the_right_to_declare_only_looks() {
     let surroundings = Surroundings::new().await;
 
-    let (code, _, errors) = done(&mut surroundings.program(&["run", "--no-declare"]));
+    let (code, _, errors) = done(&mut surroundings.program(&["run", "--declare-topology=false"]));
 
     assert_eq!(code, Some(1));
     assert!(errors.contains("does not exist"), "{errors}");
     printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
-    let worker = surroundings.start_worker_with(&["--no-declare"]).await;
+    let worker = surroundings.start_worker_with(&["--declare-topology=false"]).await;
     crate::shop::publish(&surroundings, &[place("7")]).await;
     eventually("it is placed", || async { surroundings.count("orders").await == 1 }).await;
     worker.stop().await;

@@ -127,7 +127,7 @@ impl Surroundings {
             ("DEAD_LETTER_QUEUE", name("dead-letter")),
             ("RETRY_DELAY_MS", "50".to_owned()),
             ("RELAY_INTERVAL_SECONDS", "1".to_owned()),
-            ("NO_COLLECT", (!self.collects).to_string()),
+            ("COLLECT_DEAD_LETTERS", self.collects.to_string()),
         ]
     }
 

@@ -149,7 +149,8 @@ fn has_test(sources: &str, name: &str) -> bool {
 /// The rows in the order of `--help`.
 fn settings_table() -> String {
     let program = Program::command();
-    let settings = program.get_arguments().filter(|argument| argument.get_env().is_some());
+    let settings = program.get_arguments();
+    let settings = settings.filter(|it| it.get_env().is_some() && !it.is_hide_set());
     let rows = settings.map(|setting| {
         let variable = setting.get_env().unwrap().to_string_lossy();
         let option = setting.get_long().unwrap();

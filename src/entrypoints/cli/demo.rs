@@ -70,7 +70,7 @@ impl Demo {
     pub async fn run(self, mut settings: Settings) -> Result<(), CommandFailed> {
         give_it_names_of_its_own(&mut settings);
         // They are counted where they are.
-        settings.no_collect = true;
+        settings.collect_dead_letters = false;
         let database = fresh_database(&mut settings).await?;
         let broker = Broker::of(&settings)?;
         let events = Events::of(&broker).await?;

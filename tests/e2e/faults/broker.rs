@@ -318,7 +318,7 @@ async fn dead_letters_wait_for_room_in_a_full_queue() {
     shop.declare_small_queue(&letters, 1).await;
     shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
-    let worker = surroundings.start_worker_with(&["--no-declare"]).await;
+    let worker = surroundings.start_worker_with(&["--declare-topology=false"]).await;
 
     for n in 0..5 {
         shop.send("order.place", format!("{{oops {n}").as_bytes(), BasicProperties::default())

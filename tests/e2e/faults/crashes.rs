@@ -196,7 +196,8 @@ async fn twenty_five_kills_with_full_hands_make_no_dead_letter() {
     lock.execute("begin; lock table orders in exclusive mode").await.unwrap();
 
     for _ in 0..25 {
-        let worker = surroundings.spawn_worker_with(&["--no-declare", "--no-migrate"]);
+        let worker =
+            surroundings.spawn_worker_with(&["--declare-topology=false", "--migrate=false"]);
         eventually("the worker has its hands full", || async { shop.depth(&queue).await == 0 })
             .await;
         worker.kill();

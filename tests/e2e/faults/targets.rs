@@ -263,7 +263,7 @@ async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
     shop.declare_small_queue(&letters, 0).await;
     shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
-    let worker = surroundings.start_worker_with(&["--no-declare"]).await;
+    let worker = surroundings.start_worker_with(&["--declare-topology=false"]).await;
 
     for n in 0..20 {
         let body = format!("{{oops {n}");
