@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use order_worker::entrypoints::decode::decode;
+use order_worker::service_layer::decode::decode;
 use order_worker::service_layer::Envelope;
 
 const ROUTING_KEYS: [&str; 4] =

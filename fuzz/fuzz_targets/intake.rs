@@ -11,8 +11,8 @@ use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
 use order_worker::adapters::rabbitmq::intake::FrameFilter;
 use order_worker::adapters::rabbitmq::properties;
-use order_worker::entrypoints::decode::decode;
-use order_worker::entrypoints::dead_letters::read;
+use order_worker::service_layer::decode::decode;
+use order_worker::service_layer::dead_letters::read;
 use order_worker::service_layer::Envelope;
 use order_worker::service_layer::dead_letters::{properties_from_json, properties_to_json};
 

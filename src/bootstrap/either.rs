@@ -10,7 +10,7 @@ use crate::adapters::in_process::InProcessPublisher;
 use crate::adapters::postgres::{PgRelayStore, PgStore, PgTransaction};
 use crate::adapters::rabbitmq::RabbitPublisher;
 use crate::adapters::sqlite::{SqliteRelayStore, SqliteStore, SqliteTransaction};
-use crate::entrypoints::dead_letters::DryRun;
+use crate::service_layer::dead_letters::DryRun;
 use crate::service_layer::{
     BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxMessage, Publication, PublishError,
     PublishStatus, Publisher, RelayHolder, RelayStore, Store, StoreError, StoreTransaction,

@@ -13,7 +13,7 @@ use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
 use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, Report};
 use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
-use crate::entrypoints::dead_letters::collect;
+use crate::service_layer::dead_letters::collect;
 use crate::service_layer::dead_letters::prune_for_ever;
 use crate::service_layer::{Clock, ConsumedQueue, Health, InFlight, IntakeBounds, Relay};
 

@@ -1,9 +1,9 @@
 //! What the edge put up with: counted by publisher, and said once, so that a publisher's drift from
 //! the contract is seen without a line for each of its messages.
 
-use super::decode::Deviations;
 use crate::metrics::{DeviationCounts, Metrics};
 use crate::service_layer::Properties;
+use crate::service_layer::decode::Deviations;
 
 impl From<Deviations> for DeviationCounts {
     fn from(notes: Deviations) -> Self {

@@ -1,10 +1,9 @@
-//! The ways into the worker: commands and dead letters from queues, HTTP, and the command line.
+//! The ways into the worker: the queue of commands, HTTP, and the command line.
 
 pub mod amqp;
+mod body_format;
 pub mod cli;
 pub mod command_client;
-pub mod dead_letters;
-pub mod decode;
 pub mod deviations;
 pub mod http;
 pub mod order_body;

@@ -9,7 +9,9 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::decode::{CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody};
+use crate::service_layer::decode::{
+    CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody,
+};
 use crate::service_layer::wire::{
     CommandOutcomeBody, OrderCommandRejectedBody, OrderStatusChangedBody,
 };

@@ -9,6 +9,7 @@ mod byte_budget;
 mod clock;
 mod cooldown;
 pub mod dead_letters;
+pub mod decode;
 mod delivery;
 mod event_publisher;
 mod handlers;

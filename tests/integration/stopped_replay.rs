@@ -7,7 +7,7 @@ use std::time::Duration;
 use order_worker::adapters::sqlite::{
     SqliteDatabase, SqliteDeadLetters, SqliteQueries, SqliteStore,
 };
-use order_worker::entrypoints::dead_letters::{
+use order_worker::service_layer::dead_letters::{
     Actor, DryRun, Progress, Replay, ReplayLimits, Replayed,
 };
 use order_worker::service_layer::dead_letters::{

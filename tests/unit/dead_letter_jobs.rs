@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use order_worker::entrypoints::dead_letters::Actor;
-use order_worker::entrypoints::dead_letters::jobs::{
+use order_worker::service_layer::StoreError;
+use order_worker::service_layer::dead_letters::Actor;
+use order_worker::service_layer::dead_letters::jobs::{
     JobEnd, JobKind, JobLine, JobReport, Jobs, MOST_LINES, NotStarted, Note, Order,
 };
-use order_worker::service_layer::StoreError;
 use uuid::Uuid;
 
 use crate::support::clock::TickingClock;

@@ -8,8 +8,8 @@ use jsonschema::Validator;
 use order_worker::domain::{
     Command, CommandKind, Order, OrderId, PlaceOrder, Rejected, Rejection, Status, StatusChanged,
 };
-use order_worker::entrypoints::decode::decode;
 use order_worker::entrypoints::schemas;
+use order_worker::service_layer::decode::decode;
 use order_worker::service_layer::wire::CommandOutcomeBody;
 use order_worker::service_layer::{
     DeadLetterCode, DeadLetterReason, Message, OrderState, OutboxMessage, Outcome,

@@ -2,7 +2,7 @@
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::domain::{Command, Order, StatusChanged};
-use order_worker::entrypoints::decode;
+use order_worker::service_layer::decode;
 use order_worker::service_layer::{
     BatchLookup, Changes, Clock, Envelope, HistoryRow, InboxEntry, InboxOutcome, Message,
     OrderState, OutboxMessage, Publication,

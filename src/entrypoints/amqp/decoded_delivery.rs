@@ -2,7 +2,7 @@
 
 use super::share::share;
 use crate::domain::OrderId;
-use crate::entrypoints::decode::{self, Decoded, Deviations};
+use crate::service_layer::decode::{self, Decoded, Deviations};
 use crate::service_layer::{Delivery, Message};
 
 /// A delivery and what it turned out to be.

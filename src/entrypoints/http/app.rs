@@ -13,7 +13,7 @@ use crate::adapters::clock::SystemClock;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{InvalidSetting, Settings};
 use crate::entrypoints::command_client::CommandClient;
-use crate::entrypoints::dead_letters::jobs::Jobs;
+use crate::service_layer::dead_letters::jobs::Jobs;
 use crate::service_layer::{ByteBudget, Health};
 
 /// The worker as HTTP sees it; clones share it.

@@ -11,7 +11,7 @@ use order_worker::domain::{
     CancelOrder, Command, CommandKind, Customer, CustomerId, Email, Item, Money, Name, OrderId,
     PlaceOrder, ProductId, Quantity, Reason, SetNextStatus, SetStatus, Status,
 };
-use order_worker::entrypoints::decode::{Decoded, Deviations, MAX_BODY_BYTES, decode};
+use order_worker::service_layer::decode::{Decoded, Deviations, MAX_BODY_BYTES, decode};
 use order_worker::service_layer::{
     DeadLetterCode, Envelope, HeaderValue, IdempotencyKey, Message, Properties,
 };

@@ -10,9 +10,9 @@ use crate::bootstrap::Database;
 use crate::config::Settings;
 use crate::entrypoints::cli::output::{print_json, print_line};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::entrypoints::dead_letters::{Actor, Decision};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::DeadLetterState;
+use crate::service_layer::dead_letters::{Actor, Decision};
 
 /// What both decisions need to know.
 #[derive(Debug, Args)]

@@ -12,10 +12,11 @@ use super::{ActorArguments, letter};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
 use crate::config::Settings;
+use crate::entrypoints::body_format::difference;
 use crate::entrypoints::cli::output::{print_json, print_line, printable};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::entrypoints::dead_letters::{CheckedEdit, difference};
 use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::CheckedEdit;
 use crate::service_layer::dead_letters::{AuditAction, DeadLetterRecord, DeadLetterStore};
 
 #[derive(Debug, Args)]

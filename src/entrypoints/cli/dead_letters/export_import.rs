@@ -15,8 +15,8 @@ use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
 use crate::entrypoints::cli::output::print_line;
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::entrypoints::dead_letters::pattern_of;
 use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::pattern_of;
 use crate::service_layer::dead_letters::{
     Base64, DeadLetter, DeadLetterRecord, DeadLetterStore, Reason, Subject, properties_from_json,
     properties_to_json,

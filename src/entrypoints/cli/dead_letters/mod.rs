@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use super::CommandFailed;
 use crate::bootstrap::Database;
 use crate::config::Settings;
-use crate::entrypoints::dead_letters::Actor;
+use crate::service_layer::dead_letters::Actor;
 use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
 
 #[derive(Debug, Subcommand)]

@@ -17,10 +17,10 @@ use crate::config::Settings;
 use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::topology::rabbitmq;
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::entrypoints::dead_letters::{
-    DryRunOutcome, Progress, Replay as Replaying, ReplayLimits, ReplaySchedule, interval,
+use crate::service_layer::dead_letters::{
+    DeadLetterRecord, DeadLetterStore, DryRunOutcome, Progress, Replay as Replaying, ReplayLimits,
+    ReplaySchedule, interval,
 };
-use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
 
 #[derive(Debug, Args)]
 pub struct Replay {

@@ -8,9 +8,10 @@ use super::letter;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::entrypoints::cli::CommandFailed;
-use crate::entrypoints::dead_letters::{Age, alike, replayable_ids};
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetterStore};
+use crate::service_layer::dead_letters::{
+    Age, DeadLetterFilter, DeadLetterState, DeadLetterStore, alike, replayable_ids,
+};
 
 /// Every part that is given must hold.
 #[derive(Debug, Clone, Default, Args)]

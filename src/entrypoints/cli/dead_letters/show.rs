@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use super::letter;
 use super::list::summary;
 use crate::config::Settings;
+use crate::entrypoints::body_format::readable;
 use crate::entrypoints::cli::orders::{history_table, one_line};
 use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::entrypoints::dead_letters::{present_order, readable};
 use crate::service_layer::OrderHistory;
+use crate::service_layer::dead_letters::present_order;
 use crate::service_layer::dead_letters::{
     AuditEntry, DeadLetterRecord, DeadLetterStore, properties_to_json,
 };

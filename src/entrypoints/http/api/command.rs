@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::outcome::{self, Done};
 use super::request_body;
 use crate::domain::{CommandKind, MessageId};
-use crate::entrypoints::decode::{self, Decoded};
 use crate::entrypoints::deviations;
 use crate::entrypoints::http::auth::{Authenticated, Caller};
 use crate::entrypoints::http::{App, Problem};
+use crate::service_layer::decode::{self, Decoded};
 use crate::service_layer::{ByteHold, DeadLetterCode, Envelope, HeaderValue, Headers, Properties};
 use crate::telemetry;
 

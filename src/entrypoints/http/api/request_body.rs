@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::http::Problem;
+use crate::service_layer::decode::MAX_BODY_BYTES;
 use crate::service_layer::{ByteBudget, ByteHold, DeadLetterCode};
 
 /// Longest wait until there is memory for what came of a body.

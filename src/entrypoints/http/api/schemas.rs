@@ -3,10 +3,10 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::entrypoints::decode::{
+use crate::entrypoints::schemas;
+use crate::service_layer::decode::{
     CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody,
 };
-use crate::entrypoints::schemas;
 
 pub fn place_order(_: &mut SchemaGenerator) -> Schema {
     of_command::<PlaceOrderBody>(&["type"])

@@ -15,8 +15,8 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use super::activity::Activity;
 use super::refusals::{Refusal, Refusals};
-use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::http::Problem;
+use crate::service_layer::decode::MAX_BODY_BYTES;
 
 /// Largest body that any route may take; without further words they take what a command may have.
 const MOST_BODY_BYTES: usize = 4 * MAX_BODY_BYTES;

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use maud::{Markup, html};
 
 use super::masking::{Addresses, hides};
-use crate::entrypoints::dead_letters::readable;
-use crate::entrypoints::decode::MAX_BODY_BYTES;
+use crate::entrypoints::body_format::readable;
+use crate::service_layer::decode::MAX_BODY_BYTES;
 
 /// Most bytes of a text that are shown.
 const MOST_SHOWN: usize = 64 * 1024;

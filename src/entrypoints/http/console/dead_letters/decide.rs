@@ -10,14 +10,14 @@ use super::fields::Fields;
 use super::jobs::{begin, nothing_meant};
 use super::selection::{Meant, Purpose, Selection};
 use crate::adapters::clock::SystemClock;
-use crate::entrypoints::dead_letters::jobs::{self, JobKind, Order};
-use crate::entrypoints::dead_letters::{Actor, Decision};
 use crate::entrypoints::http::console::components::form;
 use crate::entrypoints::http::console::components::notice::{self, Flash};
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::jobs::{self, JobKind, Order};
+use crate::service_layer::dead_letters::{Actor, Decision};
 
 /// Longest reason.
 const REASON_CHARS: u32 = 500;

@@ -7,14 +7,15 @@ use maud::{Markup, html};
 use super::body::{body, difference, hides_addresses};
 use super::masking::{Addresses, hides};
 use super::sections;
-use crate::entrypoints::dead_letters::{DryRunOutcome, difference as differ, present_order};
+use crate::entrypoints::body_format::difference as differ;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{form, letter_state, notice};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::{
-    AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore, properties_to_json,
+    AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore, DryRunOutcome, present_order,
+    properties_to_json,
 };
 
 /// All that a page tells of a dead letter.

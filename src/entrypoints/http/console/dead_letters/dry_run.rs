@@ -12,11 +12,11 @@ use super::masking::Addresses;
 use super::selection::{Purpose, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
-use crate::entrypoints::dead_letters::Actor;
-use crate::entrypoints::dead_letters::jobs::{self, JobKind, Order};
 use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::{App, Problem};
+use crate::service_layer::dead_letters::Actor;
+use crate::service_layer::dead_letters::jobs::{self, JobKind, Order};
 
 /// Tries one out, and shows its page with what came of it.
 pub async fn one(

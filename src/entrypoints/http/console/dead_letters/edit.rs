@@ -16,13 +16,13 @@ use super::masking::Addresses;
 use super::reveal_email;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
-use crate::entrypoints::dead_letters::{Actor, CheckedEdit, difference as differ};
+use crate::entrypoints::body_format::difference as differ;
 use crate::entrypoints::http::console::components::notice::{self, Flash};
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
-    AuditAction, AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore,
+    Actor, AuditAction, AuditEntry, CheckedEdit, DeadLetterRecord, DeadLetterState, DeadLetterStore,
 };
 
 /// Opens the present body for editing, which shows it as it is.

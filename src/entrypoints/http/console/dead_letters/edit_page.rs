@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::decide::why_field;
 use super::fields::Fields;
-use crate::entrypoints::dead_letters::indented;
+use crate::entrypoints::body_format::indented;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{form, letter_state, notice};
 use crate::entrypoints::http::console::layout::{Page, Section, page};

@@ -4,12 +4,12 @@ use maud::{Markup, html};
 
 use super::masking::Addresses;
 use super::selection::{packed, words};
-use crate::entrypoints::dead_letters::Decision;
-use crate::entrypoints::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MOST_LINES};
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{form, notice, timestamp};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::printable::printable;
+use crate::service_layer::dead_letters::Decision;
+use crate::service_layer::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MOST_LINES};
 
 const BLOCKED: &str = "The broker takes no messages at the moment, as it is short of memory or \
     disk. The job waits for it.";

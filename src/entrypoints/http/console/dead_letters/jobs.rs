@@ -8,12 +8,12 @@ use uuid::Uuid;
 use super::fields::Fields;
 use super::job_page;
 use super::selection::Meant;
-use crate::entrypoints::dead_letters::jobs::{JobReport, Note, Order};
 use crate::entrypoints::http::console::components::notice::Flash;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::StoreError;
+use crate::service_layer::dead_letters::jobs::{JobReport, Note, Order};
 
 /// Begins a job and leads to its page, or back where there is nothing to do or no room for it.
 pub fn begin<W>(

@@ -27,8 +27,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
-use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::http::App;
+use crate::service_layer::decode::MAX_BODY_BYTES;
 
 /// Largest form with a body in it: a browser sends up to three bytes for one.
 const MOST_FORM_BYTES: usize = 4 * MAX_BODY_BYTES;

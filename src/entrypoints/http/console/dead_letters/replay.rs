@@ -14,10 +14,10 @@ use super::replay_page::{MOST_REPLAYS, question};
 use super::selection::{Purpose, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
-use crate::entrypoints::dead_letters::jobs::{self, JobKind, Order};
-use crate::entrypoints::dead_letters::{Replay, ReplayLimits, interval};
 use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::{App, Problem};
+use crate::service_layer::dead_letters::jobs::{self, JobKind, Order};
+use crate::service_layer::dead_letters::{Replay, ReplayLimits, interval};
 
 /// Longest wait for the outcomes of a step.
 const OUTCOMES_WITHIN: Duration = Duration::from_secs(60);

@@ -6,11 +6,11 @@ use super::detail::{find, page_of, parsed};
 use super::fields::Fields;
 use super::masking::Addresses;
 use crate::adapters::clock::SystemClock;
-use crate::entrypoints::dead_letters::Actor;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::Actor;
 use crate::service_layer::dead_letters::{AuditAction, DeadLetterStore};
 
 /// Records who asks, then shows the addresses on this one page.

@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::domain::CommandKind;
-use crate::entrypoints::dead_letters::Age;
 use crate::entrypoints::http::console::components::address;
 use crate::service_layer::InvalidQuery;
+use crate::service_layer::dead_letters::Age;
 use crate::service_layer::dead_letters::{
     DeadLetterCursor, DeadLetterFilter, DeadLetterGroup, DeadLetterState,
 };

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::body::code;
 use super::masking::Addresses;
-use crate::entrypoints::dead_letters::readable;
+use crate::entrypoints::body_format::readable;
 use crate::entrypoints::http::console::components::{address, order_status, timestamp};
 use crate::entrypoints::printable::printable;
 use crate::service_layer::OrderHistory;

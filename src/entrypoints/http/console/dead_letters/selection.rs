@@ -10,10 +10,10 @@ use super::fields::{Fields, wrong};
 use super::search::Search;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
-use crate::entrypoints::dead_letters::jobs::MOST_LETTERS;
-use crate::entrypoints::dead_letters::replayable_ids;
 use crate::entrypoints::http::Problem;
 use crate::service_layer::Clock;
+use crate::service_layer::dead_letters::jobs::MOST_LETTERS;
+use crate::service_layer::dead_letters::replayable_ids;
 use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetterStore};
 
 /// What a form carries of the dead letters that it means.

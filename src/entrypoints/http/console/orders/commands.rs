@@ -6,10 +6,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{CommandKind, OrderId};
-use crate::entrypoints::decode;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{address, notice::Flash};
 use crate::entrypoints::http::{App, Problem};
+use crate::service_layer::decode;
 use crate::service_layer::{
     DeadLetterCode, DeadLetterReason, Envelope, Message, Outcome, Properties,
 };

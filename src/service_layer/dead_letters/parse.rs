@@ -5,12 +5,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::entrypoints::decode;
 use crate::service_layer::dead_letters::headers::{
     ATTEMPTS, CODE, DETAIL, FAILED_AT, LETTER_ID, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY,
     REPLAY_OF,
 };
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterKey, Reason, Subject};
+use crate::service_layer::decode;
 use crate::service_layer::{Delivery, Envelope, HeaderValue, Headers};
 
 /// Reads a delivery of the queue of dead letters; `now` stands in for a failure without a time.

@@ -5,8 +5,8 @@ use similar::TextDiff;
 
 use std::time::Duration;
 
-use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::printable::printable;
+use crate::service_layer::decode::MAX_BODY_BYTES;
 
 /// The deepest JSON that is indented; a message that nests deeper is refused.
 const MOST_LEVELS: usize = 32;

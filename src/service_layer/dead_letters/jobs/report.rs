@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::entrypoints::dead_letters::{Actor, Decision};
+use crate::service_layer::dead_letters::{Actor, Decision};
 
 /// Most lines of a kind that are kept; what comes after them is only counted.
 pub const MOST_LINES: usize = 500;

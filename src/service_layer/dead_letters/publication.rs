@@ -60,9 +60,9 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::entrypoints::dead_letters::read;
     use crate::service_layer::dead_letters::DeadLetterState;
     use crate::service_layer::dead_letters::headers::{ATTEMPTS, CODE, LETTER_ID};
+    use crate::service_layer::dead_letters::read;
     use crate::service_layer::{Delivery, DeliveryTag, Envelope, HeaderValue, Properties};
 
     fn stored(properties: Properties, routing_key: &str, body: &str) -> DeadLetterRecord {

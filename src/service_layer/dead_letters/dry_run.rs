@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use super::parse::as_sent;
 use super::publication::publication_of;
 use crate::domain::{Command, OrderId};
-use crate::entrypoints::decode;
 use crate::service_layer::dead_letters::DeadLetterRecord;
+use crate::service_layer::decode;
 use crate::service_layer::{
     Clock, DeadLetterReason, Envelope, Health, IdempotencyKey, InFlight, Message, MessageBus,
     OrderQueries, Outcome, Store, StoreError,

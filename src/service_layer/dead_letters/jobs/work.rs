@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{JobLine, Note};
-use crate::entrypoints::dead_letters::{Decision, DryRun, DryRunOutcome, Progress, Replay};
-use crate::service_layer::dead_letters::{AuditEntry, DeadLetterStore};
+use crate::service_layer::dead_letters::{
+    AuditEntry, DeadLetterStore, Decision, DryRun, DryRunOutcome, Progress, Replay,
+};
 use crate::service_layer::{OrderQueries, Publisher, Store, StoreError};
 
 /// Tries dead letters out, one after the other. Answers how many were not tried.
