@@ -15,7 +15,6 @@ use chrono::TimeDelta;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
-use crate::adapters::rabbitmq::Topology;
 use crate::service_layer::ByteBudget;
 use crate::service_layer::dead_letters::RetentionPeriods;
 
@@ -387,18 +386,6 @@ impl Settings {
 
     fn quarter_of_bytes(&self) -> ByteBudget {
         ByteBudget::new(usize::try_from(self.max_in_flight_bytes / 4).unwrap_or(usize::MAX))
-    }
-
-    pub fn topology(&self) -> Topology {
-        Topology {
-            commands_exchange: self.commands_exchange.0.clone(),
-            commands_queue: self.commands_queue.0.clone(),
-            events_exchange: self.events_exchange.0.clone(),
-            dead_letter_exchange: self.dead_letter_exchange.0.clone(),
-            dead_letter_queue: self.dead_letter_queue.0.clone(),
-            retry_delays: self.retry_delays(),
-            delivery_limit: self.delivery_limit,
-        }
     }
 
     /// How long rows are kept.

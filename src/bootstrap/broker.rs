@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use crate::adapters::in_process::InProcessBroker;
-use crate::adapters::rabbitmq::{RabbitError, RabbitMq};
+use crate::adapters::rabbitmq::{RabbitError, RabbitMq, Topology};
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::service_layer::{Backoff, CommandSource, ConsumedQueue, Health, IntakeBounds};
@@ -17,6 +17,19 @@ pub enum Broker {
     InProcess(InProcessBroker),
 }
 
+/// The exchanges and queues that the settings name.
+pub fn topology(settings: &Settings) -> Topology {
+    Topology {
+        commands_exchange: settings.commands_exchange.to_string(),
+        commands_queue: settings.commands_queue.to_string(),
+        events_exchange: settings.events_exchange.to_string(),
+        dead_letter_exchange: settings.dead_letter_exchange.to_string(),
+        dead_letter_queue: settings.dead_letter_queue.to_string(),
+        retry_delays: settings.retry_delays(),
+        delivery_limit: settings.delivery_limit,
+    }
+}
+
 impl Broker {
     /// The broker that the settings name, or one in this process.
     ///
@@ -26,7 +39,7 @@ impl Broker {
         Ok(match settings.broker_url()? {
             Some(url) => {
                 let declare = settings.declare_topology;
-                Self::RabbitMq(RabbitMq::new(url.expose(), settings.topology(), declare)?)
+                Self::RabbitMq(RabbitMq::new(url.expose(), topology(settings), declare)?)
             }
             None => Self::InProcess(InProcessBroker::new(settings.retry_delays())),
         })

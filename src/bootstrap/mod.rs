@@ -6,7 +6,7 @@ mod either;
 mod sampling;
 mod worker;
 
-pub use broker::Broker;
+pub use broker::{Broker, topology};
 pub use database::Database;
 pub use either::{EitherPublisher, EitherStore, EitherTransaction, rehearsal};
 pub use worker::Worker;

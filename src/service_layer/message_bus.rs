@@ -17,8 +17,10 @@ use super::{
     Orders, OutboxKey, OutboxMessage, Outcome, PublishResult, RetryReason, Store, StoreError,
     StoreTransaction, UnitOfWork,
 };
-use crate::domain::{Command, Order, OrderId, Rejected, Rejection, StatusChange, StatusChanged};
-use crate::telemetry;
+use crate::domain::{
+    Command, MessageId, Order, OrderId, Rejected, Rejection, StatusChange, StatusChanged,
+};
+use crate::telemetry::{self, MessageAttributes};
 
 /// How often a batch is tried again whole because another transaction was faster; then in halves,
 /// so that contention over one order does not hold up the others.
@@ -340,8 +342,19 @@ fn process_in_span<T: StoreTransaction>(
         otel.name = Empty,
         otel.kind = Empty,
     );
-    let message = telemetry::tied(&span, message);
-    span.in_scope(|| process(&message, uow, now))
+    let attributes = MessageAttributes {
+        command: message.command.kind().name(),
+        message_id: message.message_id().map(MessageId::as_str),
+        correlation_id: message.correlation(),
+        traceparent: message.traceparent.as_deref(),
+    };
+    match telemetry::describe_message(&span, attributes) {
+        Some(traceparent) => {
+            let message = Message { traceparent: Some(traceparent), ..message.clone() };
+            span.in_scope(|| process(&message, uow, now))
+        }
+        None => span.in_scope(|| process(message, uow, now)),
+    }
 }
 
 /// Handles one message and records in the unit of work what it leaves behind.

@@ -19,7 +19,19 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::{InvalidSetting, LogFormat, Settings};
 
-pub use spans::{describe_batch, describe_publishing, describe_request, present_trace, tied};
+pub use spans::{
+    describe_batch, describe_message, describe_publishing, describe_request, present_trace,
+};
+
+/// What a span says of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageAttributes<'a> {
+    pub command: &'a str,
+    pub message_id: Option<&'a str>,
+    pub correlation_id: Option<&'a str>,
+    /// The trace that the message names.
+    pub traceparent: Option<&'a str>,
+}
 
 /// What goes on until the program ends.
 #[derive(Debug)]

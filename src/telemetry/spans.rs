@@ -1,6 +1,5 @@
 //! Spans as OpenTelemetry's conventions for messaging and HTTP want them.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use axum::http::HeaderMap;
@@ -11,8 +10,8 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::MessageAttributes;
 use super::export::places;
-use crate::service_layer::Message;
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -60,28 +59,27 @@ pub fn describe_request(span: &Span, method: &str, route: Option<&str>, headers:
     }
 }
 
-/// Puts the span into the trace that the message names, and links it to the batch. Answers the
-/// message as its effects are to name it: their parent is the span.
-pub fn tied<'a>(span: &Span, message: &'a Message) -> Cow<'a, Message> {
-    let Some(places) = places() else { return Cow::Borrowed(message) };
-    span.record("otel.name", format!("process {}", message.command.kind().name()));
+/// Puts the span into the trace that the message names, and links it to the batch. Returns the span as
+/// the parent of what the message causes; none while no spans are sent.
+pub fn describe_message(span: &Span, message: MessageAttributes<'_>) -> Option<String> {
+    let places = places()?;
+    span.record("otel.name", format!("process {}", message.command));
     span.record("otel.kind", "consumer");
     span.set_attribute("messaging.system", places.system);
     span.set_attribute("messaging.operation.type", "process");
     span.set_attribute("messaging.operation.name", "process");
-    if let Some(message_id) = message.message_id() {
-        span.set_attribute("messaging.message.id", message_id.to_string());
+    if let Some(message_id) = message.message_id {
+        span.set_attribute("messaging.message.id", message_id.to_owned());
     }
-    if let Some(correlation) = message.correlation() {
-        span.set_attribute("messaging.message.conversation_id", correlation.to_owned());
+    if let Some(correlation_id) = message.correlation_id {
+        span.set_attribute("messaging.message.conversation_id", correlation_id.to_owned());
     }
-    if let Some(traceparent) = &message.traceparent {
+    if let Some(traceparent) = message.traceparent {
         let batch = Span::current().context();
         set_parent(span, traceparent);
         span.add_link(batch.span().span_context().clone());
     }
-    let traceparent = traceparent_of(span).or_else(|| message.traceparent.clone());
-    Cow::Owned(Message { traceparent, ..message.clone() })
+    traceparent_of(span)
 }
 
 /// The trace in which this code runs; none while no spans are sent.

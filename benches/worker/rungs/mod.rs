@@ -14,7 +14,7 @@ use clap::{Parser, ValueEnum};
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::postgres::{PgDatabase, PgRelayStore};
 use order_worker::adapters::rabbitmq::{RabbitMq, RabbitPublisher};
-use order_worker::bootstrap::Broker;
+use order_worker::bootstrap::{Broker, topology};
 use order_worker::config::{DatabaseUrl, Settings};
 use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS};
 use order_worker::service_layer::{
@@ -161,7 +161,7 @@ impl Parts {
 
     async fn plain_source(&self, acks: AckTracker) -> Result<Source, Failure> {
         let url = self.settings.broker_url()?.ok_or("AMQP_URL is not set")?;
-        let queue = self.settings.topology().commands_queue;
+        let queue = topology(&self.settings).commands_queue;
         let source = PlainSource { url: url.expose(), queue: &queue, acks };
         source.consume(self.settings.prefetch, self.stop.clone()).await
     }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::CommandFailed;
 use super::output::{print_json, print_line, table};
 use crate::adapters::rabbitmq::{Finding, RabbitMq, ResourceStatus};
+use crate::bootstrap::topology;
 use crate::config::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -43,7 +44,7 @@ pub fn rabbitmq(settings: &Settings, declare: bool) -> Result<RabbitMq, CommandF
             "AMQP_URL: must be set, as the in-process broker lives only inside a worker".to_owned(),
         )
     })?;
-    Ok(RabbitMq::new(url.expose(), settings.topology(), declare)?)
+    Ok(RabbitMq::new(url.expose(), topology(settings), declare)?)
 }
 
 fn report(findings: &[Finding], json: bool) -> Result<(), CommandFailed> {
