@@ -20,27 +20,6 @@ fn the_settings_in_the_readme_are_those_of_the_program() {
 }
 
 #[test]
-fn the_layers_import_one_way() {
-    let inner = ["crate::adapters", "crate::entrypoints", "crate::bootstrap", "crate::config"];
-    let outer = ["crate::entrypoints", "crate::bootstrap", "crate::config"];
-    let servers = ["sqlx", "lapin"];
-    let domain = [&inner[..], &servers, &["crate::service_layer", "tokio"]].concat();
-
-    let mut wrong = Vec::new();
-    wrong.extend(uses_in("src/domain", &domain));
-    wrong.extend(uses_in("src/service_layer", &[&inner[..], &servers].concat()));
-    wrong.extend(uses_in("src/metrics", &[&inner[..], &servers].concat()));
-    wrong.extend(uses_in("src/adapters", &outer));
-    for entrypoint in ["src/entrypoints/amqp", "src/entrypoints/dead_letters"] {
-        let outside = ["crate::adapters", "crate::bootstrap", "crate::config"];
-        wrong.extend(uses_in(entrypoint, &outside));
-    }
-
-    assert!(wrong.is_empty(), "imports against the arrows:\n{}", wrong.join("\n"));
-    assert!(!uses_in("src/entrypoints/cli", &["crate::adapters"]).is_empty(), "the check is blind");
-}
-
-#[test]
 fn every_relative_link_leads_to_a_file() {
     let mut broken = Vec::new();
     for page in pages() {
@@ -187,34 +166,6 @@ fn meaning_of(setting: &Arg) -> String {
     }
 }
 
-/// Lines of code below a folder that name one of these paths.
-fn uses_in(folder: &str, forbidden: &[&str]) -> Vec<String> {
-    let mut uses = Vec::new();
-    for file in files(folder, "rs") {
-        for (number, line) in text_of(&file).lines().enumerate() {
-            let code = line.split("//").next().unwrap_or_default();
-            // A group at the root would hide what it names.
-            if code.contains("crate::{") || forbidden.iter().any(|path| names(code, path)) {
-                uses.push(format!("{}:{}: {}", file.display(), number + 1, code.trim()));
-            }
-        }
-    }
-    uses
-}
-
-/// Whether the code names a crate or module: the path as a whole word, followed by `::` or the end
-/// of an import.
-fn names(code: &str, path: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(path).any(|(at, _)| {
-        let before = code[..at].chars().next_back();
-        let after = &code[at + path.len()..];
-        !before.is_some_and(is_word)
-            && (after.starts_with("::")
-                || (code.trim_start().starts_with("use ") && after.starts_with(';')))
-    })
-}
-
 fn pages() -> Vec<PathBuf> {
     let at_the_root = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
     let mut pages = files("docs", "md");
@@ -241,7 +192,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 /// All files below a folder with this extension, sorted.
-fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<PathBuf> {
+pub fn files(folder: impl AsRef<Path>, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -266,6 +217,6 @@ fn read(path: &str) -> String {
     text_of(&root().join(path))
 }
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

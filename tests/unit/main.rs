@@ -6,6 +6,7 @@ mod dead_letter_jobs;
 mod docs;
 mod edge;
 mod intake;
+mod layers;
 mod message_bus;
 mod metrics;
 mod obstructed;
