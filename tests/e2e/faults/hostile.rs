@@ -174,7 +174,9 @@ async fn a_hostile_publisher_stops_nobodys_orders() {
     assert_goes_on(&surroundings).await;
     assert!(worker.is_running(), "{}", worker.log());
     let peak = peak_memory_mib(&worker);
-    println!("{placed} honest orders were placed beside {sent}; the worker took {peak} MiB at most");
+    println!(
+        "{placed} honest orders were placed beside {sent}; the worker took {peak} MiB at most"
+    );
     assert!(peak < 256, "{peak} MiB under {sent}");
     worker.stop().await;
     surroundings.remove().await;
