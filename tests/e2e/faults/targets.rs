@@ -311,6 +311,32 @@ async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
     surroundings.remove().await;
 }
 
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_worker_that_stops_does_not_wait_for_room_for_a_dead_letter() {
+    let surroundings = surroundings_with_a_subscriber().await;
+    let (shop, letters) =
+        (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
+    shop.delete_queue(&letters).await;
+    shop.declare_small_queue(&letters, 0).await;
+    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    // A worker that declares would not take such a queue.
+    let worker = surroundings.start_worker_with(&["--no-declare", PATIENT_RELAY]).await;
+    shop.send("order.place", b"{oops", BasicProperties::default()).await;
+    eventually("it is refused", || async {
+        worker.log().contains("Copies of commands were not taken")
+    })
+    .await;
+    publish_orders(&surroundings, &orders(ORDERS)).await;
+    read_events_within(&shop, &subscriber_of(&surroundings), ORDERS, Duration::from_secs(20)).await;
+
+    stop_quickly(worker).await;
+
+    assert_eq!(surroundings.count("outbox").await, 0, "confirmed events are in the outbox");
+    assert_eq!(shop.next_of(&surroundings.name_of("COMMANDS_QUEUE")).await.body, b"{oops");
+    surroundings.remove().await;
+}
+
 /// An order of which both the command and the event have more than 4 KiB.
 fn large_order(order_id: &str) -> String {
     let mut order: Value = serde_json::from_str(&place(order_id)).unwrap();
