@@ -66,7 +66,7 @@ impl Worker {
         let serving = async {
             if let Some(requests) = requests {
                 let ground = self.request_ground(in_flight.of_requests());
-                Box::pin(command_client::serve(requests, ground)).await;
+                Box::pin(command_client::serve(requests, ground, stop.clone())).await;
             }
         };
         let replies = self.broker.for_replies();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -105,8 +106,13 @@ pub struct CommandLaneDeps<S, P> {
 }
 
 /// Handles commands until nobody can send any more, and all that they left is published. The caller
-/// bounds that time by dropping the future, which loses nothing that was answered.
-pub async fn serve<S: Store, P: Publisher>(queue: CommandQueue, ground: CommandLaneDeps<S, P>) {
+/// bounds that time by dropping the future, which loses nothing that was answered. From `stop` on,
+/// nobody waits for a locked order: such commands are turned away, without effect.
+pub async fn serve<S: Store, P: Publisher>(
+    queue: CommandQueue,
+    ground: CommandLaneDeps<S, P>,
+    stop: CancellationToken,
+) {
     let CommandLaneDeps { store, publisher, clock, health, in_flight, .. } = ground;
     // The bytes are what bounds it.
     let (batches_in, batches) = mpsc::channel(ground.max_waiting_bytes.div_ceil(MESSAGE_OVERHEAD));
@@ -127,6 +133,7 @@ pub async fn serve<S: Store, P: Publisher>(queue: CommandQueue, ground: CommandL
         waiting: ByteBudget::new(ground.max_waiting_bytes),
         results,
         batch_max: ground.batch_max,
+        stop,
     };
     tokio::join!(event_publisher.run(), lane.run());
 }
@@ -141,6 +148,7 @@ struct RequestLane<S> {
     waiting: ByteBudget,
     results: mpsc::UnboundedReceiver<PublishResult>,
     batch_max: usize,
+    stop: CancellationToken,
 }
 
 impl<S: Store> RequestLane<S> {
@@ -173,6 +181,9 @@ impl<S: Store> RequestLane<S> {
             tokio::select! {
                 biased;
                 Some(result) = self.results.recv() => self.bus.note(result),
+                () = self.stop.cancelled(), if !self.parked.is_empty() => {
+                    self.parked.retain(|_| false);
+                }
                 received = self.queue.recv_many(&mut batch, self.batch_max), if !self.parked.is_full() => {
                     if received == 0 {
                         return None;

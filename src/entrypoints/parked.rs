@@ -139,7 +139,7 @@ impl<T> Parked<T> {
             );
         }
         if self.is_empty() && self.is_reported {
-            tracing::info!(source, "No order is locked any more, all commands have gone on");
+            tracing::info!(source, "No command waits for a locked order any more");
         }
         self.is_reported = !self.is_empty();
         if self.is_full() && !self.is_reported_full {

@@ -43,6 +43,7 @@ pub use delivery::{
 pub use event_publisher::{EventPublisher, MAX_WAITING_BATCHES, PublishBatch, PublishResult};
 pub use health::{ConsumedQueue, Health, Outages, RelayRole};
 pub use in_flight::InFlight;
+pub use log_throttle::LogThrottle;
 pub use message::{BodyHash, IdempotencyKey, Message};
 pub use message_bus::{Handled, MessageBus};
 pub use outbox::{OutboxEntry, OutboxKey, OutboxMessage, OutboxMessageKind};

@@ -47,7 +47,8 @@ pub enum PublishStatus {
     Confirmed,
     /// No queue wanted it: the broker dropped it.
     Unroutable,
-    /// The broker could not take it (a nack). Some of the queues that it is for may have it.
+    /// The broker could not take it (a nack), or ends the channel over it. Some of the queues that it
+    /// is for may have it.
     Refused,
     /// No confirm came in time although the connection lives: a queue behind it does not answer. It
     /// may or may not be anywhere.
@@ -83,6 +84,9 @@ pub trait Publisher: Send {
     /// end as [`PublishStatus::Unconfirmed`] within a bounded time, the time of a blocked connection
     /// not counted; a target that was slow before MUST delay later windows only briefly. A reply
     /// ([`Target::Queue`]) MUST NOT reach a queue of the worker's own.
+    ///
+    /// One message that the broker does not accept MUST NOT keep the others from being published; these
+    /// may be published more than once then.
     ///
     /// Cancel safety: a window that was dropped midway may be published in part.
     ///

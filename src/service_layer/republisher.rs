@@ -57,27 +57,31 @@ struct Waiting {
 }
 
 impl<P: Publisher> Republisher<P> {
-    /// Runs until the lanes have ended and all that they left is published.
+    /// Runs until the lanes have ended and all that they left is published, or was tried once more. The
+    /// commands whose copies are not taken then are not acknowledged: the broker hands them out again.
     pub async fn run(mut self) {
         let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let mut waiting = Waiting { copies: Vec::new(), retry_at: Instant::now(), backoff };
-        let mut lanes_live = true;
-        while lanes_live || !waiting.copies.is_empty() {
+        loop {
             let retry = sleep_until(waiting.retry_at);
             let mut copies = tokio::select! {
                 biased;
-                received = self.copies.recv(), if lanes_live => {
-                    lanes_live = received.is_some();
-                    received.unwrap_or_default()
-                }
+                received = self.copies.recv() => match received {
+                    Some(copies) => copies,
+                    None => break,
+                },
                 () = retry, if !waiting.copies.is_empty() => Vec::new(),
             };
             copies.extend(waiting.due(&self.channel_epoch));
-            while !copies.is_empty() {
-                let rest = copies.split_off(copies.len().min(MAX_TOGETHER));
-                waiting.add(self.publish(copies).await);
-                copies = rest;
-            }
+            let kept = self.publish_all(copies).await;
+            waiting.add(kept);
+        }
+        let left = self.publish_all(waiting.take(&self.channel_epoch)).await.len();
+        if left > 0 {
+            tracing::warn!(
+                copies = left,
+                "Copies of commands were not taken before the end: the broker hands out the commands again"
+            );
         }
     }
 
@@ -102,6 +106,17 @@ impl<P: Publisher> Republisher<P> {
         kept
     }
 
+    /// The same, for any number of copies.
+    async fn publish_all(&mut self, mut copies: Vec<Republish>) -> Vec<Republish> {
+        let mut kept = Vec::new();
+        while !copies.is_empty() {
+            let rest = copies.split_off(copies.len().min(MAX_TOGETHER));
+            kept.extend(self.publish(copies).await);
+            copies = rest;
+        }
+        kept
+    }
+
     fn note_confirmed(&self, Original { dead_letter, reply, .. }: Original) {
         if let Some(code) = dead_letter {
             self.health.metrics().publishing.dead_lettered(code);
@@ -113,12 +128,14 @@ impl<P: Publisher> Republisher<P> {
 }
 
 impl Waiting {
-    /// What is to be tried again now. Copies of messages that the broker has again are forgotten:
-    /// else each new channel would bring as many copies more as the prefetch allows.
+    /// What is to be tried again now.
     fn due(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
-        if self.retry_at > Instant::now() {
-            return Vec::new();
-        }
+        if self.retry_at > Instant::now() { Vec::new() } else { self.take(channel_epoch) }
+    }
+
+    /// All that waits. Copies of messages that the broker has again are forgotten: else each new
+    /// channel would bring as many copies more as the prefetch allows.
+    fn take(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
         self.copies.retain(|it| !channel_epoch.is_stale(it.original.tag));
         std::mem::take(&mut self.copies)
     }

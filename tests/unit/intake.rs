@@ -35,6 +35,11 @@ fn deliver(tag: u8, routing_key: &[u8]) -> Vec<u8> {
     frame(1, &[vec![0, 60, 0, 60], arguments.concat()].concat())
 }
 
+/// The end of a connection or a channel: class, method, and what the broker says.
+fn close(method: [u8; 4], reply_text: &[u8]) -> Vec<u8> {
+    frame(1, &[&method[..], &[1, 150], &text(reply_text), &[0, 60, 0, 40]].concat())
+}
+
 fn content_header(body_bytes: u64, flags: u16, properties: &[u8]) -> Vec<u8> {
     let fixed = [&[0, 60, 0, 0], &body_bytes.to_be_bytes()[..], &flags.to_be_bytes()].concat();
     frame(2, &[&fixed, properties].concat())
@@ -150,6 +155,15 @@ fn the_name_of_a_header_and_a_routing_key_may_be_anything() {
     let headers = header.properties.headers().clone().unwrap();
     assert_eq!(why(&headers).as_deref(), Some("not_utf8"));
     assert_eq!(headers.inner()["\u{fffd}"], AMQPValue::Void);
+}
+
+#[test]
+fn a_reason_to_close_that_is_cut_off_in_a_character_is_readable() {
+    for method in [[0, 10, 0, 50], [0, 20, 0, 40]] {
+        let closed = frames(&filtered(&close(method, b"no queue 'caf\xC3")));
+
+        assert!(format!("{closed:?}").contains("no queue 'caf\u{FFFD}"), "{closed:?}");
+    }
 }
 
 #[test]

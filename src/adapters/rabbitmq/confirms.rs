@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use lapin::message::BasicReturnMessage;
 use lapin::{Connection, PublisherConfirm};
 
-use super::connection::{RabbitError, trouble};
+use super::connection::{RabbitError, publishing_trouble};
 
 /// Between two log lines about a broker that blocks publishing.
 const BLOCKED_LOG_INTERVAL: Duration = Duration::from_secs(30);
@@ -86,7 +86,7 @@ pub(super) async fn unless_blocked<T>(
     let mut answer = pin!(answer);
     loop {
         match tokio::time::timeout(limit, answer.as_mut()).await {
-            Ok(answer) => return answer.map(Some).map_err(|error| trouble(&error)),
+            Ok(answer) => return answer.map(Some).map_err(|error| publishing_trouble(&error)),
             Err(_) if connection.status().blocked() => {
                 tracing::warn!(
                     "The broker blocks publishing (memory or disk alarm), still waiting"

@@ -19,6 +19,9 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const REPLY_SUCCESS: ReplyCode = 200;
 
+/// What the broker says of an exchange that is missing.
+const NOT_FOUND: ReplyCode = 404;
+
 /// What either side says of a frame that is larger than agreed on.
 const FRAME_ERROR: ReplyCode = 501;
 
@@ -43,6 +46,9 @@ pub enum RabbitError {
     /// The headers of a message need a larger frame than was agreed on, which ends the connection.
     #[error("{0}")]
     FrameTooLarge(String),
+    /// The broker closed the channel over a message that was published on it.
+    #[error("{0}")]
+    MessageRefused(String),
     /// It will not work before somebody changes something.
     #[error("{what}: {difference}")]
     Topology { what: String, difference: String },
@@ -248,6 +254,19 @@ pub(super) fn trouble(error: &lapin::Error) -> RabbitError {
             RabbitError::FrameTooLarge(describe(error))
         }
         _ => RabbitError::Unavailable(describe(error)),
+    }
+}
+
+/// The same for a channel on which nothing is done but to publish. If the broker has closed it, this was
+/// over one of the messages; but a missing exchange is no fault of theirs.
+pub(super) fn publishing_trouble(error: &lapin::Error) -> RabbitError {
+    match error.kind() {
+        ErrorKind::ProtocolError(reply)
+            if error.is_amqp_soft_error() && reply.get_id() != NOT_FOUND =>
+        {
+            RabbitError::MessageRefused(describe(error))
+        }
+        _ => trouble(error),
     }
 }
 

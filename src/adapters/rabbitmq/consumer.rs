@@ -36,6 +36,12 @@ const MOST_SINGLE_ACKS: usize = 16;
 /// a connection that takes nothing for 30 s, and with it all that is in hand would come again.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
+/// The same for a connection with this heartbeat (in seconds; 0 for none): the client gives up one from
+/// which it has read nothing for two heartbeats.
+fn max_pause(heartbeat: u16) -> Duration {
+    if heartbeat == 0 { MAX_PAUSE } else { MAX_PAUSE.min(Duration::from_secs(heartbeat.into())) }
+}
+
 /// How long what was let in may take until it is settled, while the database answers, before it is
 /// handed back with the rest.
 const MAX_DRAIN: Duration = Duration::from_secs(30);
@@ -194,7 +200,7 @@ impl Supervisor {
     /// Passes deliveries on and acknowledges what is settled, until the last settlement came after
     /// a stop, or the session is drained.
     async fn serve(&mut self, session: &mut Session) -> Result<Ended, RabbitError> {
-        let mut looks = tokio::time::interval(MAX_PAUSE / 4);
+        let mut looks = tokio::time::interval(session.max_pause() / 4);
         loop {
             if self.deliveries.is_some() && (session.is_drained() || self.is_out_of_time(session)) {
                 return session.ack_all_settled().await.map(|()| Ended::Drained);
@@ -278,8 +284,12 @@ impl Session {
         self.draining_since.is_some() && self.next.is_none() && self.acks.is_empty()
     }
 
+    fn max_pause(&self) -> Duration {
+        max_pause(self.connection.configuration().heartbeat())
+    }
+
     fn end_a_long_pause(&self) {
-        if self.gate.paused_for() >= MAX_PAUSE {
+        if self.gate.paused_for() >= self.max_pause() {
             tracing::warn!(
                 "Messages in hand fill MAX_IN_FLIGHT_BYTES; further ones are handed back to the broker until there is room"
             );
@@ -385,5 +395,20 @@ impl Session {
         let _ = within(ANSWER_TIMEOUT, self.channel.basic_nack(0, all)).await;
         close_channel(&self.channel).await;
         close(&self.connection).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_well_before_the_heartbeat_is_missed() {
+        for heartbeat in [1, 5, 10, 60] {
+            let looked_every = max_pause(heartbeat) / 4;
+            let missed_after = Duration::from_secs(heartbeat.into()) * 2;
+            assert!(max_pause(heartbeat) + looked_every < missed_after, "{heartbeat} s");
+        }
+        assert_eq!((max_pause(0), max_pause(60)), (MAX_PAUSE, MAX_PAUSE));
     }
 }

@@ -10,10 +10,12 @@ use lapin::{Channel, Connection};
 
 use super::RabbitMq;
 use super::confirms::{Confirms, unless_blocked};
-use super::connection::{ANSWER_TIMEOUT, RabbitError, trouble, within};
+use super::connection::{ANSWER_TIMEOUT, RabbitError, publishing_trouble, within};
 use super::window::{Identity, start_publishing};
 use crate::kill_points;
-use crate::service_layer::{Cooldown, Publication, PublishError, PublishStatus, Publisher, Target};
+use crate::service_layer::{
+    Cooldown, LogThrottle, Publication, PublishError, PublishStatus, Publisher, Target,
+};
 
 /// Longest wait for the confirms of a window, the time of a blocked connection not counted.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,11 +37,13 @@ pub struct RabbitPublisher {
     open: Option<(Arc<Connection>, Channel)>,
     /// On this connection, everything that is published to was there.
     prepared: Option<Arc<Connection>>,
+    /// Messages over which the broker closed the channel.
+    refused: LogThrottle,
 }
 
 impl RabbitPublisher {
     pub(super) fn new(broker: RabbitMq) -> Self {
-        Self { broker, open: None, prepared: None }
+        Self { broker, open: None, prepared: None, refused: LogThrottle::default() }
     }
 
     /// The channel in confirm mode; after trouble a new one, once everything that is published to
@@ -110,7 +114,7 @@ impl RabbitPublisher {
             all_came &= unless_blocked(connection, SLOW_TARGET_TIMEOUT, rest).await?.is_some();
         }
         if !all_came {
-            confirms.take_ready(&mut returned).map_err(|error| trouble(&error))?;
+            confirms.take_ready(&mut returned).map_err(|error| publishing_trouble(&error))?;
         }
         if !all_came || slow.is_some() {
             self.note_slow_targets(window, confirms.acks());
@@ -152,18 +156,39 @@ impl RabbitPublisher {
         slow_places.nth(MAX_SLOW).unwrap_or(window.len())
     }
 
+    /// Publishes a window in as few parts as can be. One that makes the broker close the channel is
+    /// published in halves, until the message that the broker does not accept stands alone: each of the
+    /// others is published once more for each halving, at most.
     async fn publish_foreign(
         &mut self,
-        mut window: &[Publication],
+        window: &[Publication],
     ) -> Result<Vec<PublishStatus>, RabbitError> {
         let mut statuses = Vec::with_capacity(window.len());
-        loop {
-            let (part, rest) = window.split_at(self.end_of_part(window));
-            statuses.append(&mut self.publish_part(part).await?);
-            if rest.is_empty() {
-                return Ok(statuses);
+        let mut parts = vec![window];
+        while let Some(part) = parts.pop() {
+            let (part, rest) = part.split_at(self.end_of_part(part));
+            if !rest.is_empty() {
+                parts.push(rest);
             }
-            window = rest;
+            match (self.publish_part(part).await, part) {
+                (Err(RabbitError::MessageRefused(reason)), [publication]) => {
+                    self.log_refused(&publication.target, &reason);
+                    statuses.push(PublishStatus::Refused);
+                }
+                (Err(RabbitError::MessageRefused(_)), _) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                (published, _) => statuses.append(&mut published?),
+            }
+        }
+        Ok(statuses)
+    }
+
+    fn log_refused(&self, target: &Target, reason: &str) {
+        if let Some(messages) = self.refused.add(1) {
+            let to = target.name();
+            tracing::warn!(%to, reason, messages, "The broker closed the channel over a message");
         }
     }
 
@@ -175,7 +200,12 @@ impl RabbitPublisher {
         // Should anything go wrong, or this future be dropped, the channel is not used again: its
         // late confirms and returns would be taken for those of another window.
         let (open, prepared) = (self.open.take(), self.prepared.take());
-        let statuses = self.publish_window((&connection, &channel), window).await?;
+        let published = self.publish_window((&connection, &channel), window).await;
+        if let Err(RabbitError::MessageRefused(_)) = published {
+            self.prepared = prepared;
+            return published;
+        }
+        let statuses = published?;
         let lacks_a_queue = window.iter().zip(&statuses).any(|(publication, status)| {
             *status == PublishStatus::Unroutable && is_ours(&publication.target)
         });

@@ -34,16 +34,37 @@ fn started<F: Future>(future: F) -> impl Future<Output = F::Output> + Unpin {
 
 /// Awaits all, the last one first: when it is ready, as a rule all are, and the task was woken once
 /// and not for each of them.
-async fn all<F, T>(futures: Vec<F>) -> lapin::Result<Vec<T>>
+async fn all<F>(publishes: Vec<F>) -> lapin::Result<Vec<lapin::PublisherConfirm>>
 where
-    F: Future<Output = lapin::Result<T>>,
+    F: Future<Output = lapin::Result<lapin::PublisherConfirm>>,
 {
-    let mut results = Vec::with_capacity(futures.len());
-    for future in futures.into_iter().rev() {
-        results.push(future.await?);
+    let mut confirms = Vec::with_capacity(publishes.len());
+    let mut publishes = publishes.into_iter().rev();
+    while let Some(publish) = publishes.next() {
+        match publish.await {
+            Ok(confirm) => confirms.push(confirm),
+            Err(error) => return Err(answer_to(publishes).await.unwrap_or(error)),
+        }
     }
-    results.reverse();
-    Ok(results)
+    confirms.reverse();
+    Ok(confirms)
+}
+
+/// Why the broker closed the channel in the middle of a window. The client tells it to the messages that
+/// were on their way by then; for those that came later the channel is merely closed.
+async fn answer_to<F>(publishes: impl Iterator<Item = F>) -> Option<lapin::Error>
+where
+    F: Future<Output = lapin::Result<lapin::PublisherConfirm>>,
+{
+    for publish in publishes {
+        let confirmed = async { publish.await?.await };
+        if let Err(error) = confirmed.await
+            && error.is_amqp_error()
+        {
+            return Some(error);
+        }
+    }
+    None
 }
 
 async fn publish(

@@ -91,8 +91,18 @@ impl<S: Store> Lane<S> {
         let Self { mut bus, mut results, event_publishers, copies, replies, settlements, .. } =
             self;
         drop((event_publishers, copies, replies, settlements));
-        while let Some(result) = results.recv().await {
-            bus.note(result);
+        // One publisher may not come to its end: what the others had confirmed must not come again.
+        loop {
+            tokio::select! {
+                biased;
+                result = results.recv() => match result {
+                    Some(result) => bus.note(result),
+                    None => break,
+                },
+                () = tokio::time::sleep(IDLE), if bus.has_published() => {
+                    bus.remove_published().await;
+                }
+            }
         }
         bus.remove_published().await;
     }

@@ -7,9 +7,9 @@ use std::thread;
 
 use lapin::BasicProperties;
 
-use crate::shop::{Shop, place, place_without_id};
+use crate::shop::{Shop, place, place_without_id, publish as publish_orders};
 use crate::story::{Copies, assert_adds_up, assert_goes_on, publish, subscribe, subscriber_of};
-use crate::surroundings::{PATIENT_RELAY, Surroundings, eventually};
+use crate::surroundings::{PATIENT_RELAY, Surroundings, eventually, variable};
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
@@ -66,6 +66,33 @@ async fn two_workers_that_start_on_one_outbox_publish_each_event_once() {
     for worker in workers {
         worker.stop().await;
     }
+    surroundings.remove().await;
+}
+
+/// A heartbeat shorter than the longest pause that memory makes.
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn messages_that_wait_for_memory_cost_no_connection_with_a_short_heartbeat() {
+    let amqp_url = variable("AMQP_URL");
+    let separator = if amqp_url.contains('?') { '&' } else { '?' };
+    let amqp_url = format!("{amqp_url}{separator}heartbeat=2");
+    let surroundings = Surroundings::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
+    surroundings.prepare();
+    let padding = format!("{{\"padding\": \"{}\",", "x".repeat(100 * 1024));
+    let orders: Vec<String> =
+        (0..100).map(|n| place(&n.to_string()).replacen('{', &padding, 1)).collect();
+    publish_orders(&surroundings, &orders).await;
+    let mut session = surroundings.foreign_session().await;
+    sqlx::raw_sql("begin; lock table orders").execute(&mut session).await.unwrap();
+
+    // Room for five of them.
+    let worker = surroundings.start_worker_with(&["--max-in-flight-bytes=1048576"]).await;
+
+    eventually("the rest is given up", || async { worker.log().contains("handed back") }).await;
+    sqlx::raw_sql("rollback").execute(&mut session).await.unwrap();
+    eventually("all are placed", || async { surroundings.count("orders").await == 100 }).await;
+    assert!(!worker.log().contains("cannot be consumed"), "{}", worker.log());
+    worker.stop().await;
     surroundings.remove().await;
 }
 

@@ -12,7 +12,7 @@ use crate::http_api::{Client, Request};
 use crate::outages::{control, controls};
 use crate::shop::{Shop, place, publish as publish_orders};
 use crate::story::{assert_goes_on, subscribe, subscriber_of};
-use crate::surroundings::{PATIENT_RELAY, Surroundings, Worker, eventually};
+use crate::surroundings::{PATIENT_RELAY, Surroundings, Worker, eventually, variable};
 
 const ORDERS: usize = 200;
 
@@ -53,6 +53,31 @@ impl<'a> Suspended<'a> {
 impl Drop for Suspended<'_> {
     fn drop(&mut self) {
         self.tell("resume");
+    }
+}
+
+/// A broker that closes channels over bodies of more than 4 KiB, until this is dropped.
+struct SmallMessages<'a> {
+    ctl: &'a str,
+}
+
+impl<'a> SmallMessages<'a> {
+    fn only(ctl: &'a str) -> Self {
+        let small = Self { ctl };
+        small.set_max_message_size(4 * 1024);
+        small
+    }
+
+    fn set_max_message_size(&self, bytes: usize) {
+        let code = format!("application:set_env(rabbit, max_message_size, {bytes}).");
+        control(self.ctl, "rabbitmq", &["ctl", "-q", "eval", &code]);
+    }
+}
+
+impl Drop for SmallMessages<'_> {
+    fn drop(&mut self) {
+        // The default of RabbitMQ 3.
+        self.set_max_message_size(128 * 1024 * 1024);
     }
 }
 
@@ -281,6 +306,84 @@ async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
     shop.declare_small_queue(&letters, 100).await;
     shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     eventually("all are there", || async { shop.depth(&letters).await == 20 }).await;
+    assert_goes_on(&surroundings).await;
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_worker_that_stops_does_not_wait_for_room_for_a_dead_letter() {
+    let surroundings = surroundings_with_a_subscriber().await;
+    let (shop, letters) =
+        (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
+    shop.delete_queue(&letters).await;
+    shop.declare_small_queue(&letters, 0).await;
+    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    // A worker that declares would not take such a queue.
+    let worker = surroundings.start_worker_with(&["--no-declare", PATIENT_RELAY]).await;
+    shop.send("order.place", b"{oops", BasicProperties::default()).await;
+    eventually("it is refused", || async {
+        worker.log().contains("Copies of commands were not taken")
+    })
+    .await;
+    publish_orders(&surroundings, &orders(ORDERS)).await;
+    read_events_within(&shop, &subscriber_of(&surroundings), ORDERS, Duration::from_secs(20)).await;
+
+    stop_quickly(worker).await;
+
+    assert_eq!(surroundings.count("outbox").await, 0, "confirmed events are in the outbox");
+    assert_eq!(shop.next_of(&surroundings.name_of("COMMANDS_QUEUE")).await.body, b"{oops");
+    surroundings.remove().await;
+}
+
+/// An order of which both the command and the event have more than 4 KiB.
+fn large_order(order_id: &str) -> String {
+    let mut order: Value = serde_json::from_str(&place(order_id)).unwrap();
+    let item = order["items"][0].clone();
+    let items = (1..100).map(|n| {
+        let mut item = item.clone();
+        item["product_id"] = n.into();
+        item
+    });
+    order["items"] = items.collect();
+    order.to_string()
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others() {
+    let Some(ctl) = controlled_broker() else { return };
+    let urls = (variable("AMQP_URL"), variable("DATABASE_URL"));
+    let surroundings = Surroundings::alone_at(&urls.0, &urls.1).await;
+    surroundings.prepare();
+    subscribe(&surroundings);
+    let (shop, letters) =
+        (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
+    let large_and_malformed = format!("{{oops {}", "x".repeat(8 * 1024));
+    for body in ["{oops", &large_and_malformed, "{oops again"] {
+        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+    }
+    let mut orders = orders(ORDERS);
+    orders.insert(ORDERS / 2, large_order("large"));
+    publish_orders(&surroundings, &orders).await;
+    let small = SmallMessages::only(&ctl);
+
+    let worker = surroundings.start_worker().await;
+
+    let subscriber = subscriber_of(&surroundings);
+    read_events_within(&shop, &subscriber, ORDERS, Duration::from_secs(20)).await;
+    eventually("the small dead letters are there", || async { shop.depth(&letters).await == 2 })
+        .await;
+    eventually("the large event is all that waits", || async {
+        surroundings.ask("select order_id from outbox").await == ["large"]
+    })
+    .await;
+    assert!(worker.log().contains("closed the channel over a message"), "{}", worker.log());
+    drop(small);
+    assert_eq!(shop.next_of(&subscriber).await.json()["order_id"], "large");
+    eventually("the large one is a dead letter", || async { shop.depth(&letters).await == 3 })
+        .await;
     assert_goes_on(&surroundings).await;
     worker.stop().await;
     surroundings.remove().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use order_worker::entrypoints::command_client::{self, CommandClient, CommandLaneDeps};
 use order_worker::service_layer::InFlight;
+use tokio_util::sync::CancellationToken;
 
 use super::line::Line;
 use super::scrape;
@@ -15,7 +16,8 @@ async fn requests_are_told_from_messages_of_the_queue() {
     let line = Line::new();
     let _subscription = line.broker.subscribe();
     let (requests, queue) = CommandClient::channel();
-    let serving = tokio::spawn(command_client::serve(queue, ground(&line)));
+    let serving =
+        tokio::spawn(command_client::serve(queue, ground(&line), CancellationToken::new()));
 
     for message in [place("1"), cancel("2")] {
         requests.handle(message).await.unwrap();

@@ -85,17 +85,31 @@ async fn a_reply_that_nobody_takes_does_not_hold_up_the_acknowledgement_of_a_dea
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_when_its_last_copy_is_confirmed() {
+async fn a_copy_that_is_refused_is_tried_once_more_at_the_end_and_left() {
     let mut line = Line::new();
     line.broker.says(DEAD_LETTERS, PublishStatus::Refused);
     line.copy(1, dead_letters(), "dead");
-    line.copies = None;
+    line.copy(2, Target::Retry { attempt: 1 }, "retried");
     sleep(Duration::from_secs(60)).await;
-    assert!(!line.task.is_finished());
+    let attempts = line.broker.attempts("dead");
 
+    line.end().await;
+
+    assert_eq!(line.settled(), [2]);
+    assert_eq!(line.broker.attempts("dead"), attempts + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_for_which_there_is_room_at_the_end_is_not_left() {
+    let mut line = Line::new();
+    line.broker.says(DEAD_LETTERS, PublishStatus::Refused);
+    line.copy(1, dead_letters(), "dead");
+    sleep(Duration::from_secs(60)).await;
     line.broker.says(DEAD_LETTERS, PublishStatus::Confirmed);
 
-    tokio::time::timeout(Duration::from_secs(10), line.task).await.unwrap().unwrap();
+    line.end().await;
+
+    assert_eq!(line.settled(), [1]);
 }
 
 fn dead_letters() -> Target {
@@ -145,6 +159,12 @@ impl Line {
         let original = Original { tag, dead_letter, reply, hold: None };
         let copies = vec![Republish { copy: to(target, body), original }];
         self.copies.as_ref().unwrap().send(copies).unwrap();
+    }
+
+    /// Ends the lanes, and waits until it has ended as well.
+    async fn end(&mut self) {
+        self.copies = None;
+        tokio::time::timeout(Duration::from_secs(10), &mut self.task).await.unwrap().unwrap();
     }
 
     /// The numbers of the deliveries that were acknowledged, sorted.

@@ -13,6 +13,7 @@ use order_worker::service_layer::{
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::clock::TickingClock;
 use crate::support::messages::id;
@@ -24,6 +25,7 @@ pub struct Surroundings {
     pub in_flight: InFlight,
     pub batch_max: usize,
     pub max_waiting_bytes: usize,
+    pub stop: CancellationToken,
 }
 
 /// Confirms a window for each that it is allowed to.
@@ -44,7 +46,14 @@ impl Surroundings {
     pub fn with_a_held_broker() -> Self {
         let broker = HeldBroker { allowed: Arc::new(Semaphore::new(0)), published: Arc::default() };
         let (database, in_flight) = (InMemoryDatabase::new(), InFlight::default());
-        Self { database, broker, in_flight, batch_max: 100, max_waiting_bytes: MAX_WAITING_BYTES }
+        Self {
+            database,
+            broker,
+            in_flight,
+            batch_max: 100,
+            max_waiting_bytes: MAX_WAITING_BYTES,
+            stop: CancellationToken::new(),
+        }
     }
 
     /// Starts a lane.
@@ -68,7 +77,7 @@ impl Surroundings {
             keep_unroutable_events: false,
             max_waiting_bytes: self.max_waiting_bytes,
         };
-        tokio::spawn(serve(queue, ground))
+        tokio::spawn(serve(queue, ground, self.stop.clone()))
     }
 
     /// A lane of the queue's, on the same database.

@@ -70,6 +70,27 @@ async fn the_commands_of_a_locked_order_take_effect_in_their_order_when_the_lock
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_command_for_a_locked_order_is_turned_away_at_once_when_the_worker_stops() {
+    let surroundings = Surroundings::new();
+    let (requests, locked) = lane(&surroundings);
+    requests.handle(place("1")).await.unwrap();
+    locked.store(true, Relaxed);
+
+    let began = Instant::now();
+    let stopped = async {
+        sleep(Duration::from_secs(3)).await;
+        surroundings.stop.cancel();
+    };
+    let (waiting, ()) = tokio::join!(requests.handle(next_status("1")), stopped);
+    let late = requests.handle(next_status("1").with_id("late")).await;
+
+    assert_eq!((waiting, late), (Err(SubmitError::Stopping), Err(SubmitError::Stopping)));
+    assert_eq!(began.elapsed().as_secs(), 3);
+    assert_eq!(surroundings.order("1").await.unwrap().history.len(), 1);
+    requests.handle(place("2")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_waits_for_any_more_does_not_take_effect_later() {
     let surroundings = Surroundings::new();
     let (requests, locked) = lane(&surroundings);

@@ -77,7 +77,7 @@ impl Worker {
         };
         let (requests, queue) = CommandClient::channel();
         surroundings.clients.find(Some(requests));
-        let serving = surroundings.serve(queue, in_flight.of_requests());
+        let serving = surroundings.serve(queue, in_flight.of_requests(), stop.clone());
         let pipeline = amqp::run(ground, surroundings.settings.clone(), None);
         Self {
             surroundings: surroundings.clone(),
@@ -121,6 +121,7 @@ impl Worker {
         self.stop.cancel();
         let both = async { tokio::join!(&mut self.pipeline, &mut self.serving) };
         let ended = timeout(grace, both).await;
+        let happened = |fault: Fault| chance.counts()[fault as usize] > 0;
         self.relay.abort();
         if ended.is_err() {
             self.serving.abort();
@@ -133,8 +134,7 @@ impl Worker {
         let handed_back = self.source.await.unwrap();
         match ended {
             Ok((Ok(Ok(())), Ok(()))) if handed_back == 0 => {}
-            // A lane does not wait for locked orders when it is told to stop.
-            Ok((Ok(Ok(())), Ok(()))) if chance.counts()[Fault::OrderLocked as usize] > 0 => {}
+            Ok((Ok(Ok(())), Ok(()))) if LEFT_AT_A_STOP.iter().any(|it| happened(*it)) => {}
             Ok(ended) => ledger.violated(format!("ended {ended:?}, left {handed_back} deliveries")),
             Err(_) if handed_back > 0 => chance.happened(Fault::HandedBack),
             Err(_) => {}
@@ -142,6 +142,15 @@ impl Worker {
         settle_down().await;
     }
 }
+
+/// A worker that is told to stop waits neither for locked orders nor for room for copies.
+const LEFT_AT_A_STOP: [Fault; 5] = [
+    Fault::OrderLocked,
+    Fault::RefusedUntaken,
+    Fault::RefusedTaken,
+    Fault::DeadLettersFull,
+    Fault::CopyUnroutable,
+];
 
 /// Aborted tasks let go of what they hold when they have their next turn.
 async fn settle_down() {
@@ -162,7 +171,12 @@ impl Surroundings {
         }
     }
 
-    fn serve(&self, queue: CommandQueue, in_flight: InFlight) -> impl Future<Output = ()> + use<> {
+    fn serve(
+        &self,
+        queue: CommandQueue,
+        in_flight: InFlight,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
         let ground = CommandLaneDeps {
             store: self.store(None),
             publisher: self.publisher(),
@@ -173,7 +187,7 @@ impl Surroundings {
             keep_unroutable_events: self.settings.keep_unroutable_events,
             max_waiting_bytes: command_client::MAX_WAITING_BYTES,
         };
-        command_client::serve(queue, ground)
+        command_client::serve(queue, ground, stop)
     }
 
     fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, Vec<SimulatedPublisher>)> {

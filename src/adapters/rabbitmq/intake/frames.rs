@@ -28,6 +28,8 @@ const MAX_FRAME_BYTES: usize = 512 * 1024 * 1024;
 /// A class and a method.
 const START: [u8; 4] = [0, 10, 0, 10];
 const TUNE: [u8; 4] = [0, 10, 0, 30];
+const CONNECTION_CLOSE: [u8; 4] = [0, 10, 0, 50];
+const CHANNEL_CLOSE: [u8; 4] = [0, 20, 0, 40];
 const RETURN: [u8; 4] = [0, 60, 0, 50];
 const DELIVER: [u8; 4] = [0, 60, 0, 60];
 const GET_OK: [u8; 4] = [0, 60, 0, 71];
@@ -180,6 +182,8 @@ impl FrameFilter {
                 }
                 return self.pass(frame.end);
             }
+            // A reply code and its text, which RabbitMQ cuts off in the middle of a character.
+            CONNECTION_CLOSE | CHANNEL_CLOSE => Some((2, 1)),
             // A reply code, its text, exchange and routing key.
             RETURN => Some((2, 3)),
             // The consumer's tag, delivery tag and redelivered; exchange and routing key.
