@@ -17,6 +17,11 @@ pub fn peak_memory_mib(worker: &Worker) -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long the tests attack is no setting")]
+fn attack_option(name: &str, default: &str) -> String {
+    std::env::var(format!("ORDER_WORKER_TEST_ATTACK_{name}")).unwrap_or_else(|_| default.to_owned())
+}
+
 fn hostile(surroundings: &Surroundings, arguments: &[&str]) -> String {
     surroundings.foreign_script("hostile.py", arguments)
 }
@@ -146,8 +151,8 @@ async fn a_hostile_publisher_stops_nobodys_orders() {
     subscribe(&surroundings);
     let shop = Shop::on(&surroundings).await;
     let full = full_queue(&shop).await;
-    let seed = std::env::var("ORDER_WORKER_TEST_ATTACK_SEED").unwrap_or("2026".to_owned());
-    let seconds = std::env::var("ORDER_WORKER_TEST_ATTACK_SECONDS").unwrap_or("20".to_owned());
+    let seed = attack_option("SEED", "2026");
+    let seconds = attack_option("SECONDS", "20");
     let mut worker = surroundings.start_worker_with(&[PATIENT_RELAY]).await;
     let mut attack = surroundings.spawn_script(
         "hostile.py",
