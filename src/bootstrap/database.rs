@@ -58,10 +58,10 @@ impl Database {
 
     async fn try_ready(settings: &Settings) -> Result<Self, Failure> {
         let database = Self::open(settings).await?;
-        if !settings.migrate {
-            database.ensure_migrated().await?;
-        } else {
+        if settings.migrate {
             database.migrate().await?;
+        } else {
+            database.ensure_migrated().await?;
         }
         Ok(database)
     }
