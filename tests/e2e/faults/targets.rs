@@ -282,11 +282,11 @@ async fn a_subscriber_that_never_confirms_holds_up_others_only_once() {
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
     let surroundings = surroundings_with_a_subscriber().await;
-    let (shop, letters) =
+    let (shop, dead_letters) =
         (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
-    shop.delete_queue(&letters).await;
-    shop.declare_small_queue(&letters, 0).await;
-    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    shop.delete_queue(&dead_letters).await;
+    shop.declare_small_queue(&dead_letters, 0).await;
+    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
     let worker = surroundings.start_worker_with(&["--declare-topology=false"]).await;
 
@@ -302,10 +302,10 @@ async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
     let subscriber = subscriber_of(&surroundings);
     read_events_within(&shop, &subscriber, ORDERS + 1, Duration::from_secs(20)).await;
     assert!(worker.log().contains("Copies of commands were not taken"), "{}", worker.log());
-    shop.delete_queue(&letters).await;
-    shop.declare_small_queue(&letters, 100).await;
-    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
-    eventually("all are there", || async { shop.depth(&letters).await == 20 }).await;
+    shop.delete_queue(&dead_letters).await;
+    shop.declare_small_queue(&dead_letters, 100).await;
+    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    eventually("all are there", || async { shop.depth(&dead_letters).await == 20 }).await;
     assert_goes_on(&surroundings).await;
     worker.stop().await;
     surroundings.remove().await;
@@ -315,11 +315,11 @@ async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_worker_that_stops_does_not_wait_for_room_for_a_dead_letter() {
     let surroundings = surroundings_with_a_subscriber().await;
-    let (shop, letters) =
+    let (shop, dead_letters) =
         (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
-    shop.delete_queue(&letters).await;
-    shop.declare_small_queue(&letters, 0).await;
-    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    shop.delete_queue(&dead_letters).await;
+    shop.declare_small_queue(&dead_letters, 0).await;
+    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
     let worker = surroundings.start_worker_with(&["--no-declare", PATIENT_RELAY]).await;
     shop.send("order.place", b"{oops", BasicProperties::default()).await;
@@ -358,7 +358,7 @@ async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others()
     let surroundings = Surroundings::alone_at(&urls.0, &urls.1).await;
     surroundings.prepare();
     subscribe(&surroundings);
-    let (shop, letters) =
+    let (shop, dead_letters) =
         (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
     let large_and_malformed = format!("{{oops {}", "x".repeat(8 * 1024));
     for body in ["{oops", &large_and_malformed, "{oops again"] {
@@ -373,8 +373,10 @@ async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others()
 
     let subscriber = subscriber_of(&surroundings);
     read_events_within(&shop, &subscriber, ORDERS, Duration::from_secs(20)).await;
-    eventually("the small dead letters are there", || async { shop.depth(&letters).await == 2 })
-        .await;
+    eventually("the small dead letters are there", || async {
+        shop.depth(&dead_letters).await == 2
+    })
+    .await;
     eventually("the large event is all that waits", || async {
         surroundings.ask("select order_id from outbox").await == ["large"]
     })
@@ -382,7 +384,7 @@ async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others()
     assert!(worker.log().contains("closed the channel over a message"), "{}", worker.log());
     drop(small);
     assert_eq!(shop.next_of(&subscriber).await.json()["order_id"], "large");
-    eventually("the large one is a dead letter", || async { shop.depth(&letters).await == 3 })
+    eventually("the large one is a dead letter", || async { shop.depth(&dead_letters).await == 3 })
         .await;
     assert_goes_on(&surroundings).await;
     worker.stop().await;
@@ -408,12 +410,12 @@ async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
 
     let subscriber = subscriber_of(&surroundings);
     read_events_within(&shop, &subscriber, ORDERS, Duration::from_secs(30)).await;
-    let letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
+    let dead_letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
     assert_eq!(
-        (letter.header("order-worker-code"), letter.header("shop")),
+        (dead_letter.header("order-worker-code"), dead_letter.header("shop")),
         ("malformed_json".to_owned(), "eu".to_owned())
     );
-    assert!(letter.header("order-worker-headers-left-out").contains("large-"));
+    assert!(dead_letter.header("order-worker-headers-left-out").contains("large-"));
     worker.stop().await;
     surroundings.remove().await;
 }

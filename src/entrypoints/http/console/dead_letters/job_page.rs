@@ -9,7 +9,7 @@ use crate::entrypoints::http::console::components::{form, notice, timestamp};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::printable::printable;
 use crate::service_layer::dead_letters::Decision;
-use crate::service_layer::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MOST_LINES};
+use crate::service_layer::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MAX_LINES};
 
 const BLOCKED: &str = "The broker takes no messages at the moment, as it is short of memory or \
     disk. The job waits for it.";
@@ -170,7 +170,7 @@ fn lines(title: &str, lines: &[JobLine], all: usize) -> Markup {
                     }
                     tbody { @for line in lines { (line_of(line)) } }
                 }
-                @if all > MOST_LINES { p .hint { "The first " (MOST_LINES) " of " (all) "." } }
+                @if all > MAX_LINES { p .hint { "The first " (MAX_LINES) " of " (all) "." } }
             }
         }
     }
