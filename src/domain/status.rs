@@ -93,16 +93,16 @@ impl FromStr for Status {
         if let Ok(code) = text.parse::<i64>() {
             return Self::try_from(code);
         }
-        let dead_letters = |name: &str| -> String {
+        let letters = |name: &str| -> String {
             name.chars()
                 .filter(|c| !matches!(c, ' ' | '_' | '-' | '.'))
                 .flat_map(char::to_lowercase)
                 .collect()
         };
-        let wanted = dead_letters(text);
+        let wanted = letters(text);
         Self::ALL
             .into_iter()
-            .find(|status| dead_letters(status.word()) == wanted)
+            .find(|status| letters(status.word()) == wanted)
             .ok_or(UnknownStatus)
     }
 }

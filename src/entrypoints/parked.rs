@@ -126,7 +126,7 @@ impl<T> Parked<T> {
     /// Says in the log and in the metrics what has changed; called after each batch.
     pub fn report(&mut self) {
         self.count(self.len());
-        let source = self.source.word();
+        let source = self.source.as_str();
         let parked = self.len();
         if !self.is_empty() && !self.is_reported {
             let order_id = self.waiting.iter().find_map(|(order_id, _)| order_id.as_ref());

@@ -26,7 +26,7 @@ pub enum Kind {
 
 impl Kind {
     /// The word in the text format.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",

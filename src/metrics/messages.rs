@@ -19,7 +19,7 @@ pub enum Source {
 impl Source {
     pub const ALL: [Self; 2] = [Self::Queue, Self::Http];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Queue => "queue",
             Self::Http => "http",
@@ -36,7 +36,7 @@ const COMMANDS: [Option<CommandKind>; 5] = [
     None,
 ];
 
-/// As [`Outcome::word`] has them.
+/// As [`Outcome::as_str`] has them.
 pub const OUTCOMES: [&str; 5] =
     ["accepted", "duplicate", "rejected", "retry_later", "dead_lettered"];
 
@@ -82,16 +82,16 @@ impl Messages {
         let conflicts = catalog::CONFLICTS.counters(registry);
         let parked = catalog::PARKED.gauges(registry);
         let of_source = Source::ALL.map(|source| OfSource {
-            received: received.with_label_values(&[source.word()]),
+            received: received.with_label_values(&[source.as_str()]),
             handled: COMMANDS.map(|command| {
                 let command = command.map_or("unknown", CommandKind::name);
-                OUTCOMES.map(|word| handled.with_label_values(&[source.word(), command, word]))
+                OUTCOMES.map(|word| handled.with_label_values(&[source.as_str(), command, word]))
             }),
-            batch_messages: batch_messages.with_label_values(&[source.word()]),
-            batch_seconds: batch_seconds.with_label_values(&[source.word()]),
-            commit_seconds: commit_seconds.with_label_values(&[source.word()]),
-            conflicts: conflicts.with_label_values(&[source.word()]),
-            parked: parked.with_label_values(&[source.word()]),
+            batch_messages: batch_messages.with_label_values(&[source.as_str()]),
+            batch_seconds: batch_seconds.with_label_values(&[source.as_str()]),
+            commit_seconds: commit_seconds.with_label_values(&[source.as_str()]),
+            conflicts: conflicts.with_label_values(&[source.as_str()]),
+            parked: parked.with_label_values(&[source.as_str()]),
         });
         let rejected = catalog::REJECTED.counters(registry);
         for refusal in REFUSALS {
@@ -124,7 +124,7 @@ impl Messages {
                 self.rejected.with_label_values(&[refusal.code()]).inc();
             }
             Outcome::RetryLater(reason) if source == Source::Queue => {
-                self.retries.with_label_values(&[reason.slug()]).inc();
+                self.retries.with_label_values(&[reason.as_str()]).inc();
             }
             Outcome::RetryLater(_)
             | Outcome::Accepted(_)

@@ -41,7 +41,7 @@ impl Publishing {
                 .with_label_values::<&str>(&[]),
         };
         for code in DeadLetterCode::ALL {
-            publishing.dead_letters.with_label_values(&[code.slug()]);
+            publishing.dead_letters.with_label_values(&[code.as_str()]);
         }
         for status in [PublishStatus::Refused, PublishStatus::Unconfirmed] {
             publishing.kept.with_label_values(&[status.as_str()]);
@@ -88,7 +88,7 @@ impl Publishing {
     }
 
     pub(super) fn dead_letters_by_code(&self) -> BTreeMap<&'static str, u64> {
-        let codes = DeadLetterCode::ALL.map(DeadLetterCode::slug).into_iter();
+        let codes = DeadLetterCode::ALL.map(DeadLetterCode::as_str).into_iter();
         codes.map(|code| (code, self.dead_letters.with_label_values(&[code]).get())).collect()
     }
 
@@ -103,7 +103,7 @@ impl Publishing {
 
     /// A message is confirmed to be with the dead letters.
     pub fn dead_lettered(&self, code: DeadLetterCode) {
-        self.dead_letters.with_label_values(&[code.slug()]).inc();
+        self.dead_letters.with_label_values(&[code.as_str()]).inc();
     }
 
     /// All that a batch left to be published is confirmed, so long after its commit.

@@ -18,7 +18,7 @@ pub enum Server {
 impl Server {
     pub const ALL: [Self; 2] = [Self::Database, Self::Broker];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Database => "database",
             Self::Broker => "broker",
@@ -54,7 +54,7 @@ impl Sampled {
     pub(super) fn new(registry: &Registry) -> Self {
         let failed = catalog::SAMPLES_FAILED.counters(registry);
         for server in Server::ALL {
-            failed.with_label_values(&[server.word()]);
+            failed.with_label_values(&[server.as_str()]);
         }
         Self {
             open: catalog::DEAD_LETTERS_OPEN.gauges(registry),
@@ -71,13 +71,13 @@ impl Sampled {
     /// What the database said; none when it did not answer.
     pub fn database(&self, stock: Option<&Backlog>) {
         if stock.is_none() {
-            self.failed.with_label_values(&[Server::Database.word()]).inc();
+            self.failed.with_label_values(&[Server::Database.as_str()]).inc();
         }
         let outbox = stock.map(|stock| stock.outbox);
         set(&self.outbox, &[], outbox.map(|outbox| outbox.count));
         set_age(&self.oldest_outgoing, outbox.map(|outbox| outbox.oldest.unwrap_or_default()));
         let dead_letters = stock.and_then(|stock| stock.open_dead_letters.as_ref());
-        for code in DeadLetterCode::ALL.map(DeadLetterCode::slug).into_iter().chain([OTHER]) {
+        for code in DeadLetterCode::ALL.map(DeadLetterCode::as_str).into_iter().chain([OTHER]) {
             let count = dead_letters.map(|dead_letters| dead_letters.of(|it| label_of(it) == code));
             set(&self.open, &[code], count);
         }
@@ -91,10 +91,10 @@ impl Sampled {
     /// What the broker said of a queue; none when it did not answer.
     pub fn queue(&self, inflow: ConsumedQueue, depth: Option<QueueDepth>) {
         if depth.is_none() {
-            self.failed.with_label_values(&[Server::Broker.word()]).inc();
+            self.failed.with_label_values(&[Server::Broker.as_str()]).inc();
         }
-        set(&self.ready, &[inflow.word()], depth.map(|depth| depth.ready));
-        set(&self.consumers, &[inflow.word()], depth.map(|depth| depth.consumers));
+        set(&self.ready, &[inflow.as_str()], depth.map(|depth| depth.ready));
+        set(&self.consumers, &[inflow.as_str()], depth.map(|depth| depth.consumers));
         match inflow {
             ConsumedQueue::Commands => self.lock().commands = depth,
             ConsumedQueue::DeadLetters => self.lock().dead_letters = depth,
@@ -111,7 +111,7 @@ impl Sampled {
 }
 
 fn label_of(code: &str) -> &'static str {
-    let known = DeadLetterCode::ALL.into_iter().map(DeadLetterCode::slug);
+    let known = DeadLetterCode::ALL.into_iter().map(DeadLetterCode::as_str);
     known.into_iter().find(|known| *known == code).unwrap_or(OTHER)
 }
 

@@ -20,7 +20,7 @@ impl Pause {
     pub const ALL: [Self; 5] =
         [Self::Database, Self::Consuming, Self::Collecting, Self::Publishing, Self::Blocked];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Database => "database",
             Self::Consuming => "consuming",
@@ -51,25 +51,25 @@ impl State {
             connections: catalog::BROKER_CONNECTIONS.counters(registry),
         };
         for pause in Pause::ALL {
-            state.paused.with_label_values(&[pause.word()]);
-            state.pauses.with_label_values(&[pause.word()]);
+            state.paused.with_label_values(&[pause.as_str()]);
+            state.pauses.with_label_values(&[pause.as_str()]);
         }
         state.consumes(ConsumedQueue::Commands, false);
         state
     }
 
     pub fn paused(&self, pause: Pause) {
-        self.paused.with_label_values(&[pause.word()]).set(1);
-        self.pauses.with_label_values(&[pause.word()]).inc();
+        self.paused.with_label_values(&[pause.as_str()]).set(1);
+        self.pauses.with_label_values(&[pause.as_str()]).inc();
     }
 
     pub fn goes_on(&self, pause: Pause) {
-        self.paused.with_label_values(&[pause.word()]).set(0);
+        self.paused.with_label_values(&[pause.as_str()]).set(0);
     }
 
     /// Whether the broker has confirmed a consumer.
     pub fn consumes(&self, inflow: ConsumedQueue, consumes: bool) {
-        self.consuming.with_label_values(&[inflow.word()]).set(consumes.into());
+        self.consuming.with_label_values(&[inflow.as_str()]).set(consumes.into());
     }
 
     /// A connection to the broker is made.

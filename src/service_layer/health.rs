@@ -74,7 +74,7 @@ impl ConsumedQueue {
     }
 
     /// The word in metrics.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Commands => "commands",
             Self::DeadLetters => "dead_letters",

@@ -34,7 +34,7 @@ pub enum RetryReason {
 
 /// Why a message went to the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {detail}", code.slug())]
+#[error("{}: {detail}", code.as_str())]
 pub struct DeadLetterReason {
     pub code: DeadLetterCode,
     /// For people; names the field where one is at fault. Never holds the value itself.
@@ -79,7 +79,7 @@ impl DeadLetterCode {
     ];
 
     /// The name in headers, replies, logs and metrics.
-    pub fn slug(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::EmptyBody => "empty_body",
             Self::TooLarge => "too_large",
@@ -113,7 +113,7 @@ impl RetryReason {
     pub const ORDER_NOT_FOUND: &'static str = "order_not_found";
 
     /// The name in metrics.
-    pub fn slug(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::OrderNotFound { .. } => Self::ORDER_NOT_FOUND,
         }
@@ -143,7 +143,7 @@ impl Outcome {
     }
 
     /// The word for replies and logs.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Accepted(_) => "accepted",
             Self::Duplicate(_) => "duplicate",

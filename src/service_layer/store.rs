@@ -82,7 +82,7 @@ pub enum InboxOutcome {
 
 impl InboxOutcome {
     /// The word in tables.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",

@@ -168,11 +168,13 @@ impl<'a> CommandOutcomeBody<'a> {
             Outcome::Rejected(order, refusal) => {
                 (Some(order), Some(refusal.code()), Some(refusal.to_string()))
             }
-            Outcome::DeadLetter(dead) => (None, Some(dead.code.slug()), Some(dead.detail.clone())),
+            Outcome::DeadLetter(dead) => {
+                (None, Some(dead.code.as_str()), Some(dead.detail.clone()))
+            }
             Outcome::RetryLater(_) => return None,
         };
         Some(Self {
-            outcome: outcome.word(),
+            outcome: outcome.as_str(),
             order_id: order.map(|order| order.order_id.as_str()),
             status: order.map(|order| order.status.name()),
             code,

@@ -78,7 +78,7 @@ async fn a_status_that_stays_is_accepted_without_an_event() {
 
     let handled = bus().handle_batch(&[place("14"), same]).await;
 
-    assert!(handled.outcomes.iter().all(|outcome| outcome.word() == "accepted"));
+    assert!(handled.outcomes.iter().all(|outcome| outcome.as_str() == "accepted"));
     assert_eq!(handled.outgoing.len(), 1);
 }
 
@@ -88,7 +88,7 @@ async fn a_refused_command_is_announced_with_the_rule() {
 
     let handled = bus().handle_batch(&messages).await;
 
-    assert_eq!(handled.outcomes[2].word(), "rejected");
+    assert_eq!(handled.outcomes[2].as_str(), "rejected");
     let event = &handled.outgoing[2];
     assert_eq!(
         (event.kind, &*event.routing_key),
@@ -116,7 +116,7 @@ async fn a_command_for_an_order_that_is_not_there_waits_unanswered() {
 async fn a_batch_sees_what_its_earlier_messages_did() {
     let handled = bus().handle_batch(&[cancel("14"), place("14"), cancel("14")]).await;
 
-    let words: Vec<&str> = handled.outcomes.iter().map(Outcome::word).collect();
+    let words: Vec<&str> = handled.outcomes.iter().map(Outcome::as_str).collect();
     assert_eq!(words, ["retry_later", "accepted", "accepted"]);
 }
 

@@ -111,7 +111,7 @@ pub fn dead_letter_group(row: &impl Columns) -> Result<DeadLetterGroup, StoreErr
 
 pub fn dead_letter_action(row: &impl Columns) -> Result<AuditEntry, StoreError> {
     let word = text(row, "what")?;
-    let what = AuditAction::ALL.into_iter().find(|kind| kind.word() == word);
+    let what = AuditAction::ALL.into_iter().find(|kind| kind.as_str() == word);
     Ok(AuditEntry {
         at: moment(row, "done_at")?,
         who: text(row, "who")?,

@@ -165,7 +165,7 @@ fn recorded(id: i64, action: &AuditEntry) -> Statement<'_> {
         .int(id)
         .moment(action.at)
         .text(action.who.as_str())
-        .text(action.what.word())
+        .text(action.what.as_str())
         .text(action.why.as_deref())
         .text(action.verdict.as_str())
 }

@@ -194,7 +194,7 @@ fn bind_handled<'q>(query: PgQuery<'q>, changes: &'q Changes) -> PgQuery<'q> {
         .bind(column(handled, |message| message.body_hash.as_slice()))
         .bind(column(handled, |message| CommandKind::name(message.command)))
         .bind(column(handled, |message| message.order.order_id.as_str()))
-        .bind(column(handled, |message| message.outcome.word()))
+        .bind(column(handled, |message| message.outcome.as_str()))
         .bind(column(handled, |message| message.outcome.code()))
         .bind(column(handled, |message| message.handled_at))
 }

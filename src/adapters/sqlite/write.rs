@@ -124,7 +124,7 @@ fn handled_columns(message: &InboxEntry) -> impl Serialize {
         format!("{:032x}", u128::from_be_bytes(message.body_hash)),
         message.command.name(),
         message.order.order_id.as_str(),
-        message.outcome.word(),
+        message.outcome.as_str(),
         message.outcome.code(),
         message.handled_at.timestamp_micros(),
     )

@@ -37,7 +37,7 @@ impl Report {
                 tracing::warn!(
                     message_id,
                     command,
-                    code = reason.code.slug(),
+                    code = reason.code.as_str(),
                     detail = reason.detail,
                     "Message goes to the dead letters"
                 );

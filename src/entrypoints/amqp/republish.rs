@@ -50,12 +50,12 @@ pub fn dead_letter(
     let mut properties = forwarded(envelope.properties);
     let detail = shortened(&reason.detail);
     let headers = [
-        (CODE, reason.code.slug().into()),
+        (CODE, reason.code.as_str().into()),
         (DETAIL, detail.into()),
         (FAILED_AT, format_moment(at).as_str().into()),
         (ATTEMPTS, i64::from(attempts).into()),
         (DEAD_LETTER_ID, Uuid::now_v7().to_string().as_str().into()),
-        (EXCEPTION_MESSAGE, shortened(&format!("{}: {detail}", reason.code.slug())).into()),
+        (EXCEPTION_MESSAGE, shortened(&format!("{}: {detail}", reason.code.as_str())).into()),
     ];
     properties
         .headers

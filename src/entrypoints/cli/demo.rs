@@ -216,7 +216,7 @@ impl Show {
             Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => None,
         };
         let command = report.kind.map(CommandKind::name);
-        let outcome = report.outcome.word();
+        let outcome = report.outcome.as_str();
         if self.json {
             let line = json!({
                 "command": command, "message_id": report.message_id, "order_id": order_id,

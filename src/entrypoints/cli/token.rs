@@ -108,7 +108,7 @@ impl New {
             let Self { name, role, .. } = self;
             return print_json(&json!({
                 "name": name,
-                "role": role.word(),
+                "role": role.as_str(),
                 "secret": token.secret,
                 "line": token.line,
                 "file": file,
@@ -140,12 +140,12 @@ impl List {
         let callers = TokenFile::at(path).callers().map_err(about(path))?;
         if self.json {
             let callers = callers.iter();
-            let bodies = callers.map(|it| json!({"name": it.name, "role": it.role.word()}));
+            let bodies = callers.map(|it| json!({"name": it.name, "role": it.role.as_str()}));
             return print_json(&bodies.collect::<Vec<_>>());
         }
         let mut table = table(["name", "role"]);
         for caller in &callers {
-            table.add_row([&caller.name, caller.role.word()]);
+            table.add_row([&caller.name, caller.role.as_str()]);
         }
         print_line(&table.to_string())?;
         print_line(&format!("{} tokens", callers.len()))

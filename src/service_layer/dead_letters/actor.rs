@@ -64,7 +64,7 @@ impl Decision {
     }
 
     /// What a dead letter is then.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Discard => "discarded",
             Self::Restore => "restored",

@@ -15,7 +15,7 @@ pub struct CheckedEdit {
 impl CheckedEdit {
     /// For the record.
     pub fn verdict(&self) -> String {
-        format!("would be {}: {}", self.prospect.word(), self.prospect.detail())
+        format!("would be {}: {}", self.prospect.as_str(), self.prospect.detail())
     }
 }
 
@@ -33,7 +33,7 @@ impl<S: Store, Q: OrderQueries> DryRun<S, Q> {
         revised.dead_letter.body = body;
         let prospect = self.of(&revised).await?.prospect;
         let reason = prospect.failure().map(|failure| Reason {
-            code: failure.code.slug().to_owned(),
+            code: failure.code.as_str().to_owned(),
             pattern: pattern_of(&failure.detail),
             detail: failure.detail,
         });

@@ -147,7 +147,7 @@ impl DeadLetterState {
     pub const ALL: [Self; 4] = [Self::Open, Self::Replaying, Self::Replayed, Self::Discarded];
 
     /// The word in tables.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Replaying => "replaying",
@@ -159,7 +159,7 @@ impl DeadLetterState {
 
 impl fmt::Display for DeadLetterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 
@@ -167,7 +167,7 @@ impl FromStr for DeadLetterState {
     type Err = &'static str;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|state| state.word() == word);
+        let known = Self::ALL.into_iter().find(|state| state.as_str() == word);
         known.ok_or("must be open, replaying, replayed or discarded")
     }
 }

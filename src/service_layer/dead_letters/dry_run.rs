@@ -41,7 +41,7 @@ pub enum DryRunOutcome {
 
 impl DryRunOutcome {
     /// The word in tables.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Superseded { .. } => "superseded",
             Self::Outcome(Outcome::RetryLater(_) | Outcome::DeadLetter(_)) => "still fails",

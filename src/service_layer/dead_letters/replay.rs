@@ -255,7 +255,7 @@ where
         // Of a message id that was used before, the other body has been handled.
         let handled = handled.filter(|handled| handled.body_hash == intent.body_hash);
         Ok(handled.map(|handled| Replayed::Handled {
-            outcome: handled.outcome.word(),
+            outcome: handled.outcome.as_str(),
             code: handled.outcome.code().map(str::to_owned),
         }))
     }

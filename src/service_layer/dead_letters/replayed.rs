@@ -23,7 +23,7 @@ pub enum Replayed {
 
 impl Replayed {
     /// The word in tables.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Handled { outcome, .. } => outcome,
             Self::FailedAgain { .. } => "failed again",

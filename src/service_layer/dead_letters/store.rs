@@ -38,7 +38,7 @@ impl AuditAction {
         [Self::Replay, Self::Edit, Self::Discard, Self::Restore, Self::Disclose];
 
     /// The word in tables.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Replay => "replay",
             Self::Edit => "edit",

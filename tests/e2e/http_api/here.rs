@@ -52,7 +52,7 @@ impl Drop for Here {
 }
 
 pub fn token(role: Role) -> Token {
-    Token::new(role.word(), role).unwrap()
+    Token::new(role.as_str(), role).unwrap()
 }
 
 /// A cart as the store sends it, of which a test changes what matters to it.

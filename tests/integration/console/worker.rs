@@ -62,7 +62,7 @@ impl Console {
 
     /// With one token of each role, whose name is that of its role.
     pub async fn with_tokens() -> Self {
-        let token = |role: Role| (role, Token::new(role.word(), role).unwrap());
+        let token = |role: Role| (role, Token::new(role.as_str(), role).unwrap());
         Self::start(Role::ALL.map(token).into()).await
     }
 

@@ -128,7 +128,7 @@ pub async fn a_refused_message_keeps_its_code<D: TestDatabase>(database: &D) {
     let message_id = "m".to_owned().try_into().unwrap();
     let handled = database.queries().message(&message_id).await.unwrap().unwrap();
 
-    assert_eq!(handled.outcome.word(), "rejected");
+    assert_eq!(handled.outcome.as_str(), "rejected");
     assert_eq!(handled.outcome.code(), Some("OrderCannotBeCancelled"));
     assert_eq!(find(database, "14").await.unwrap().history.len(), 2);
 }

@@ -70,13 +70,13 @@ pub async fn order<D: TestDatabase>(database: &D, order_id: &str) -> Order {
 }
 
 pub fn words(outcomes: &[Outcome]) -> Vec<&'static str> {
-    outcomes.iter().map(Outcome::word).collect()
+    outcomes.iter().map(Outcome::as_str).collect()
 }
 
 /// The slug of a dead letter.
 pub fn dead_letter_code(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::DeadLetter(dead) => dead.code.slug(),
+        Outcome::DeadLetter(dead) => dead.code.as_str(),
         other => panic!("{other:?} is no dead letter"),
     }
 }

@@ -145,7 +145,7 @@ fn names(order_id: &str, needs: &BatchLookup) -> bool {
 }
 
 fn words(handled: &Handled) -> Vec<&'static str> {
-    handled.outcomes.iter().map(Outcome::word).collect()
+    handled.outcomes.iter().map(Outcome::as_str).collect()
 }
 
 async fn with_orders(order_ids: &[&str]) -> InMemoryDatabase {

@@ -26,7 +26,7 @@ async fn the_bus_waits_for_the_database_and_then_finishes() {
     let batch = [place("14")];
     let (handled, ()) = tokio::join!(bus.handle_batch(&batch), comes_back);
 
-    assert_eq!(handled.outcomes[0].word(), "accepted");
+    assert_eq!(handled.outcomes[0].as_str(), "accepted");
     let waited = started.elapsed();
     assert!(waited <= Duration::from_mins(10) + Duration::from_secs(5), "{waited:?}");
 }
@@ -60,7 +60,7 @@ async fn a_wait_that_is_given_up_loses_nothing() {
     database.set_available(true);
     let handled = bus.handle_batch(&message).await;
 
-    assert_eq!(handled.outcomes[0].word(), "accepted");
+    assert_eq!(handled.outcomes[0].as_str(), "accepted");
     assert_eq!(handled.outgoing.len(), 1, "the published one was still remembered");
 }
 
@@ -72,7 +72,7 @@ async fn a_message_that_the_database_refuses_stands_alone() {
 
     let handled = bus_on(&database, Health::default()).handle_batch(&batch).await;
 
-    let words: Vec<&str> = handled.outcomes.iter().map(Outcome::word).collect();
+    let words: Vec<&str> = handled.outcomes.iter().map(Outcome::as_str).collect();
     assert_eq!(words, ["accepted", "accepted", "dead_lettered", "accepted", "accepted"]);
     assert_eq!(handled.outgoing.len(), 4);
     let orders = database.queries().orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();

@@ -30,7 +30,7 @@ fn what_is_scraped_is_what_the_catalog_says() {
     for metric in catalog::ALL {
         let mut labels = metric.labels.to_vec();
         labels.sort_unstable();
-        assert_eq!(seen.kinds[metric.name], metric.kind.word(), "{}", metric.name);
+        assert_eq!(seen.kinds[metric.name], metric.kind.as_str(), "{}", metric.name);
         assert_eq!(seen.labels_of(metric.name), [labels].into(), "{}", metric.name);
     }
     assert_eq!(seen.kinds.len(), catalog::ALL.len());

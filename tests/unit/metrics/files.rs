@@ -58,7 +58,7 @@ fn every_metric_is_documented() {
     let rows = catalog::ALL.iter().map(|metric| {
         let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let Definition { name, kind, help, .. } = metric;
-        format!("| `{name}` | {} | {} | {help} |\n", kind.word(), labels.join(", "))
+        format!("| `{name}` | {} | {} | {help} |\n", kind.as_str(), labels.join(", "))
     });
     let table: String = [head.to_owned()].into_iter().chain(rows).collect();
 

@@ -38,7 +38,7 @@ async fn each_sender_has_the_outcome_of_its_own_command() {
     let commands = [place("1").with_id("m"), cancel("1"), cancel("2"), place("1").with_id("m")];
     let outcomes = join_all(commands.map(|command| requests.handle(command))).await;
 
-    let words: Vec<&str> = outcomes.iter().map(|it| it.as_ref().unwrap().word()).collect();
+    let words: Vec<&str> = outcomes.iter().map(|it| it.as_ref().unwrap().as_str()).collect();
     assert_eq!(words, ["accepted", "accepted", "retry_later", "duplicate"]);
 }
 

@@ -63,7 +63,7 @@ async fn the_commands_of_a_locked_order_take_effect_in_their_order_when_the_lock
     };
     let (first, second, ()) = tokio::join!(first, second, unlocked);
 
-    assert_eq!((first.unwrap().word(), second.unwrap().word()), ("accepted", "accepted"));
+    assert_eq!((first.unwrap().as_str(), second.unwrap().as_str()), ("accepted", "accepted"));
     let history = surroundings.order("1").await.unwrap().history;
     let causes: Vec<_> = history.iter().map(|entry| entry.cause.message_id.as_deref()).collect();
     assert_eq!(causes, [None, Some("first"), Some("second")]);

@@ -69,7 +69,11 @@ impl Clients {
                     return self.ledger.refuses(&intent.label, reason.code);
                 }
                 Some(outcome) => {
-                    self.chance.note(&format!("{} is answered: {}", intent.label, outcome.word()));
+                    self.chance.note(&format!(
+                        "{} is answered: {}",
+                        intent.label,
+                        outcome.as_str()
+                    ));
                     return self.ledger.answers_request(&intent.label);
                 }
                 None => {}

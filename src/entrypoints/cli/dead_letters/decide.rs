@@ -60,7 +60,7 @@ impl Deciding {
     }
 
     fn report(&self, decision: Decision, count: usize, left: &[i64]) -> Result<(), CommandFailed> {
-        let done = decision.word();
+        let done = decision.as_str();
         if self.json {
             print_json(&json!({done: count, "left": left}))?;
         } else {

@@ -77,14 +77,14 @@ impl Edit {
         if self.json {
             return print_json(&json!({
                 "id": self.id, "revision": revision,
-                "prospect": prospect.word(), "detail": prospect.detail(),
+                "prospect": prospect.as_str(), "detail": prospect.detail(),
             }));
         }
         let names = (format!("revision {}", before.revision), format!("revision {revision}"));
         let (old, new) = (&before.dead_letter.body, &mending.revision.body);
         print_line(&difference((&names.0, old), (&names.1, new)))?;
         let detail = printable(&prospect.detail());
-        print_line(&format!("Replayed now it would be {}: {detail}", prospect.word()))
+        print_line(&format!("Replayed now it would be {}: {detail}", prospect.as_str()))
     }
 
     /// The body after somebody has edited it.

@@ -111,7 +111,7 @@ fn or_nothing(text: Option<&str>) -> String {
 pub fn summary(dead_letter: &DeadLetterSummary) -> Value {
     json!({
         "id": dead_letter.id,
-        "state": dead_letter.state.word(),
+        "state": dead_letter.state.as_str(),
         "code": dead_letter.reason.code,
         "detail": dead_letter.reason.detail,
         "command": dead_letter.subject.command,

@@ -94,7 +94,7 @@ impl Replay {
     ) -> Result<(), CommandFailed> {
         if self.json {
             let lines = prospects.iter().map(|(stored, prospect)| {
-                json!({"id": stored.id, "prospect": prospect.word(), "detail": prospect.detail()})
+                json!({"id": stored.id, "prospect": prospect.as_str(), "detail": prospect.detail()})
             });
             return print_json(&lines.collect::<Vec<_>>());
         }
@@ -105,7 +105,7 @@ impl Replay {
                 stored.id.to_string(),
                 printable(subject.command.as_deref().unwrap_or_default()),
                 printable(subject.order_id.as_deref().unwrap_or_default()),
-                prospect.word().to_owned(),
+                prospect.as_str().to_owned(),
                 printable(&prospect.detail()),
             ]);
         }
@@ -156,7 +156,7 @@ impl Replay {
     fn print_done(&self, done: &[Progress]) -> Result<(), CommandFailed> {
         if self.json {
             let lines = done.iter().map(|Progress { id, replayed }| {
-                json!({"id": id, "outcome": replayed.word(), "detail": replayed.detail()})
+                json!({"id": id, "outcome": replayed.as_str(), "detail": replayed.detail()})
             });
             return print_json(&lines.collect::<Vec<_>>());
         }
@@ -164,7 +164,7 @@ impl Replay {
         for Progress { id, replayed } in done {
             table.add_row([
                 id.to_string(),
-                replayed.word().to_owned(),
+                replayed.as_str().to_owned(),
                 printable(&replayed.detail()),
             ]);
         }

@@ -57,7 +57,7 @@ fn in_full(
         .iter()
         .map(|action| {
             json!({
-                "at": format_moment(action.at), "who": action.who, "what": action.what.word(),
+                "at": format_moment(action.at), "who": action.who, "what": action.what.as_str(),
                 "why": action.why, "verdict": action.verdict,
             })
         })
@@ -121,7 +121,7 @@ fn print_actions(actions: &[AuditEntry]) -> Result<(), CommandFailed> {
         table.add_row([
             format_moment(action.at),
             printable(&action.who),
-            action.what.word().to_owned(),
+            action.what.as_str().to_owned(),
             printable(action.why.as_deref().unwrap_or_default()),
             printable(&action.verdict),
         ]);

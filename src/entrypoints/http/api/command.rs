@@ -164,7 +164,7 @@ fn message_id(key: &str) -> Result<MessageId, Problem> {
 }
 
 fn in_header(name: &str, rule: &str) -> Problem {
-    let code = DeadLetterCode::InvalidField.slug();
+    let code = DeadLetterCode::InvalidField.as_str();
     Problem::new(StatusCode::BAD_REQUEST, format!("{name} {rule}")).with_code(code).with_field(name)
 }
 

@@ -99,7 +99,7 @@ pub struct AnswerBody {
 
 impl Verb {
     /// The name in requests.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
@@ -118,7 +118,7 @@ impl Verb {
 
 impl ParameterPlace {
     /// The word in the document.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Path => "path",
             Self::Query => "query",
@@ -176,6 +176,6 @@ impl Endpoint {
     /// Whose tokens it takes: `store or operator`.
     pub fn roles(&self) -> String {
         let allowed = Role::ALL.into_iter().filter(|role| role.may(self.permission));
-        allowed.map(Role::word).collect::<Vec<_>>().join(" or ")
+        allowed.map(Role::as_str).collect::<Vec<_>>().join(" or ")
     }
 }

@@ -38,7 +38,7 @@ pub fn answer(outcome: Outcome) -> Result<Done, Problem> {
 pub fn refused(dead: DeadLetterReason) -> Problem {
     let DeadLetterReason { code, detail, field } = dead;
     let problem =
-        |status, detail| Problem { field, ..Problem::new(status, detail).with_code(code.slug()) };
+        |status, detail| Problem { field, ..Problem::new(status, detail).with_code(code.as_str()) };
     match code {
         DeadLetterCode::EmptyBody
         | DeadLetterCode::NotUtf8
@@ -67,12 +67,12 @@ fn rejected(refusal: Rejection) -> Problem {
 }
 
 fn order_not_found() -> Problem {
-    Problem::not_found("there is no such order").with_code(DeadLetterCode::OrderNotFound.slug())
+    Problem::not_found("there is no such order").with_code(DeadLetterCode::OrderNotFound.as_str())
 }
 
 fn internal_error() -> Problem {
     let detail = "the worker could not handle the command; its log says why";
-    let code = DeadLetterCode::InternalError.slug();
+    let code = DeadLetterCode::InternalError.as_str();
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).with_code(code)
 }
 
@@ -106,7 +106,7 @@ pub fn log(
     let message_id = message_id.map(tracing::field::display);
     match outcome {
         Outcome::Accepted(order) | Outcome::Duplicate(Some(order)) => {
-            let (order_id, outcome) = (&order.order_id, outcome.word());
+            let (order_id, outcome) = (&order.order_id, outcome.as_str());
             tracing::debug!(message_id, command, caller, %order_id, outcome, "Request handled");
         }
         Outcome::Rejected(order, refusal) => {
@@ -124,7 +124,7 @@ pub fn log(
             tracing::error!(message_id, command, caller, detail, "Request could not be handled");
         }
         Outcome::DeadLetter(dead) => {
-            let code = dead.code.slug();
+            let code = dead.code.as_str();
             tracing::info!(message_id, command, caller, code, "Request refused");
         }
         Outcome::Duplicate(None) => {

@@ -84,7 +84,7 @@ fn is_json(content_type: &str) -> bool {
 
 fn too_large() -> Problem {
     let detail = format!("the body has more than {MAX_BODY_BYTES} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with_code(DeadLetterCode::TooLarge.slug())
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with_code(DeadLetterCode::TooLarge.as_str())
 }
 
 fn unsupported(header: &str, rule: &str) -> Problem {

@@ -48,7 +48,7 @@ impl Role {
     }
 
     /// The word in token lines.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Store => "store",
             Self::Viewer => "viewer",
@@ -59,7 +59,7 @@ impl Role {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 
@@ -67,7 +67,7 @@ impl FromStr for Role {
     type Err = &'static str;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|role| role.word() == word);
+        let known = Self::ALL.into_iter().find(|role| role.as_str() == word);
         known.ok_or("must be store, viewer or operator")
     }
 }

@@ -26,7 +26,7 @@ pub async fn rehearse(
         match dead_letters.dead_letter(id).await? {
             Some(stored) => {
                 let prospect = rehearsal.of(&stored).await?.prospect;
-                let line = JobLine { id, word: prospect.word(), detail: prospect.detail() };
+                let line = JobLine { id, word: prospect.as_str(), detail: prospect.detail() };
                 note.add(line, is_trouble(&prospect));
             }
             None => note.add(JobLine { id, word: "not there", detail: String::new() }, true),
@@ -50,7 +50,7 @@ pub async fn replay(
 ) -> Result<usize, StoreError> {
     replay.stop = note.stop();
     let tell = |Progress { id, replayed }: Progress| {
-        let line = JobLine { id, word: replayed.word(), detail: replayed.detail() };
+        let line = JobLine { id, word: replayed.as_str(), detail: replayed.detail() };
         note.add(line, !replayed.is_handled());
     };
     replay.run(&ids, tell).await
@@ -73,7 +73,7 @@ pub async fn decide(
             return Ok(ids.len() - tried);
         }
         let is_done = decision.carry_out(&dead_letters, id, &action).await?;
-        let word = if is_done { decision.word() } else { decision.why_left() };
+        let word = if is_done { decision.as_str() } else { decision.why_left() };
         note.add(JobLine { id, word, detail: String::new() }, !is_done);
     }
     Ok(0)

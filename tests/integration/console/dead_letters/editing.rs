@@ -145,7 +145,11 @@ async fn line_ends_stay_what_they_were() {
         let fields = [("body", sent), ("why", "because"), ("anyway", "on")];
         browser.press_on(&page, &check, &save, &fields).await.leads_to();
 
-        assert_eq!(console.kept_dead_letter(id).await.dead_letter.body, kept.as_bytes(), "{body:?}");
+        assert_eq!(
+            console.kept_dead_letter(id).await.dead_letter.body,
+            kept.as_bytes(),
+            "{body:?}"
+        );
     }
 }
 

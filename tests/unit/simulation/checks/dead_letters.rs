@@ -32,7 +32,7 @@ pub fn check_refused(ledger: &Ledger, refused: Option<&str>) {
     for (label, code) in ledger.refused() {
         let fits = ledger
             .intent(&label)
-            .is_some_and(|intent| fits_code(ledger, &intent, code.slug(), refused));
+            .is_some_and(|intent| fits_code(ledger, &intent, code.as_str(), refused));
         if !fits {
             ledger.violated(format!("I6: {label} was refused for {code:?}"));
         }
@@ -40,7 +40,7 @@ pub fn check_refused(ledger: &Ledger, refused: Option<&str>) {
 }
 
 fn fits_code(ledger: &Ledger, intent: &IdempotencyKey, code: &str, refused: Option<&str>) -> bool {
-    let Some(code) = DeadLetterCode::ALL.into_iter().find(|known| known.slug() == code) else {
+    let Some(code) = DeadLetterCode::ALL.into_iter().find(|known| known.as_str() == code) else {
         return false;
     };
     let shares = |other: &IdempotencyKey| {
@@ -49,7 +49,7 @@ fn fits_code(ledger: &Ledger, intent: &IdempotencyKey, code: &str, refused: Opti
             && other.message_id == intent.message_id
     };
     match (intent.wish, code) {
-        (Wish::Nonsense(expected), code) => code.slug() == expected,
+        (Wish::Nonsense(expected), code) => code.as_str() == expected,
         (_, DeadLetterCode::MessageIdReused) => ledger.intents().iter().any(shares),
         (_, DeadLetterCode::InternalError) => {
             refused.is_some() && intent.order_id.as_deref() == refused

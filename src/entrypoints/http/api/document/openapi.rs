@@ -22,9 +22,10 @@ pub fn document() -> Value {
         for verb in endpoint.verbs {
             let name = match endpoint.verbs {
                 [_] => endpoint.name.to_owned(),
-                _ => format!("{}_by_{}", endpoint.name, verb.word().to_lowercase()),
+                _ => format!("{}_by_{}", endpoint.name, verb.as_str().to_lowercase()),
             };
-            path[verb.word().to_lowercase()] = operation(endpoint, &name, &problem, &mut generator);
+            path[verb.as_str().to_lowercase()] =
+                operation(endpoint, &name, &problem, &mut generator);
         }
     }
     json!({
@@ -101,7 +102,7 @@ fn parameter(parameter: &Parameter, generator: &mut SchemaGenerator) -> Value {
     let example = if is_text { parameter.example.into() } else { parsed(parameter.example) };
     json!({
         "name": parameter.name,
-        "in": parameter.place.word(),
+        "in": parameter.place.as_str(),
         "required": parameter.place == ParameterPlace::Path,
         "description": parameter.about,
         "schema": schema,

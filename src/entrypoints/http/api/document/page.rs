@@ -81,7 +81,7 @@ fn verbs(endpoint: &Endpoint) -> Markup {
     html! {
         @for (place, verb) in endpoint.verbs.iter().enumerate() {
             @if place > 0 { " or " }
-            b class=(verb.word().to_lowercase()) { (verb.word()) }
+            b class=(verb.as_str().to_lowercase()) { (verb.as_str()) }
         }
     }
 }

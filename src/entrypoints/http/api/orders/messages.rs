@@ -99,7 +99,7 @@ impl<'a> From<&'a InboxEntry> for MessageBody<'a> {
         Self {
             message_id: handled.message_id.as_str(),
             command: Some(CommandKind::name(handled.command)),
-            outcome: handled.outcome.word(),
+            outcome: handled.outcome.as_str(),
             code: handled.outcome.code(),
             detail: None,
             order_id: Some(handled.order.order_id.as_str()),

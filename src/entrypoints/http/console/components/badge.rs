@@ -12,5 +12,5 @@ pub fn order_status(status: Status) -> Markup {
 
 /// A dead letter's state.
 pub fn dead_letter_state(state: DeadLetterState) -> Markup {
-    html! { span class={ "badge letter-" (state.word()) } { (state.word()) } }
+    html! { span class={ "badge letter-" (state.as_str()) } { (state.as_str()) } }
 }

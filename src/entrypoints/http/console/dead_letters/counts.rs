@@ -35,7 +35,7 @@ impl Sums {
             nav .sums aria-label="By state" {
                 ul {
                     @for known in DeadLetterState::ALL {
-                        (self.state(search, known.word(), Some(known), state))
+                        (self.state(search, known.as_str(), Some(known), state))
                     }
                     (self.state(search, ANY, None, state))
                 }

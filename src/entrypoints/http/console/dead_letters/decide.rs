@@ -137,7 +137,7 @@ async fn decide(
 
 fn told(decision: Decision, id: i64, is_done: bool) -> Flash {
     if is_done {
-        return Flash::Done(html! { "Dead letter " (id) " is " (decision.word()) "." });
+        return Flash::Done(html! { "Dead letter " (id) " is " (decision.as_str()) "." });
     }
     let why = decision.why_left();
     Flash::Refused(html! { "Dead letter " (id) " was left alone: it is " (why) " any more." })

@@ -97,7 +97,7 @@ pub fn page_of(
 /// What a replay would come to.
 pub fn foreseen(prospect: &DryRunOutcome) -> Markup {
     let what = html! {
-        strong { "Replayed now it would be: " (prospect.word()) "." } " "
+        strong { "Replayed now it would be: " (prospect.as_str()) "." } " "
         bdi { (Addresses::Masked.within(&prospect.detail())) }
         " (Nothing was published, nothing has changed.)"
     };

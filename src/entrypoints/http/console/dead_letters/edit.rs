@@ -165,7 +165,7 @@ fn differences(stored: &DeadLetterRecord, body: &[u8]) -> Markup {
 fn kept(stored: &DeadLetterRecord, mending: &CheckedEdit) -> Markup {
     html! {
         "Revision " (stored.revision + 1) " is saved. Replayed now it would be "
-        (mending.prospect.word()) "."
+        (mending.prospect.as_str()) "."
     }
 }
 

@@ -174,9 +174,10 @@ impl Search {
     }
 
     fn states(&self) -> Markup {
-        let state = if self.state.is_empty() { DeadLetterState::Open.word() } else { &self.state };
+        let state =
+            if self.state.is_empty() { DeadLetterState::Open.as_str() } else { &self.state };
         html! {
-            @for known in DeadLetterState::ALL { (option(known.word(), known.word(), state)) }
+            @for known in DeadLetterState::ALL { (option(known.as_str(), known.as_str(), state)) }
             (option(ANY, "any", state))
         }
     }

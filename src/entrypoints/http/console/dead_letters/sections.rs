@@ -103,7 +103,7 @@ pub fn record(actions: &[AuditEntry]) -> Markup {
 fn done(action: &AuditEntry) -> Markup {
     let shown = |text: &str| html! { bdi { (Addresses::Masked.within(&printable(text))) } };
     html! {
-        div { strong { (action.what.word()) } " by " (shown(&action.who)) " " (timestamp(action.at)) }
+        div { strong { (action.what.as_str()) } " by " (shown(&action.who)) " " (timestamp(action.at)) }
         @if let Some(why) = &action.why { p { "“" (shown(why)) "”" } }
         p .hint { (shown(&action.verdict)) }
     }

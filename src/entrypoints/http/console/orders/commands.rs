@@ -79,6 +79,6 @@ fn refused(dead: &DeadLetterReason) -> Flash {
     Flash::Refused(if dead.code == DeadLetterCode::MessageIdReused {
         html! { "Not done: that page had been used before. This is the order as it is now." }
     } else {
-        html! { "Not done: " (dead.detail) " (" code { (dead.code.slug()) } ")." }
+        html! { "Not done: " (dead.detail) " (" code { (dead.code.as_str()) } ")." }
     })
 }

@@ -88,7 +88,7 @@ pub fn dead_letters(figures: &Figures) -> Markup {
 }
 
 fn rows(figures: &Figures) -> impl Iterator<Item = Row> {
-    let codes = DeadLetterCode::ALL.map(DeadLetterCode::slug);
+    let codes = DeadLetterCode::ALL.map(DeadLetterCode::as_str);
     let stock = figures.newest().and_then(|look| look.last_answers.stock.as_ref());
     let open = stock.and_then(|stock| stock.open_dead_letters.as_ref());
     let new = |code| figures.gained(|look| look.dead_letters[code]);
