@@ -266,10 +266,13 @@ impl<S: Store> MessageBus<S> {
 
     /// What a commit leaves to be published, without what is on its way already.
     fn take_in_flight(&mut self, committed: Committed) -> Vec<OutboxMessage> {
-        let Committed { mut earlier, outgoing } = committed;
+        let Committed { mut earlier, outgoing, left } = committed;
         self.in_flight.retain_others(&mut earlier);
         // Only now: what this commit took out of the outbox was still in the statement's view of it.
         self.forget_published();
+        if !left.is_empty() {
+            self.in_flight.leave(left.iter().map(|message| message.key.event_id));
+        }
         earlier.extend(outgoing);
         self.in_flight.insert(earlier.iter().map(|message| message.key.event_id));
         earlier
