@@ -151,6 +151,12 @@ pub enum StoreError {
     /// took effect may be unknown; the inbox tells on the next attempt.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The database answers, and cannot do what it was asked: for want of a right, because of a broken
+    /// index, because somebody canceled it. Mostly no message has part in it, so none becomes a dead
+    /// letter: try the same again later. Where that does not help, one of the messages may be what it
+    /// fails at, so try the others without it.
+    #[error("the database failed: {0}")]
+    Failed(String),
     /// The session was of no use any more and is given up, nothing is changed: try the same again at
     /// once, on a new one.
     #[error("the session with the database is lost: {0}")]
@@ -180,7 +186,11 @@ impl StoreError {
     pub fn keeps_session(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::SessionLost(_) | Self::Unusable(_) => false,
-            Self::Conflict(_) | Self::Locked(_) | Self::TooLarge | Self::Refused(_) => true,
+            Self::Failed(_)
+            | Self::Conflict(_)
+            | Self::Locked(_)
+            | Self::TooLarge
+            | Self::Refused(_) => true,
         }
     }
 }

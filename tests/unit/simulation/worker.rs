@@ -133,8 +133,11 @@ impl Worker {
         let handed_back = self.source.await.unwrap();
         match ended {
             Ok((Ok(Ok(())), Ok(()))) if handed_back == 0 => {}
-            // A lane does not wait for locked orders when it is told to stop.
-            Ok((Ok(Ok(())), Ok(()))) if chance.counts()[Fault::OrderLocked as usize] > 0 => {}
+            // A lane does not wait for what is parked when it is told to stop.
+            Ok((Ok(Ok(())), Ok(())))
+                if [Fault::OrderLocked, Fault::Conflict]
+                    .iter()
+                    .any(|&fault| chance.counts()[fault as usize] > 0) => {}
             Ok(ended) => ledger.violated(format!("ended {ended:?}, left {handed_back} deliveries")),
             Err(_) if handed_back > 0 => chance.happened(Fault::HandedBack),
             Err(_) => {}
