@@ -33,13 +33,13 @@ pub async fn at_rest(site: &Site<'_>, expected: &Expected) -> Result<(), Failure
     let dead_letters = i64::try_from(expected.dead_letters)?;
     loop {
         let outbox = site.count("select count(*) from outbox").await?;
-        let letters = site.count("select count(*) from dead_letters").await?;
-        if outbox == 0 && letters >= dead_letters {
+        let dead_letters = site.count("select count(*) from dead_letters").await?;
+        if outbox == 0 && dead_letters >= dead_letters {
             return Ok(());
         }
         if Instant::now() > deadline {
             let left = format!(
-                "{outbox} rows in the outbox, {letters} of {dead_letters} dead letters collected"
+                "{outbox} rows in the outbox, {dead_letters} of {dead_letters} dead letters collected"
             );
             return Err(format!("the worker does not come to rest: {left}").into());
         }

@@ -62,8 +62,8 @@ fn handle(received: &lapin::BasicProperties) {
     if let Err(dead) = decode(&delivery).result {
         assert!(dead.detail.len() <= 1024, "{dead}");
     }
-    let letter = read(delivery, DateTime::UNIX_EPOCH);
-    let stored = properties_to_json(&letter.properties);
+    let dead_letter = read(delivery, DateTime::UNIX_EPOCH);
+    let stored = properties_to_json(&dead_letter.properties);
     properties_from_json(&stored).expect("what is stored can be read");
-    let _ = properties::to_lapin(&letter.properties);
+    let _ = properties::to_lapin(&dead_letter.properties);
 }

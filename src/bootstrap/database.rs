@@ -140,66 +140,70 @@ macro_rules! dead_letters {
 }
 
 impl DeadLetterStore for Database {
-    async fn collect(&self, letters: &[DeadLetter], now: DateTime<Utc>) -> Result<u64, StoreError> {
-        dead_letters!(self, collect(letters, now))
+    async fn collect(
+        &self,
+        dead_letters: &[DeadLetter],
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        dead_letters!(self, collect(dead_letters, now))
     }
 
-    async fn letters(
+    async fn dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<DeadLetterCursor>,
         limit: u32,
     ) -> Result<Vec<DeadLetterSummary>, StoreError> {
-        dead_letters!(self, letters(filter, after, limit))
+        dead_letters!(self, dead_letters(filter, after, limit))
     }
 
-    async fn letter_ids(
+    async fn dead_letter_ids(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
     ) -> Result<Vec<i64>, StoreError> {
-        dead_letters!(self, letter_ids(filter, limit))
+        dead_letters!(self, dead_letter_ids(filter, limit))
     }
 
-    async fn letter_groups(
+    async fn dead_letter_groups(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
     ) -> Result<Vec<DeadLetterGroup>, StoreError> {
-        dead_letters!(self, letter_groups(filter, limit))
+        dead_letters!(self, dead_letter_groups(filter, limit))
     }
 
-    async fn letter_counts(
+    async fn dead_letter_counts(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
     ) -> Result<Vec<DeadLetterCount>, StoreError> {
-        dead_letters!(self, letter_counts(filter, limit))
+        dead_letters!(self, dead_letter_counts(filter, limit))
     }
 
-    async fn letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
-        dead_letters!(self, letter(id))
+    async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
+        dead_letters!(self, dead_letter(id))
     }
 
-    async fn letter_of_message(
+    async fn dead_letter_of_message(
         &self,
         message_id: &MessageId,
     ) -> Result<Option<DeadLetterRecord>, StoreError> {
-        dead_letters!(self, letter_of_message(message_id))
+        dead_letters!(self, dead_letter_of_message(message_id))
     }
 
-    async fn letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
-        dead_letters!(self, letter_actions(id))
+    async fn dead_letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
+        dead_letters!(self, dead_letter_actions(id))
     }
 
-    async fn claim_letter(
+    async fn claim_dead_letter(
         &self,
         id: i64,
         most_replays: u32,
         abandoned_before: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Option<DeadLetterRecord>, StoreError> {
-        dead_letters!(self, claim_letter(id, most_replays, abandoned_before, now))
+        dead_letters!(self, claim_dead_letter(id, most_replays, abandoned_before, now))
     }
 
     async fn finish_replay(
@@ -212,22 +216,22 @@ impl DeadLetterStore for Database {
         dead_letters!(self, finish_replay(id, replay, confirmed, action))
     }
 
-    async fn revise_letter(
+    async fn revise_dead_letter(
         &self,
         id: i64,
         revision: u32,
         revised: &Revision,
         action: &AuditEntry,
     ) -> Result<bool, StoreError> {
-        dead_letters!(self, revise_letter(id, revision, revised, action))
+        dead_letters!(self, revise_dead_letter(id, revision, revised, action))
     }
 
-    async fn discard_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
-        dead_letters!(self, discard_letter(id, action))
+    async fn discard_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
+        dead_letters!(self, discard_dead_letter(id, action))
     }
 
-    async fn restore_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
-        dead_letters!(self, restore_letter(id, action))
+    async fn restore_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
+        dead_letters!(self, restore_dead_letter(id, action))
     }
 
     async fn record_action(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {

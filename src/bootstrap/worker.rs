@@ -170,9 +170,9 @@ impl Worker {
                 prefetch: DEAD_LETTER_PREFETCH,
                 bytes: self.settings.dead_letter_bytes(),
             };
-            let (letters, source_task) =
+            let (dead_letters, source_task) =
                 self.broker.consume(ConsumedQueue::DeadLetters, bounds, health, stop.clone());
-            [tokio::spawn(collect(letters, self.database.clone(), clock)), source_task]
+            [tokio::spawn(collect(dead_letters, self.database.clone(), clock)), source_task]
         });
         Ok(Chores { stop, pruning, collecting })
     }

@@ -8,7 +8,7 @@ use super::{InvalidMoney, Money, Name, ProductId};
 pub const MAX_ITEMS: usize = 500;
 
 /// The largest number that a signed column of 32 bits holds.
-const MOST_PIECES: u32 = i32::MAX.unsigned_abs();
+const MAX_PIECES: u32 = i32::MAX.unsigned_abs();
 
 /// How many pieces of a product: 1 to 2^31 - 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +30,7 @@ impl TryFrom<i64> for Quantity {
 
     fn try_from(pieces: i64) -> Result<Self, Self::Error> {
         match u32::try_from(pieces) {
-            Ok(pieces @ 1..=MOST_PIECES) => Ok(Self(pieces)),
+            Ok(pieces @ 1..=MAX_PIECES) => Ok(Self(pieces)),
             _ => Err(InvalidQuantity),
         }
     }

@@ -20,7 +20,7 @@ use crate::service_layer::{
 use crate::telemetry;
 
 /// Most commands that wait for their turn; further ones are turned away at once.
-const MOST_WAITING: usize = 1_000;
+const MAX_WAITING: usize = 1_000;
 
 /// Most bytes of events that wait in memory to be published; above it they are left to the relay.
 pub const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
@@ -49,7 +49,7 @@ struct Request {
 /// Why a command has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    #[error("{MOST_WAITING} commands are waiting already: try again later")]
+    #[error("{MAX_WAITING} commands are waiting already: try again later")]
     Full,
     #[error("the worker is stopping: try again")]
     Stopping,
@@ -63,7 +63,7 @@ pub enum SubmitError {
 impl CommandClient {
     /// The way to a lane, and its end. The lane ends when the last clone of the way is dropped.
     pub fn channel() -> (Self, CommandQueue) {
-        let (requests, queue) = mpsc::channel(MOST_WAITING);
+        let (requests, queue) = mpsc::channel(MAX_WAITING);
         (Self(requests), CommandQueue(queue))
     }
 
@@ -120,7 +120,7 @@ pub async fn serve<S: Store, P: Publisher>(queue: CommandQueue, ground: CommandL
     };
     let lane = RequestLane {
         metrics: health.metrics().clone(),
-        parked: Parked::new(MOST_WAITING, health.metrics().clone(), Source::Http),
+        parked: Parked::new(MAX_WAITING, health.metrics().clone(), Source::Http),
         bus: MessageBus::new(store, clock, health, in_flight),
         queue: queue.0,
         batches: batches_in,

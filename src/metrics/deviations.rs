@@ -9,10 +9,10 @@ use super::catalog;
 
 /// Most publishers that are told from each other, by their property `app_id`. The first ones are;
 /// all others are `other`, and those that do not say who they are `none`.
-pub const MOST_PUBLISHERS: usize = 20;
+pub const MAX_PUBLISHERS: usize = 20;
 
 /// Longest name of a publisher, in characters; what is longer is cut.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 const OTHER: &str = "other";
 const NONE: &str = "none";
@@ -93,7 +93,7 @@ impl DeviationMetrics {
         if let Some(known) = publishers.get(app_id) {
             return known.clone();
         }
-        if publishers.len() >= MOST_PUBLISHERS {
+        if publishers.len() >= MAX_PUBLISHERS {
             return self.named(OTHER);
         }
         let counters = self.named(&shortened(app_id));
@@ -114,5 +114,5 @@ impl DeviationMetrics {
 /// A name as a label: not longer than it may be, and without what disturbs a terminal.
 fn shortened(app_id: &str) -> String {
     let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    app_id.chars().take(LONGEST_NAME).map(shown).collect()
+    app_id.chars().take(MAX_NAME).map(shown).collect()
 }

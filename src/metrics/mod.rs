@@ -2,7 +2,7 @@
 //!
 //! [`Metrics`] is a value: whoever counts has a clone, and what is counted in one is seen in all. The
 //! names stand in [`catalog`]. Labels have closed sets of values, the routes of HTTP among them, but
-//! for the names of publishers, of which there are [`MOST_PUBLISHERS`].
+//! for the names of publishers, of which there are [`MAX_PUBLISHERS`].
 
 pub mod catalog;
 mod definition;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 use prometheus::{Registry, TextEncoder};
 
 pub use definition::{Definition, Kind};
-pub use deviations::{DeviationCounts, DeviationMetrics, MOST_PUBLISHERS};
-pub use history::{HistogramSnapshot, LOOK_AGAIN, MOST_LOOKS, MetricsHistory, Snapshot};
+pub use deviations::{DeviationCounts, DeviationMetrics, MAX_PUBLISHERS};
+pub use history::{HistogramSnapshot, LOOK_AGAIN, MAX_LOOKS, MetricsHistory, Snapshot};
 pub use http::Http;
 pub use messages::{Messages, OUTCOMES, Source};
 use process::Process;

@@ -33,7 +33,7 @@ const OTHER: &str = "other";
 #[derive(Debug)]
 pub struct Sampled {
     open: IntGaugeVec,
-    oldest_letter: GaugeVec,
+    oldest_dead_letter: GaugeVec,
     outbox: IntGaugeVec,
     oldest_outgoing: GaugeVec,
     ready: IntGaugeVec,
@@ -58,7 +58,7 @@ impl Sampled {
         }
         Self {
             open: catalog::DEAD_LETTERS_OPEN.gauges(registry),
-            oldest_letter: catalog::DEAD_LETTERS_AGE.float_gauges(registry),
+            oldest_dead_letter: catalog::DEAD_LETTERS_AGE.float_gauges(registry),
             outbox: catalog::OUTBOX_MESSAGES.gauges(registry),
             oldest_outgoing: catalog::OUTBOX_AGE.float_gauges(registry),
             ready: catalog::QUEUE_MESSAGES.gauges(registry),
@@ -76,12 +76,15 @@ impl Sampled {
         let outbox = stock.map(|stock| stock.outbox);
         set(&self.outbox, &[], outbox.map(|outbox| outbox.count));
         set_age(&self.oldest_outgoing, outbox.map(|outbox| outbox.oldest.unwrap_or_default()));
-        let letters = stock.and_then(|stock| stock.open_letters.as_ref());
+        let dead_letters = stock.and_then(|stock| stock.open_dead_letters.as_ref());
         for code in DeadLetterCode::ALL.map(DeadLetterCode::slug).into_iter().chain([OTHER]) {
-            let count = letters.map(|letters| letters.of(|it| label_of(it) == code));
+            let count = dead_letters.map(|dead_letters| dead_letters.of(|it| label_of(it) == code));
             set(&self.open, &[code], count);
         }
-        set_age(&self.oldest_letter, letters.map(|letters| letters.oldest.unwrap_or_default()));
+        set_age(
+            &self.oldest_dead_letter,
+            dead_letters.map(|dead_letters| dead_letters.oldest.unwrap_or_default()),
+        );
         self.lock().stock = stock.cloned();
     }
 

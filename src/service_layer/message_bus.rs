@@ -23,7 +23,7 @@ use crate::telemetry;
 
 /// How often a batch is tried again whole because another transaction was faster; then in halves,
 /// so that contention over one order does not hold up the others.
-const MOST_CONFLICTS: u32 = 10;
+const MAX_CONFLICTS: u32 = 10;
 
 /// How many batches are looked up, from one on that took a known order for a new one: one repeat in
 /// each batch of 500 must not cost every batch a second attempt.
@@ -223,7 +223,7 @@ impl<S: Store> MessageBus<S> {
             StoreError::Conflict(_) => {
                 failures.conflicts += 1;
                 failures.backoff.pause_after_conflict().await;
-                if failures.conflicts <= MOST_CONFLICTS {
+                if failures.conflicts <= MAX_CONFLICTS {
                     Remedy::Again
                 } else {
                     self.split_or_set_aside(error, part)

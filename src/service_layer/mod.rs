@@ -58,7 +58,7 @@ pub use relay::{Relay, RelayHolder, RelayPass, RelayStore};
 pub use reply_publisher::{DropReason, ReplyPublisher, ReplySender};
 pub use republisher::{Original, Republish, Republisher};
 pub use sampling::{
-    Backlog, BacklogProbe, MOST_COUNTED, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,
+    Backlog, BacklogProbe, MAX_COUNTED, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,
     sample_backlog, sample_queues,
 };
 pub use store::{

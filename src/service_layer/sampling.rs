@@ -10,7 +10,7 @@ use super::{ConsumedQueue, StoreError};
 use crate::metrics::Metrics;
 
 /// Most rows that are counted; more would cost the database too much.
-pub const MOST_COUNTED: u32 = 100_000;
+pub const MAX_COUNTED: u32 = 100_000;
 
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const REST: u32 = 20;
 
 /// Nor later than this.
-const LONGEST_REST: Duration = Duration::from_secs(30);
+const MAX_REST: Duration = Duration::from_secs(30);
 
 /// What waits in a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +32,13 @@ pub struct Backlog {
     pub has_orders: bool,
     pub outbox: Outboxed,
     /// None where there is no table for them.
-    pub open_letters: Option<OpenDeadLetters>,
+    pub open_dead_letters: Option<OpenDeadLetters>,
 }
 
 /// What waits in the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outboxed {
-    /// At most [`MOST_COUNTED`].
+    /// At most [`MAX_COUNTED`].
     pub count: u64,
     /// Since the oldest of them was committed, by the database's clock; none without any.
     pub oldest: Option<Duration>,
@@ -47,7 +47,7 @@ pub struct Outboxed {
 /// The dead letters that nobody has decided on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenDeadLetters {
-    /// By code; at most [`MOST_COUNTED`] in all.
+    /// By code; at most [`MAX_COUNTED`] in all.
     pub counts: Vec<(String, u64)>,
     /// Since the one of these that failed longest ago did so; none without any.
     pub oldest: Option<Duration>,
@@ -69,7 +69,7 @@ impl OpenDeadLetters {
 }
 
 /// A database that can say what waits in it. Each answer MUST cost the same, however large the
-/// tables are: rows are counted up to [`MOST_COUNTED`].
+/// tables are: rows are counted up to [`MAX_COUNTED`].
 pub trait BacklogProbe: Send {
     /// # Errors
     /// When the database is in trouble.
@@ -123,5 +123,5 @@ pub async fn sample_queues<B: QueueDepths>(
 
 /// After a look that began then.
 async fn rest(began: Instant) {
-    sleep((began.elapsed() * REST).clamp(LOOK_AGAIN, LONGEST_REST)).await;
+    sleep((began.elapsed() * REST).clamp(LOOK_AGAIN, MAX_REST)).await;
 }

@@ -153,7 +153,7 @@ pub enum StoreError {
     Unavailable(String),
     /// The database answers, and cannot do what it was asked: for want of a right, because of a broken
     /// index, because somebody canceled it. Mostly no message has part in it, so none becomes a dead
-    /// letter: try the same again later. Where that does not help, one of the messages may be what it
+    /// dead letter: try the same again later. Where that does not help, one of the messages may be what it
     /// fails at, so try the others without it.
     #[error("the database failed: {0}")]
     Failed(String),

@@ -32,7 +32,7 @@ fn complaint(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-async fn letters_are(surroundings: &Surroundings, state: &str, count: usize) {
+async fn dead_letters_are(surroundings: &Surroundings, state: &str, count: usize) {
     let what = format!("{count} dead letters are {state}");
     eventually(&what, || async {
         answer(surroundings, &["list", "--state", state]).as_array().unwrap().len() == count
@@ -64,14 +64,17 @@ async fn a_dead_letter_lands_in_the_table_with_its_bytes_and_its_reason() {
 
     send(&shop, "order.place", "{\"order_id\":  7, oops", "m-1").await;
 
-    letters_are(&surroundings, "open", 1).await;
+    dead_letters_are(&surroundings, "open", 1).await;
     let id = answer(&surroundings, &["list"])[0]["id"].to_string();
-    let letter = answer(&surroundings, &["show", &id]);
-    assert_eq!(letter["code"], "malformed_json");
-    assert_eq!(letter["body"], "{\"order_id\":  7, oops");
-    assert_eq!((&letter["message_id"], &letter["app_id"]), (&json!("m-1"), &json!("shop")));
+    let dead_letter = answer(&surroundings, &["show", &id]);
+    assert_eq!(dead_letter["code"], "malformed_json");
+    assert_eq!(dead_letter["body"], "{\"order_id\":  7, oops");
     assert_eq!(
-        (&letter["command"], &letter["routing_key"]),
+        (&dead_letter["message_id"], &dead_letter["app_id"]),
+        (&json!("m-1"), &json!("shop"))
+    );
+    assert_eq!(
+        (&dead_letter["command"], &dead_letter["routing_key"]),
         (&json!("PlaceOrder"), &json!("order.place"))
     );
     let shown = printed(&operate(&surroundings, &["show", &id]));
@@ -99,7 +102,7 @@ async fn dead_letters_wait_in_their_queue_until_somebody_collects_them() {
     surroundings.collect_from_now_on();
     let worker = surroundings.start_worker().await;
 
-    letters_are(&surroundings, "open", 5).await;
+    dead_letters_are(&surroundings, "open", 5).await;
     worker.stop().await;
     surroundings.remove().await;
 }
@@ -114,7 +117,7 @@ async fn what_the_broker_gave_up_lands_in_the_table_with_the_brokers_reason() {
     let worker = surroundings.start_worker().await;
 
     // The worker takes what has not expired yet: bodies that are no orders.
-    letters_are(&surroundings, "open", 3).await;
+    dead_letters_are(&surroundings, "open", 3).await;
     let query = "select code || ' ' || routing_key || ' ' || app_id from dead_letters where code = 'expired' limit 1";
     assert_eq!(surroundings.ask(query).await, ["expired order.place store.py"]);
     worker.stop().await;
@@ -130,7 +133,7 @@ async fn a_dry_run_tells_what_would_come_of_it_and_changes_nothing() {
     send(&shop, "order.place", "{", "broken").await;
     send(&shop, "order.cancel", &cancel("7"), "early").await;
     send(&shop, "order.cancel", &cancel("8"), "lost").await;
-    letters_are(&surroundings, "open", 3).await;
+    dead_letters_are(&surroundings, "open", 3).await;
     send(&shop, "order.place", &place("7"), "p-7").await;
     eventually("the order is placed", || async { surroundings.count("orders").await == 1 }).await;
 
@@ -141,7 +144,7 @@ async fn a_dry_run_tells_what_would_come_of_it_and_changes_nothing() {
     words.sort_unstable();
     assert_eq!(words, ["accepted", "still fails", "still fails"]);
     assert_eq!(status_of(&surroundings, "7").await, "1");
-    letters_are(&surroundings, "open", 3).await;
+    dead_letters_are(&surroundings, "open", 3).await;
     worker.stop().await;
     surroundings.remove().await;
 }
@@ -153,7 +156,7 @@ async fn a_replayed_dead_letter_has_its_effect_once() {
     let worker = surroundings.start_worker().await;
     let shop = Shop::on(&surroundings).await;
     send(&shop, "order.cancel", &cancel("7"), "early").await;
-    letters_are(&surroundings, "open", 1).await;
+    dead_letters_are(&surroundings, "open", 1).await;
     send(&shop, "order.place", &place("7"), "p-7").await;
     eventually("the order is placed", || async { surroundings.count("orders").await == 1 }).await;
 
@@ -161,7 +164,7 @@ async fn a_replayed_dead_letter_has_its_effect_once() {
 
     assert_eq!(done[0]["outcome"], "accepted");
     assert_eq!(status_of(&surroundings, "7").await, "6");
-    letters_are(&surroundings, "replayed", 1).await;
+    dead_letters_are(&surroundings, "replayed", 1).await;
     let again = operate(&surroundings, &["replay", &done[0]["id"].to_string()]);
     assert!(complaint(&again).contains("1 were not handled"));
     assert_eq!(surroundings.count("order_history").await, 2);
@@ -182,13 +185,13 @@ async fn a_replay_stops_by_itself_when_it_fails_again() {
     for number in 0..6 {
         send(&shop, "order.place", "{", &format!("m-{number}")).await;
     }
-    letters_are(&surroundings, "open", 6).await;
+    dead_letters_are(&surroundings, "open", 6).await;
 
     let replay = ["replay", "--all", "--yes", "--pace", "1,2,all", "--stop-after-failures", "2"];
     let stopped = operate(&surroundings, &replay);
 
     assert!(complaint(&stopped).contains("stopped after 3 failures; 3 were not tried"));
-    letters_are(&surroundings, "open", 6).await;
+    dead_letters_are(&surroundings, "open", 6).await;
     let failures = surroundings.ask("select failures from dead_letters order by id").await;
     assert_eq!(failures, ["2", "2", "2", "1", "1", "1"], "no further rows");
     worker.stop().await;
@@ -202,7 +205,7 @@ async fn a_command_that_its_order_has_overtaken_is_not_replayed_unless_forced() 
     let worker = surroundings.start_worker().await;
     let shop = Shop::on(&surroundings).await;
     send(&shop, "order.cancel", &cancel("7"), "early").await;
-    letters_are(&surroundings, "open", 1).await;
+    dead_letters_are(&surroundings, "open", 1).await;
     send(&shop, "order.place", &place("7"), "p-7").await;
     let shipping = r#"{"order_id": 7, "status": "Shipping"}"#;
     send(&shop, "order.set_status", shipping, "s-7").await;
@@ -213,7 +216,7 @@ async fn a_command_that_its_order_has_overtaken_is_not_replayed_unless_forced() 
     assert_eq!(left[0]["outcome"], "rejected", "{left}");
     let back = r#"{"order_id": "7", "status": "Processing"}"#;
     send(&shop, "order.set_status", r#"{"order_id": "8", "status": 2}"#, "late-8").await;
-    letters_are(&surroundings, "open", 1).await;
+    dead_letters_are(&surroundings, "open", 1).await;
     send(&shop, "order.place", &place("8"), "p-8").await;
     send(
         &shop,
@@ -242,7 +245,7 @@ async fn a_dead_letter_can_be_mended_and_then_replayed() {
     let shop = Shop::on(&surroundings).await;
     let broken = place("7").replace("12.50", "12.505");
     send(&shop, "order.place", &broken, "p-7").await;
-    letters_are(&surroundings, "open", 1).await;
+    dead_letters_are(&surroundings, "open", 1).await;
     let id = answer(&surroundings, &["list"])[0]["id"].to_string();
     let file = tempfile::NamedTempFile::new().unwrap();
     let edit = ["edit", &id, "--body", file.path().to_str().unwrap(), "--why", "a price"];
@@ -256,9 +259,12 @@ async fn a_dead_letter_can_be_mended_and_then_replayed() {
     assert!(diff.contains("+      \"price_per_unit\": \"12.50\""), "{diff}");
     let done = answer(&surroundings, &["replay", &id]);
     assert_eq!(done[0]["outcome"], "accepted");
-    let letter = answer(&surroundings, &["show", &id]);
-    assert_eq!(letter["original_body"], broken.as_str());
-    assert_eq!((&letter["revision"], &letter["actions"][0]["why"]), (&json!(2), &json!("a price")));
+    let dead_letter = answer(&surroundings, &["show", &id]);
+    assert_eq!(dead_letter["original_body"], broken.as_str());
+    assert_eq!(
+        (&dead_letter["revision"], &dead_letter["actions"][0]["why"]),
+        (&json!(2), &json!("a price"))
+    );
     assert_eq!(surroundings.ask("select message_id from handled_messages").await, ["p-7"]);
     worker.stop().await;
     surroundings.remove().await;
@@ -271,7 +277,7 @@ async fn what_is_given_up_needs_a_reason_and_can_be_restored() {
     let worker = surroundings.start_worker().await;
     let shop = Shop::on(&surroundings).await;
     send(&shop, "order.place", "{", "m").await;
-    letters_are(&surroundings, "open", 1).await;
+    dead_letters_are(&surroundings, "open", 1).await;
 
     assert!(complaint(&operate(&surroundings, &["discard", "--all", "--yes"])).contains("--why"));
     assert!(
@@ -279,10 +285,10 @@ async fn what_is_given_up_needs_a_reason_and_can_be_restored() {
             .contains("--yes")
     );
     printed(&operate(&surroundings, &["discard", "--all", "--why", "a test", "--yes"]));
-    letters_are(&surroundings, "discarded", 1).await;
+    dead_letters_are(&surroundings, "discarded", 1).await;
     printed(&operate(&surroundings, &["restore", "--all", "--yes"]));
 
-    letters_are(&surroundings, "open", 1).await;
+    dead_letters_are(&surroundings, "open", 1).await;
     let actions = surroundings.ask("select what from dead_letter_actions order by id").await;
     assert_eq!(actions, ["discard", "restore"]);
     worker.stop().await;
@@ -299,7 +305,7 @@ async fn two_operators_and_one_who_is_killed_replay_each_dead_letter_into_one_ef
         send(&shop, "order.set_next_status", &cancel(&number.to_string()), &format!("n-{number}"))
             .await;
     }
-    letters_are(&surroundings, "open", 40).await;
+    dead_letters_are(&surroundings, "open", 40).await;
     for number in 0..40 {
         send(&shop, "order.place", &place(&number.to_string()), &format!("p-{number}")).await;
     }
@@ -324,7 +330,7 @@ async fn two_operators_and_one_who_is_killed_replay_each_dead_letter_into_one_ef
         one.wait().unwrap();
     }
 
-    // The one that was killed may have left a letter in its hands; it is free after two minutes.
+    // The one that was killed may have left a dead letter in its hands; it is free after two minutes.
     let in_hand = "select count(*) from dead_letters where state = 2";
     let left: usize = surroundings.ask(in_hand).await[0].parse().unwrap();
     assert!(left <= 1, "{left}");
@@ -348,7 +354,7 @@ async fn dead_letters_come_back_from_an_export_as_they_were() {
     let shop = Shop::on(&surroundings).await;
     send(&shop, "order.place", "{\u{0}\u{1b}[31m", "m-1").await;
     shop.send("order.place", b"\xff\xfe\x00", BasicProperties::default()).await;
-    letters_are(&surroundings, "open", 2).await;
+    dead_letters_are(&surroundings, "open", 2).await;
     let exported = printed(&operate(&surroundings, &["export"]));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &exported).unwrap();
@@ -386,7 +392,7 @@ async fn what_is_old_enough_goes_by_itself_but_for_the_ids_of_dead_letters() {
     let worker = surroundings.start_worker().await;
     let shop = Shop::on(&surroundings).await;
     send(&shop, "order.place", "{", "kept").await;
-    letters_are(&surroundings, "open", 1).await;
+    dead_letters_are(&surroundings, "open", 1).await;
     worker.stop().await;
     let handled = |message_id: &str, days: u32| {
         format!(
@@ -424,7 +430,7 @@ async fn what_a_killed_operator_had_in_hand_is_taken_over() {
     for order_id in ["7", "8"] {
         send(&shop, "order.cancel", &cancel(order_id), &format!("early-{order_id}")).await;
     }
-    letters_are(&surroundings, "open", 2).await;
+    dead_letters_are(&surroundings, "open", 2).await;
     for order_id in ["7", "8"] {
         send(&shop, "order.place", &place(order_id), &format!("p-{order_id}")).await;
     }

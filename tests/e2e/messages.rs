@@ -27,12 +27,15 @@ async fn a_command_for_a_missing_order_is_retried_and_then_a_dead_letter() {
 
     shop.send("order.cancel", br#"{"order_id": "nowhere"}"#, with_id("c-1")).await;
 
-    let letter = next_dead_letter(&shop, &surroundings).await;
-    assert_eq!(letter.header("order-worker-code"), "order_not_found");
-    assert_eq!(letter.header("order-worker-attempts"), "4");
-    assert_eq!(letter.header("x-original-exchange"), surroundings.name_of("COMMANDS_EXCHANGE"));
-    assert_eq!(letter.header("x-original-routingKey"), "order.cancel");
-    assert_eq!(letter.body, br#"{"order_id": "nowhere"}"#);
+    let dead_letter = next_dead_letter(&shop, &surroundings).await;
+    assert_eq!(dead_letter.header("order-worker-code"), "order_not_found");
+    assert_eq!(dead_letter.header("order-worker-attempts"), "4");
+    assert_eq!(
+        dead_letter.header("x-original-exchange"),
+        surroundings.name_of("COMMANDS_EXCHANGE")
+    );
+    assert_eq!(dead_letter.header("x-original-routingKey"), "order.cancel");
+    assert_eq!(dead_letter.body, br#"{"order_id": "nowhere"}"#);
     assert_eq!(surroundings.count("handled_messages").await, 0, "its replay must count");
     worker.stop().await;
     surroundings.remove().await;
@@ -118,13 +121,13 @@ async fn a_dead_letter_keeps_its_bytes_and_properties() {
 
     shop.send("order.place", b"\xff\xfe<order/>", properties).await;
 
-    let letter = next_dead_letter(&shop, &surroundings).await;
-    assert_eq!(letter.body, b"\xff\xfe<order/>");
-    assert_eq!(letter.routing_key, "order.place");
-    assert_eq!(letter.header("order-worker-code"), "not_utf8");
-    assert_eq!(letter.header("shop"), "eu");
-    assert_eq!(letter.header("order-worker-original-priority"), "7");
-    let kept = &letter.properties;
+    let dead_letter = next_dead_letter(&shop, &surroundings).await;
+    assert_eq!(dead_letter.body, b"\xff\xfe<order/>");
+    assert_eq!(dead_letter.routing_key, "order.place");
+    assert_eq!(dead_letter.header("order-worker-code"), "not_utf8");
+    assert_eq!(dead_letter.header("shop"), "eu");
+    assert_eq!(dead_letter.header("order-worker-original-priority"), "7");
+    let kept = &dead_letter.properties;
     assert_eq!(kept.message_id(), &Some("m-1".into()));
     assert_eq!(kept.kind(), &Some("PlaceOrder".into()));
     assert_eq!(kept.app_id(), &Some("shop".into()));

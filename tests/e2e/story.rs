@@ -76,7 +76,7 @@ pub fn publish(surroundings: &Surroundings, seed: &str, count: usize) -> Expecte
 }
 
 /// Waits until all is done, then asserts that orders, events, duplicates, rejections and dead
-/// letters add up exactly.
+/// dead letters add up exactly.
 pub async fn assert_adds_up(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
     eventually("every intent is handled", || async {
         surroundings.count("handled_messages").await == expected.intents()
@@ -167,19 +167,19 @@ fn assert_events(surroundings: &Surroundings, expected: &Expected, copies: Copie
 fn assert_dead_letters(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
     let wanted = expected.dead_letters.to_string();
     let printed = surroundings.foreign_client(&["dead-letters", &wanted]);
-    let letters: Vec<Value> =
+    let dead_letters: Vec<Value> =
         printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     match copies {
-        Copies::One => assert_eq!(letters.len(), expected.dead_letters),
+        Copies::One => assert_eq!(dead_letters.len(), expected.dead_letters),
         // A crash between the confirm of a dead letter and its acknowledgement leaves one more.
         Copies::Three | Copies::More => {
-            assert!(letters.len() >= expected.dead_letters, "{}", letters.len());
+            assert!(dead_letters.len() >= expected.dead_letters, "{}", dead_letters.len());
         }
     }
     let malformed =
         ["malformed_json", "empty_body", "duplicate_key", "missing_field", "invalid_field"];
-    for letter in letters {
-        let code = letter["code"].as_str().unwrap();
+    for dead_letter in dead_letters {
+        let code = dead_letter["code"].as_str().unwrap();
         assert!(malformed.contains(&code), "{code} is no code of a malformed message");
     }
 }

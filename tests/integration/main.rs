@@ -1,5 +1,5 @@
 //! The stores, on real databases and in memory: one contract for all of them, and one for dead
-//! letters. The pages of the console.
+//! dead letters. The pages of the console.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 

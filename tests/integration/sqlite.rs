@@ -147,9 +147,9 @@ async fn an_error_names_the_constraint_and_no_value() {
 
     let outcome = outcomes(&database, &[cancel("14").because("secret")]).await.remove(0);
 
-    let Outcome::DeadLetter(letter) = outcome else { panic!("{outcome:?}") };
-    assert!(letter.detail.contains("order_history.version"), "{letter}");
-    assert!(!letter.detail.contains("secret"), "{letter}");
+    let Outcome::DeadLetter(dead_letter) = outcome else { panic!("{outcome:?}") };
+    assert!(dead_letter.detail.contains("order_history.version"), "{dead_letter}");
+    assert!(!dead_letter.detail.contains("secret"), "{dead_letter}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use order_worker::service_layer::dead_letters::{
 use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher};
 use tokio_util::sync::CancellationToken;
 
-use crate::dead_letter_contract::letter;
+use crate::dead_letter_contract::dead_letter;
 use crate::support::clock::TickingClock;
 
 /// Has whoever publishes wait for ever, and somebody lose their patience.
@@ -35,9 +35,12 @@ async fn a_replay_that_is_stopped_does_not_wait_for_a_broker_that_is_blocked() {
     let url = format!("sqlite://{}", folder.path().join("orders.db").display());
     let database = SqliteDatabase::open(&url).await.unwrap();
     database.migrate().await.unwrap();
-    let letters = database.dead_letters();
-    letters.collect(&[letter(1), letter(2)], letter(1).failed_at).await.unwrap();
-    let ids = letters.letter_ids(&DeadLetterFilter::default(), 9).await.unwrap();
+    let dead_letters = database.dead_letters();
+    dead_letters
+        .collect(&[dead_letter(1), dead_letter(2)], dead_letter(1).failed_at)
+        .await
+        .unwrap();
+    let ids = dead_letters.dead_letter_ids(&DeadLetterFilter::default(), 9).await.unwrap();
     let mut told = Vec::new();
 
     let not_tried = replay(&database).run(&ids, |progress| told.push(progress)).await.unwrap();
@@ -45,7 +48,7 @@ async fn a_replay_that_is_stopped_does_not_wait_for_a_broker_that_is_blocked() {
     let why = "the replay was stopped before the broker confirmed it".to_owned();
     assert_eq!(told, [Progress { id: ids[0], replayed: Replayed::Unpublished(why) }]);
     assert_eq!(not_tried, 1);
-    let kept = letters.letter(ids[0]).await.unwrap().unwrap();
+    let kept = dead_letters.dead_letter(ids[0]).await.unwrap().unwrap();
     assert_eq!((kept.state, kept.replays), (DeadLetterState::Open, 0), "as it was");
 }
 
@@ -54,7 +57,7 @@ type SqliteReplay = Replay<SqliteDeadLetters, SqliteStore, SqliteQueries, Blocke
 fn replay(database: &SqliteDatabase) -> SqliteReplay {
     let (stop, clock) = (CancellationToken::new(), Arc::new(TickingClock::default()));
     Replay {
-        letters: database.dead_letters(),
+        dead_letters: database.dead_letters(),
         orders: database.queries(),
         rehearsal: DryRun::new(database.store(), database.queries(), clock.clone()),
         publisher: Blocked(stop.clone()),

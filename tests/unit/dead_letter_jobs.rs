@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use order_worker::entrypoints::dead_letters::Actor;
 use order_worker::entrypoints::dead_letters::jobs::{
-    JobEnd, JobKind, JobLine, JobReport, Jobs, MOST_LINES, NotStarted, Note, Order,
+    JobEnd, JobKind, JobLine, JobReport, Jobs, MAX_LINES, NotStarted, Note, Order,
 };
 use order_worker::service_layer::StoreError;
 use uuid::Uuid;
@@ -155,7 +155,7 @@ async fn fifty_jobs_are_remembered_and_one_that_runs_is_not_forgotten() {
 #[tokio::test]
 async fn what_a_job_remembers_of_dead_letters_is_bounded() {
     let jobs = jobs();
-    let many = MOST_LINES + 10;
+    let many = MAX_LINES + 10;
     let work = move |note: Note| async move {
         (0..many).for_each(|_| note.add(line(1), false));
         Ok(0)
@@ -165,5 +165,5 @@ async fn what_a_job_remembers_of_dead_letters_is_bounded() {
 
     let report = jobs.report(id).unwrap();
 
-    assert_eq!((report.others.len(), report.counts["accepted"]), (MOST_LINES, many));
+    assert_eq!((report.others.len(), report.counts["accepted"]), (MAX_LINES, many));
 }

@@ -1,4 +1,4 @@
-//! Keeping letters that come from the broker, which may hand out each of them more than once.
+//! Keeping dead letters that come from the broker, which may hand out each of them more than once.
 
 use chrono::{DateTime, Utc};
 
@@ -8,7 +8,7 @@ use crate::service_layer::dead_letters::{
     DeadLetter, DeadLetterKey, DeadLetterState, properties_to_json,
 };
 
-/// The kept letter whose replay a new one says it is.
+/// The kept dead letter whose replay a new one says it is.
 struct Replayed {
     id: i64,
     state: DeadLetterState,
@@ -18,39 +18,39 @@ struct Replayed {
     failed_replays: Vec<u8>,
 }
 
-/// What becomes of a letter.
+/// What becomes of a dead letter.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     /// It is there already.
     Known,
     /// It is another copy of a failure that is there already.
     Repeat,
-    /// The kept letter failed again.
+    /// The kept dead letter failed again.
     OpensAgain,
     New,
 }
 
-/// Keeps one letter; returns how many rows are new or open again.
+/// Keeps one dead letter; returns how many rows are new or open again.
 pub async fn keep(
     transaction: &mut impl DeadLetterTransaction,
-    letter: &DeadLetter,
+    dead_letter: &DeadLetter,
     now: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
-    let Some((key, replay)) = &letter.replay_of else {
-        return transaction.execute(added(letter, now)).await;
+    let Some((key, replay)) = &dead_letter.replay_of else {
+        return transaction.execute(added(dead_letter, now)).await;
     };
     let locked = transaction.rows(Statement::new(sql::LOCK_REPLAYED).bytes(&key[..])).await?;
     let Some(replayed) = locked.first().map(Replayed::from_row).transpose()? else {
-        return transaction.execute(added(letter, now)).await;
+        return transaction.execute(added(dead_letter, now)).await;
     };
-    match replayed.fate_of(letter, *replay) {
+    match replayed.fate_of(dead_letter, *replay) {
         Fate::Known => Ok(0),
         Fate::Repeat => {
-            transaction.execute(replayed.noted(&letter.key)).await?;
+            transaction.execute(replayed.noted(&dead_letter.key)).await?;
             Ok(0)
         }
-        Fate::OpensAgain => transaction.execute(replayed.opened_by(letter, now)).await,
-        Fate::New => transaction.execute(added(letter, now)).await,
+        Fate::OpensAgain => transaction.execute(replayed.opened_by(dead_letter, now)).await,
+        Fate::New => transaction.execute(added(dead_letter, now)).await,
     }
 }
 
@@ -67,11 +67,11 @@ impl Replayed {
 
     /// A replay that nobody could confirm is not counted, but may have reached the broker: it can
     /// fail with a number that is greater than that of the replays.
-    fn fate_of(&self, letter: &DeadLetter, replay: u32) -> Fate {
-        if self.failed_replays.chunks(letter.key.len()).any(|key| key == letter.key) {
+    fn fate_of(&self, dead_letter: &DeadLetter, replay: u32) -> Fate {
+        if self.failed_replays.chunks(dead_letter.key.len()).any(|key| key == dead_letter.key) {
             return Fate::Known;
         }
-        if self.body != letter.body {
+        if self.body != dead_letter.body {
             return Fate::New;
         }
         match self.state {
@@ -92,18 +92,18 @@ impl Replayed {
         Statement::new(sql::NOTE_FAILED_REPLAY).int(self.id).owned_bytes(self.failed_with(key))
     }
 
-    fn opened_by<'a>(&self, letter: &'a DeadLetter, now: DateTime<Utc>) -> Statement<'a> {
-        let reason = &letter.reason;
+    fn opened_by<'a>(&self, dead_letter: &'a DeadLetter, now: DateTime<Utc>) -> Statement<'a> {
+        let reason = &dead_letter.reason;
         Statement::new(sql::OPEN_AGAIN)
             .int(self.id)
             .text(reason.code.as_str())
             .text(reason.detail.as_str())
             .text(reason.pattern.as_str())
             .owned_text(Some(reason.detail.to_lowercase()))
-            .int(letter.attempts)
-            .moment(letter.failed_at)
+            .int(dead_letter.attempts)
+            .moment(dead_letter.failed_at)
             .moment(now)
-            .owned_bytes(self.failed_with(&letter.key))
+            .owned_bytes(self.failed_with(&dead_letter.key))
     }
 
     fn failed_with(&self, key: &DeadLetterKey) -> Vec<u8> {
@@ -111,10 +111,10 @@ impl Replayed {
     }
 }
 
-fn added(letter: &DeadLetter, now: DateTime<Utc>) -> Statement<'_> {
-    let DeadLetter { reason, subject, properties, replay_of, .. } = letter;
+fn added(dead_letter: &DeadLetter, now: DateTime<Utc>) -> Statement<'_> {
+    let DeadLetter { reason, subject, properties, replay_of, .. } = dead_letter;
     Statement::new(sql::ADD)
-        .bytes(&letter.key[..])
+        .bytes(&dead_letter.key[..])
         .text(reason.code.as_str())
         .text(reason.detail.as_str())
         .text(reason.pattern.as_str())
@@ -124,13 +124,13 @@ fn added(letter: &DeadLetter, now: DateTime<Utc>) -> Statement<'_> {
         .text(subject.customer_id.as_deref())
         .text(properties.message_id.as_deref())
         .text(properties.app_id.as_deref())
-        .text(letter.exchange.as_str())
-        .text(letter.routing_key.as_str())
+        .text(dead_letter.exchange.as_str())
+        .text(dead_letter.routing_key.as_str())
         .owned_text(Some(properties_to_json(properties)))
-        .bytes(&letter.body[..])
+        .bytes(&dead_letter.body[..])
         .bytes(replay_of.as_ref().map(|(key, _)| &key[..]))
         .optional_int(replay_of.map(|(_, replay)| replay))
-        .int(letter.attempts)
-        .moment(letter.failed_at)
+        .int(dead_letter.attempts)
+        .moment(dead_letter.failed_at)
         .moment(now)
 }

@@ -27,10 +27,10 @@ pub fn state(row: &impl Columns) -> Result<DeadLetterState, StoreError> {
     state.ok_or_else(|| unreadable("state", &"is unknown"))
 }
 
-pub fn stored_letter(row: &impl Columns) -> Result<DeadLetterRecord, StoreError> {
+pub fn stored_dead_letter(row: &impl Columns) -> Result<DeadLetterRecord, StoreError> {
     Ok(DeadLetterRecord {
         id: int(row, "id")?,
-        letter: letter(row)?,
+        dead_letter: dead_letter(row)?,
         state: state(row)?,
         first_failed_at: moment(row, "first_failed_at")?,
         failures: count(row, "failures")?,
@@ -41,7 +41,7 @@ pub fn stored_letter(row: &impl Columns) -> Result<DeadLetterRecord, StoreError>
     })
 }
 
-fn letter(row: &impl Columns) -> Result<DeadLetter, StoreError> {
+fn dead_letter(row: &impl Columns) -> Result<DeadLetter, StoreError> {
     let properties = properties_from_json(&text(row, "properties")?);
     let replay_of = row.bytes("replay_of")?.map(|bytes| key("replay_of", &bytes)).transpose()?;
     Ok(DeadLetter {
@@ -74,7 +74,7 @@ fn subject(row: &impl Columns) -> Result<Subject, StoreError> {
     })
 }
 
-pub fn letter_summary(row: &impl Columns) -> Result<DeadLetterSummary, StoreError> {
+pub fn dead_letter_summary(row: &impl Columns) -> Result<DeadLetterSummary, StoreError> {
     Ok(DeadLetterSummary {
         id: int(row, "id")?,
         state: state(row)?,
@@ -92,12 +92,12 @@ pub fn letter_summary(row: &impl Columns) -> Result<DeadLetterSummary, StoreErro
     })
 }
 
-pub fn letter_count(row: &impl Columns) -> Result<DeadLetterCount, StoreError> {
+pub fn dead_letter_count(row: &impl Columns) -> Result<DeadLetterCount, StoreError> {
     let (state, code) = (state(row)?, text(row, "code")?);
     Ok(DeadLetterCount { state, code, count: count(row, "letters")?.into() })
 }
 
-pub fn letter_group(row: &impl Columns) -> Result<DeadLetterGroup, StoreError> {
+pub fn dead_letter_group(row: &impl Columns) -> Result<DeadLetterGroup, StoreError> {
     Ok(DeadLetterGroup {
         code: text(row, "code")?,
         command: row.text("command")?,
@@ -109,7 +109,7 @@ pub fn letter_group(row: &impl Columns) -> Result<DeadLetterGroup, StoreError> {
     })
 }
 
-pub fn letter_action(row: &impl Columns) -> Result<AuditEntry, StoreError> {
+pub fn dead_letter_action(row: &impl Columns) -> Result<AuditEntry, StoreError> {
     let word = text(row, "what")?;
     let what = AuditAction::ALL.into_iter().find(|kind| kind.word() == word);
     Ok(AuditEntry {

@@ -1,7 +1,7 @@
 //! The statements, as both databases read them. States are 1 open, 2 replaying, 3 replayed,
 //! 4 discarded.
 
-/// What [`stored_letter`](super::rows::stored_letter) reads.
+/// What [`stored_dead_letter`](super::rows::stored_letter) reads.
 macro_rules! columns {
     () => {
         "id, key, cast(state as bigint) as state, code, detail, pattern, command, order_id,
@@ -10,7 +10,7 @@ macro_rules! columns {
     };
 }
 
-/// What [`letter_summary`](super::rows::letter_summary) reads.
+/// What [`dead_letter_summary`](super::rows::letter_summary) reads.
 macro_rules! summary_columns {
     () => {
         "id, cast(state as bigint) as state, code, detail, pattern, command, order_id, customer_id,
@@ -36,7 +36,7 @@ macro_rules! matching {
     };
 }
 
-pub const LETTERS: &str = concat!(
+pub const DEAD_LETTERS: &str = concat!(
     "select ",
     summary_columns!(),
     matching!(),
@@ -44,9 +44,9 @@ pub const LETTERS: &str = concat!(
       order by last_failed_at desc, id desc limit $13"
 );
 
-pub const LETTER_IDS: &str = concat!("select id", matching!(), " order by id limit $11");
+pub const DEAD_LETTER_IDS: &str = concat!("select id", matching!(), " order by id limit $11");
 
-pub const LETTER_GROUPS: &str = concat!(
+pub const DEAD_LETTER_GROUPS: &str = concat!(
     "select code, command, pattern, count(*) as letters, min(first_failed_at) as first_failed_at,
             max(last_failed_at) as last_failed_at, max(id) as example",
     matching!(),
@@ -54,15 +54,15 @@ pub const LETTER_GROUPS: &str = concat!(
       order by count(*) desc, max(last_failed_at) desc, max(id) desc limit $11"
 );
 
-pub const LETTER_COUNTS: &str = concat!(
+pub const DEAD_LETTER_COUNTS: &str = concat!(
     "select cast(state as bigint) as state, code, count(*) as letters",
     matching!(),
     " group by state, code order by count(*) desc, state, code limit $11"
 );
 
-pub const LETTER: &str = concat!("select ", columns!(), " from dead_letters where id = $1");
+pub const DEAD_LETTER: &str = concat!("select ", columns!(), " from dead_letters where id = $1");
 
-pub const LETTER_OF_MESSAGE: &str = concat!(
+pub const DEAD_LETTER_OF_MESSAGE: &str = concat!(
     "select ",
     columns!(),
     " from dead_letters where message_id = $1 order by id desc limit 1"

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::rows::{
-    int, letter_action, letter_count, letter_group, letter_summary, state_code, stored_letter,
+    dead_letter_action, dead_letter_count, dead_letter_group, dead_letter_summary, int, state_code,
+    stored_dead_letter,
 };
 use super::{DeadLetterDatabase, DeadLetterTransaction, Statement, collect, sql};
 use crate::domain::MessageId;
@@ -14,76 +15,80 @@ use crate::service_layer::dead_letters::{
 };
 
 impl<D: DeadLetterDatabase> DeadLetterStore for D {
-    async fn collect(&self, letters: &[DeadLetter], now: DateTime<Utc>) -> Result<u64, StoreError> {
+    async fn collect(
+        &self,
+        dead_letters: &[DeadLetter],
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
         let mut transaction = self.begin().await?;
         let mut changed = 0;
-        for letter in letters {
-            changed += collect::keep(&mut transaction, letter, now).await?;
+        for dead_letter in dead_letters {
+            changed += collect::keep(&mut transaction, dead_letter, now).await?;
         }
         transaction.commit().await?;
         Ok(changed)
     }
 
-    async fn letters(
+    async fn dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<DeadLetterCursor>,
         limit: u32,
     ) -> Result<Vec<DeadLetterSummary>, StoreError> {
-        let letters = matching(sql::LETTERS, filter)
+        let dead_letters = matching(sql::DEAD_LETTERS, filter)
             .moment(after.map(|place| place.failed_at))
             .optional_int(after.map(|place| place.id))
             .int(limit);
-        let found = self.read(letters).await?;
-        found.iter().map(letter_summary).collect()
+        let found = self.read(dead_letters).await?;
+        found.iter().map(dead_letter_summary).collect()
     }
 
-    async fn letter_ids(
+    async fn dead_letter_ids(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
     ) -> Result<Vec<i64>, StoreError> {
-        let found = self.read(matching(sql::LETTER_IDS, filter).int(limit)).await?;
+        let found = self.read(matching(sql::DEAD_LETTER_IDS, filter).int(limit)).await?;
         found.iter().map(|row| int(row, "id")).collect()
     }
 
-    async fn letter_groups(
+    async fn dead_letter_groups(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
     ) -> Result<Vec<DeadLetterGroup>, StoreError> {
-        let found = self.read(matching(sql::LETTER_GROUPS, filter).int(limit)).await?;
-        found.iter().map(letter_group).collect()
+        let found = self.read(matching(sql::DEAD_LETTER_GROUPS, filter).int(limit)).await?;
+        found.iter().map(dead_letter_group).collect()
     }
 
-    async fn letter_counts(
+    async fn dead_letter_counts(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
     ) -> Result<Vec<DeadLetterCount>, StoreError> {
-        let found = self.read(matching(sql::LETTER_COUNTS, filter).int(limit)).await?;
-        found.iter().map(letter_count).collect()
+        let found = self.read(matching(sql::DEAD_LETTER_COUNTS, filter).int(limit)).await?;
+        found.iter().map(dead_letter_count).collect()
     }
 
-    async fn letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
-        let found = self.read(Statement::new(sql::LETTER).int(id)).await?;
-        found.first().map(stored_letter).transpose()
+    async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
+        let found = self.read(Statement::new(sql::DEAD_LETTER).int(id)).await?;
+        found.first().map(stored_dead_letter).transpose()
     }
 
-    async fn letter_of_message(
+    async fn dead_letter_of_message(
         &self,
         message_id: &MessageId,
     ) -> Result<Option<DeadLetterRecord>, StoreError> {
-        let asked = Statement::new(sql::LETTER_OF_MESSAGE).text(message_id.as_str());
-        self.read(asked).await?.first().map(stored_letter).transpose()
+        let asked = Statement::new(sql::DEAD_LETTER_OF_MESSAGE).text(message_id.as_str());
+        self.read(asked).await?.first().map(stored_dead_letter).transpose()
     }
 
-    async fn letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
+    async fn dead_letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
         let found = self.read(Statement::new(sql::ACTIONS).int(id)).await?;
-        found.iter().map(letter_action).collect()
+        found.iter().map(dead_letter_action).collect()
     }
 
-    async fn claim_letter(
+    async fn claim_dead_letter(
         &self,
         id: i64,
         most_replays: u32,
@@ -93,7 +98,7 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
         let claim = Statement::new(sql::CLAIM).int(id).int(most_replays);
         let mut transaction = self.begin().await?;
         let claimed = transaction.rows(claim.moment(abandoned_before).moment(now)).await?;
-        let claimed = claimed.first().map(stored_letter).transpose()?;
+        let claimed = claimed.first().map(stored_dead_letter).transpose()?;
         transaction.commit().await?;
         Ok(claimed)
     }
@@ -112,7 +117,7 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
         transaction.commit().await
     }
 
-    async fn revise_letter(
+    async fn revise_dead_letter(
         &self,
         id: i64,
         revision: u32,
@@ -122,11 +127,11 @@ impl<D: DeadLetterDatabase> DeadLetterStore for D {
         change(self, revision_of(id, revision, revised, action.at), id, action).await
     }
 
-    async fn discard_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
+    async fn discard_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::DISCARD).int(id).moment(action.at), id, action).await
     }
 
-    async fn restore_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
+    async fn restore_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
         change(self, Statement::new(sql::RESTORE).int(id).moment(action.at), id, action).await
     }
 
@@ -200,11 +205,11 @@ fn matching<'a>(text: &'static str, filter: &'a DeadLetterFilter) -> Statement<'
 /// What `like` takes to look for a text that stands anywhere; its wildcards are taken literally.
 fn containing(text: &str) -> String {
     let mut like = String::from("%");
-    for letter in text.to_lowercase().chars() {
-        if matches!(letter, '%' | '_' | '\\') {
+    for dead_letter in text.to_lowercase().chars() {
+        if matches!(dead_letter, '%' | '_' | '\\') {
             like.push('\\');
         }
-        like.push(letter);
+        like.push(dead_letter);
     }
     like.push('%');
     like

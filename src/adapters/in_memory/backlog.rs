@@ -8,6 +8,10 @@ impl BacklogProbe for InMemoryDatabase {
     async fn stock(&mut self) -> Result<Backlog, StoreError> {
         let tables = self.lock().await?;
         let outbox = tables.outbox_at(SystemClock.now());
-        Ok(Backlog { has_orders: tables.orders().next().is_some(), outbox, open_letters: None })
+        Ok(Backlog {
+            has_orders: tables.orders().next().is_some(),
+            outbox,
+            open_dead_letters: None,
+        })
     }
 }

@@ -254,8 +254,8 @@ async fn hand_out_dead_letters(
             Target::DeadLetters { routing_key } => routing_key,
             _ => String::new(),
         };
-        let letter = Submitted { routing_key, properties, body };
-        if deliveries.send(delivery(letter, DeliveryTag { channel, number })).await.is_err() {
+        let dead_letter = Submitted { routing_key, properties, body };
+        if deliveries.send(delivery(dead_letter, DeliveryTag { channel, number })).await.is_err() {
             return;
         }
     }

@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 use super::errors::store_error;
 use super::pool::Pool;
 use crate::service_layer::{
-    Backlog, BacklogProbe, MOST_COUNTED, OpenDeadLetters, Outboxed, StoreError,
+    Backlog, BacklogProbe, MAX_COUNTED, OpenDeadLetters, Outboxed, StoreError,
 };
 
 const HAS_ORDERS: &str = "select exists (select from orders) as has_orders";
@@ -17,7 +17,7 @@ const OUTBOX: &str = "
     select count(*) as count, extract(epoch from now() - min(committed_at))::float8 as oldest
     from (select committed_at from outbox limit $1) as counted";
 
-const OPEN_LETTERS: &str = "
+const OPEN_DEAD_LETTERS: &str = "
     select code, count(*) as count,
            extract(epoch from now() - min(last_failed_at))::float8 as oldest
     from (select code, last_failed_at from dead_letters where state = 1 limit $1) as counted
@@ -35,20 +35,20 @@ impl PgBacklogProbe {
     }
 
     async fn outbox(&self) -> Result<Outboxed, StoreError> {
-        let query = || sqlx::query(OUTBOX).bind(i64::from(MOST_COUNTED));
+        let query = || sqlx::query(OUTBOX).bind(i64::from(MAX_COUNTED));
         let row = self.pool.fetch_one(query).await?;
         Ok(Outboxed { count: count(&row)?, oldest: oldest(&row)? })
     }
 
-    async fn open_letters(&self) -> Result<OpenDeadLetters, StoreError> {
-        let query = || sqlx::query(OPEN_LETTERS).bind(i64::from(MOST_COUNTED));
+    async fn open_dead_letters(&self) -> Result<OpenDeadLetters, StoreError> {
+        let query = || sqlx::query(OPEN_DEAD_LETTERS).bind(i64::from(MAX_COUNTED));
         let rows = self.pool.fetch_all(query).await?;
-        let mut letters = OpenDeadLetters::default();
+        let mut dead_letters = OpenDeadLetters::default();
         for row in &rows {
-            letters.counts.push((column(row, "code")?, count(row)?));
-            letters.oldest = letters.oldest.max(oldest(row)?);
+            dead_letters.counts.push((column(row, "code")?, count(row)?));
+            dead_letters.oldest = dead_letters.oldest.max(oldest(row)?);
         }
-        Ok(letters)
+        Ok(dead_letters)
     }
 }
 
@@ -58,7 +58,7 @@ impl BacklogProbe for PgBacklogProbe {
         Ok(Backlog {
             has_orders: column(&row, "has_orders")?,
             outbox: self.outbox().await?,
-            open_letters: Some(self.open_letters().await?),
+            open_dead_letters: Some(self.open_dead_letters().await?),
         })
     }
 }

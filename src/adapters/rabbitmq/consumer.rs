@@ -30,7 +30,7 @@ use crate::service_layer::{
 ///
 /// Each acknowledgement is a command to the log of a quorum queue. RabbitMQ takes some dozens of them
 /// at a time from a channel; further ones wait within the channel, and are lost when it closes.
-const MOST_SINGLE_ACKS: usize = 16;
+const MAX_SINGLE_ACKS: usize = 16;
 
 /// How long the connection may stay unread while messages wait for bytes to be free. RabbitMQ closes
 /// a connection that takes nothing for 30 s, and with it all that is in hand would come again.
@@ -253,7 +253,7 @@ impl Supervisor {
         // Behind deliveries that are stuck, those that are settled fill the prefetch: make some room.
         let mostly_taken = usize::from(self.bounds.prefetch) / 4 * 3;
         if self.deliveries.is_some() && session.acks.unacknowledged() > mostly_taken {
-            session.ack_waiting(MOST_SINGLE_ACKS).await?;
+            session.ack_waiting(MAX_SINGLE_ACKS).await?;
         }
         Ok(())
     }

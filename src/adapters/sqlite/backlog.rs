@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::errors::store_error;
 use crate::service_layer::{
-    Backlog, BacklogProbe, MOST_COUNTED, OpenDeadLetters, Outboxed, StoreError,
+    Backlog, BacklogProbe, MAX_COUNTED, OpenDeadLetters, Outboxed, StoreError,
 };
 
 const HAS_ORDERS: &str = "select exists (select 1 from orders) as has_orders";
@@ -18,7 +18,7 @@ const OUTBOX: &str = "
            cast(unixepoch('subsec') * 1000000 as integer) - min(committed_at) as oldest
     from (select committed_at from outbox limit ?1)";
 
-const OPEN_LETTERS: &str = "
+const OPEN_DEAD_LETTERS: &str = "
     select code, count(*) as count,
            cast(unixepoch('subsec') * 1000000 as integer) - min(last_failed_at) as oldest
     from (select code, last_failed_at from dead_letters where state = 1 limit ?1)
@@ -35,27 +35,27 @@ impl SqliteBacklogProbe {
         Self { readers }
     }
 
-    async fn open_letters(&self) -> Result<OpenDeadLetters, StoreError> {
-        let query = sqlx::query(OPEN_LETTERS).bind(MOST_COUNTED);
+    async fn open_dead_letters(&self) -> Result<OpenDeadLetters, StoreError> {
+        let query = sqlx::query(OPEN_DEAD_LETTERS).bind(MAX_COUNTED);
         let rows = query.fetch_all(&self.readers).await.map_err(|error| store_error(&error))?;
-        let mut letters = OpenDeadLetters::default();
+        let mut dead_letters = OpenDeadLetters::default();
         for row in &rows {
-            letters.counts.push((column(row, "code")?, count(row)?));
-            letters.oldest = letters.oldest.max(oldest(row)?);
+            dead_letters.counts.push((column(row, "code")?, count(row)?));
+            dead_letters.oldest = dead_letters.oldest.max(oldest(row)?);
         }
-        Ok(letters)
+        Ok(dead_letters)
     }
 }
 
 impl BacklogProbe for SqliteBacklogProbe {
     async fn stock(&mut self) -> Result<Backlog, StoreError> {
         let orders = sqlx::query(HAS_ORDERS).fetch_one(&self.readers).await;
-        let outbox = sqlx::query(OUTBOX).bind(MOST_COUNTED).fetch_one(&self.readers).await;
+        let outbox = sqlx::query(OUTBOX).bind(MAX_COUNTED).fetch_one(&self.readers).await;
         let outbox = outbox.map_err(|error| store_error(&error))?;
         Ok(Backlog {
             has_orders: column(&orders.map_err(|error| store_error(&error))?, "has_orders")?,
             outbox: Outboxed { count: count(&outbox)?, oldest: oldest(&outbox)? },
-            open_letters: Some(self.open_letters().await?),
+            open_dead_letters: Some(self.open_dead_letters().await?),
         })
     }
 }

@@ -97,19 +97,19 @@ impl DeadLetterDatabase for SqliteDeadLetters {
 
     /// Finds the old rows on a connection that reads: the lanes need not wait for that.
     async fn prune_rows(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
-        let letters = self.old(OLD_DEAD_LETTERS, retention.dead_letters_until, limit).await?;
+        let dead_letters = self.old(OLD_DEAD_LETTERS, retention.dead_letters_until, limit).await?;
         let handled = self.old(OLD_HANDLED, retention.handled_until, limit).await?;
         let history = match retention.history_until {
             Some(until) => self.old(OLD_HISTORY, until, limit).await?,
             None => Vec::new(),
         };
-        if letters.is_empty() && handled.is_empty() && history.is_empty() {
+        if dead_letters.is_empty() && handled.is_empty() && history.is_empty() {
             return Ok(Pruned::default());
         }
         let mut transaction = self.begin().await?;
-        let letters = ids(&letters)?;
+        let dead_letters = ids(&dead_letters)?;
         let pruned = Pruned {
-            dead_letters: transaction.remove(letters, retention.dead_letters_until).await?,
+            dead_letters: transaction.remove(dead_letters, retention.dead_letters_until).await?,
             handled_messages: transaction.for_rows(REMOVE_HANDLED, texts(&handled)?).await?,
             history: transaction.for_rows(REMOVE_HISTORY, versions(&history)?).await?,
         };

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::CommandKind;
 use crate::service_layer::dead_letters::headers::{
-    ATTEMPTS, CODE, DETAIL, EXCEPTION_MESSAGE, FAILED_AT, LETTER_ID, ORIGINAL_EXCHANGE,
+    ATTEMPTS, CODE, DEAD_LETTER_ID, DETAIL, EXCEPTION_MESSAGE, FAILED_AT, ORIGINAL_EXCHANGE,
     ORIGINAL_ROUTING_KEY, is_a_reason, is_about_the_way,
 };
 use crate::service_layer::wire::format_moment;
@@ -54,7 +54,7 @@ pub fn dead_letter(
         (DETAIL, detail.into()),
         (FAILED_AT, format_moment(at).as_str().into()),
         (ATTEMPTS, i64::from(attempts).into()),
-        (LETTER_ID, Uuid::now_v7().to_string().as_str().into()),
+        (DEAD_LETTER_ID, Uuid::now_v7().to_string().as_str().into()),
         (EXCEPTION_MESSAGE, shortened(&format!("{}: {detail}", reason.code.slug())).into()),
     ];
     properties
@@ -156,11 +156,15 @@ mod tests {
 
     #[test]
     fn a_dead_letter_has_its_bytes_its_origin_and_the_reason() {
-        let letter = dead(delivery_with([("shop", "eu".into())]));
+        let dead_letter = dead(delivery_with([("shop", "eu".into())]));
 
-        let header = |name: &str| letter.properties.headers[name].as_text().unwrap().to_owned();
-        assert_eq!(letter.body, b"{");
-        assert_eq!(letter.target, Target::DeadLetters { routing_key: "order.place".to_owned() });
+        let header =
+            |name: &str| dead_letter.properties.headers[name].as_text().unwrap().to_owned();
+        assert_eq!(dead_letter.body, b"{");
+        assert_eq!(
+            dead_letter.target,
+            Target::DeadLetters { routing_key: "order.place".to_owned() }
+        );
         assert_eq!(header("shop"), "eu");
         assert_eq!(header("order-worker-code"), "malformed_json");
         assert_eq!(header("order-worker-detail"), "line 1, column 1");
@@ -168,7 +172,7 @@ mod tests {
         assert_eq!(header("x-exception-message"), "malformed_json: line 1, column 1");
         assert_eq!(header("x-original-exchange"), "orders.commands");
         assert_eq!(header("x-original-routingKey"), "order.place");
-        assert_eq!(letter.properties.headers[ATTEMPTS], 1.into());
+        assert_eq!(dead_letter.properties.headers[ATTEMPTS], 1.into());
     }
 
     #[test]
@@ -227,9 +231,9 @@ mod tests {
     #[test]
     fn a_long_detail_is_cut_between_characters() {
         let reason = DeadLetterReason::new(DeadLetterCode::InvalidField, "ü".repeat(2000));
-        let letter = dead_letter(delivery_with([]), &reason, 1, DateTime::UNIX_EPOCH);
+        let dead_letter = dead_letter(delivery_with([]), &reason, 1, DateTime::UNIX_EPOCH);
 
-        let detail = letter.properties.headers["order-worker-detail"].as_text().unwrap();
+        let detail = dead_letter.properties.headers["order-worker-detail"].as_text().unwrap();
         assert_eq!(detail.len(), MAX_DETAIL_BYTES);
     }
 

@@ -209,10 +209,10 @@ fn input() -> Input {
 /// Prints each event as a line of JSON. A reader that lets it wait must not hold up a thread of the
 /// runtime: it could be the one that has the commands in hand whose events the reader waits for.
 async fn print_events(mut events: mpsc::UnboundedReceiver<Publication>) -> std::io::Result<()> {
-    const MOST_AT_ONCE: usize = 500;
+    const MAX_AT_ONCE: usize = 500;
     let mut out = tokio::io::stdout();
     let (mut waiting, mut lines) = (Vec::new(), Vec::new());
-    while events.recv_many(&mut waiting, MOST_AT_ONCE).await > 0 {
+    while events.recv_many(&mut waiting, MAX_AT_ONCE).await > 0 {
         lines.clear();
         for event in waiting.drain(..) {
             lines.extend_from_slice(&event.body);

@@ -53,13 +53,13 @@ impl Decision {
     /// When the database is in trouble.
     pub async fn carry_out(
         self,
-        letters: &impl DeadLetterStore,
+        dead_letters: &impl DeadLetterStore,
         id: i64,
         action: &AuditEntry,
     ) -> Result<bool, StoreError> {
         match self {
-            Self::Discard => letters.discard_letter(id, action).await,
-            Self::Restore => letters.restore_letter(id, action).await,
+            Self::Discard => dead_letters.discard_dead_letter(id, action).await,
+            Self::Restore => dead_letters.restore_dead_letter(id, action).await,
         }
     }
 

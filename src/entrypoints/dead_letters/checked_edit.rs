@@ -30,16 +30,16 @@ impl<S: Store, Q: OrderQueries> DryRun<S, Q> {
         body: Vec<u8>,
     ) -> Result<CheckedEdit, StoreError> {
         let mut revised = stored.clone();
-        revised.letter.body = body;
+        revised.dead_letter.body = body;
         let prospect = self.of(&revised).await?.prospect;
         let reason = prospect.failure().map(|failure| Reason {
             code: failure.code.slug().to_owned(),
             pattern: pattern_of(&failure.detail),
             detail: failure.detail,
         });
-        let subject = subject_of(&as_sent(&revised.letter));
+        let subject = subject_of(&as_sent(&revised.dead_letter));
         Ok(CheckedEdit {
-            revision: Revision { body: revised.letter.body, subject, reason },
+            revision: Revision { body: revised.dead_letter.body, subject, reason },
             prospect,
         })
     }

@@ -6,45 +6,45 @@ use super::parse;
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterStore};
 use crate::service_layer::{Backoff, Clock, CommandSource, Settlement, StoreError};
 
-/// Most letters in one transaction.
-const MOST_AT_ONCE: usize = 100;
+/// Most dead letters in one transaction.
+const MAX_AT_ONCE: usize = 100;
 
-/// Collects until the source ends. A letter is acknowledged after its commit, never before; while the
+/// Collects until the source ends. A dead letter is acknowledged after its commit, never before; while the
 /// database is in trouble they wait in the queue.
 pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: Arc<dyn Clock>) {
     let CommandSource { mut deliveries, settlements, channel_epoch } = source;
     let mut waiting = Vec::new();
-    while deliveries.recv_many(&mut waiting, MOST_AT_ONCE).await > 0 {
-        let (mut tags, mut letters, mut holds) = (Vec::new(), Vec::new(), Vec::new());
+    while deliveries.recv_many(&mut waiting, MAX_AT_ONCE).await > 0 {
+        let (mut tags, mut dead_letters, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for mut delivery in waiting.drain(..) {
             if !channel_epoch.is_stale(delivery.tag) {
                 tags.push(delivery.tag);
                 holds.push(delivery.hold.take());
-                letters.push(parse::read(delivery, clock.now()));
+                dead_letters.push(parse::read(delivery, clock.now()));
             }
         }
-        let kept = keep(&store, &letters, &*clock).await;
-        drop((letters, holds));
+        let kept = keep(&store, &dead_letters, &*clock).await;
+        drop((dead_letters, holds));
         let acks = tags.into_iter().zip(kept).filter(|(_, kept)| *kept);
-        // Without a source to take them, the letters come again and are known then.
+        // Without a source to take them, the dead letters come again and are known then.
         let _ = settlements.send(acks.map(|(tag, _)| Settlement::Ack(tag)).collect());
     }
 }
 
-/// Keeps the letters, together or else one by one; says which are kept.
+/// Keeps the dead letters, together or else one by one; says which are kept.
 async fn keep(
     store: &impl DeadLetterStore,
-    letters: &[DeadLetter],
+    dead_letters: &[DeadLetter],
     clock: &dyn Clock,
 ) -> Vec<bool> {
-    if keep_all(store, letters, clock).await {
-        return vec![true; letters.len()];
+    if keep_all(store, dead_letters, clock).await {
+        return vec![true; dead_letters.len()];
     }
-    let mut kept = Vec::with_capacity(letters.len());
-    for letter in letters {
-        let is_kept = keep_all(store, std::slice::from_ref(letter), clock).await;
+    let mut kept = Vec::with_capacity(dead_letters.len());
+    for dead_letter in dead_letters {
+        let is_kept = keep_all(store, std::slice::from_ref(dead_letter), clock).await;
         if !is_kept {
-            let code = &letter.reason.code;
+            let code = &dead_letter.reason.code;
             tracing::error!(
                 code,
                 "A dead letter cannot be kept in the table, it stays in its queue"
@@ -55,12 +55,16 @@ async fn keep(
     kept
 }
 
-/// Keeps the letters, however long that takes; false when the database refuses them.
-async fn keep_all(store: &impl DeadLetterStore, letters: &[DeadLetter], clock: &dyn Clock) -> bool {
+/// Keeps the dead letters, however long that takes; false when the database refuses them.
+async fn keep_all(
+    store: &impl DeadLetterStore,
+    dead_letters: &[DeadLetter],
+    clock: &dyn Clock,
+) -> bool {
     let mut backoff = Backoff::for_database();
     let mut is_told = false;
     loop {
-        match store.collect(letters, clock.now()).await {
+        match store.collect(dead_letters, clock.now()).await {
             Ok(new) => {
                 if new > 0 {
                     tracing::info!(new, "Dead letters are in the table");

@@ -66,7 +66,7 @@ impl DryRunOutcome {
                     format!("{}: order {} is {}", refusal.code(), order.order_id, order.status)
                 }
                 Outcome::RetryLater(reason) => DeadLetterReason::from(reason.clone()).to_string(),
-                Outcome::DeadLetter(letter) => letter.to_string(),
+                Outcome::DeadLetter(dead_letter) => dead_letter.to_string(),
             },
         }
     }
@@ -74,7 +74,7 @@ impl DryRunOutcome {
     /// The reason for which it would be a dead letter again.
     pub fn failure(&self) -> Option<DeadLetterReason> {
         match self {
-            Self::Outcome(Outcome::DeadLetter(letter)) => Some(letter.clone()),
+            Self::Outcome(Outcome::DeadLetter(dead_letter)) => Some(dead_letter.clone()),
             Self::Outcome(Outcome::RetryLater(reason)) => Some(reason.clone().into()),
             Self::Superseded { .. }
             | Self::Outcome(Outcome::Accepted(_) | Outcome::Duplicate(_) | Outcome::Rejected(..)) => {
@@ -99,11 +99,12 @@ impl<S: Store, Q: OrderQueries> DryRun<S, Q> {
     /// Never: the bus answers for each message.
     pub async fn of(&mut self, stored: &DeadLetterRecord) -> Result<DryRunResult, StoreError> {
         let publication = publication_of(stored, stored.replays + 1);
-        let delivery = Delivery { properties: publication.properties, ..as_sent(&stored.letter) };
+        let delivery =
+            Delivery { properties: publication.properties, ..as_sent(&stored.dead_letter) };
         let message = match decode::decode(&delivery).result {
             Ok(message) => message,
-            Err(letter) => {
-                let prospect = DryRunOutcome::Outcome(Outcome::DeadLetter(letter));
+            Err(dead_letter) => {
+                let prospect = DryRunOutcome::Outcome(Outcome::DeadLetter(dead_letter));
                 return Ok(DryRunResult { intent: None, prospect });
             }
         };

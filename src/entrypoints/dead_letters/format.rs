@@ -9,7 +9,7 @@ use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::printable::printable;
 
 /// The deepest JSON that is indented; a message that nests deeper is refused.
-const MOST_LEVELS: usize = 32;
+const MAX_LEVELS: usize = 32;
 
 /// The longest look for a small difference; after it, a larger one will do.
 const LOOK_FOR: Duration = Duration::from_millis(200);
@@ -86,7 +86,7 @@ impl Indented {
             ':' => self.text.push(' '),
             _ => {}
         }
-        (self.level <= MOST_LEVELS).then_some(())
+        (self.level <= MAX_LEVELS).then_some(())
     }
 
     fn new_line(&mut self) {

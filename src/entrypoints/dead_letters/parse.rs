@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::entrypoints::decode;
 use crate::service_layer::dead_letters::headers::{
-    ATTEMPTS, CODE, DETAIL, FAILED_AT, LETTER_ID, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY,
-    REPLAY_OF,
+    ATTEMPTS, CODE, DEAD_LETTER_ID, DETAIL, FAILED_AT, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY,
+    REPLAY, REPLAY_OF,
 };
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterKey, Reason, Subject};
 use crate::service_layer::{Delivery, HeaderValue, Headers};
@@ -124,13 +124,13 @@ fn first_death(headers: &Headers) -> Option<&Headers> {
     }
 }
 
-/// The same for each delivery of one dead letter. The worker's own letters carry an id; others are
+/// The same for each delivery of one dead letter. The worker's own dead letters carry an id; others are
 /// told apart by their content, and where they have no message id, one that comes for the first time
 /// never counts as the repeat of another.
 fn key_of(delivery: &Delivery, way: &Way) -> DeadLetterKey {
     let properties = &delivery.properties;
     let mut hash = Sha256::new();
-    let own_id = text(&properties.headers, LETTER_ID);
+    let own_id = text(&properties.headers, DEAD_LETTER_ID);
     for part in [own_id, properties.message_id.as_deref(), Some(&way.code), Some(&way.routing_key)]
     {
         hash.update(part.unwrap_or_default());
@@ -179,12 +179,12 @@ fn identifier(value: &Value) -> Option<String> {
 }
 
 /// The message as its publisher sent it, for the edge.
-pub fn as_sent(letter: &DeadLetter) -> Delivery {
+pub fn as_sent(dead_letter: &DeadLetter) -> Delivery {
     Delivery {
-        exchange: letter.exchange.clone(),
-        routing_key: letter.routing_key.clone(),
-        properties: letter.properties.clone(),
-        body: letter.body.clone(),
+        exchange: dead_letter.exchange.clone(),
+        routing_key: dead_letter.routing_key.clone(),
+        properties: dead_letter.properties.clone(),
+        body: dead_letter.body.clone(),
         ..Delivery::default()
     }
 }
@@ -250,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_of_the_worker_tells_its_reason_and_its_origin() {
-        let letter = read(
+    fn a_dead_letter_of_the_worker_tells_its_reason_and_its_origin() {
+        let dead_letter = read(
             delivery(&[
                 (CODE, "order_not_found".into()),
                 (DETAIL, "order 3-14 does not exist (yet)".into()),
@@ -263,17 +263,17 @@ mod tests {
             DateTime::UNIX_EPOCH,
         );
 
-        assert_eq!(letter.reason.code, "order_not_found");
-        assert_eq!(letter.reason.pattern, "order … does not exist (yet)");
-        assert_eq!((letter.exchange.as_str(), letter.attempts), ("shop", 4));
-        assert_eq!(letter.subject.command.as_deref(), Some("SetNextStatus"));
-        assert_eq!(letter.subject.order_id.as_deref(), Some("14"));
-        assert_eq!(letter.subject.customer_id.as_deref(), Some("c"));
-        assert_eq!(letter.failed_at.timestamp_subsec_micros(), 123_456);
+        assert_eq!(dead_letter.reason.code, "order_not_found");
+        assert_eq!(dead_letter.reason.pattern, "order … does not exist (yet)");
+        assert_eq!((dead_letter.exchange.as_str(), dead_letter.attempts), ("shop", 4));
+        assert_eq!(dead_letter.subject.command.as_deref(), Some("SetNextStatus"));
+        assert_eq!(dead_letter.subject.order_id.as_deref(), Some("14"));
+        assert_eq!(dead_letter.subject.customer_id.as_deref(), Some("c"));
+        assert_eq!(dead_letter.failed_at.timestamp_subsec_micros(), 123_456);
     }
 
     #[test]
-    fn a_letter_of_the_broker_tells_the_brokers_reason() {
+    fn a_dead_letter_of_the_broker_tells_the_brokers_reason() {
         let death = Headers::from([
             ("reason".to_owned(), "delivery_limit".into()),
             ("queue".to_owned(), "orders.commands".into()),
@@ -284,17 +284,17 @@ mod tests {
         ]);
         let deaths = HeaderValue::List(vec![HeaderValue::Table(death)]);
 
-        let letter = read(delivery(&[("x-death", deaths)]), DateTime::UNIX_EPOCH);
+        let dead_letter = read(delivery(&[("x-death", deaths)]), DateTime::UNIX_EPOCH);
 
-        assert_eq!(letter.reason.code, "delivery_limit");
-        assert_eq!(letter.routing_key, "order.place");
-        assert_eq!(letter.failed_at.timestamp(), 1_800_000_000);
+        assert_eq!(dead_letter.reason.code, "delivery_limit");
+        assert_eq!(dead_letter.routing_key, "order.place");
+        assert_eq!(dead_letter.failed_at.timestamp(), 1_800_000_000);
     }
 
     #[test]
-    fn each_delivery_of_a_letter_has_the_same_key_and_another_letter_has_another() {
-        let own = [(LETTER_ID, "1".into()), (CODE, "malformed_json".into())];
-        let other = [(LETTER_ID, "2".into()), (CODE, "malformed_json".into())];
+    fn each_delivery_of_a_dead_letter_has_the_same_key_and_another_dead_letter_has_another() {
+        let own = [(DEAD_LETTER_ID, "1".into()), (CODE, "malformed_json".into())];
+        let other = [(DEAD_LETTER_ID, "2".into()), (CODE, "malformed_json".into())];
         let key = |headers: &[_]| read(delivery(headers), DateTime::UNIX_EPOCH).key;
 
         assert_eq!(key(&own), key(&own));
@@ -318,11 +318,11 @@ mod tests {
 
     #[test]
     fn nothing_that_a_database_refuses_gets_into_a_column() {
-        let letter =
+        let dead_letter =
             read(delivery(&[(CODE, "a\0b".into()), (DETAIL, "\0".into())]), DateTime::UNIX_EPOCH);
 
         assert_eq!(
-            (letter.reason.code.as_str(), letter.reason.detail.as_str()),
+            (dead_letter.reason.code.as_str(), dead_letter.reason.detail.as_str()),
             ("a\u{fffd}b", "\u{fffd}")
         );
     }

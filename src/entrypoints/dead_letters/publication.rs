@@ -15,28 +15,30 @@ use crate::service_layer::{Publication, Target};
 ///
 /// A message without an id gets one that names the dead letter, so that two copies are one intent.
 pub fn publication_of(stored: &DeadLetterRecord, replay: u32) -> Publication {
-    let letter = &stored.letter;
-    let key = Uuid::from_bytes(letter.key).simple().to_string();
-    let mut properties = letter.properties.clone();
+    let dead_letter = &stored.dead_letter;
+    let key = Uuid::from_bytes(dead_letter.key).simple().to_string();
+    let mut properties = dead_letter.properties.clone();
     properties.headers.retain(|name, _| !is_of_a_dead_letter(name));
     properties.headers.insert(REPLAY_OF.to_owned(), key.as_str().into());
     properties.headers.insert(REPLAY.to_owned(), i64::from(replay).into());
     (properties.priority, properties.expiration, properties.user_id) = (None, None, None);
     let has_id = properties.message_id.as_ref().is_some_and(|id| !id.is_empty());
-    if !has_id && !names_itself(&letter.body) {
+    if !has_id && !names_itself(&dead_letter.body) {
         properties.message_id = Some(format!("dead-letter-{key}"));
     }
-    let target = Target::Commands { routing_key: routing_key_of(letter) };
-    Publication { target, properties, body: letter.body.clone() }
+    let target = Target::Commands { routing_key: routing_key_of(dead_letter) };
+    Publication { target, properties, body: dead_letter.body.clone() }
 }
 
 /// The one it came with. A message that was put straight into the queue has another one, with which
 /// the commands exchange knows no queue.
-fn routing_key_of(letter: &DeadLetter) -> String {
-    let kind = letter.subject.command.as_deref().and_then(CommandKind::from_name);
+fn routing_key_of(dead_letter: &DeadLetter) -> String {
+    let kind = dead_letter.subject.command.as_deref().and_then(CommandKind::from_name);
     match kind {
-        Some(kind) if !letter.routing_key.starts_with("order.") => format!("order.{}", kind.word()),
-        _ => letter.routing_key.clone(),
+        Some(kind) if !dead_letter.routing_key.starts_with("order.") => {
+            format!("order.{}", kind.word())
+        }
+        _ => dead_letter.routing_key.clone(),
     }
 }
 
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
     use crate::entrypoints::dead_letters::read;
     use crate::service_layer::dead_letters::DeadLetterState;
-    use crate::service_layer::dead_letters::headers::{ATTEMPTS, CODE, LETTER_ID};
+    use crate::service_layer::dead_letters::headers::{ATTEMPTS, CODE, DEAD_LETTER_ID};
     use crate::service_layer::{Delivery, DeliveryTag, HeaderValue, Properties};
 
     fn stored(properties: Properties, routing_key: &str, body: &str) -> DeadLetterRecord {
@@ -75,10 +77,10 @@ mod tests {
             body: body.as_bytes().to_vec(),
             ..Delivery::default()
         };
-        let letter = read(delivery, DateTime::UNIX_EPOCH);
+        let dead_letter = read(delivery, DateTime::UNIX_EPOCH);
         DeadLetterRecord {
             id: 1,
-            letter,
+            dead_letter,
             state: DeadLetterState::Open,
             first_failed_at: DateTime::UNIX_EPOCH,
             failures: 1,
@@ -98,7 +100,7 @@ mod tests {
             ("x-death", HeaderValue::List(Vec::new())),
             ("x-delivery-count", 9.into()),
             (CODE, "order_not_found".into()),
-            (LETTER_ID, "1".into()),
+            (DEAD_LETTER_ID, "1".into()),
             (ATTEMPTS, 4.into()),
             (ORIGINAL_EXCHANGE, "elsewhere".into()),
         ];

@@ -52,7 +52,7 @@ pub struct Progress {
 /// Replays dead letters.
 #[derive(Debug)]
 pub struct Replay<D, S, Q, P> {
-    pub letters: D,
+    pub dead_letters: D,
     pub orders: Q,
     pub rehearsal: DryRun<S, Q>,
     pub publisher: P,
@@ -163,7 +163,7 @@ where
     }
 
     async fn publish(&mut self, id: i64) -> Result<Result<Awaited, Replayed>, StoreError> {
-        let stored = self.letters.letter(id).await?.filter(|stored| match stored.state {
+        let stored = self.dead_letters.dead_letter(id).await?.filter(|stored| match stored.state {
             DeadLetterState::Open | DeadLetterState::Replaying => true,
             DeadLetterState::Replayed | DeadLetterState::Discarded => false,
         });
@@ -174,13 +174,14 @@ where
         }
         let now = self.clock.now();
         let most = self.limits.most_replays;
-        let claimed = self.letters.claim_letter(id, most, abandoned_before(now), now).await?;
+        let claimed =
+            self.dead_letters.claim_dead_letter(id, most, abandoned_before(now), now).await?;
         let Some(claimed) = claimed else { return Ok(Err(Replayed::NotOpen)) };
         let replay = claimed.replays;
         let refused = self.confirmed(publication_of(&claimed, replay)).await.err();
         let verdict = refused.as_deref().unwrap_or("confirmed");
         let action = self.actor.action(self.clock.now(), AuditAction::Replay, verdict);
-        self.letters.finish_replay(id, replay, refused.is_none(), &action).await?;
+        self.dead_letters.finish_replay(id, replay, refused.is_none(), &action).await?;
         Ok(match refused {
             None => Ok(Awaited { id, replay, intent: foresight.intent }),
             Some(reason) => Err(Replayed::Unpublished(reason)),
@@ -242,11 +243,11 @@ where
     }
 
     async fn outcome(&self, awaited: &Awaited) -> Result<Option<Replayed>, StoreError> {
-        if let Some(stored) = self.letters.letter(awaited.id).await?
+        if let Some(stored) = self.dead_letters.dead_letter(awaited.id).await?
             && stored.state == DeadLetterState::Open
             && stored.replays == awaited.replay
         {
-            let reason = stored.letter.reason;
+            let reason = stored.dead_letter.reason;
             return Ok(Some(Replayed::FailedAgain { code: reason.code, detail: reason.detail }));
         }
         let Some(intent) = &awaited.intent else { return Ok(None) };

@@ -15,7 +15,7 @@ enum Step {
 }
 
 /// Most messages that are published before their outcomes are waited for, however the pace is.
-const LARGEST_STEP: usize = 1000;
+const MAX_STEP: usize = 1000;
 
 /// A text that is no pace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +30,8 @@ impl ReplaySchedule {
         let mut left = messages;
         steps.map_while(move |step| {
             let size = match step {
-                Step::Of(size) => size.min(left).min(LARGEST_STEP),
-                Step::All => left.min(LARGEST_STEP),
+                Step::Of(size) => size.min(left).min(MAX_STEP),
+                Step::All => left.min(MAX_STEP),
             };
             left -= size;
             (size > 0).then_some(size)

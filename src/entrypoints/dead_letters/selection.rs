@@ -12,7 +12,7 @@ use crate::service_layer::dead_letters::{
 use crate::service_layer::{OrderHistory, OrderQueries, StoreError};
 
 /// Most dead letters in the hands of replays, of which each has one at a time.
-const MOST_IN_HAND: u32 = 1000;
+const MAX_IN_HAND: u32 = 1000;
 
 /// How long ago, as people write it: a number and s, m, h or d.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub fn alike(filter: DeadLetterFilter, example: DeadLetter) -> DeadLetterFilter 
 /// # Errors
 /// See [`StoreError`].
 pub async fn replayable_ids(
-    letters: &impl DeadLetterStore,
+    dead_letters: &impl DeadLetterStore,
     filter: &DeadLetterFilter,
     limit: u32,
     now: DateTime<Utc>,
@@ -68,13 +68,15 @@ pub async fn replayable_ids(
     let in_state = |state| DeadLetterFilter { state: Some(state), ..filter.clone() };
     let mut ids = Vec::new();
     if asks_for(DeadLetterState::Open) {
-        ids = letters.letter_ids(&in_state(DeadLetterState::Open), limit).await?;
+        ids = dead_letters.dead_letter_ids(&in_state(DeadLetterState::Open), limit).await?;
     }
     if asks_for(DeadLetterState::Replaying) {
-        let taken =
-            letters.letters(&in_state(DeadLetterState::Replaying), None, MOST_IN_HAND).await?;
-        let abandoned = taken.iter().filter(|letter| letter.changed_at < abandoned_before(now));
-        ids.extend(abandoned.map(|letter| letter.id));
+        let taken = dead_letters
+            .dead_letters(&in_state(DeadLetterState::Replaying), None, MAX_IN_HAND)
+            .await?;
+        let abandoned =
+            taken.iter().filter(|dead_letter| dead_letter.changed_at < abandoned_before(now));
+        ids.extend(abandoned.map(|dead_letter| dead_letter.id));
     }
     ids.sort_unstable();
     ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -89,7 +91,7 @@ pub async fn present_order(
     orders: &impl OrderQueries,
     stored: &DeadLetterRecord,
 ) -> Result<Option<OrderHistory>, StoreError> {
-    match stored.letter.subject.order_id.as_deref().map(OrderId::new) {
+    match stored.dead_letter.subject.order_id.as_deref().map(OrderId::new) {
         Some(Ok(order_id)) => orders.order(&order_id).await,
         Some(Err(_)) | None => Ok(None),
     }

@@ -14,7 +14,7 @@ pub use snapshot::Snapshot;
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// How many are kept: five minutes of them, and the one before.
-pub const MOST_LOOKS: usize = 151;
+pub const MAX_LOOKS: usize = 151;
 
 /// Looks at the counters, the oldest first.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub struct MetricsHistory(Mutex<VecDeque<Arc<Snapshot>>>);
 impl MetricsHistory {
     pub fn push(&self, look: Snapshot) {
         let mut looks = self.lock();
-        if looks.len() == MOST_LOOKS {
+        if looks.len() == MAX_LOOKS {
             looks.pop_front();
         }
         looks.push_back(Arc::new(look));

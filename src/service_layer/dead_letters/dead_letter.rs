@@ -55,7 +55,7 @@ pub struct Subject {
 pub struct DeadLetterRecord {
     pub id: i64,
     /// With the body of the present revision and the latest reason.
-    pub letter: DeadLetter,
+    pub dead_letter: DeadLetter,
     pub state: DeadLetterState,
     pub first_failed_at: DateTime<Utc>,
     /// How often it has become a dead letter: 1, and 1 more for each replay that failed.
@@ -70,17 +70,17 @@ pub struct DeadLetterRecord {
 
 impl DeadLetterRecord {
     pub fn summary(&self) -> DeadLetterSummary {
-        let letter = &self.letter;
+        let dead_letter = &self.dead_letter;
         DeadLetterSummary {
             id: self.id,
             state: self.state,
-            reason: letter.reason.clone(),
-            subject: letter.subject.clone(),
-            message_id: letter.properties.message_id.clone(),
-            app_id: letter.properties.app_id.clone(),
+            reason: dead_letter.reason.clone(),
+            subject: dead_letter.subject.clone(),
+            message_id: dead_letter.properties.message_id.clone(),
+            app_id: dead_letter.properties.app_id.clone(),
             first_failed_at: self.first_failed_at,
-            failed_at: letter.failed_at,
-            attempts: letter.attempts,
+            failed_at: dead_letter.failed_at,
+            attempts: dead_letter.attempts,
             failures: self.failures,
             replays: self.replays,
             revision: self.revision,

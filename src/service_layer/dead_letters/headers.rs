@@ -5,7 +5,7 @@ pub const DETAIL: &str = "order-worker-detail";
 pub const FAILED_AT: &str = "order-worker-failed-at";
 pub const ATTEMPTS: &str = "order-worker-attempts";
 /// Tells one dead letter from another with the same content.
-pub const LETTER_ID: &str = "order-worker-dead-letter-id";
+pub const DEAD_LETTER_ID: &str = "order-worker-dead-letter-id";
 /// The key of the dead letter that was replayed, in hexadecimal digits, and which replay it is.
 pub const REPLAY_OF: &str = "order-worker-replay-of";
 pub const REPLAY: &str = "order-worker-replay";
@@ -23,5 +23,5 @@ pub fn is_about_the_way(name: &str) -> bool {
 
 /// Headers with the reason of a dead letter. A copy has its own, or none.
 pub fn is_a_reason(name: &str) -> bool {
-    [CODE, DETAIL, FAILED_AT, LETTER_ID, EXCEPTION_MESSAGE].contains(&name)
+    [CODE, DETAIL, FAILED_AT, DEAD_LETTER_ID, EXCEPTION_MESSAGE].contains(&name)
 }

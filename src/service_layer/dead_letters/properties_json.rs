@@ -18,7 +18,7 @@ use crate::service_layer::{HeaderValue, Headers, Properties};
 
 /// How deep tables and lists may stand in each other. Who reads JSON gives up at 128 levels, and a
 /// table makes two of them.
-const MOST_LEVELS: usize = 48;
+const MAX_LEVELS: usize = 48;
 
 /// Properties as one line. Whatever is nested deeper than 48 tables and lists is left out: null
 /// stands in its place.
@@ -26,10 +26,10 @@ const MOST_LEVELS: usize = 48;
 /// # Panics
 /// Never: text and whole numbers are always JSON.
 pub fn properties_to_json(properties: &Properties) -> String {
-    let json = if properties.headers.values().all(|value| fits(value, MOST_LEVELS)) {
+    let json = if properties.headers.values().all(|value| fits(value, MAX_LEVELS)) {
         serde_json::to_string(properties)
     } else {
-        let headers = cut(&properties.headers, MOST_LEVELS);
+        let headers = cut(&properties.headers, MAX_LEVELS);
         serde_json::to_string(&Properties { headers, ..properties.clone() })
     };
     json.expect("text and whole numbers are always JSON")

@@ -12,7 +12,7 @@ use crate::service_layer::Clock;
 const LOOK_AGAIN: Duration = Duration::from_mins(10);
 
 /// Most rows of a kind that go in one transaction: some milliseconds of work.
-const MOST_AT_ONCE: u32 = 500;
+const MAX_AT_ONCE: u32 = 500;
 
 /// Between two transactions, so that others get their turn.
 const BREATH: Duration = Duration::from_millis(100);
@@ -46,11 +46,11 @@ pub async fn prune_for_ever(
     clock: Arc<dyn Clock>,
 ) {
     loop {
-        match store.prune(&periods.until(clock.now()), MOST_AT_ONCE).await {
+        match store.prune(&periods.until(clock.now()), MAX_AT_ONCE).await {
             Ok(pruned) if pruned.total() > 0 => {
-                let (letters, messages) = (pruned.dead_letters, pruned.handled_messages);
+                let (dead_letters, messages) = (pruned.dead_letters, pruned.handled_messages);
                 tracing::debug!(
-                    letters,
+                    dead_letters,
                     messages,
                     history = pruned.history,
                     "Old rows are removed"

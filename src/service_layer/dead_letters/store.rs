@@ -87,10 +87,10 @@ impl Pruned {
 /// Keeps dead letters.
 ///
 /// Each method is one transaction. A change of state MUST be atomic: of two that want the same dead
-/// letter, one gets it. Every change MUST be recorded with its action in the same transaction.
+/// dead letter, one gets it. Every change MUST be recorded with its action in the same transaction.
 pub trait DeadLetterStore: Send + Sync {
-    /// Keeps letters. One whose key is there already MUST have no effect. One that is the latest
-    /// replay of a kept letter with the same body MUST open that letter again (state open, failures
+    /// Keeps dead letters. One whose key is there already MUST have no effect. One that is the latest
+    /// replay of a kept dead letter with the same body MUST open that dead letter again (state open, failures
     /// one more, reason and time of the failure) instead of becoming a further row; a repeat of the
     /// same failure MUST have no effect.
     ///
@@ -100,7 +100,7 @@ pub trait DeadLetterStore: Send + Sync {
     /// See [`StoreError`]; nothing is kept then.
     fn collect(
         &self,
-        letters: &[DeadLetter],
+        dead_letters: &[DeadLetter],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
@@ -109,7 +109,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn letters(
+    fn dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<DeadLetterCursor>,
@@ -120,7 +120,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn letter_ids(
+    fn dead_letter_ids(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
@@ -130,7 +130,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn letter_groups(
+    fn dead_letter_groups(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
@@ -140,7 +140,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn letter_counts(
+    fn dead_letter_counts(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
@@ -148,7 +148,7 @@ pub trait DeadLetterStore: Send + Sync {
 
     /// # Errors
     /// See [`StoreError`].
-    fn letter(
+    fn dead_letter(
         &self,
         id: i64,
     ) -> impl Future<Output = Result<Option<DeadLetterRecord>, StoreError>> + Send;
@@ -157,7 +157,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn letter_of_message(
+    fn dead_letter_of_message(
         &self,
         message_id: &MessageId,
     ) -> impl Future<Output = Result<Option<DeadLetterRecord>, StoreError>> + Send;
@@ -166,7 +166,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn letter_actions(
+    fn dead_letter_actions(
         &self,
         id: i64,
     ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreError>> + Send;
@@ -177,7 +177,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn claim_letter(
+    fn claim_dead_letter(
         &self,
         id: i64,
         most_replays: u32,
@@ -204,7 +204,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn revise_letter(
+    fn revise_dead_letter(
         &self,
         id: i64,
         revision: u32,
@@ -216,7 +216,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn discard_letter(
+    fn discard_dead_letter(
         &self,
         id: i64,
         action: &AuditEntry,
@@ -226,7 +226,7 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn restore_letter(
+    fn restore_dead_letter(
         &self,
         id: i64,
         action: &AuditEntry,

@@ -64,8 +64,8 @@ impl Shop {
     pub async fn read_different(&self, queue: &str, count: usize) {
         let mut ids = HashSet::new();
         while ids.len() < count {
-            let letter = self.next_of(queue).await;
-            ids.insert(letter.properties.message_id().as_ref().unwrap().to_string());
+            let dead_letter = self.next_of(queue).await;
+            ids.insert(dead_letter.properties.message_id().as_ref().unwrap().to_string());
         }
     }
 
@@ -281,11 +281,11 @@ async fn dead_letters_without_a_queue_are_kept_until_there_is_one() {
     let surroundings = Surroundings::new().await;
     let worker = surroundings.start_worker().await;
     let shop = Shop::on(&surroundings).await;
-    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    let dead_letters = surroundings.name_of("DEAD_LETTER_QUEUE");
     // Who publishes dead letters declares what it misses when it does so first; so first it does so.
     shop.send("order.place", b"{oops", BasicProperties::default()).await;
-    shop.next_of(&letters).await;
-    shop.delete_queue(&letters).await;
+    shop.next_of(&dead_letters).await;
+    shop.delete_queue(&dead_letters).await;
     shop.delete_exchange(&surroundings.name_of("DEAD_LETTER_EXCHANGE")).await;
 
     for n in 0..5 {
@@ -300,7 +300,7 @@ async fn dead_letters_without_a_queue_are_kept_until_there_is_one() {
     eventually("the queue is back", || async { worker.log().contains("published again") }).await;
     let mut bodies = BTreeSet::new();
     while bodies.len() < 5 {
-        bodies.insert(shop.next_of(&letters).await.body);
+        bodies.insert(shop.next_of(&dead_letters).await.body);
     }
     assert_goes_on(&surroundings).await;
     worker.stop().await;
@@ -313,10 +313,10 @@ async fn dead_letters_wait_for_room_in_a_full_queue() {
     let surroundings = Surroundings::new().await;
     surroundings.prepare();
     let shop = Shop::on(&surroundings).await;
-    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
-    shop.delete_queue(&letters).await;
-    shop.declare_small_queue(&letters, 1).await;
-    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    let dead_letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    shop.delete_queue(&dead_letters).await;
+    shop.declare_small_queue(&dead_letters, 1).await;
+    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
     let worker = surroundings.start_worker_with(&["--no-declare"]).await;
 
@@ -331,7 +331,7 @@ async fn dead_letters_wait_for_room_in_a_full_queue() {
     .await;
     let mut bodies = BTreeSet::new();
     while bodies.len() < 5 {
-        bodies.insert(shop.next_of(&letters).await.body);
+        bodies.insert(shop.next_of(&dead_letters).await.body);
     }
     assert_goes_on(&surroundings).await;
     worker.stop().await;
@@ -344,13 +344,13 @@ async fn dead_letters_are_handed_out_as_often_as_somebody_asks() {
     let mut surroundings = Surroundings::new().await;
     let worker = surroundings.start_worker().await;
     let shop = Shop::on(&surroundings).await;
-    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    let dead_letters = surroundings.name_of("DEAD_LETTER_QUEUE");
     shop.send("order.place", b"{oops", BasicProperties::default()).await;
-    eventually("it is a dead letter", || async { shop.depth(&letters).await == 1 }).await;
+    eventually("it is a dead letter", || async { shop.depth(&dead_letters).await == 1 }).await;
 
     // Since 4.0 a queue that is not told otherwise destroys it at the twenty-first time.
     for _ in 0..25 {
-        shop.hand_out(&letters).await;
+        shop.hand_out(&dead_letters).await;
     }
     worker.stop().await;
     surroundings.collect_from_now_on();
@@ -368,15 +368,15 @@ async fn a_queue_that_destroys_dead_letters_is_refused() {
     let surroundings = Surroundings::new().await;
     surroundings.prepare();
     let shop = Shop::on(&surroundings).await;
-    let letters = surroundings.name_of("DEAD_LETTER_QUEUE");
-    shop.delete_queue(&letters).await;
+    let dead_letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    shop.delete_queue(&dead_letters).await;
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(-1));
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    shop.channel().queue_declare(letters.as_str().into(), durable, arguments).await.unwrap();
+    shop.channel().queue_declare(dead_letters.as_str().into(), durable, arguments).await.unwrap();
     let exchange = surroundings.name_of("DEAD_LETTER_EXCHANGE");
-    shop.bind(&letters, &exchange, "#").await;
+    shop.bind(&dead_letters, &exchange, "#").await;
     let publish = shop.channel().basic_publish(
         exchange.as_str().into(),
         "order.place".into(),
@@ -392,14 +392,17 @@ async fn a_queue_that_destroys_dead_letters_is_refused() {
     let destroys = {
         let channel = shop.connection().create_channel().await.unwrap();
         let get = BasicGetOptions::default();
-        assert!(channel.basic_get(letters.as_str().into(), get).await.unwrap().is_some());
+        assert!(channel.basic_get(dead_letters.as_str().into(), get).await.unwrap().is_some());
         channel.close(200, "gives it back".into()).await.unwrap();
-        let again = shop.channel().basic_get(letters.as_str().into(), get).await.unwrap();
+        let again = shop.channel().basic_get(dead_letters.as_str().into(), get).await.unwrap();
         again.is_none()
     };
     assert_eq!(check.status.success(), !destroys, "{findings}");
     if destroys {
-        assert!(findings.contains(&letters) && findings.contains("x-delivery-limit"), "{findings}");
+        assert!(
+            findings.contains(&dead_letters) && findings.contains("x-delivery-limit"),
+            "{findings}"
+        );
         let run = surroundings.program(&["run"]).output().unwrap();
         assert_eq!(run.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&run.stderr).contains("x-delivery-limit"));

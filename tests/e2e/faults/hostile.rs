@@ -43,12 +43,12 @@ async fn headers_nested_thousands_deep_end_as_dead_letters_and_kill_no_worker() 
         .await;
     eventually("they are dead letters", || async { surroundings.count("dead_letters").await == 4 })
         .await;
-    let letters = surroundings
+    let dead_letters = surroundings
         .ask("select code || ': ' || convert_from(body, 'UTF8') from dead_letters order by 1")
         .await;
     assert!(worker.is_running());
     assert_eq!(
-        letters[..3],
+        dead_letters[..3],
         ["invalid_field: among", "invalid_field: behind", "invalid_field: in front"]
     );
     let listed = surroundings.program(&["dead-letters", "show", "1", "--json"]).output().unwrap();
@@ -98,8 +98,8 @@ async fn large_bodies_are_taken_as_far_as_there_is_memory_for_them() {
         surroundings.count("dead_letters").await == 30
     })
     .await;
-    let letters = "select distinct code || ' ' || length(body) from dead_letters";
-    assert_eq!(surroundings.ask(letters).await, ["too_large 8388608"]);
+    let dead_letters = "select distinct code || ' ' || length(body) from dead_letters";
+    assert_eq!(surroundings.ask(dead_letters).await, ["too_large 8388608"]);
     let peak = peak_memory_mib(&worker);
     assert!(peak < 200, "{peak} MiB for 240 MiB of messages");
     assert!(!worker.log().contains("handed back"), "{}", worker.log());
@@ -174,7 +174,9 @@ async fn a_hostile_publisher_stops_nobodys_orders() {
     assert_goes_on(&surroundings).await;
     assert!(worker.is_running(), "{}", worker.log());
     let peak = peak_memory_mib(&worker);
-    println!("{placed} honest orders were placed beside {sent}; the worker took {peak} MiB at most");
+    println!(
+        "{placed} honest orders were placed beside {sent}; the worker took {peak} MiB at most"
+    );
     assert!(peak < 256, "{peak} MiB under {sent}");
     worker.stop().await;
     surroundings.remove().await;

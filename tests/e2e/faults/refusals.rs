@@ -43,10 +43,10 @@ async fn what_a_trigger_refuses_is_one_dead_letter_among_sixty_orders() {
 
     eventually("all others are placed", || async { surroundings.count("orders").await == 59 })
         .await;
-    let letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
-    assert_eq!(letter.header("order-worker-code"), "internal_error");
-    assert_eq!(letter.json()["order_id"], "26");
-    assert!(letter.header("order-worker-detail").contains("P0001"));
+    let dead_letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
+    assert_eq!(dead_letter.header("order-worker-code"), "internal_error");
+    assert_eq!(dead_letter.json()["order_id"], "26");
+    assert!(dead_letter.header("order-worker-detail").contains("P0001"));
     assert_goes_on(&surroundings).await;
     let log = worker.stopped().await;
     assert!(!log.contains("in trouble"), "{log}");

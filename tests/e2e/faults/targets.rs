@@ -257,11 +257,11 @@ async fn a_subscriber_that_never_confirms_holds_up_others_only_once() {
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
     let surroundings = surroundings_with_a_subscriber().await;
-    let (shop, letters) =
+    let (shop, dead_letters) =
         (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
-    shop.delete_queue(&letters).await;
-    shop.declare_small_queue(&letters, 0).await;
-    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    shop.delete_queue(&dead_letters).await;
+    shop.declare_small_queue(&dead_letters, 0).await;
+    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
     let worker = surroundings.start_worker_with(&["--no-declare"]).await;
 
@@ -277,10 +277,10 @@ async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
     let subscriber = subscriber_of(&surroundings);
     read_events_within(&shop, &subscriber, ORDERS + 1, Duration::from_secs(20)).await;
     assert!(worker.log().contains("Copies of commands were not taken"), "{}", worker.log());
-    shop.delete_queue(&letters).await;
-    shop.declare_small_queue(&letters, 100).await;
-    shop.bind(&letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
-    eventually("all are there", || async { shop.depth(&letters).await == 20 }).await;
+    shop.delete_queue(&dead_letters).await;
+    shop.declare_small_queue(&dead_letters, 100).await;
+    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    eventually("all are there", || async { shop.depth(&dead_letters).await == 20 }).await;
     assert_goes_on(&surroundings).await;
     worker.stop().await;
     surroundings.remove().await;
@@ -305,12 +305,12 @@ async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
 
     let subscriber = subscriber_of(&surroundings);
     read_events_within(&shop, &subscriber, ORDERS, Duration::from_secs(30)).await;
-    let letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
+    let dead_letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
     assert_eq!(
-        (letter.header("order-worker-code"), letter.header("shop")),
+        (dead_letter.header("order-worker-code"), dead_letter.header("shop")),
         ("malformed_json".to_owned(), "eu".to_owned())
     );
-    assert!(letter.header("order-worker-headers-left-out").contains("large-"));
+    assert!(dead_letter.header("order-worker-headers-left-out").contains("large-"));
     worker.stop().await;
     surroundings.remove().await;
 }

@@ -28,12 +28,13 @@ fn row(page: &str, first: &str) -> Vec<String> {
     cells.map(|cell| cell.split('<').next().unwrap().to_owned()).collect()
 }
 
-fn stock(open_letters: &[(&str, u64)]) -> Backlog {
-    let counts = open_letters.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
+fn stock(open_dead_letters: &[(&str, u64)]) -> Backlog {
+    let counts =
+        open_dead_letters.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
     Backlog {
         has_orders: true,
         outbox: Outboxed { count: 1_234, oldest: None },
-        open_letters: Some(OpenDeadLetters { counts, oldest: None }),
+        open_dead_letters: Some(OpenDeadLetters { counts, oldest: None }),
     }
 }
 

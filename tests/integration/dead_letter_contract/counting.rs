@@ -7,16 +7,17 @@ use order_worker::adapters::clock::SystemClock;
 use order_worker::service_layer::dead_letters::{AuditAction, DeadLetter, DeadLetterStore};
 use order_worker::service_layer::{BacklogProbe, Clock, OpenDeadLetters};
 
-use super::{WithDeadLetters, action, claim, collected, letter, reason};
+use super::{WithDeadLetters, action, claim, collected, dead_letter, reason};
 
 pub async fn open_ones_are_counted_by_code<D: WithDeadLetters>(database: &D) {
-    let other = DeadLetter { reason: reason("missing_field", "email is missing"), ..letter(5) };
-    let letters = [letter(1), letter(2), letter(3), letter(4), other];
-    let ids = collected(database, &letters).await;
+    let other =
+        DeadLetter { reason: reason("missing_field", "email is missing"), ..dead_letter(5) };
+    let dead_letters = [dead_letter(1), dead_letter(2), dead_letter(3), dead_letter(4), other];
+    let ids = collected(database, &dead_letters).await;
 
     claim(database, ids[0]).await.unwrap();
     let discard = action(AuditAction::Discard);
-    assert!(database.dead_letters().discard_letter(ids[1], &discard).await.unwrap());
+    assert!(database.dead_letters().discard_dead_letter(ids[1], &discard).await.unwrap());
 
     let mut counts = open(database).await.counts;
     counts.sort();
@@ -28,10 +29,10 @@ pub async fn the_oldest_open_one_has_its_age<D: WithDeadLetters>(database: &D) {
     let now = SystemClock.now();
     let failed_ago = |number, seconds| DeadLetter {
         failed_at: now - TimeDelta::seconds(seconds),
-        ..letter(number)
+        ..dead_letter(number)
     };
-    let letters = [failed_ago(1, 9_000), failed_ago(2, 3_600), failed_ago(3, 5)];
-    let ids = collected(database, &letters).await;
+    let dead_letters = [failed_ago(1, 9_000), failed_ago(2, 3_600), failed_ago(3, 5)];
+    let ids = collected(database, &dead_letters).await;
     claim(database, ids[0]).await.unwrap();
 
     let oldest = open(database).await.oldest.unwrap();
@@ -41,5 +42,5 @@ pub async fn the_oldest_open_one_has_its_age<D: WithDeadLetters>(database: &D) {
 }
 
 async fn open<D: WithDeadLetters>(database: &D) -> OpenDeadLetters {
-    database.stock().stock().await.unwrap().open_letters.unwrap()
+    database.stock().stock().await.unwrap().open_dead_letters.unwrap()
 }

@@ -4,42 +4,45 @@ use order_worker::service_layer::dead_letters::{
     AuditAction, AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore, Revision, Subject,
 };
 
-use super::{WithDeadLetters, action, claim, find, finish, kept, letter, reason, replay};
+use super::{WithDeadLetters, action, claim, dead_letter, find, finish, kept, reason, replay};
 
 pub async fn an_edit_gives_another_body_and_keeps_the_reason<D: WithDeadLetters>(database: &D) {
-    let before = kept(database, letter(1)).await;
+    let before = kept(database, dead_letter(1)).await;
 
     assert!(edit(database, &before, mended("new")).await);
 
     let after = find(database, before.id).await;
-    assert_eq!((&after.letter.body[..], after.revision), (&b"new"[..], 2));
-    assert_eq!(after.original_body.as_ref(), Some(&before.letter.body));
-    assert_eq!(after.letter.subject, mended("new").subject);
-    assert_eq!((&after.letter.reason, after.state), (&before.letter.reason, DeadLetterState::Open));
+    assert_eq!((&after.dead_letter.body[..], after.revision), (&b"new"[..], 2));
+    assert_eq!(after.original_body.as_ref(), Some(&before.dead_letter.body));
+    assert_eq!(after.dead_letter.subject, mended("new").subject);
+    assert_eq!(
+        (&after.dead_letter.reason, after.state),
+        (&before.dead_letter.reason, DeadLetterState::Open)
+    );
 }
 
 pub async fn an_edit_that_would_still_fail_has_a_new_reason<D: WithDeadLetters>(database: &D) {
-    let before = kept(database, letter(1)).await;
+    let before = kept(database, dead_letter(1)).await;
     let worse = reason("malformed_json", "at byte 3");
 
     edit(database, &before, Revision { reason: Some(worse.clone()), ..mended("{{{") }).await;
 
-    assert_eq!(find(database, before.id).await.letter.reason, worse);
+    assert_eq!(find(database, before.id).await.dead_letter.reason, worse);
 }
 
 pub async fn the_body_that_came_outlives_two_edits<D: WithDeadLetters>(database: &D) {
-    let before = kept(database, letter(1)).await;
+    let before = kept(database, dead_letter(1)).await;
 
     edit(database, &before, mended("second")).await;
     edit(database, &find(database, before.id).await, mended("third")).await;
 
     let after = find(database, before.id).await;
-    assert_eq!((&after.letter.body[..], after.revision), (&b"third"[..], 3));
-    assert_eq!(after.original_body, Some(before.letter.body));
+    assert_eq!((&after.dead_letter.body[..], after.revision), (&b"third"[..], 3));
+    assert_eq!(after.original_body, Some(before.dead_letter.body));
 }
 
 pub async fn of_two_edits_of_one_revision_one_is_refused<D: WithDeadLetters>(database: &D) {
-    let before = kept(database, letter(1)).await;
+    let before = kept(database, dead_letter(1)).await;
 
     let (one, other) = tokio::join!(
         edit(database, &before, mended("one")),
@@ -50,8 +53,8 @@ pub async fn of_two_edits_of_one_revision_one_is_refused<D: WithDeadLetters>(dat
     assert_eq!(find(database, before.id).await.revision, 2);
 }
 
-pub async fn only_an_open_letter_can_be_edited<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+pub async fn only_an_open_dead_letter_can_be_edited<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, dead_letter(1)).await.id;
     claim(database, id).await.unwrap();
     let replaying = find(database, id).await;
 
@@ -60,8 +63,8 @@ pub async fn only_an_open_letter_can_be_edited<D: WithDeadLetters>(database: &D)
     assert_eq!(find(database, id).await, replaying);
 }
 
-pub async fn only_an_open_letter_can_be_discarded<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+pub async fn only_an_open_dead_letter_can_be_discarded<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, dead_letter(1)).await.id;
 
     assert!(discard(database, id).await);
     assert!(!discard(database, id).await);
@@ -71,8 +74,8 @@ pub async fn only_an_open_letter_can_be_discarded<D: WithDeadLetters>(database: 
     assert!(!discard(database, id + 1).await, "there is none");
 }
 
-pub async fn a_discarded_or_replayed_letter_can_be_restored<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+pub async fn a_discarded_or_replayed_dead_letter_can_be_restored<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, dead_letter(1)).await.id;
     assert!(!restore(database, id).await, "it is open");
 
     discard(database, id).await;
@@ -86,7 +89,7 @@ pub async fn a_discarded_or_replayed_letter_can_be_restored<D: WithDeadLetters>(
 }
 
 pub async fn every_change_leaves_its_action<D: WithDeadLetters>(database: &D) {
-    let before = kept(database, letter(1)).await;
+    let before = kept(database, dead_letter(1)).await;
 
     edit(database, &before, mended("new")).await;
     discard(database, before.id).await;
@@ -99,7 +102,7 @@ pub async fn every_change_leaves_its_action<D: WithDeadLetters>(database: &D) {
 }
 
 pub async fn a_change_that_is_refused_leaves_no_action<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+    let id = kept(database, dead_letter(1)).await.id;
     let claimed = claim(database, id).await.unwrap();
 
     edit(database, &claimed, mended("new")).await;
@@ -110,28 +113,28 @@ pub async fn a_change_that_is_refused_leaves_no_action<D: WithDeadLetters>(datab
 }
 
 pub async fn a_change_that_cannot_be_recorded_does_not_happen<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+    let id = kept(database, dead_letter(1)).await.id;
     let claimed = claim(database, id).await.unwrap();
-    let open = kept(database, letter(2)).await;
+    let open = kept(database, dead_letter(2)).await;
     database.refuse_actions().await;
-    let letters = database.dead_letters();
+    let dead_letters = database.dead_letters();
 
-    letters.discard_letter(open.id, &action(AuditAction::Discard)).await.unwrap_err();
-    letters.finish_replay(id, 1, true, &action(AuditAction::Replay)).await.unwrap_err();
+    dead_letters.discard_dead_letter(open.id, &action(AuditAction::Discard)).await.unwrap_err();
+    dead_letters.finish_replay(id, 1, true, &action(AuditAction::Replay)).await.unwrap_err();
 
     assert_eq!(find(database, open.id).await, open);
     assert_eq!(find(database, id).await, claimed);
 }
 
 pub async fn an_action_that_changes_nothing_is_recorded_alone<D: WithDeadLetters>(database: &D) {
-    let before = kept(database, letter(1)).await;
-    let (letters, looked) = (database.dead_letters(), action(AuditAction::Disclose));
+    let before = kept(database, dead_letter(1)).await;
+    let (dead_letters, looked) = (database.dead_letters(), action(AuditAction::Disclose));
 
-    assert!(letters.record_action(before.id, &looked).await.unwrap());
+    assert!(dead_letters.record_action(before.id, &looked).await.unwrap());
 
     assert_eq!(find(database, before.id).await, before);
     assert_eq!(actions(database, before.id).await, std::slice::from_ref(&looked));
-    assert!(!letters.record_action(before.id + 1, &looked).await.unwrap(), "there is none");
+    assert!(!dead_letters.record_action(before.id + 1, &looked).await.unwrap(), "there is none");
 }
 
 fn mended(body: &str) -> Revision {
@@ -148,20 +151,20 @@ async fn edit<D: WithDeadLetters>(
     seen: &DeadLetterRecord,
     revised: Revision,
 ) -> bool {
-    let (letters, action) = (database.dead_letters(), action(AuditAction::Edit));
-    letters.revise_letter(seen.id, seen.revision, &revised, &action).await.unwrap()
+    let (dead_letters, action) = (database.dead_letters(), action(AuditAction::Edit));
+    dead_letters.revise_dead_letter(seen.id, seen.revision, &revised, &action).await.unwrap()
 }
 
 async fn discard<D: WithDeadLetters>(database: &D, id: i64) -> bool {
-    let (letters, action) = (database.dead_letters(), action(AuditAction::Discard));
-    letters.discard_letter(id, &action).await.unwrap()
+    let (dead_letters, action) = (database.dead_letters(), action(AuditAction::Discard));
+    dead_letters.discard_dead_letter(id, &action).await.unwrap()
 }
 
 async fn restore<D: WithDeadLetters>(database: &D, id: i64) -> bool {
-    let (letters, action) = (database.dead_letters(), action(AuditAction::Restore));
-    letters.restore_letter(id, &action).await.unwrap()
+    let (dead_letters, action) = (database.dead_letters(), action(AuditAction::Restore));
+    dead_letters.restore_dead_letter(id, &action).await.unwrap()
 }
 
 async fn actions<D: WithDeadLetters>(database: &D, id: i64) -> Vec<AuditEntry> {
-    database.dead_letters().letter_actions(id).await.unwrap()
+    database.dead_letters().dead_letter_actions(id).await.unwrap()
 }

@@ -6,14 +6,14 @@ use order_worker::service_layer::dead_letters::{
 };
 use order_worker::service_layer::{OrderQueries, Properties};
 
-use super::{WithDeadLetters, action, all, at, claim, collect, collected, find, letter};
+use super::{WithDeadLetters, action, all, at, claim, collect, collected, dead_letter, find};
 use crate::store_contract::outcomes;
 use crate::support::messages::{With, cancel, next_status, place, set_status};
 
-pub async fn old_letters_go_with_their_actions<D: WithDeadLetters>(database: &D) {
-    let ids = collected(database, &[letter(1), letter(2)]).await;
-    let letters = database.dead_letters();
-    letters.discard_letter(ids[0], &action(AuditAction::Discard)).await.unwrap();
+pub async fn old_dead_letters_go_with_their_actions<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[dead_letter(1), dead_letter(2)]).await;
+    let dead_letters = database.dead_letters();
+    dead_letters.discard_dead_letter(ids[0], &action(AuditAction::Discard)).await.unwrap();
 
     let until = Retention { dead_letters_until: at(100), ..nothing() };
     assert_eq!(prune(database, until, 10).await.dead_letters, 1, "the one that did not change");
@@ -21,11 +21,11 @@ pub async fn old_letters_go_with_their_actions<D: WithDeadLetters>(database: &D)
     assert_eq!(prune(database, until, 10).await.dead_letters, 1);
 
     assert_eq!(all(database).await, []);
-    assert_eq!(letters.letter_actions(ids[0]).await.unwrap(), []);
+    assert_eq!(dead_letters.dead_letter_actions(ids[0]).await.unwrap(), []);
 }
 
-pub async fn a_letter_that_somebody_is_replaying_stays<D: WithDeadLetters>(database: &D) {
-    let ids = collected(database, &[letter(1)]).await;
+pub async fn a_dead_letter_that_somebody_is_replaying_stays<D: WithDeadLetters>(database: &D) {
+    let ids = collected(database, &[dead_letter(1)]).await;
     claim(database, ids[0]).await.unwrap();
 
     assert_eq!(prune(database, everything(), 10).await, Pruned::default());
@@ -33,12 +33,12 @@ pub async fn a_letter_that_somebody_is_replaying_stays<D: WithDeadLetters>(datab
     find(database, ids[0]).await;
 }
 
-pub async fn handled_messages_go_but_for_those_that_a_letter_names<D: WithDeadLetters>(
+pub async fn handled_messages_go_but_for_those_that_a_dead_letter_names<D: WithDeadLetters>(
     database: &D,
 ) {
     outcomes(database, &[place("14").with_id("m1"), next_status("14").with_id("m2")]).await;
     let properties = Properties { message_id: Some("m2".to_owned()), ..Properties::default() };
-    collect(database, &[DeadLetter { properties, ..letter(1) }, letter(2)]).await;
+    collect(database, &[DeadLetter { properties, ..dead_letter(1) }, dead_letter(2)]).await;
 
     let until = Retention { handled_until: at(1_000), ..nothing() };
     assert_eq!(prune(database, until, 10).await.handled_messages, 1);
@@ -78,7 +78,7 @@ pub async fn without_a_cutoff_the_history_stays<D: WithDeadLetters>(database: &D
 
 pub async fn what_is_young_stays<D: WithDeadLetters>(database: &D) {
     outcomes(database, &[place("14").with_id("m1"), cancel("14")]).await;
-    collect(database, &[letter(1)]).await;
+    collect(database, &[dead_letter(1)]).await;
 
     assert_eq!(prune(database, nothing(), 10).await, Pruned::default());
 
@@ -89,7 +89,11 @@ pub async fn rows_go_in_batches<D: WithDeadLetters>(database: &D) {
     let placed = (0..5).map(|n| place(&n.to_string()).with_id(&format!("m{n}")));
     outcomes(database, &placed.collect::<Vec<_>>()).await;
     outcomes(database, &(0..5).map(|n| cancel(&n.to_string())).collect::<Vec<_>>()).await;
-    collect(database, &[letter(1), letter(2), letter(3), letter(4), letter(5)]).await;
+    collect(
+        database,
+        &[dead_letter(1), dead_letter(2), dead_letter(3), dead_letter(4), dead_letter(5)],
+    )
+    .await;
 
     for rows in [2, 2, 1, 0] {
         let batch = Pruned { dead_letters: rows, handled_messages: rows, history: rows };

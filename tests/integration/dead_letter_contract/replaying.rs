@@ -3,12 +3,12 @@
 use order_worker::service_layer::dead_letters::{DeadLetterState, DeadLetterStore};
 
 use super::{
-    WithDeadLetters, at, claim, collect, failed_again, find, finish, kept, letter, replay,
+    WithDeadLetters, at, claim, collect, dead_letter, failed_again, find, finish, kept, replay,
     try_claim,
 };
 
-pub async fn of_two_that_want_a_letter_one_gets_it<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+pub async fn of_two_that_want_a_dead_letter_one_gets_it<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, dead_letter(1)).await.id;
 
     let (one, other) = tokio::join!(claim(database, id), claim(database, id));
 
@@ -16,17 +16,17 @@ pub async fn of_two_that_want_a_letter_one_gets_it<D: WithDeadLetters>(database:
 }
 
 pub async fn a_claim_is_replaying_and_counts<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+    let id = kept(database, dead_letter(1)).await.id;
 
     let claimed = claim(database, id).await.unwrap();
 
     assert_eq!((claimed.state, claimed.replays), (DeadLetterState::Replaying, 1));
-    assert_eq!((&claimed.letter, claimed.changed_at), (&letter(1), at(60)));
+    assert_eq!((&claimed.dead_letter, claimed.changed_at), (&dead_letter(1), at(60)));
     assert_eq!(find(database, id).await, claimed);
 }
 
 pub async fn an_abandoned_claim_is_taken_over<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+    let id = kept(database, dead_letter(1)).await.id;
     claim(database, id).await.unwrap();
 
     assert_eq!(try_claim(database, id, at(60)).await.unwrap(), None, "it is not that old");
@@ -35,8 +35,8 @@ pub async fn an_abandoned_claim_is_taken_over<D: WithDeadLetters>(database: &D) 
     assert_eq!((taken_over.state, taken_over.replays), (DeadLetterState::Replaying, 2));
 }
 
-pub async fn a_letter_is_replayed_so_often_and_no_more<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+pub async fn a_dead_letter_is_replayed_so_often_and_no_more<D: WithDeadLetters>(database: &D) {
+    let id = kept(database, dead_letter(1)).await.id;
     for key in [2, 3, 4] {
         let replayed = replay(database, id).await;
         collect(database, &[failed_again(&replayed, key)]).await;
@@ -49,17 +49,17 @@ pub async fn a_letter_is_replayed_so_often_and_no_more<D: WithDeadLetters>(datab
 }
 
 pub async fn an_abandoned_last_replay_is_taken_over_all_the_same<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
-    let letters = database.dead_letters();
-    letters.claim_letter(id, 1, at(0), at(60)).await.unwrap().unwrap();
+    let id = kept(database, dead_letter(1)).await.id;
+    let dead_letters = database.dead_letters();
+    dead_letters.claim_dead_letter(id, 1, at(0), at(60)).await.unwrap().unwrap();
 
-    let taken_over = letters.claim_letter(id, 1, at(61), at(70)).await.unwrap();
+    let taken_over = dead_letters.claim_dead_letter(id, 1, at(61), at(70)).await.unwrap();
 
     assert_eq!(taken_over.unwrap().replays, 2);
 }
 
 pub async fn a_confirmed_replay_is_replayed<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+    let id = kept(database, dead_letter(1)).await.id;
 
     replay(database, id).await;
 
@@ -70,7 +70,7 @@ pub async fn a_confirmed_replay_is_replayed<D: WithDeadLetters>(database: &D) {
 }
 
 pub async fn an_unconfirmed_replay_is_open_again_and_not_counted<D: WithDeadLetters>(database: &D) {
-    let id = kept(database, letter(1)).await.id;
+    let id = kept(database, dead_letter(1)).await.id;
 
     finish(database, &claim(database, id).await.unwrap(), false).await;
 
@@ -81,7 +81,7 @@ pub async fn an_unconfirmed_replay_is_open_again_and_not_counted<D: WithDeadLett
 pub async fn the_end_of_a_replay_that_failed_already_changes_nothing<D: WithDeadLetters>(
     database: &D,
 ) {
-    let id = kept(database, letter(1)).await.id;
+    let id = kept(database, dead_letter(1)).await.id;
     let claimed = claim(database, id).await.unwrap();
     collect(database, &[failed_again(&claimed, 2)]).await;
     let failed = find(database, id).await;
@@ -91,14 +91,14 @@ pub async fn the_end_of_a_replay_that_failed_already_changes_nothing<D: WithDead
 
     assert_eq!((failed.state, failed.failures), (DeadLetterState::Open, 2));
     assert_eq!(find(database, id).await, failed);
-    let actions = database.dead_letters().letter_actions(id).await.unwrap();
+    let actions = database.dead_letters().dead_letter_actions(id).await.unwrap();
     assert_eq!(actions.len(), 2, "they happened all the same");
 }
 
 pub async fn the_end_of_a_replay_that_was_taken_over_changes_nothing<D: WithDeadLetters>(
     database: &D,
 ) {
-    let id = kept(database, letter(1)).await.id;
+    let id = kept(database, dead_letter(1)).await.id;
     let abandoned = claim(database, id).await.unwrap();
     let taken_over = try_claim(database, id, at(61)).await.unwrap().unwrap();
 

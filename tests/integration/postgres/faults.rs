@@ -271,7 +271,7 @@ async fn no_pool_minds_a_column_of_another_type() {
     let database = Postgres::start().await;
     outcomes(&database, &[place("1")]).await;
     let mut session = database.session().await;
-    let (queries, letters) = (database.queries(), database.database.dead_letters());
+    let (queries, dead_letters) = (database.queries(), database.database.dead_letters());
     let (disclosures, mut stock) = (database.database.disclosures(), database.stock());
     let now = moment("2026-11-20T09:30:00Z");
     let disclosure = PiiAccess { at: now, who: "Ada".into(), order_id: id("1") };
@@ -281,8 +281,8 @@ async fn no_pool_minds_a_column_of_another_type() {
         for _ in 0..6 {
             queries.orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
             assert!(queries.order(&id("1")).await.unwrap().is_some());
-            letters.letters(&DeadLetterFilter::default(), None, 10).await.unwrap();
-            letters.claim_letter(1, 1, now, now).await.unwrap();
+            dead_letters.dead_letters(&DeadLetterFilter::default(), None, 10).await.unwrap();
+            dead_letters.claim_dead_letter(1, 1, now, now).await.unwrap();
             disclosures.record_disclosure(&disclosure).await.unwrap();
             disclosures.disclosures(&id("1"), 10).await.unwrap();
             stock.stock().await.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use order_worker::metrics::{DeviationCounts, MOST_PUBLISHERS, Metrics};
+use order_worker::metrics::{DeviationCounts, MAX_PUBLISHERS, Metrics};
 
 use super::scrape;
 use crate::scrape::Scrape;
@@ -28,7 +28,7 @@ fn the_publishers_after_the_first_twenty_are_one() {
     metrics.drift.count(Some("shop 7"), one());
 
     let seen = scrape(&metrics);
-    assert_eq!(values_of(&seen, UNKNOWN, "publisher").len(), MOST_PUBLISHERS + 2);
+    assert_eq!(values_of(&seen, UNKNOWN, "publisher").len(), MAX_PUBLISHERS + 2);
     assert_eq!(seen.value(UNKNOWN, &[("publisher", "shop 7")]), Some(2.0));
     assert_eq!(seen.value(UNKNOWN, &[("publisher", "other")]), Some(80.0));
     assert_eq!(metrics.drift.so_far().unknown_fields, 101);

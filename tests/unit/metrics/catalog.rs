@@ -11,11 +11,11 @@ use super::scrape;
 pub fn eventful() -> Metrics {
     let metrics = Metrics::new();
     let nothing = Outboxed { count: 0, oldest: None };
-    let no_letters = OpenDeadLetters { counts: Vec::new(), oldest: None };
+    let no_dead_letters = OpenDeadLetters { counts: Vec::new(), oldest: None };
     metrics.sampled.database(Some(&Backlog {
         has_orders: false,
         outbox: nothing,
-        open_letters: Some(no_letters),
+        open_dead_letters: Some(no_dead_letters),
     }));
     metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
     metrics.http.ended(None, "GET", Some(500), Duration::ZERO);

@@ -28,7 +28,7 @@ fn stock() -> Backlog {
     Backlog {
         has_orders: true,
         outbox: Outboxed { count: 7, oldest: Some(Duration::from_millis(2500)) },
-        open_letters: Some(OpenDeadLetters { counts, oldest: None }),
+        open_dead_letters: Some(OpenDeadLetters { counts, oldest: None }),
     }
 }
 

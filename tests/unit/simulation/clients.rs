@@ -14,7 +14,7 @@ use super::intents::IdempotencyKey;
 use super::ledger::Ledger;
 
 /// How often a client asks for an order that is not there before it lets that be.
-const MOST_ATTEMPTS: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -59,7 +59,7 @@ impl Clients {
             match self.ask(intent).await {
                 Some(Outcome::RetryLater(_)) => {
                     attempts += 1;
-                    if attempts == MOST_ATTEMPTS {
+                    if attempts == MAX_ATTEMPTS {
                         self.chance.note(&format!("{} has no order", intent.label));
                         return self.ledger.lets_be(&intent.label);
                     }

@@ -14,7 +14,7 @@ use super::chance::Chance;
 use super::fault::Fault;
 use super::ledger::Ledger;
 
-const LONGEST_LIFE: Duration = Duration::from_secs(4);
+const MAX_LIFE: Duration = Duration::from_secs(4);
 const FOR_EVER: Duration = Duration::from_hours(1000);
 const ACK_DELAY: Duration = Duration::from_secs(1);
 const RECONNECT: Duration = Duration::from_secs(1);
@@ -116,7 +116,7 @@ impl Session {
 
     /// How long a channel lives, should it end by this fault.
     fn life(&self, fault: Fault) -> Option<Duration> {
-        self.source.chance.fires(fault).then(|| self.source.chance.wait(LONGEST_LIFE))
+        self.source.chance.fires(fault).then(|| self.source.chance.wait(MAX_LIFE))
     }
 
     fn deliver(&mut self, room: mpsc::OwnedPermit<Delivery>) {

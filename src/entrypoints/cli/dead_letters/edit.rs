@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::{ActorArguments, letter};
+use super::{ActorArguments, dead_letter};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
 use crate::config::Settings;
@@ -41,12 +41,12 @@ impl Edit {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let actor = self.actor.actor_with_reason("it is changed")?;
         let database = migrated_database(settings).await?;
-        let stored = letter(&database, self.id).await?;
+        let stored = dead_letter(&database, self.id).await?;
         let body = match &self.body {
             Some(path) => read(path)?,
-            None => self.edited(&stored.letter.body)?,
+            None => self.edited(&stored.dead_letter.body)?,
         };
-        if body == stored.letter.body {
+        if body == stored.dead_letter.body {
             return Err(CommandFailed::told("the body is the same: nothing was changed"));
         }
         let clock = Arc::new(SystemClock);
@@ -58,7 +58,7 @@ impl Edit {
         }
         let action = actor.action(SystemClock.now(), AuditAction::Edit, mending.verdict());
         let revision = stored.revision;
-        if !database.revise_letter(self.id, revision, &mending.revision, &action).await? {
+        if !database.revise_dead_letter(self.id, revision, &mending.revision, &action).await? {
             return Err(CommandFailed::told(
                 "it is not open, or somebody else has edited it meanwhile",
             ));
@@ -80,7 +80,7 @@ impl Edit {
             }));
         }
         let names = (format!("revision {}", before.revision), format!("revision {revision}"));
-        let (old, new) = (&before.letter.body, &mending.revision.body);
+        let (old, new) = (&before.dead_letter.body, &mending.revision.body);
         print_line(&difference((&names.0, old), (&names.1, new)))?;
         let detail = printable(&prospect.detail());
         print_line(&format!("Replayed now it would be {}: {detail}", prospect.word()))

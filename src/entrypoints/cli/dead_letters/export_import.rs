@@ -22,8 +22,8 @@ use crate::service_layer::dead_letters::{
     properties_to_json,
 };
 
-/// Most letters in one transaction.
-const MOST_AT_ONCE: usize = 100;
+/// Most dead letters in one transaction.
+const MAX_AT_ONCE: usize = 100;
 
 #[derive(Debug, Args)]
 pub struct Export {
@@ -64,9 +64,9 @@ impl Export {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
         let filter = self.filter.filter(&database, None).await?;
-        for id in database.letter_ids(&filter, u32::MAX).await? {
+        for id in database.dead_letter_ids(&filter, u32::MAX).await? {
             // It may be gone meanwhile.
-            if let Some(stored) = database.letter(id).await? {
+            if let Some(stored) = database.dead_letter(id).await? {
                 let line = Line::of(&stored).and_then(|line| serde_json::to_string(&line));
                 print_line(&line.map_err(std::io::Error::other)?)?;
             }
@@ -78,12 +78,12 @@ impl Export {
 impl Import {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
-        let letters = read(&self.file)?;
+        let dead_letters = read(&self.file)?;
         let mut new = 0;
-        for some in letters.chunks(MOST_AT_ONCE) {
+        for some in dead_letters.chunks(MAX_AT_ONCE) {
             new += database.collect(some, SystemClock.now()).await?;
         }
-        let known = letters.len() as u64 - new;
+        let known = dead_letters.len() as u64 - new;
         print_line(&format!("{new} imported, {known} were there already"))
     }
 }
@@ -95,16 +95,18 @@ fn read(path: &Path) -> Result<Vec<DeadLetter>, CommandFailed> {
     } else {
         Box::new(File::open(path).map_err(|error| told(path, &error.to_string()))?)
     };
-    let mut letters = Vec::new();
+    let mut dead_letters = Vec::new();
     for (place, line) in BufReader::new(input).lines().enumerate() {
         let line = line?;
         if line.trim().is_empty() {
             continue;
         }
-        let letter = Line::parse(&line);
-        letters.push(letter.map_err(|error| told(path, &format!("line {}: {error}", place + 1)))?);
+        let dead_letter = Line::parse(&line);
+        dead_letters.push(
+            dead_letter.map_err(|error| told(path, &format!("line {}: {error}", place + 1)))?,
+        );
     }
-    Ok(letters)
+    Ok(dead_letters)
 }
 
 fn told(path: &Path, error: &str) -> CommandFailed {
@@ -113,21 +115,21 @@ fn told(path: &Path, error: &str) -> CommandFailed {
 
 impl Line {
     fn of(stored: &DeadLetterRecord) -> Result<Self, serde_json::Error> {
-        let letter = &stored.letter;
+        let dead_letter = &stored.dead_letter;
         Ok(Self {
-            key: Uuid::from_bytes(letter.key),
-            exchange: letter.exchange.clone(),
-            routing_key: letter.routing_key.clone(),
-            properties: RawValue::from_string(properties_to_json(&letter.properties))?,
-            body_base64: Base64(letter.body.clone().into()),
-            body: String::from_utf8(letter.body.clone()).ok(),
-            code: letter.reason.code.clone(),
-            detail: letter.reason.detail.clone(),
-            command: letter.subject.command.clone(),
-            order_id: letter.subject.order_id.clone(),
-            customer_id: letter.subject.customer_id.clone(),
-            failed_at: letter.failed_at,
-            attempts: letter.attempts,
+            key: Uuid::from_bytes(dead_letter.key),
+            exchange: dead_letter.exchange.clone(),
+            routing_key: dead_letter.routing_key.clone(),
+            properties: RawValue::from_string(properties_to_json(&dead_letter.properties))?,
+            body_base64: Base64(dead_letter.body.clone().into()),
+            body: String::from_utf8(dead_letter.body.clone()).ok(),
+            code: dead_letter.reason.code.clone(),
+            detail: dead_letter.reason.detail.clone(),
+            command: dead_letter.subject.command.clone(),
+            order_id: dead_letter.subject.order_id.clone(),
+            customer_id: dead_letter.subject.customer_id.clone(),
+            failed_at: dead_letter.failed_at,
+            attempts: dead_letter.attempts,
         })
     }
 

@@ -49,31 +49,31 @@ impl List {
         let database = migrated_database(settings).await?;
         let filter = self.filter.filter(&database, self.state.0).await?;
         if self.group {
-            return self.print_groups(&database.letter_groups(&filter, self.limit).await?);
+            return self.print_groups(&database.dead_letter_groups(&filter, self.limit).await?);
         }
-        self.print_letters(&database.letters(&filter, None, self.limit).await?)
+        self.print_dead_letters(&database.dead_letters(&filter, None, self.limit).await?)
     }
 
-    fn print_letters(&self, letters: &[DeadLetterSummary]) -> Result<(), CommandFailed> {
+    fn print_dead_letters(&self, dead_letters: &[DeadLetterSummary]) -> Result<(), CommandFailed> {
         if self.json {
-            return print_json(&letters.iter().map(summary).collect::<Vec<_>>());
+            return print_json(&dead_letters.iter().map(summary).collect::<Vec<_>>());
         }
         let mut table =
             table(["id", "failed", "state", "code", "command", "order", "publisher", "detail"]);
-        for letter in letters {
+        for dead_letter in dead_letters {
             table.add_row([
-                letter.id.to_string(),
-                letter.failed_at.format("%Y-%m-%d %H:%M:%S").to_string(),
-                letter.state.to_string(),
-                printable(&letter.reason.code),
-                or_nothing(letter.subject.command.as_deref()),
-                or_nothing(letter.subject.order_id.as_deref()),
-                or_nothing(letter.app_id.as_deref()),
-                printable(&letter.reason.detail),
+                dead_letter.id.to_string(),
+                dead_letter.failed_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+                dead_letter.state.to_string(),
+                printable(&dead_letter.reason.code),
+                or_nothing(dead_letter.subject.command.as_deref()),
+                or_nothing(dead_letter.subject.order_id.as_deref()),
+                or_nothing(dead_letter.app_id.as_deref()),
+                printable(&dead_letter.reason.detail),
             ]);
         }
         print_line(&table.to_string())?;
-        self.print_count(letters.len(), "dead letters")
+        self.print_count(dead_letters.len(), "dead letters")
     }
 
     fn print_groups(&self, groups: &[DeadLetterGroup]) -> Result<(), CommandFailed> {
@@ -108,23 +108,23 @@ fn or_nothing(text: Option<&str>) -> String {
 }
 
 /// A dead letter without its content.
-pub fn summary(letter: &DeadLetterSummary) -> Value {
+pub fn summary(dead_letter: &DeadLetterSummary) -> Value {
     json!({
-        "id": letter.id,
-        "state": letter.state.word(),
-        "code": letter.reason.code,
-        "detail": letter.reason.detail,
-        "command": letter.subject.command,
-        "order_id": letter.subject.order_id,
-        "customer_id": letter.subject.customer_id,
-        "message_id": letter.message_id,
-        "app_id": letter.app_id,
-        "first_failed_at": format_moment(letter.first_failed_at),
-        "last_failed_at": format_moment(letter.failed_at),
-        "failures": letter.failures,
-        "attempts": letter.attempts,
-        "replays": letter.replays,
-        "revision": letter.revision,
+        "id": dead_letter.id,
+        "state": dead_letter.state.word(),
+        "code": dead_letter.reason.code,
+        "detail": dead_letter.reason.detail,
+        "command": dead_letter.subject.command,
+        "order_id": dead_letter.subject.order_id,
+        "customer_id": dead_letter.subject.customer_id,
+        "message_id": dead_letter.message_id,
+        "app_id": dead_letter.app_id,
+        "first_failed_at": format_moment(dead_letter.first_failed_at),
+        "last_failed_at": format_moment(dead_letter.failed_at),
+        "failures": dead_letter.failures,
+        "attempts": dead_letter.attempts,
+        "replays": dead_letter.replays,
+        "revision": dead_letter.revision,
     })
 }
 

@@ -78,7 +78,7 @@ impl DeadLetters {
     }
 }
 
-async fn letter(database: &Database, id: i64) -> Result<DeadLetterRecord, CommandFailed> {
-    let found = database.letter(id).await?;
+async fn dead_letter(database: &Database, id: i64) -> Result<DeadLetterRecord, CommandFailed> {
+    let found = database.dead_letter(id).await?;
     found.ok_or_else(|| CommandFailed::Told(format!("there is no dead letter {id}")))
 }

@@ -74,7 +74,7 @@ impl Replay {
         let progress = progress(ids.len(), self.json);
         let mut prospects = Vec::with_capacity(ids.len());
         for &id in ids {
-            if let Some(stored) = database.letter(id).await? {
+            if let Some(stored) = database.dead_letter(id).await? {
                 let prospect = rehearsal.of(&stored).await?.prospect;
                 prospects.push((stored, prospect));
             }
@@ -100,7 +100,7 @@ impl Replay {
         }
         let mut table = table(["id", "command", "order", "would be", "detail"]);
         for (stored, prospect) in prospects {
-            let subject = &stored.letter.subject;
+            let subject = &stored.dead_letter.subject;
             table.add_row([
                 stored.id.to_string(),
                 printable(subject.command.as_deref().unwrap_or_default()),
@@ -120,7 +120,7 @@ impl Replay {
         broker: &Broker,
     ) -> Result<(), CommandFailed> {
         let mut replaying = Replaying {
-            letters: database.clone(),
+            dead_letters: database.clone(),
             orders: database.clone(),
             rehearsal: rehearsal(database, Arc::new(SystemClock)),
             publisher: broker.publisher(),

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::Args;
 
-use super::letter;
+use super::dead_letter;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
 use crate::entrypoints::cli::CommandFailed;
@@ -80,7 +80,7 @@ impl FilterArguments {
             failed_from: ago(self.younger_than),
         };
         Ok(match self.like {
-            Some(id) => alike(filter, letter(database, id).await?.letter),
+            Some(id) => alike(filter, dead_letter(database, id).await?.dead_letter),
             None => filter,
         })
     }
@@ -106,7 +106,7 @@ impl Selection {
             return Ok(self.ids.clone());
         }
         let filter = self.filter.filter(database, Some(state)).await?;
-        Ok(database.letter_ids(&filter, u32::MAX).await?)
+        Ok(database.dead_letter_ids(&filter, u32::MAX).await?)
     }
 
     /// The open ones, and those that somebody took for a replay and never finished.

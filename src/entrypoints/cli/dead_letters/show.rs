@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::letter;
+use super::dead_letter;
 use super::list::summary;
 use crate::config::Settings;
 use crate::entrypoints::cli::orders::{history_table, one_line};
@@ -27,13 +27,13 @@ pub struct Show {
 impl Show {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
-        let stored = letter(&database, self.id).await?;
-        let actions = database.letter_actions(self.id).await?;
+        let stored = dead_letter(&database, self.id).await?;
+        let actions = database.dead_letter_actions(self.id).await?;
         let order = present_order(&database, &stored).await?;
         if self.json {
             return print_json(&in_full(&stored, &actions, order.as_ref())?);
         }
-        print_letter(&stored)?;
+        print_dead_letter(&stored)?;
         print_actions(&actions)?;
         print_present_order(&stored, order.as_ref())
     }
@@ -44,12 +44,12 @@ fn in_full(
     actions: &[AuditEntry],
     order: Option<&OrderHistory>,
 ) -> Result<Value, CommandFailed> {
-    let letter = &stored.letter;
+    let dead_letter = &stored.dead_letter;
     let mut value = summary(&stored.summary());
-    value["exchange"] = letter.exchange.as_str().into();
-    value["routing_key"] = letter.routing_key.as_str().into();
+    value["exchange"] = dead_letter.exchange.as_str().into();
+    value["routing_key"] = dead_letter.routing_key.as_str().into();
     value["properties"] = properties(stored)?;
-    value["body"] = String::from_utf8_lossy(&letter.body).into();
+    value["body"] = String::from_utf8_lossy(&dead_letter.body).into();
     let original = stored.original_body.as_deref();
     value["original_body"] = original.map(String::from_utf8_lossy).into();
     value["actions"] = actions
@@ -73,28 +73,32 @@ fn in_full(
 }
 
 fn properties(stored: &DeadLetterRecord) -> Result<Value, CommandFailed> {
-    let text = properties_to_json(&stored.letter.properties);
+    let text = properties_to_json(&stored.dead_letter.properties);
     Ok(serde_json::from_str(&text).map_err(std::io::Error::other)?)
 }
 
-fn print_letter(stored: &DeadLetterRecord) -> Result<(), CommandFailed> {
-    let letter = &stored.letter;
+fn print_dead_letter(stored: &DeadLetterRecord) -> Result<(), CommandFailed> {
+    let dead_letter = &stored.dead_letter;
     let mut facts = table(["dead letter", &stored.id.to_string()]);
     let text = |text: Option<&str>| printable(text.unwrap_or_default());
     for (name, value) in [
         ("state", stored.state.to_string()),
-        ("code", printable(&letter.reason.code)),
-        ("detail", printable(&letter.reason.detail)),
-        ("command", text(letter.subject.command.as_deref())),
-        ("message id", text(letter.properties.message_id.as_deref())),
-        ("publisher", text(letter.properties.app_id.as_deref())),
+        ("code", printable(&dead_letter.reason.code)),
+        ("detail", printable(&dead_letter.reason.detail)),
+        ("command", text(dead_letter.subject.command.as_deref())),
+        ("message id", text(dead_letter.properties.message_id.as_deref())),
+        ("publisher", text(dead_letter.properties.app_id.as_deref())),
         (
             "sent to",
-            format!("{} / {}", printable(&letter.exchange), printable(&letter.routing_key)),
+            format!(
+                "{} / {}",
+                printable(&dead_letter.exchange),
+                printable(&dead_letter.routing_key)
+            ),
         ),
         ("first failed", format_moment(stored.first_failed_at)),
-        ("last failed", format_moment(letter.failed_at)),
-        ("failures", format!("{} (after {} attempts each)", stored.failures, letter.attempts)),
+        ("last failed", format_moment(dead_letter.failed_at)),
+        ("failures", format!("{} (after {} attempts each)", stored.failures, dead_letter.attempts)),
         ("replays", stored.replays.to_string()),
         ("revision", stored.revision.to_string()),
     ] {
@@ -103,8 +107,8 @@ fn print_letter(stored: &DeadLetterRecord) -> Result<(), CommandFailed> {
     print_line(&facts.to_string())?;
     print_line("\nProperties")?;
     print_json(&properties(stored)?)?;
-    print_line(&format!("\nBody, {} bytes", letter.body.len()))?;
-    print_line(&readable(&letter.body))
+    print_line(&format!("\nBody, {} bytes", dead_letter.body.len()))?;
+    print_line(&readable(&dead_letter.body))
 }
 
 fn print_actions(actions: &[AuditEntry]) -> Result<(), CommandFailed> {
@@ -128,7 +132,7 @@ fn print_present_order(
     stored: &DeadLetterRecord,
     order: Option<&OrderHistory>,
 ) -> Result<(), CommandFailed> {
-    match (order, &stored.letter.subject.order_id) {
+    match (order, &stored.dead_letter.subject.order_id) {
         (Some(OrderHistory { order, history }), _) => {
             print_line(&format!("\n{}", one_line(order)))?;
             print_line(&history_table(history))

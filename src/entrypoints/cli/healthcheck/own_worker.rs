@@ -19,7 +19,7 @@ use crate::config::HttpAddr;
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
 /// Largest answer.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 #[derive(Deserialize)]
 struct Readiness {
@@ -60,6 +60,6 @@ async fn ask(address: &str) -> Result<Readiness, Box<dyn std::error::Error + Sen
     tokio::spawn(connection);
     let request = Request::get("/health/ready").header(HOST, address).body(Body::empty())?;
     let answer = sender.send_request(request).await?;
-    let body = to_bytes(Body::new(answer.into_body()), MOST_BYTES).await?;
+    let body = to_bytes(Body::new(answer.into_body()), MAX_BYTES).await?;
     Ok(serde_json::from_slice(&body)?)
 }

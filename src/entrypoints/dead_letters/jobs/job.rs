@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Order;
-use super::report::{JobEnd, JobLine, JobReport, MOST_LINES};
+use super::report::{JobEnd, JobLine, JobReport, MAX_LINES};
 use crate::service_layer::{Clock, StoreError};
 
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Note {
         report.trouble_count += usize::from(is_trouble);
         *report.counts.entry(line.word).or_default() += 1;
         let lines = if is_trouble { &mut report.troubles } else { &mut report.others };
-        if lines.len() < MOST_LINES {
+        if lines.len() < MAX_LINES {
             lines.push(line);
         }
     }

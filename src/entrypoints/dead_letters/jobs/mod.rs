@@ -18,17 +18,17 @@ use super::Actor;
 use crate::service_layer::{Clock, StoreError};
 
 pub use job::Note;
-pub use report::{JobEnd, JobKind, JobLine, JobReport, MOST_LINES};
+pub use report::{JobEnd, JobKind, JobLine, JobReport, MAX_LINES};
 pub use work::{decide, rehearse, replay};
 
 /// Most dead letters of one job.
-pub const MOST_LETTERS: u32 = 10_000;
+pub const MAX_DEAD_LETTERS: u32 = 10_000;
 
 /// Most jobs at the same time.
-const MOST_RUNNING: usize = 4;
+const MAX_RUNNING: usize = 4;
 
 /// Most jobs that are remembered; one more has the oldest that has ended forgotten.
-const MOST_KEPT: usize = 50;
+const MAX_KEPT: usize = 50;
 
 /// Longest wait for jobs that were told to stop.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ pub struct Order {
 /// Why a job does not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotStarted {
-    #[error("{MOST_RUNNING} jobs are running already: wait for one of them, or stop one")]
+    #[error("{MAX_RUNNING} jobs are running already: wait for one of them, or stop one")]
     TooMany,
     #[error("the worker is stopping")]
     Stopping,
@@ -90,10 +90,10 @@ impl Jobs {
         if self.stop.is_cancelled() {
             return Err(NotStarted::Stopping);
         }
-        if kept.iter().filter(|job| job.is_running()).count() >= MOST_RUNNING {
+        if kept.iter().filter(|job| job.is_running()).count() >= MAX_RUNNING {
             return Err(NotStarted::TooMany);
         }
-        if kept.len() >= MOST_KEPT
+        if kept.len() >= MAX_KEPT
             && let Some(oldest) = kept.iter().position(|job| !job.is_running())
         {
             kept.remove(oldest);

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::entrypoints::dead_letters::{Actor, Decision};
 
 /// Most lines of a kind that are kept; what comes after them is only counted.
-pub const MOST_LINES: usize = 500;
+pub const MAX_LINES: usize = 500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobKind {

@@ -13,7 +13,7 @@ use crate::service_layer::{OrderQueries, Publisher, Store, StoreError};
 /// When the database is in trouble.
 pub async fn rehearse(
     mut rehearsal: DryRun<impl Store, impl OrderQueries>,
-    letters: impl DeadLetterStore,
+    dead_letters: impl DeadLetterStore,
     ids: Arc<[i64]>,
     note: Note,
 ) -> Result<usize, StoreError> {
@@ -22,7 +22,7 @@ pub async fn rehearse(
         if stop.is_cancelled() {
             return Ok(ids.len() - tried);
         }
-        match letters.letter(id).await? {
+        match dead_letters.dead_letter(id).await? {
             Some(stored) => {
                 let prospect = rehearsal.of(&stored).await?.prospect;
                 let line = JobLine { id, word: prospect.word(), detail: prospect.detail() };
@@ -62,7 +62,7 @@ pub async fn replay(
 pub async fn decide(
     decision: Decision,
     action: AuditEntry,
-    letters: impl DeadLetterStore,
+    dead_letters: impl DeadLetterStore,
     ids: Arc<[i64]>,
     note: Note,
 ) -> Result<usize, StoreError> {
@@ -71,7 +71,7 @@ pub async fn decide(
         if stop.is_cancelled() {
             return Ok(ids.len() - tried);
         }
-        let is_done = decision.carry_out(&letters, id, &action).await?;
+        let is_done = decision.carry_out(&dead_letters, id, &action).await?;
         let word = if is_done { decision.word() } else { decision.why_left() };
         note.add(JobLine { id, word, detail: String::new() }, !is_done);
     }

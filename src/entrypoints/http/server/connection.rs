@@ -22,7 +22,7 @@ use super::watched::Watched;
 const HEAD_BYTES: usize = 16 * 1024;
 
 /// Most headers of a request.
-const MOST_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 
 /// Answers requests, one after the other, until the client has gone, the server stops, or the
 /// connection has to make room.
@@ -47,7 +47,7 @@ pub async fn serve(
     });
     let connection = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
-        .max_headers(MOST_HEADERS)
+        .max_headers(MAX_HEADERS)
         .serve_connection(Watched::new(stream, activity.clone()), service);
     let mut connection = pin!(watcher.watch(connection));
     let served = tokio::select! {

@@ -11,7 +11,7 @@ use super::refusals::{Refusal, Refusals};
 
 /// Most connections at a time. Together with those to database and broker they fit into the 1,024
 /// open files that a process usually may have.
-pub const MOST_CONNECTIONS: usize = 512;
+pub const MAX_CONNECTIONS: usize = 512;
 
 /// Time between two looks for those who take too long.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ impl Connections {
     pub async fn room(&self) {
         loop {
             let ended = self.ended.notified();
-            if self.lock().activities.len() < MOST_CONNECTIONS {
+            if self.lock().activities.len() < MAX_CONNECTIONS {
                 return;
             }
             self.close_one();

@@ -19,7 +19,7 @@ use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::http::Problem;
 
 /// Largest body that any route may take; without further words they take what a command may have.
-const MOST_BODY_BYTES: usize = 4 * MAX_BODY_BYTES;
+const MAX_ROUTE_BODY_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 /// Longest time from the head of a request to the head of its answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ pub fn limited(routes: Router, worker: Handle, refusals: &Refusals) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(worker, beside_the_worker))
         .layer(from_fn(in_time))
-        .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES))
+        .layer(RequestBodyLimitLayer::new(MAX_ROUTE_BODY_BYTES))
         .layer(from_fn(well_addressed))
         .layer(map_response(as_problem))
         .layer(from_fn_with_state(refusals.clone(), counted))

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::MOST_CONNECTIONS;
+use super::connections::MAX_CONNECTIONS;
 use super::{Connections, answer, limited};
 
 const LARGE: usize = 64 * 1024 * 1024;
@@ -190,7 +190,7 @@ impl Drop for OnDrop {
 async fn a_crowd_that_asks_nothing_keeps_nobody_out() {
     let served = Served::new(fine());
     let mut crowd = Vec::new();
-    for _ in 0..2 * MOST_CONNECTIONS {
+    for _ in 0..2 * MAX_CONNECTIONS {
         crowd.push(served.connect().await);
     }
 
@@ -207,7 +207,7 @@ async fn whoever_is_being_answered_does_not_make_room() {
     let handler = async move || drop(waits.acquire().await.unwrap());
     let served = Served::new(fine().route("/slow", get(handler)));
     let mut answers = Vec::new();
-    for _ in 0..=MOST_CONNECTIONS {
+    for _ in 0..=MAX_CONNECTIONS {
         let stream = served.send(&last("GET", "/slow")).await;
         answers.push(tokio::spawn(rest_of(stream)));
     }

@@ -5,7 +5,7 @@ use order_worker::domain::Status;
 use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::dead_letters::{AuditAction, DeadLetterState};
 
-use super::letters::TOO_PRECISE;
+use super::dead_letters::TOO_PRECISE;
 use crate::console::worker::{Answer, Console};
 
 fn paths(id: i64) -> (String, String) {
@@ -59,12 +59,12 @@ async fn a_body_that_would_still_fail_is_saved_only_if_somebody_wants_that() {
 
     assert_eq!(asked.status, StatusCode::UNPROCESSABLE_ENTITY);
     asked.assert_says("Save it although it would still fail");
-    assert_eq!(console.letter(id).await.revision, 1);
+    assert_eq!(console.dead_letter(id).await.revision, 1);
     let sure = [fields[0], fields[1], ("anyway", "on")];
     browser.press_on(&asked, &check, &save, &sure).await.leads_to();
-    let kept = console.letter(id).await;
-    assert_eq!((kept.revision, kept.letter.body), (2, b"{}".to_vec()));
-    assert_eq!(kept.letter.reason.code, "missing_field");
+    let kept = console.dead_letter(id).await;
+    assert_eq!((kept.revision, kept.dead_letter.body), (2, b"{}".to_vec()));
+    assert_eq!(kept.dead_letter.reason.code, "missing_field");
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn an_edit_needs_a_reason_and_a_change() {
     unchanged.assert_says("The body is the same.");
     unexplained.assert_says("say why it is changed");
     assert_eq!(text_in(&unexplained), mended, "what was written is not lost");
-    assert_eq!(console.letter(id).await.revision, 1);
+    assert_eq!(console.dead_letter(id).await.revision, 1);
 }
 
 #[tokio::test]
@@ -105,9 +105,9 @@ async fn of_two_who_edit_at_once_the_second_is_told_and_loses_nothing() {
     assert_eq!(told.status, StatusCode::CONFLICT);
     told.assert_says("<bdi>operator</bdi> has edited it meanwhile (“<bdi>rounded up</bdi>”)");
     assert_eq!(text_in(&told), edit("9.50"));
-    assert_eq!(console.letter(id).await.revision, 2);
+    assert_eq!(console.dead_letter(id).await.revision, 2);
     bob.press_on(&told, &check, &save, &fields).await.leads_to();
-    assert_eq!(console.letter(id).await.letter.body, edit("9.50").as_bytes());
+    assert_eq!(console.dead_letter(id).await.dead_letter.body, edit("9.50").as_bytes());
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn line_ends_stay_what_they_were() {
         let fields = [("body", sent), ("why", "because"), ("anyway", "on")];
         browser.press_on(&page, &check, &save, &fields).await.leads_to();
 
-        assert_eq!(console.letter(id).await.letter.body, kept.as_bytes(), "{body:?}");
+        assert_eq!(console.dead_letter(id).await.dead_letter.body, kept.as_bytes(), "{body:?}");
     }
 }
 
@@ -162,5 +162,5 @@ async fn a_body_as_large_as_a_command_may_be_can_be_saved() {
     let fields = [("body", &*body), ("why", "because"), ("anyway", "on")];
     browser.press_on(&page, &check, &save, &fields).await.leads_to();
 
-    assert_eq!(console.letter(id).await.letter.body.len(), 256 * 1024);
+    assert_eq!(console.dead_letter(id).await.dead_letter.body.len(), 256 * 1024);
 }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use order_worker::entrypoints::http::auth::Role;
 
-use super::letters::TOO_PRECISE;
+use super::dead_letters::TOO_PRECISE;
 use crate::console::worker::{Browser, Console};
 
 /// Each place that takes a form.
@@ -44,7 +44,7 @@ async fn a_viewer_sees_no_buttons_for_dead_letters_and_cannot_press_them() {
     let id = console.dead_letter("order.place", TOO_PRECISE).await;
     let browser = console.signed_in(Role::Viewer).await;
     let csrf = csrf_of(&browser).await;
-    let before = console.letter(id).await;
+    let before = console.dead_letter(id).await;
 
     for page in [
         "/dead-letters".to_owned(),
@@ -59,7 +59,7 @@ async fn a_viewer_sees_no_buttons_for_dead_letters_and_cannot_press_them() {
         let answer = browser.submit(&path, &fields(&csrf, &id.to_string())).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
     }
-    assert_eq!((console.letter(id).await, console.actions(id).await), (before, vec![]));
+    assert_eq!((console.dead_letter(id).await, console.actions(id).await), (before, vec![]));
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_form_for_dead_letters_needs_its_proof() {
     let id = console.dead_letter("order.place", TOO_PRECISE).await;
     let browser = console.signed_in(Role::Operator).await;
     let of_another = csrf_of(&console.signed_in(Role::Operator).await).await;
-    let before = console.letter(id).await;
+    let before = console.dead_letter(id).await;
 
     for path in paths(id) {
         for csrf in ["", "guess", &of_another] {
@@ -76,7 +76,7 @@ async fn a_form_for_dead_letters_needs_its_proof() {
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
         }
     }
-    assert_eq!((console.letter(id).await, console.actions(id).await), (before, vec![]));
+    assert_eq!((console.dead_letter(id).await, console.actions(id).await), (before, vec![]));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use order_worker::domain::Status;
 use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::dead_letters::{AuditAction, DeadLetterState};
 
-use super::letters::TOO_PRECISE;
+use super::dead_letters::TOO_PRECISE;
 use crate::console::worker::{Answer, Browser, Console};
 use crate::support::messages::{place, set_status};
 
@@ -51,7 +51,7 @@ async fn of_two_replays_at_once_each_dead_letter_is_replayed_by_one() {
         tokio::join!(browser.start(&one, START, &[]), browser.start(&other, START, &[]));
 
     let accepted = one.figure("accepted") + other.figure("accepted");
-    // One may have looked at a letter before the other replayed it, and find its order moved on.
+    // One may have looked at a dead letter before the other replayed it, and find its order moved on.
     let left = |job: &Answer| job.figure("not open") + job.figure("superseded");
     let left = left(&one) + left(&other);
     assert_eq!((accepted, left), (20, 20), "{} {}", one.body, other.body);
@@ -72,7 +72,7 @@ async fn a_replay_stops_by_itself_after_the_failures_that_were_allowed() {
 
     assert_eq!(job.figure("failed again"), 3, "the second step has two");
     job.assert_says("It stopped by itself, as too many failed. 2 were not tried");
-    assert_eq!(console.letter(ids[4]).await.replays, 0);
+    assert_eq!(console.dead_letter(ids[4]).await.replays, 0);
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_replay_that_is_told_to_stop_leaves_the_rest_as_it_was() {
     let ended = browser.job_ended(stopped.leads_to()).await;
     ended.assert_says("<bdi>operator</bdi> stopped it.");
     assert_eq!(console.state(ids[199]).await, DeadLetterState::Open);
-    assert_eq!(console.letter(ids[199]).await.replays, 0);
+    assert_eq!(console.dead_letter(ids[199]).await.replays, 0);
     browser.get("/dead-letters/jobs").await.assert_says("stopped");
     let csrf =
         ended.body.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();

@@ -2,7 +2,7 @@
 
 use order_worker::service_layer::dead_letters::DeadLetterState;
 
-use super::letters::TOO_PRECISE;
+use super::dead_letters::TOO_PRECISE;
 use crate::console::worker::Console;
 use crate::support::messages::place;
 
@@ -12,13 +12,13 @@ async fn a_dry_run_tells_what_would_become_of_one_and_changes_nothing() {
     let id = console.early_moves(1).await[0];
     console.handle(place("o-0")).await;
     let path = format!("/dead-letters/{id}");
-    let before = console.letter(id).await;
+    let before = console.dead_letter(id).await;
 
     let page = console.browser().press(&path, &format!("{path}/dry-run"), &[]).await;
 
     page.assert_says("Replayed now it would be: accepted.");
     page.assert_says("order o-0 is then Processing");
-    assert_eq!(console.letter(id).await, before);
+    assert_eq!(console.dead_letter(id).await, before);
     assert_eq!(console.order("o-0").await.order.version(), 1);
 }
 

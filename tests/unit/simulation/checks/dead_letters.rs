@@ -5,8 +5,8 @@ use order_worker::service_layer::{DeadLetterCode, HeaderValue};
 use super::{DeadLettered, IdempotencyKey, Ledger, Wish};
 
 /// I6: the bytes are those of the publisher, the properties too, and the code is one that fits.
-pub fn check(ledger: &Ledger, letter: &DeadLettered, refused: Option<&str>) {
-    let DeadLettered { properties, body, by_broker } = letter;
+pub fn check(ledger: &Ledger, dead_letter: &DeadLettered, refused: Option<&str>) {
+    let DeadLettered { properties, body, by_broker } = dead_letter;
     let label = properties.correlation_id.clone().unwrap_or_default();
     let Some(intent) = ledger.intent(&label) else {
         return ledger.violated(format!("I6: whose dead letter is {label:?}?"));

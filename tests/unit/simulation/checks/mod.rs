@@ -19,8 +19,8 @@ pub async fn check(surroundings: &Surroundings, refused: Option<&str>) {
     let Surroundings { ledger, broker, .. } = surroundings;
     let dead_letters = broker.dead_letters();
     check_conservation(ledger, &dead_letters);
-    for letter in &dead_letters {
-        dead_letters::check(ledger, letter, refused);
+    for dead_letter in &dead_letters {
+        dead_letters::check(ledger, dead_letter, refused);
     }
     dead_letters::check_refused(ledger, refused);
     let events: Vec<Value> =
@@ -34,7 +34,7 @@ pub async fn check(surroundings: &Surroundings, refused: Option<&str>) {
 fn check_conservation(ledger: &Ledger, dead_letters: &[DeadLettered]) {
     let dead: BTreeSet<&str> = dead_letters
         .iter()
-        .filter_map(|letter| letter.properties.correlation_id.as_deref())
+        .filter_map(|dead_letter| dead_letter.properties.correlation_id.as_deref())
         .collect();
     for IdempotencyKey { label, wish, .. } in ledger.intents() {
         let (done, dead) = (ledger.is_done(&label), dead.contains(&*label));

@@ -88,10 +88,10 @@ async fn show(
     if let Some(handled) = database.message(&message_id).await? {
         return response::json(StatusCode::OK, &MessageBody::from(&handled), 400);
     }
-    let letter = database.letter_of_message(&message_id).await?;
-    let letter =
-        letter.ok_or_else(|| Problem::not_found("no message of this id is done with (yet)"))?;
-    response::json(StatusCode::OK, &MessageBody::of(&message_id, &letter), 400)
+    let dead_letter = database.dead_letter_of_message(&message_id).await?;
+    let dead_letter = dead_letter
+        .ok_or_else(|| Problem::not_found("no message of this id is done with (yet)"))?;
+    response::json(StatusCode::OK, &MessageBody::of(&message_id, &dead_letter), 400)
 }
 
 impl<'a> From<&'a InboxEntry> for MessageBody<'a> {
@@ -112,17 +112,17 @@ impl<'a> From<&'a InboxEntry> for MessageBody<'a> {
 impl<'a> MessageBody<'a> {
     fn of(
         message_id: &'a MessageId,
-        DeadLetterRecord { letter, .. }: &'a DeadLetterRecord,
+        DeadLetterRecord { dead_letter, .. }: &'a DeadLetterRecord,
     ) -> Self {
         Self {
             message_id: message_id.as_str(),
-            command: letter.subject.command.as_deref(),
+            command: dead_letter.subject.command.as_deref(),
             outcome: "dead_lettered",
-            code: Some(&letter.reason.code),
-            detail: Some(&letter.reason.detail),
-            order_id: letter.subject.order_id.as_deref(),
+            code: Some(&dead_letter.reason.code),
+            detail: Some(&dead_letter.reason.detail),
+            order_id: dead_letter.subject.order_id.as_deref(),
             status: None,
-            at: letter.failed_at,
+            at: dead_letter.failed_at,
         }
     }
 }

@@ -11,6 +11,6 @@ pub fn order_status(status: Status) -> Markup {
 }
 
 /// A dead letter's state.
-pub fn letter_state(state: DeadLetterState) -> Markup {
+pub fn dead_letter_state(state: DeadLetterState) -> Markup {
     html! { span class={ "badge letter-" (state.word()) } { (state.word()) } }
 }

@@ -13,6 +13,6 @@ pub mod notice;
 mod pages;
 mod timestamp;
 
-pub use badge::{letter_state, order_status};
+pub use badge::{dead_letter_state, order_status};
 pub use pages::pages;
 pub use timestamp::timestamp;

@@ -9,10 +9,10 @@ use crate::entrypoints::dead_letters::readable;
 use crate::entrypoints::decode::MAX_BODY_BYTES;
 
 /// Most bytes of a text that are shown.
-const MOST_SHOWN: usize = 64 * 1024;
+const MAX_SHOWN: usize = 64 * 1024;
 
 /// Most bytes that are shown in digits.
-const MOST_DUMPED: usize = 4 * 1024;
+const MAX_DUMPED: usize = 4 * 1024;
 
 const IN_A_LINE: usize = 16;
 
@@ -35,12 +35,12 @@ pub fn hides_addresses(body: &[u8]) -> bool {
 
 /// What is looked at of a body: of one that is too large to be indented, what can be shown.
 fn beginning(body: &[u8]) -> &[u8] {
-    if body.len() > MAX_BODY_BYTES { &body[..MOST_SHOWN] } else { body }
+    if body.len() > MAX_BODY_BYTES { &body[..MAX_SHOWN] } else { body }
 }
 
 fn bytes(body: &[u8], label: &str, valid_up_to: usize, addresses: Addresses) -> Markup {
     let is_hidden = addresses == Addresses::Masked && hides_addresses(body);
-    let (seen, dumped) = (beginning(body), &body[..body.len().min(MOST_DUMPED)]);
+    let (seen, dumped) = (beginning(body), &body[..body.len().min(MAX_DUMPED)]);
     html! {
         p .hint { "It is not UTF-8 from byte " (valid_up_to) " on, counted from 0." }
         @if is_hidden {
@@ -54,7 +54,7 @@ fn bytes(body: &[u8], label: &str, valid_up_to: usize, addresses: Addresses) -> 
 
 /// A text that scrolls, also by keyboard; `more` bytes are missing at its end.
 pub fn code(label: &str, text: &str, more: usize) -> Markup {
-    let shown = &text[..text.floor_char_boundary(MOST_SHOWN)];
+    let shown = &text[..text.floor_char_boundary(MAX_SHOWN)];
     let more = more + text.len() - shown.len();
     html! {
         pre .code tabindex="0" role="region" aria-label=(label) { (shown) }
@@ -66,10 +66,11 @@ fn dump(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (line, bytes) in bytes.chunks(IN_A_LINE).enumerate() {
         let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let letter = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
-        let letters: String = bytes.iter().map(letter).collect();
+        let dead_letter = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
+        let dead_letters: String = bytes.iter().map(dead_letter).collect();
         // Writing to a text cannot fail.
-        let _ = writeln!(text, "{:06x}  {:<47}  {letters}", line * IN_A_LINE, digits.join(" "));
+        let _ =
+            writeln!(text, "{:06x}  {:<47}  {dead_letters}", line * IN_A_LINE, digits.join(" "));
     }
     text
 }
@@ -77,7 +78,7 @@ fn dump(bytes: &[u8]) -> String {
 /// A unified diff, its lines coloured, and told apart by their first character as well.
 pub fn difference(difference: &str, addresses: Addresses) -> Markup {
     let text = addresses.within(difference);
-    let shown = &text[..text.floor_char_boundary(MOST_SHOWN)];
+    let shown = &text[..text.floor_char_boundary(MAX_SHOWN)];
     html! {
         pre .code.diff tabindex="0" role="region" aria-label="Difference" {
             @for line in shown.split_inclusive('\n') { (difference_line(line)) }

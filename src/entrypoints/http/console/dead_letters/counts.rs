@@ -12,7 +12,7 @@ use crate::service_layer::dead_letters::{
 };
 
 /// Most sums, of states and codes together; the worker itself has some dozens.
-const MOST_COUNTED: u32 = 1_000;
+const MAX_COUNTED: u32 = 1_000;
 
 /// Most codes that are shown.
 const CODES_SHOWN: usize = 20;
@@ -23,7 +23,7 @@ pub struct Sums(Vec<DeadLetterCount>);
 impl Sums {
     pub async fn of(database: &Database, filter: &DeadLetterFilter) -> Result<Self, StoreError> {
         let wide = DeadLetterFilter { state: None, code: None, pattern: None, ..filter.clone() };
-        Ok(Self(database.letter_counts(&wide, MOST_COUNTED).await?))
+        Ok(Self(database.dead_letter_counts(&wide, MAX_COUNTED).await?))
     }
 
     pub fn are_none(&self) -> bool {

@@ -129,9 +129,9 @@ async fn decide(
         visitor.tell_next(told(decision, id, is_done));
         return Ok(Redirect::to(&format!("/dead-letters/{id}")).into_response());
     }
-    let (letters, ids): (_, Arc<[i64]>) = (database.clone(), meant.ids.clone().into());
+    let (dead_letters, ids): (_, Arc<[i64]>) = (database.clone(), meant.ids.clone().into());
     let order = Order { kind: JobKind::Decision(decision), actor, ids: ids.clone() };
-    let work = |note| jobs::decide(decision, action, letters, ids, note);
+    let work = |note| jobs::decide(decision, action, dead_letters, ids, note);
     Ok(begin(&app, &visitor, &meant, order, work).into_response())
 }
 

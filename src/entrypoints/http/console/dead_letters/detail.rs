@@ -9,7 +9,7 @@ use super::masking::{Addresses, hides};
 use super::sections;
 use crate::entrypoints::dead_letters::{DryRunOutcome, difference as differ, present_order};
 use crate::entrypoints::http::console::CurrentUser;
-use crate::entrypoints::http::console::components::{form, letter_state, notice};
+use crate::entrypoints::http::console::components::{dead_letter_state, form, notice};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::OrderHistory;
@@ -48,8 +48,8 @@ pub fn parsed(id: &str) -> Result<i64, Problem> {
 
 /// # Errors
 /// When there is no such dead letter, or the database does not answer.
-pub async fn letter(app: &App, id: i64) -> Result<DeadLetterRecord, Problem> {
-    let found = app.database()?.letter(id).await?;
+pub async fn dead_letter(app: &App, id: i64) -> Result<DeadLetterRecord, Problem> {
+    let found = app.database()?.dead_letter(id).await?;
     found.ok_or_else(|| {
         Problem::not_found(format!("there is no dead letter {id}, or it was old enough to go"))
     })
@@ -59,8 +59,8 @@ pub async fn letter(app: &App, id: i64) -> Result<DeadLetterRecord, Problem> {
 /// As above.
 pub async fn find(app: &App, id: i64) -> Result<Shown, Problem> {
     let database = app.database()?;
-    let stored = letter(app, id).await?;
-    let actions = database.letter_actions(id).await?;
+    let stored = dead_letter(app, id).await?;
+    let actions = database.dead_letter_actions(id).await?;
     let order = present_order(database, &stored).await?;
     Ok(Shown { stored, actions, order })
 }
@@ -75,7 +75,7 @@ pub fn page_of(
     let Shown { stored, actions, order } = shown;
     let title = format!("Dead letter {}", stored.id);
     let content = html! {
-        div .heading { h1 { (title) } (letter_state(stored.state)) }
+        div .heading { h1 { (title) } (dead_letter_state(stored.state)) }
         @if let Some(prospect) = prospect { (foreseen(prospect)) }
         @if visitor.may_operate() { (actions_for(visitor, stored)) }
         (sections::reason(stored, order.is_some(), addresses))
@@ -139,7 +139,7 @@ fn actions_for(visitor: &CurrentUser, stored: &DeadLetterRecord) -> Markup {
 }
 
 fn bodies(visitor: &CurrentUser, stored: &DeadLetterRecord, addresses: Addresses) -> Markup {
-    let present = &stored.letter.body;
+    let present = &stored.dead_letter.body;
     html! {
         section .panel aria-labelledby="body" {
             h2 #body { "Body" " " span .hint { (present.len()) " bytes" } }
@@ -165,12 +165,12 @@ fn bodies(visitor: &CurrentUser, stored: &DeadLetterRecord, addresses: Addresses
 
 /// Whether the page masks anything of it.
 pub fn has_addresses(stored: &DeadLetterRecord) -> bool {
-    let letter = &stored.letter;
+    let dead_letter = &stored.dead_letter;
     let original = stored.original_body.as_deref().unwrap_or_default();
-    hides_addresses(&letter.body)
+    hides_addresses(&dead_letter.body)
         || hides_addresses(original)
-        || hides(&letter.reason.detail)
-        || hides(&properties_to_json(&letter.properties))
+        || hides(&dead_letter.reason.detail)
+        || hides(&properties_to_json(&dead_letter.properties))
 }
 
 fn show_button(visitor: &CurrentUser, id: i64) -> Markup {

@@ -40,7 +40,7 @@ pub async fn several(
     let ids: Arc<[i64]> = meant.ids.clone().into();
     let actor = Actor::new(&visitor.caller().name, None);
     let order = Order { kind: JobKind::DryRun, actor, ids: ids.clone() };
-    let (rehearsal, letters) = (rehearsal(database, Arc::new(SystemClock)), database.clone());
-    let work = |note| jobs::rehearse(rehearsal, letters, ids, note);
+    let (rehearsal, dead_letters) = (rehearsal(database, Arc::new(SystemClock)), database.clone());
+    let work = |note| jobs::rehearse(rehearsal, dead_letters, ids, note);
     Ok(begin(&app, &visitor, &meant, order, work).into_response())
 }

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::body::{difference, hides_addresses};
 use super::decide::actor;
-use super::detail::{foreseen, letter, parsed};
+use super::detail::{dead_letter, foreseen, parsed};
 use super::edit_page::{Draft, same, text_of};
 use super::fields::Fields;
 use super::masking::Addresses;
@@ -31,12 +31,12 @@ pub async fn begin(
     Path(id): Path<String>,
     Submitted { visitor, form: _ }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
-    let stored = letter(&app, parsed(&id)?).await?;
+    let stored = dead_letter(&app, parsed(&id)?).await?;
     if stored.state != DeadLetterState::Open {
         visitor.tell_next(Flash::Refused(not_open(&stored)));
         return Ok(back(&stored));
     }
-    if hides_addresses(&stored.letter.body) {
+    if hides_addresses(&stored.dead_letter.body) {
         reveal_email::record(&app, &visitor, stored.id, "opened for editing").await?;
     }
     let draft = Draft { text: text_of(&stored), why: String::new(), can_fail: false };
@@ -49,7 +49,7 @@ pub async fn check(
     Path(id): Path<String>,
     Submitted { visitor, form }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
-    let stored = letter(&app, parsed(&id)?).await?;
+    let stored = dead_letter(&app, parsed(&id)?).await?;
     let mut draft = Draft::of(&form);
     let tried = match draft.body(&stored) {
         body if same(&stored, &body) => is_the_same(),
@@ -69,7 +69,7 @@ pub async fn save(
     Path(id): Path<String>,
     Submitted { visitor, form }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
-    let stored = letter(&app, parsed(&id)?).await?;
+    let stored = dead_letter(&app, parsed(&id)?).await?;
     let mut draft = Draft::of(&form);
     let body = draft.body(&stored);
     if stored.state != DeadLetterState::Open || form.text("revision") != stored.revision.to_string()
@@ -90,7 +90,7 @@ pub async fn save(
         visitor.tell_next(Flash::Done(kept(&stored, &mending)));
         return Ok(back(&stored));
     }
-    let present = letter(&app, stored.id).await?;
+    let present = dead_letter(&app, stored.id).await?;
     conflict(&app, &visitor, &present, &draft).await
 }
 
@@ -102,7 +102,7 @@ async fn keep(
 ) -> Result<bool, Problem> {
     let action = actor.action(SystemClock.now(), AuditAction::Edit, mending.verdict());
     let CheckedEdit { revision, .. } = mending;
-    Ok(app.database()?.revise_letter(stored.id, stored.revision, revision, &action).await?)
+    Ok(app.database()?.revise_dead_letter(stored.id, stored.revision, revision, &action).await?)
 }
 
 /// What somebody wrote is not lost: it stands beside what is there now.
@@ -112,7 +112,7 @@ async fn conflict(
     present: &DeadLetterRecord,
     draft: &Draft,
 ) -> Result<Response, Problem> {
-    let actions = app.database()?.letter_actions(present.id).await?;
+    let actions = app.database()?.dead_letter_actions(present.id).await?;
     let edited = actions.iter().rfind(|action| action.what == AuditAction::Edit);
     let notices = html! {
         @if present.state != DeadLetterState::Open { (notice::trouble(&not_open(present))) }
@@ -152,7 +152,7 @@ fn tried_out(stored: &DeadLetterRecord, mending: &CheckedEdit) -> Markup {
 
 fn differences(stored: &DeadLetterRecord, body: &[u8]) -> Markup {
     let revision = format!("revision {}", stored.revision);
-    let changed = differ((&revision, &stored.letter.body), ("your text", body));
+    let changed = differ((&revision, &stored.dead_letter.body), ("your text", body));
     html! {
         section .panel aria-labelledby="difference" {
             h2 #difference { "What changes" }

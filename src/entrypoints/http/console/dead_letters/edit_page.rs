@@ -6,7 +6,7 @@ use super::decide::why_field;
 use super::fields::Fields;
 use crate::entrypoints::dead_letters::indented;
 use crate::entrypoints::http::console::CurrentUser;
-use crate::entrypoints::http::console::components::{form, letter_state, notice};
+use crate::entrypoints::http::console::components::{dead_letter_state, form, notice};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterState};
 
@@ -28,7 +28,7 @@ impl Draft {
 
     /// The bytes, with the line ends of the present body.
     pub fn body(&self, stored: &DeadLetterRecord) -> Vec<u8> {
-        let has_crlf = stored.letter.body.windows(2).any(|pair| pair == b"\r\n");
+        let has_crlf = stored.dead_letter.body.windows(2).any(|pair| pair == b"\r\n");
         let text = if has_crlf { self.text.replace('\n', "\r\n") } else { self.text.clone() };
         text.into_bytes()
     }
@@ -38,7 +38,7 @@ impl Draft {
         let title = format!("Edit dead letter {}", stored.id);
         let path = format!("/dead-letters/{}", stored.id);
         let body = html! {
-            div .heading { h1 { (title) } (letter_state(stored.state)) }
+            div .heading { h1 { (title) } (dead_letter_state(stored.state)) }
             (notices)
             @if !is_exact(stored) { (notice::hint(&html! { (INEXACT) })) }
             form .panel.stack method="post" action={ (path) "/check" } {
@@ -76,7 +76,7 @@ const INEXACT: &str = "The body holds bytes that a page cannot: they are replace
 
 /// The present body as it is edited: JSON of one line is indented.
 pub fn text_of(stored: &DeadLetterRecord) -> String {
-    let body = &stored.letter.body;
+    let body = &stored.dead_letter.body;
     let is_one_line = !body.trim_ascii().contains(&b'\n');
     let indented = Some(body).filter(|_| is_one_line).and_then(|body| indented(body));
     indented.unwrap_or_else(|| String::from_utf8_lossy(body).replace("\r\n", "\n"))
@@ -84,12 +84,12 @@ pub fn text_of(stored: &DeadLetterRecord) -> String {
 
 /// Whether nobody has changed anything.
 pub fn same(stored: &DeadLetterRecord, body: &[u8]) -> bool {
-    stored.letter.body == body || is_exact(stored) && text_of(stored).as_bytes() == body
+    stored.dead_letter.body == body || is_exact(stored) && text_of(stored).as_bytes() == body
 }
 
 /// Whether a page gives a body back as it was.
 fn is_exact(stored: &DeadLetterRecord) -> bool {
-    let Ok(text) = std::str::from_utf8(&stored.letter.body) else { return false };
+    let Ok(text) = std::str::from_utf8(&stored.dead_letter.body) else { return false };
     let lines = text.replace("\r\n", "\n");
     !lines.contains(|c: char| c.is_control() && c != '\n' && c != '\t')
         && (lines.len() == text.len() || lines.replace('\n', "\r\n") == text)

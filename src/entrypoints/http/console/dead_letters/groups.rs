@@ -12,7 +12,7 @@ use crate::service_layer::dead_letters::{
 };
 
 /// Most groups on the page.
-const MOST_GROUPS: u32 = 100;
+const MAX_GROUPS: u32 = 100;
 
 /// The groups of what matches, the largest first.
 pub async fn groups(
@@ -21,7 +21,7 @@ pub async fn groups(
     search: &Search,
     filter: &DeadLetterFilter,
 ) -> Result<Markup, Problem> {
-    let groups = app.database()?.letter_groups(filter, MOST_GROUPS).await?;
+    let groups = app.database()?.dead_letter_groups(filter, MAX_GROUPS).await?;
     Ok(html! {
         @if groups.is_empty() { p .empty { "No dead letter is like that." } }
         @else {
@@ -41,7 +41,7 @@ pub async fn groups(
                 }
             }
         }
-        @if groups.len() == MOST_GROUPS as usize { p .hint { "The largest " (MOST_GROUPS) " groups." } }
+        @if groups.len() == MAX_GROUPS as usize { p .hint { "The largest " (MAX_GROUPS) " groups." } }
     })
 }
 

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::masking::Addresses;
 use super::selection::{packed, words};
 use crate::entrypoints::dead_letters::Decision;
-use crate::entrypoints::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MOST_LINES};
+use crate::entrypoints::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MAX_LINES};
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{form, notice, timestamp};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
@@ -170,7 +170,7 @@ fn lines(title: &str, lines: &[JobLine], all: usize) -> Markup {
                     }
                     tbody { @for line in lines { (line_of(line)) } }
                 }
-                @if all > MOST_LINES { p .hint { "The first " (MOST_LINES) " of " (all) "." } }
+                @if all > MAX_LINES { p .hint { "The first " (MAX_LINES) " of " (all) "." } }
             }
         }
     }

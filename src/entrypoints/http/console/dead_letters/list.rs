@@ -11,7 +11,7 @@ use super::search::Search;
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{
-    address, form, letter_state, notice, pages, timestamp,
+    address, dead_letter_state, form, notice, pages, timestamp,
 };
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::{App, Problem};
@@ -35,7 +35,7 @@ pub async fn show(
     };
     let sums = Sums::of(app.database()?, &filter).await?;
     let found = if search.is_list() {
-        letters(&visitor, &app, &search, &filter).await?
+        dead_letters(&visitor, &app, &search, &filter).await?
     } else {
         groups::groups(&visitor, &app, &search, &filter).await?
     };
@@ -88,7 +88,7 @@ fn views(search: &Search) -> Markup {
     }
 }
 
-async fn letters(
+async fn dead_letters(
     visitor: &CurrentUser,
     app: &App,
     search: &Search,
@@ -96,16 +96,17 @@ async fn letters(
 ) -> Result<Markup, Problem> {
     // One more than is shown tells whether there are more.
     let limit = ON_A_PAGE + 1;
-    let mut letters = app.database()?.letters(filter, search.after()?, limit).await?;
-    let has_more = letters.len() > ON_A_PAGE as usize;
-    letters.truncate(ON_A_PAGE as usize);
-    let next = letters.last().filter(|_| has_more).map(|last| search.from(last.place()).address());
+    let mut dead_letters = app.database()?.dead_letters(filter, search.after()?, limit).await?;
+    let has_more = dead_letters.len() > ON_A_PAGE as usize;
+    dead_letters.truncate(ON_A_PAGE as usize);
+    let next =
+        dead_letters.last().filter(|_| has_more).map(|last| search.from(last.place()).address());
     let first = Some(search.first()).filter(|first| first != search);
     let first = first.map(|first| first.address());
     Ok(html! {
-        @if letters.is_empty() { p .empty { "No dead letter is like that." } }
-        @else if visitor.may_operate() { (with_actions(visitor, search, filter, &table(&letters, true))) }
-        @else { div .panel { (table(&letters, false)) } }
+        @if dead_letters.is_empty() { p .empty { "No dead letter is like that." } }
+        @else if visitor.may_operate() { (with_actions(visitor, search, filter, &table(&dead_letters, true))) }
+        @else { div .panel { (table(&dead_letters, false)) } }
         (pages(first.as_deref(), next.as_deref()))
     })
 }
@@ -130,7 +131,7 @@ fn with_actions(
     }
 }
 
-fn table(letters: &[DeadLetterSummary], has_ticks: bool) -> Markup {
+fn table(dead_letters: &[DeadLetterSummary], has_ticks: bool) -> Markup {
     html! {
         table .cards {
             thead {
@@ -144,24 +145,24 @@ fn table(letters: &[DeadLetterSummary], has_ticks: bool) -> Markup {
                     th scope="col" { "Failed" }
                 }
             }
-            tbody { @for letter in letters { (row(letter, has_ticks)) } }
+            tbody { @for dead_letter in dead_letters { (row(dead_letter, has_ticks)) } }
         }
     }
 }
 
-fn row(letter: &DeadLetterSummary, has_ticks: bool) -> Markup {
-    let DeadLetterSummary { id, reason, subject, .. } = letter;
+fn row(dead_letter: &DeadLetterSummary, has_ticks: bool) -> Markup {
+    let DeadLetterSummary { id, reason, subject, .. } = dead_letter;
     html! {
         tr {
             @if has_ticks {
                 td .tick { label { input type="checkbox" name="id" value=(id); span .unseen { "Dead letter " (id) } } }
             }
-            th scope="row" { a href={ "/dead-letters/" (id) } { (id) } " " (letter_state(letter.state)) }
+            th scope="row" { a href={ "/dead-letters/" (id) } { (id) } " " (dead_letter_state(dead_letter.state)) }
             td data-label="Reason" { (why(&reason.code, &reason.detail)) }
             td .whole data-label="Command" { (text(subject.command.as_deref())) }
             td data-label="Order" { @if let Some(order_id) = &subject.order_id { (address::order_link(order_id)) } }
-            td data-label="Publisher" { (text(letter.app_id.as_deref())) }
-            td data-label="Failed" { (timestamp(letter.failed_at)) }
+            td data-label="Publisher" { (text(dead_letter.app_id.as_deref())) }
+            td data-label="Failed" { (timestamp(dead_letter.failed_at)) }
         }
     }
 }

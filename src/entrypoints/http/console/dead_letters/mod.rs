@@ -31,7 +31,7 @@ use crate::entrypoints::decode::MAX_BODY_BYTES;
 use crate::entrypoints::http::App;
 
 /// Largest form with a body in it: a browser sends up to three bytes for one.
-const MOST_FORM_BYTES: usize = 4 * MAX_BODY_BYTES;
+const MAX_FORM_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -57,5 +57,5 @@ fn editing() -> Router<App> {
         .route("/dead-letters/{id}/edit", get(detail::go_back).post(edit::begin))
         .route("/dead-letters/{id}/check", get(detail::go_back).post(edit::check))
         .route("/dead-letters/{id}/save", get(detail::go_back).post(edit::save))
-        .layer(DefaultBodyLimit::max(MOST_FORM_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
 }

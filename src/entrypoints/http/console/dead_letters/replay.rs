@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::decide::actor;
 use super::fields::{Fields, wrong};
 use super::jobs::{begin, nothing_meant};
-use super::replay_page::{MOST_REPLAYS, question};
+use super::replay_page::{MAX_REPLAYS, question};
 use super::selection::{Purpose, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::rehearsal;
@@ -44,7 +44,7 @@ pub async fn start(
     let meant = Selection::of(&form)?.meant(&form, database, Purpose::Replay).await?;
     let actor = actor(&visitor, &form);
     let replay = Replay {
-        letters: database.clone(),
+        dead_letters: database.clone(),
         orders: database.clone(),
         rehearsal: rehearsal(database, Arc::new(SystemClock)),
         publisher: app.broker.publisher(),
@@ -72,7 +72,7 @@ fn limits(form: &Fields) -> Result<ReplayLimits, Problem> {
         pace: pace.parse().map_err(|error| wrong("pace", error))?,
         interval: form.number("rate")?.map(interval),
         stop_after_failures: stop_after.and_then(|most| usize::try_from(most).ok()),
-        most_replays: form.number("most_replays")?.unwrap_or(MOST_REPLAYS),
+        most_replays: form.number("most_replays")?.unwrap_or(MAX_REPLAYS),
         force: form.is_ticked("force"),
         outcomes_within: OUTCOMES_WITHIN,
     })

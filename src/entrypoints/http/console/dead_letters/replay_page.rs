@@ -21,7 +21,7 @@ const PACES: [(&str, &str); 5] = [
 const STOP_AFTER: u32 = 3;
 
 /// A dead letter with so many replays is left alone, unless the form says otherwise.
-pub const MOST_REPLAYS: u32 = 5;
+pub const MAX_REPLAYS: u32 = 5;
 
 pub fn question(visitor: &CurrentUser, meant: &Meant) -> Page {
     let title = format!("Replay {}?", meant.words());
@@ -72,7 +72,7 @@ fn more(is_one: bool) -> Markup {
                 @if !is_one { (other_pace()) }
                 label for="most_replays" { "Leave those alone that were replayed so often" }
                 input #most_replays type="number" name="most_replays" min="1" inputmode="numeric"
-                    value=(MOST_REPLAYS);
+                    value=(MAX_REPLAYS);
                 label {
                     input type="checkbox" name="force" aria-describedby="force-help";
                     "Also those that are superseded"

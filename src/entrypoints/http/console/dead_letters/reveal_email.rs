@@ -32,7 +32,12 @@ pub async fn record(app: &App, visitor: &CurrentUser, id: i64, how: &str) -> Res
     let actor = Actor::new(&visitor.caller().name, None);
     let action = actor.action(SystemClock.now(), AuditAction::Disclose, how);
     if app.database()?.record_action(id, &action).await? {
-        tracing::info!(letter = id, who = action.who, how, "E-mail addresses of a dead letter");
+        tracing::info!(
+            dead_letter = id,
+            who = action.who,
+            how,
+            "E-mail addresses of a dead letter"
+        );
         return Ok(());
     }
     Err(Problem::not_found("there is no such dead letter"))

@@ -12,34 +12,34 @@ use crate::service_layer::dead_letters::{AuditEntry, DeadLetterRecord, propertie
 
 /// Why it is here, and where it came from.
 pub fn reason(stored: &DeadLetterRecord, has_order: bool, addresses: Addresses) -> Markup {
-    let letter = &stored.letter;
+    let dead_letter = &stored.dead_letter;
     let shown = |text: &str| html! { bdi { (addresses.within(&printable(text))) } };
     let optional = |name: &str, text: Option<&str>| {
         html! { @if let Some(text) = text { dt { (name) } dd { (shown(text)) } } }
     };
     html! {
         section .panel aria-labelledby="reason" {
-            h2 #reason { code { (shown(&letter.reason.code)) } }
-            p .lead { (shown(&letter.reason.detail)) }
+            h2 #reason { code { (shown(&dead_letter.reason.code)) } }
+            p .lead { (shown(&dead_letter.reason.detail)) }
             div .columns {
                 dl .terms {
-                    (optional("Command", letter.subject.command.as_deref()))
-                    @if let Some(order_id) = &letter.subject.order_id {
+                    (optional("Command", dead_letter.subject.command.as_deref()))
+                    @if let Some(order_id) = &dead_letter.subject.order_id {
                         dt { "Order" }
                         dd { @if has_order { (address::order_link(order_id)) } @else { (shown(order_id)) } }
                     }
-                    @if let Some(customer_id) = &letter.subject.customer_id {
+                    @if let Some(customer_id) = &dead_letter.subject.customer_id {
                         dt { "Customer" } dd { (customer_link(customer_id)) }
                     }
-                    (optional("Message id", letter.properties.message_id.as_deref()))
-                    (optional("Publisher", letter.properties.app_id.as_deref()))
+                    (optional("Message id", dead_letter.properties.message_id.as_deref()))
+                    (optional("Publisher", dead_letter.properties.app_id.as_deref()))
                     dt { "Sent to" }
-                    dd { (shown(&letter.exchange)) " / " (shown(&letter.routing_key)) }
+                    dd { (shown(&dead_letter.exchange)) " / " (shown(&dead_letter.routing_key)) }
                 }
                 dl .terms {
                     dt { "First failed" } dd { (timestamp(stored.first_failed_at)) }
-                    dt { "Last failed" } dd { (timestamp(letter.failed_at)) }
-                    dt { "Failures" } dd { (stored.failures) ", the last after " (letter.attempts) @if letter.attempts == 1 { " attempt" } @else { " attempts" } }
+                    dt { "Last failed" } dd { (timestamp(dead_letter.failed_at)) }
+                    dt { "Failures" } dd { (stored.failures) ", the last after " (dead_letter.attempts) @if dead_letter.attempts == 1 { " attempt" } @else { " attempts" } }
                     dt { "Replays" } dd { (stored.replays) }
                     dt { "Revision" } dd { (stored.revision) }
                     dt { "Last change" } dd { (timestamp(stored.changed_at)) }
@@ -56,7 +56,7 @@ fn customer_link(customer_id: &str) -> Markup {
 
 /// Properties and headers, as they lay in the queue.
 pub fn properties(stored: &DeadLetterRecord, addresses: Addresses) -> Markup {
-    let text = readable(properties_to_json(&stored.letter.properties).as_bytes());
+    let text = readable(properties_to_json(&stored.dead_letter.properties).as_bytes());
     html! {
         section .panel aria-labelledby="properties" {
             h2 #properties { "Properties and headers" }
@@ -67,7 +67,7 @@ pub fn properties(stored: &DeadLetterRecord, addresses: Addresses) -> Markup {
 
 /// Its order, as it is now.
 pub fn order(stored: &DeadLetterRecord, order: Option<&OrderHistory>) -> Markup {
-    let Some(order_id) = &stored.letter.subject.order_id else { return html! {} };
+    let Some(order_id) = &stored.dead_letter.subject.order_id else { return html! {} };
     html! {
         section .panel aria-labelledby="order" {
             h2 #order { "Its order now" }

@@ -10,7 +10,7 @@ use super::fields::{Fields, wrong};
 use super::search::Search;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
-use crate::entrypoints::dead_letters::jobs::MOST_LETTERS;
+use crate::entrypoints::dead_letters::jobs::MAX_DEAD_LETTERS;
 use crate::entrypoints::dead_letters::replayable_ids;
 use crate::entrypoints::http::Problem;
 use crate::service_layer::Clock;
@@ -74,8 +74,8 @@ impl Selection {
             Self::Ids(ids) => ids,
             Self::Matching(search) => matching(&search, database, purpose).await?,
         };
-        let is_cut = ids.len() > MOST_LETTERS as usize;
-        ids.truncate(MOST_LETTERS as usize);
+        let is_cut = ids.len() > MAX_DEAD_LETTERS as usize;
+        ids.truncate(MAX_DEAD_LETTERS as usize);
         let back = match (fields.text("those"), ids.as_slice()) {
             ("", [id]) => format!("/dead-letters/{id}"),
             _ => search(fields)?.address(),
@@ -104,7 +104,7 @@ async fn matching(
 ) -> Result<Vec<i64>, Problem> {
     let now = SystemClock.now();
     let filter = search.filter(now)?;
-    let limit = MOST_LETTERS + 1;
+    let limit = MAX_DEAD_LETTERS + 1;
     let states = match purpose {
         Purpose::Replay => return Ok(replayable_ids(database, &filter, limit, now).await?),
         Purpose::Discard => &[DeadLetterState::Open][..],
@@ -113,7 +113,7 @@ async fn matching(
     let mut ids = Vec::new();
     for &state in states.iter().filter(|state| filter.state.is_none_or(|it| it == **state)) {
         let filter = DeadLetterFilter { state: Some(state), ..filter.clone() };
-        ids.extend(database.letter_ids(&filter, limit).await?);
+        ids.extend(database.dead_letter_ids(&filter, limit).await?);
     }
     ids.sort_unstable();
     Ok(ids)
@@ -145,7 +145,7 @@ impl Meant {
                 @if self.ids.len() > MOST { " and " (self.ids.len() - MOST) " more" }
             }
             @if self.is_cut {
-                p .hint { "More match. These are the first " (MOST_LETTERS) "; do the same again for the rest." }
+                p .hint { "More match. These are the first " (MAX_DEAD_LETTERS) "; do the same again for the rest." }
             }
         }
     }
@@ -180,7 +180,7 @@ fn unpacked(text: &str) -> Option<Vec<i64>> {
     for range in text.split(',').filter(|range| !range.is_empty()) {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (i64, i64) = (first.parse().ok()?, last.parse().ok()?);
-        let room = i64::from(MOST_LETTERS) - i64::try_from(ids.len()).ok()?;
+        let room = i64::from(MAX_DEAD_LETTERS) - i64::try_from(ids.len()).ok()?;
         if last.checked_sub(first)? >= room {
             return None;
         }

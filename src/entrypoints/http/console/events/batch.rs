@@ -8,7 +8,7 @@ use super::line::line;
 pub const GATHERING: Duration = Duration::from_millis(250);
 
 /// Most events of a portion that are shown; of further ones only their number is.
-const MOST_SHOWN: usize = 25;
+const MAX_SHOWN: usize = 25;
 
 /// What passed in a moment.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Batch {
 
 impl Batch {
     pub fn add(&mut self, body: Vec<u8>) {
-        if self.bodies.len() < MOST_SHOWN {
+        if self.bodies.len() < MAX_SHOWN {
             self.bodies.push(body);
         } else {
             self.left_out += 1;
@@ -56,7 +56,7 @@ mod tests {
 
         let lines = batch.into_html();
 
-        assert_eq!(lines.matches("<li").count(), MOST_SHOWN + 1);
+        assert_eq!(lines.matches("<li").count(), MAX_SHOWN + 1);
         assert!(lines.ends_with("… and 9975 more</li>"), "{lines}");
     }
 }

@@ -10,7 +10,7 @@ use super::subscription::{Passed, subscribe};
 use crate::bootstrap::Broker;
 
 /// Most who watch at a time.
-const MOST_LISTENERS: usize = 50;
+const MAX_LISTENERS: usize = 50;
 
 /// Most events between the subscription and here.
 const READ_AHEAD: usize = 1_000;
@@ -61,7 +61,7 @@ impl Default for Hub {
     fn default() -> Self {
         Self(Arc::new(Parts {
             now: Mutex::new(Now { listeners: None, state: StreamEvent::Connecting }),
-            places: Arc::new(Semaphore::new(MOST_LISTENERS)),
+            places: Arc::new(Semaphore::new(MAX_LISTENERS)),
         }))
     }
 }
@@ -160,7 +160,7 @@ mod tests {
     async fn there_are_only_so_many_places() {
         let (hub, broker) = (Hub::default(), broker());
         let mut listeners: Vec<_> =
-            (0..MOST_LISTENERS).map(|_| hub.listen(&broker).unwrap()).collect();
+            (0..MAX_LISTENERS).map(|_| hub.listen(&broker).unwrap()).collect();
         assert!(hub.listen(&broker).is_none());
 
         listeners.pop();

@@ -28,7 +28,7 @@ pub fn cards(figures: &Figures) -> Markup {
         rate("Events out", figures.rate(|it| it.published).now),
         waiting(answers.and_then(|it| it.commands)),
         outbox(stock.map(|it| it.outbox)),
-        open_letters(stock.and_then(|it| it.open_letters.as_ref())),
+        open_dead_letters(stock.and_then(|it| it.open_dead_letters.as_ref())),
     ];
     html! {
         div .figures { @for card in cards { (card.markup()) } }
@@ -64,11 +64,11 @@ fn outbox(outbox: Option<Outboxed>) -> Card {
     }
 }
 
-fn open_letters(letters: Option<&OpenDeadLetters>) -> Card {
+fn open_dead_letters(dead_letters: Option<&OpenDeadLetters>) -> Card {
     Card {
         label: "Open dead letters",
-        value: letters.map(|letters| counted(letters.of(|_| true))),
-        note: letters.and_then(|letters| letters.oldest).map(since),
+        value: dead_letters.map(|dead_letters| counted(dead_letters.of(|_| true))),
+        note: dead_letters.and_then(|dead_letters| dead_letters.oldest).map(since),
         bad: false,
     }
 }

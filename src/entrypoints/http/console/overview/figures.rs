@@ -119,7 +119,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::metrics::{LOOK_AGAIN, MOST_LOOKS, Metrics};
+    use crate::metrics::{LOOK_AGAIN, MAX_LOOKS, Metrics};
     use crate::service_layer::QueueDepth;
 
     /// Looks in their rhythm, at which so many commands had come.
@@ -156,8 +156,8 @@ mod tests {
             metrics.recent.push(metrics.look());
         }
 
-        assert_eq!(metrics.recent.looks().len(), MOST_LOOKS);
-        assert_eq!(LOOK_AGAIN * u32::try_from(MOST_LOOKS - 1).unwrap(), Duration::from_mins(5));
+        assert_eq!(metrics.recent.looks().len(), MAX_LOOKS);
+        assert_eq!(LOOK_AGAIN * u32::try_from(MAX_LOOKS - 1).unwrap(), Duration::from_mins(5));
     }
 
     #[test]

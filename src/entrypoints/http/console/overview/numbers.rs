@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::service_layer::MOST_COUNTED;
+use crate::service_layer::MAX_COUNTED;
 
 /// What stands where nothing is known.
 pub const UNKNOWN: &str = "–";
@@ -20,9 +20,9 @@ pub fn whole(number: u64) -> String {
     text
 }
 
-/// A count of rows, of which no more are counted than [`MOST_COUNTED`].
+/// A count of rows, of which no more are counted than [`MAX_COUNTED`].
 pub fn counted(count: u64) -> String {
-    let and_more = if count >= u64::from(MOST_COUNTED) { "+" } else { "" };
+    let and_more = if count >= u64::from(MAX_COUNTED) { "+" } else { "" };
     whole(count) + and_more
 }
 

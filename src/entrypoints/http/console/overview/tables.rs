@@ -60,7 +60,7 @@ pub fn dead_letters(figures: &Figures) -> Markup {
         rows(figures).filter(|(_, new, open)| new + open.unwrap_or(0) > 0).collect();
     html! {
         section .panel aria-labelledby="dead-letters" {
-            h2 #dead-letters { "Dead letters" }
+            h2 #dead-dead_letters { "Dead letters" }
             @if rows.is_empty() {
                 p { "None is new, and none is known to be open." }
             } @else {
@@ -90,7 +90,7 @@ pub fn dead_letters(figures: &Figures) -> Markup {
 fn rows(figures: &Figures) -> impl Iterator<Item = Row> {
     let codes = DeadLetterCode::ALL.map(DeadLetterCode::slug);
     let stock = figures.newest().and_then(|look| look.last_answers.stock.as_ref());
-    let open = stock.and_then(|stock| stock.open_letters.as_ref());
+    let open = stock.and_then(|stock| stock.open_dead_letters.as_ref());
     let new = |code| figures.gained(|look| look.dead_letters[code]);
     let known = codes.map(|code| (code, new(code), open.map(|open| open.of(|it| it == code))));
     let others = open.map(|open| open.of(|it| !codes.contains(&it)));

@@ -10,12 +10,12 @@ use axum::http::request::Parts;
 use tokio::time::Instant;
 
 /// Most wrong tokens from one address within [`PERIOD`].
-const MOST_FAILURES: u32 = 10;
+const MAX_FAILURES: u32 = 10;
 
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// Most addresses that are remembered; one more has the oldest forgotten.
-const MOST_ADDRESSES: usize = 1_000;
+const MAX_ADDRESSES: usize = 1_000;
 
 /// Wrong tokens by address.
 #[derive(Debug, Default)]
@@ -31,14 +31,14 @@ impl Attempts {
     /// How long an address has to wait before it may try again.
     pub fn wait_of(&self, address: IpAddr) -> Option<Duration> {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let failures = failures.get(&address).filter(|it| it.count >= MOST_FAILURES)?;
+        let failures = failures.get(&address).filter(|it| it.count >= MAX_FAILURES)?;
         PERIOD.checked_sub(failures.since.elapsed()).filter(|wait| !wait.is_zero())
     }
 
     pub fn note_failure(&self, address: IpAddr) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failures.retain(|_, it| it.since.elapsed() < PERIOD);
-        if failures.len() >= MOST_ADDRESSES && !failures.contains_key(&address) {
+        if failures.len() >= MAX_ADDRESSES && !failures.contains_key(&address) {
             let oldest = failures.iter().min_by_key(|(_, it)| it.since).map(|(key, _)| *key);
             oldest.map(|oldest| failures.remove(&oldest));
         }
@@ -72,7 +72,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ten_wrong_tokens_cost_a_minute() {
         let attempts = Attempts::default();
-        for _ in 0..MOST_FAILURES {
+        for _ in 0..MAX_FAILURES {
             assert_eq!(attempts.wait_of(ADDRESS), None);
             attempts.note_failure(ADDRESS);
         }
@@ -89,7 +89,7 @@ mod tests {
         for number in 0..10_000_u32 {
             attempts.note_failure(IpAddr::V4(number.into()));
         }
-        assert_eq!(attempts.0.lock().unwrap().len(), MOST_ADDRESSES);
+        assert_eq!(attempts.0.lock().unwrap().len(), MAX_ADDRESSES);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::session::Session;
 use crate::entrypoints::http::auth::{Caller, TokenHash};
 
 /// Most sessions; one more ends the oldest.
-const MOST_SESSIONS: usize = 1_000;
+const MAX_SESSIONS: usize = 1_000;
 
 /// Time from signing in to the end of a session.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
@@ -44,7 +44,7 @@ impl Sessions {
         let session = Arc::new(Session::of(caller, Some(token)));
         let mut kept = self.lock();
         kept.retain(|_, kept| kept.is_good());
-        if kept.len() >= MOST_SESSIONS {
+        if kept.len() >= MAX_SESSIONS {
             let oldest = kept.iter().min_by_key(|(_, kept)| kept.since).map(|(key, _)| *key);
             if let Some(ended) = oldest.and_then(|oldest| kept.remove(&oldest)) {
                 ended.session.over.cancel();
@@ -134,7 +134,7 @@ mod tests {
         let sessions = Sessions::default();
         let first = begin(&sessions);
         tokio::time::advance(Duration::from_secs(1)).await;
-        let others: Vec<String> = (1..MOST_SESSIONS).map(|_| begin(&sessions)).collect();
+        let others: Vec<String> = (1..MAX_SESSIONS).map(|_| begin(&sessions)).collect();
         assert!(sessions.find(&first).is_some());
 
         let last = begin(&sessions);

@@ -26,11 +26,11 @@ impl Console {
         body: impl AsRef<[u8]>,
         properties: Properties,
     ) -> i64 {
-        let known = self.letter_ids().await.len();
+        let known = self.dead_letter_ids().await.len();
         self.send(routing_key, body, properties);
         within_a_minute(async {
             loop {
-                let ids = self.letter_ids().await;
+                let ids = self.dead_letter_ids().await;
                 if ids.len() > known {
                     return ids[known];
                 }
@@ -47,12 +47,12 @@ impl Console {
             self.send("order.set_status", body, Properties::default());
         }
         within_a_minute(async {
-            while self.letter_ids().await.len() < count {
+            while self.dead_letter_ids().await.len() < count {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
         .await;
-        self.letter_ids().await
+        self.dead_letter_ids().await
     }
 
     pub fn send(&self, routing_key: &str, body: impl AsRef<[u8]>, properties: Properties) {
@@ -61,20 +61,20 @@ impl Console {
         broker.submit(Submitted { routing_key, properties, body });
     }
 
-    async fn letter_ids(&self) -> Vec<i64> {
-        self.database.letter_ids(&DeadLetterFilter::default(), 10_000).await.unwrap()
+    async fn dead_letter_ids(&self) -> Vec<i64> {
+        self.database.dead_letter_ids(&DeadLetterFilter::default(), 10_000).await.unwrap()
     }
 
-    pub async fn letter(&self, id: i64) -> DeadLetterRecord {
-        self.database.letter(id).await.unwrap().expect("the dead letter is there")
+    pub async fn dead_letter(&self, id: i64) -> DeadLetterRecord {
+        self.database.dead_letter(id).await.unwrap().expect("the dead letter is there")
     }
 
     pub async fn state(&self, id: i64) -> DeadLetterState {
-        self.letter(id).await.state
+        self.dead_letter(id).await.state
     }
 
     pub async fn actions(&self, id: i64) -> Vec<AuditEntry> {
-        self.database.letter_actions(id).await.unwrap()
+        self.database.dead_letter_actions(id).await.unwrap()
     }
 
     /// What was done with it, but for looking at it.
