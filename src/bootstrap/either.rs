@@ -12,8 +12,9 @@ use crate::adapters::rabbitmq::RabbitPublisher;
 use crate::adapters::sqlite::{SqliteRelayStore, SqliteStore, SqliteTransaction};
 use crate::service_layer::dead_letters::DryRun;
 use crate::service_layer::{
-    BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxMessage, Publication, PublishError,
-    PublishStatus, Publisher, RelayHolder, RelayStore, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxRow, Publication, PublishError,
+    PublishStatus, Publisher, RawOutboxKey, RelayHolder, RelayStore, Store, StoreError,
+    StoreTransaction,
 };
 
 /// A session with a database.
@@ -102,7 +103,7 @@ impl Store for EitherStore {
 }
 
 impl StoreTransaction for EitherTransaction<'_> {
-    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
+    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         match self {
             Self::Postgres(transaction) => transaction.commit(changes).await,
             Self::Sqlite(transaction) => transaction.commit(changes).await,
@@ -142,9 +143,9 @@ impl RelayStore for EitherRelayStore {
     async fn waiting(
         &mut self,
         committed_until: DateTime<Utc>,
-        after: Option<&OutboxKey>,
+        after: Option<&RawOutboxKey>,
         limit: usize,
-    ) -> Result<Vec<OutboxMessage>, StoreError> {
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         match self {
             Self::Postgres(store) => store.waiting(committed_until, after, limit).await,
             Self::Sqlite(store) => store.waiting(committed_until, after, limit).await,

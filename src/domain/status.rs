@@ -100,10 +100,7 @@ impl FromStr for Status {
                 .collect()
         };
         let wanted = letters(text);
-        Self::ALL
-            .into_iter()
-            .find(|status| letters(status.word()) == wanted)
-            .ok_or(UnknownStatus)
+        Self::ALL.into_iter().find(|status| letters(status.word()) == wanted).ok_or(UnknownStatus)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Commands that wait for an order which another transaction has locked.
+//! Commands that wait for an order which another transaction has locked, or which the database fails at.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -135,7 +135,8 @@ impl<T> Parked<T> {
                 source,
                 order_id,
                 parked,
-                "An order is locked by another transaction, its commands wait and others go on"
+                "An order is locked by another transaction or fails in the database, its commands wait and \
+                 others go on"
             );
         }
         if self.is_empty() && self.is_reported {

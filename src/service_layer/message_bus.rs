@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 
 use super::handlers::{self, Effect, HandlerError};
+use super::log_throttle::LogThrottle;
 use super::parts::Parts;
 use super::unit_of_work::Committed;
 use super::{
@@ -35,6 +36,14 @@ const LOOKUP_COOLDOWN_BATCHES: u32 = 64;
 /// after which the messages of a locked order are tried again.
 const LOCK_COOLDOWN: Duration = Duration::from_secs(3);
 
+/// How often a batch that the database fails at is tried again whole; then in halves, so that what
+/// belongs to one message does not hold up the others.
+const MAX_FAILURES: u32 = 5;
+
+/// For how long a batch that the database fails at is not tried again whole, from a failure that one
+/// message was left alone with. Longer than the time after which that message is tried again.
+const FAILURE_COOLDOWN: Duration = Duration::from_secs(30);
+
 /// Dispatches messages to their handlers, a batch in one unit of work.
 #[derive(Debug)]
 pub struct MessageBus<S> {
@@ -48,6 +57,9 @@ pub struct MessageBus<S> {
     lookup_cooldown: u32,
     /// Until then no lock is waited for.
     skip_locked_until: Option<Instant>,
+    /// Until then no batch that the database fails at is tried again whole.
+    split_failures_until: Option<Instant>,
+    set_aside_log: LogThrottle,
 }
 
 /// What became of a batch.
@@ -55,8 +67,9 @@ pub struct MessageBus<S> {
 pub struct Handled {
     /// One for each message that is not among the `locked` ones, in their order.
     pub outcomes: Vec<Outcome>,
-    /// The places of messages that had no effect because another transaction has their order, in
-    /// their order: to be handled again later, before any other message of these orders.
+    /// The places of messages that had no effect because another transaction has their order, or
+    /// because the database fails at them alone, in their order: to be handled again later, before any
+    /// other message of these orders.
     pub locked: Vec<usize>,
     /// What the commits left to be published, in this order; may begin with messages of earlier
     /// commits that the outbox still held.
@@ -90,6 +103,8 @@ struct Failures {
     backoff: Backoff,
     /// In a row.
     conflicts: u32,
+    /// In the whole batch: who fails among others fails again in each half.
+    failed: u32,
     /// In a row.
     lost_sessions: u32,
     /// The message that was refused alone, and is tried once more.
@@ -106,6 +121,8 @@ impl<S: Store> MessageBus<S> {
             in_flight,
             lookup_cooldown: 0,
             skip_locked_until: None,
+            split_failures_until: None,
+            set_aside_log: LogThrottle::default(),
         }
     }
 
@@ -144,8 +161,9 @@ impl<S: Store> MessageBus<S> {
                 Remedy::Split if parts.split(&part) => {}
                 Remedy::Split => handled.outcomes.push(internal_error(&trouble)),
                 Remedy::SetAside(order_ids) => {
-                    // Locks that nobody can name, as of an order that is being inserted, were met by
-                    // the one message of the part: later ones of its order must not overtake it.
+                    // Locks that nobody can name, as of an order that is being inserted, and lasting
+                    // failures were met by the one message of the part: later ones of its order must
+                    // not overtake it.
                     let alone = (part.len() == 1).then(|| part[0]);
                     let alone_about = alone.and_then(|place| messages[place].command.order_id());
                     let locked = |place: usize| {
@@ -207,8 +225,29 @@ impl<S: Store> MessageBus<S> {
             StoreError::Conflict(_) => {
                 failures.conflicts += 1;
                 failures.backoff.pause_after_conflict().await;
-                let splits = failures.conflicts > MAX_CONFLICTS && part.len() > 1;
-                if splits { Remedy::Split } else { Remedy::Again }
+                if failures.conflicts <= MAX_CONFLICTS {
+                    Remedy::Again
+                } else {
+                    self.split_or_set_aside(error, part)
+                }
+            }
+            StoreError::Failed(reason) => {
+                failures.failed += 1;
+                let is_split = failures.failed > MAX_FAILURES
+                    || self.split_failures_until.is_some_and(|until| Instant::now() < until);
+                if !is_split {
+                    self.health.database_in_trouble(reason);
+                    failures.backoff.pause().await;
+                    return Remedy::Again;
+                }
+                self.split_failures_until = Some(Instant::now() + FAILURE_COOLDOWN);
+                // Where all fail alone, it is the database: that is not to be asked without a pause.
+                if part.len() > 1 {
+                    failures.backoff.pause_after_conflict().await;
+                } else {
+                    failures.backoff.pause().await;
+                }
+                self.split_or_set_aside(error, part)
             }
             StoreError::Locked(order_ids) => {
                 self.health.database_answers();
@@ -221,6 +260,22 @@ impl<S: Store> MessageBus<S> {
             StoreError::Refused(_) if failures.is_first_refusal(part) => Remedy::Again,
             StoreError::Refused(_) | StoreError::TooLarge => Remedy::Split,
         }
+    }
+
+    /// What fails without end, and no message is known to be at fault: the one that it comes with waits
+    /// alone.
+    fn split_or_set_aside(&self, error: &StoreError, part: &[usize]) -> Remedy {
+        if part.len() > 1 {
+            return Remedy::Split;
+        }
+        if let Some(times) = self.set_aside_log.add(1) {
+            tracing::warn!(
+                %error,
+                times,
+                "A message keeps failing in the database, it is tried again later and others go on"
+            );
+        }
+        Remedy::SetAside(Vec::new())
     }
 
     /// Handles the messages in a unit of work that is rolled back: what would become of them?
@@ -268,10 +323,13 @@ impl<S: Store> MessageBus<S> {
 
     /// What a commit leaves to be published, without what is on its way already.
     fn take_in_flight(&mut self, committed: Committed) -> Vec<OutboxMessage> {
-        let Committed { mut earlier, outgoing } = committed;
+        let Committed { mut earlier, outgoing, left } = committed;
         self.in_flight.retain_others(&mut earlier);
         // Only now: what this commit took out of the outbox was still in the statement's view of it.
         self.forget_published();
+        if !left.is_empty() {
+            self.in_flight.leave(left.iter().map(|message| message.key.event_id));
+        }
         earlier.extend(outgoing);
         self.in_flight.insert(earlier.iter().map(|message| message.key.event_id));
         earlier
@@ -491,7 +549,7 @@ fn internal_error(trouble: &AttemptError) -> Outcome {
 impl Failures {
     fn none() -> Self {
         let backoff = Backoff::for_database();
-        Self { backoff, conflicts: 0, lost_sessions: 0, refused_alone: None }
+        Self { backoff, conflicts: 0, failed: 0, lost_sessions: 0, refused_alone: None }
     }
 
     /// Something succeeded.

@@ -46,7 +46,9 @@ pub use in_flight::InFlight;
 pub use log_throttle::LogThrottle;
 pub use message::{BodyHash, IdempotencyKey, Message};
 pub use message_bus::{Handled, MessageBus};
-pub use outbox::{OutboxEntry, OutboxKey, OutboxMessage, OutboxMessageKind};
+pub use outbox::{
+    OutboxEntry, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey,
+};
 pub use outcome::{DeadLetterCode, DeadLetterReason, OrderState, Outcome, RetryReason};
 pub use pii_access::{PiiAccess, PiiAccessLog};
 pub use publisher::{Publication, PublishError, PublishStatus, Publisher, Target, publish_window};
@@ -63,6 +65,6 @@ pub use sampling::{
 };
 pub use store::{
     BatchLookup, BatchState, Changes, FIRST_NUMBER, HistoryRow, InboxEntry, InboxOutcome,
-    MAX_LOADED_ITEMS, Store, StoreError, StoreTransaction,
+    MAX_EARLIER_ROWS, MAX_LOADED_ITEMS, Store, StoreError, StoreTransaction,
 };
 pub use unit_of_work::{Orders, UnitOfWork};

@@ -1,5 +1,7 @@
 //! What a unit of work has to say, kept with its changes until a broker has confirmed it.
 
+use std::fmt;
+
 use serde::Serialize;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -36,6 +38,26 @@ pub struct OutboxKey {
     pub version: i32,
     pub event_id: Uuid,
 }
+
+/// The key of a row as the table has it, which need not be a valid one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RawOutboxKey {
+    pub order_id: String,
+    pub version: i64,
+    pub event_id: String,
+}
+
+/// A row of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboxRow {
+    Message(OutboxMessage),
+    /// Of a newer version of the worker, perhaps, or damaged. It stays where it is, and the later
+    /// events of its order with it, until somebody mends or deletes it.
+    Unreadable(RawOutboxKey),
+}
+
+/// Longest name of a queue or routing key in AMQP, in bytes.
+const MAX_ROUTING_KEY_BYTES: usize = 255;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutboxMessageKind {
@@ -74,7 +96,57 @@ impl OutboxMessageKind {
     }
 }
 
+impl RawOutboxKey {
+    /// None where it is not valid.
+    pub fn parse(&self) -> Option<OutboxKey> {
+        Some(OutboxKey {
+            order_id: OrderId::new(self.order_id.as_str()).ok()?,
+            version: self.version.try_into().ok()?,
+            event_id: Uuid::try_parse(&self.event_id).ok()?,
+        })
+    }
+}
+
+impl From<&OutboxKey> for RawOutboxKey {
+    fn from(key: &OutboxKey) -> Self {
+        Self {
+            order_id: key.order_id.as_str().to_owned(),
+            version: key.version.into(),
+            event_id: key.event_id.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for RawOutboxKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { order_id, version, event_id } = self;
+        write!(f, "({order_id:?}, {version}, {event_id:?})")
+    }
+}
+
+impl OutboxRow {
+    pub fn key(&self) -> RawOutboxKey {
+        match self {
+            Self::Message(message) => (&message.key).into(),
+            Self::Unreadable(key) => key.clone(),
+        }
+    }
+
+    /// None where it cannot be read.
+    pub fn into_message(self) -> Option<OutboxMessage> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
 impl OutboxMessage {
+    /// Whether a broker can be asked to route it.
+    pub fn is_routable(&self) -> bool {
+        self.routing_key.len() <= MAX_ROUTING_KEY_BYTES
+    }
+
     /// The event of a change.
     pub fn status_changed(event: StatusChanged, cause: &Message) -> Self {
         let event_id = event_id_at(event.change.at);

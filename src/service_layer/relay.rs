@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::event_publisher::is_kept;
 use super::{
-    Backoff, DropReason, Health, InFlight, OutboxKey, OutboxMessage, OutboxMessageKind,
-    PublishStatus, Publisher, StoreError, Target, publish_window,
+    Backoff, DropReason, Health, InFlight, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow,
+    PublishStatus, Publisher, RawOutboxKey, StoreError, Target, publish_window,
 };
 use crate::domain::OrderId;
 
@@ -41,19 +41,20 @@ pub trait RelayStore: Send {
     /// See [`StoreError`].
     fn now(&mut self) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
 
-    /// The next messages in the outbox that were committed up to a moment, after the key `after`,
-    /// sorted by their keys.
+    /// The next rows of the outbox that were committed up to a moment, after the key `after`, sorted
+    /// by their keys. What cannot be read MUST be among them.
     ///
     /// # Errors
     /// See [`StoreError`].
     fn waiting(
         &mut self,
         committed_until: DateTime<Utc>,
-        after: Option<&OutboxKey>,
+        after: Option<&RawOutboxKey>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
 
-    /// Takes published messages out of the outbox.
+    /// Takes published messages out of the outbox. What somebody else has locked MUST NOT be waited
+    /// for: it stays, and is published again by the next pass.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -101,6 +102,8 @@ pub struct Relay<S, P> {
     made_at: Instant,
     /// Events that are published together, by routing keys of which one was not taken lately.
     allowances: HashMap<String, usize>,
+    /// Rows that the log has named.
+    unreadable: HashSet<RawOutboxKey>,
 }
 
 /// What is not to be published in this pass.
@@ -109,6 +112,14 @@ struct Held {
     /// Orders of which an earlier event is not published.
     orders: HashSet<OrderId>,
     routing_keys: HashSet<String>,
+    /// Orders of which an earlier row cannot be read.
+    unreadable: HashSet<String>,
+}
+
+impl Held {
+    fn behind_unreadable(&self, event: &OutboxMessage) -> bool {
+        self.unreadable.contains(event.key.order_id.as_str())
+    }
 }
 
 impl<S: RelayStore, P: Publisher> Relay<S, P> {
@@ -119,8 +130,17 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
         in_flight: InFlight,
         keep_unroutable: bool,
     ) -> Self {
-        let (made_at, allowances) = (Instant::now(), HashMap::new());
-        Self { store, publisher, health, in_flight, keep_unroutable, made_at, allowances }
+        let (made_at, allowances, unreadable) = (Instant::now(), HashMap::new(), HashSet::new());
+        Self {
+            store,
+            publisher,
+            health,
+            in_flight,
+            keep_unroutable,
+            made_at,
+            allowances,
+            unreadable,
+        }
     }
 
     /// Runs until dropped: first for everything that was there when this value was made, then every
@@ -173,18 +193,45 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
         let committed_until = self.store.now().await? - since.elapsed();
         let mut after = None;
         let mut held = Held::default();
+        let mut unreadable = HashSet::new();
         loop {
             // Before the look at the outbox: what the lanes get rid of meanwhile is still in it.
             let in_flight = self.in_flight.snapshot();
             let waiting = self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
-            let Some(last) = waiting.last().map(|last| last.key.clone()) else { return Ok(pass) };
-            let (events, replies): (Vec<_>, Vec<_>) =
-                waiting.into_iter().partition(|message| message.kind.is_event());
+            let Some(last) = waiting.last().map(OutboxRow::key) else {
+                // Those that are gone are named again if they come back.
+                self.unreadable = unreadable;
+                return Ok(pass);
+            };
+            let (mut events, mut replies) = (Vec::new(), Vec::new());
+            for row in waiting {
+                match row {
+                    OutboxRow::Message(reply) if !reply.kind.is_event() => replies.push(reply),
+                    OutboxRow::Message(event) if held.behind_unreadable(&event) => {}
+                    OutboxRow::Message(event) => events.push(event),
+                    OutboxRow::Unreadable(key) => {
+                        self.report_unreadable(&key);
+                        held.unreadable.insert(key.order_id.clone());
+                        unreadable.insert(key);
+                    }
+                }
+            }
             self.publish_events(events, &in_flight, &mut held, &mut pass).await?;
             self.publish_replies(replies, &in_flight, &mut pass).await?;
             // The rows are sorted by order: of those before the last one no more will come.
-            held.orders.retain(|order_id| *order_id == last.order_id);
+            held.orders.retain(|order_id| order_id.as_str() == last.order_id);
+            held.unreadable.retain(|order_id| *order_id == last.order_id);
             after = Some(last);
+        }
+    }
+
+    fn report_unreadable(&mut self, key: &RawOutboxKey) {
+        if self.unreadable.insert(key.clone()) {
+            tracing::error!(
+                %key,
+                "A row of the outbox cannot be read: it stays, and the later events of its order with \
+                 it, until somebody repairs or deletes it"
+            );
         }
     }
 

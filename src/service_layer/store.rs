@@ -1,12 +1,12 @@
 //! The port behind the unit of work: what a database must do for a batch.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
 
-use super::{BodyHash, Message, OrderState, OutboxKey, OutboxMessage};
+use super::{BodyHash, Message, OrderState, OutboxKey, OutboxMessage, OutboxRow};
 use crate::domain::{CommandKind, MessageId, Order, OrderId, StatusChange};
 
 /// The first number that the worker assigns. Far above what a store that names its orders itself
@@ -16,6 +16,11 @@ pub const FIRST_NUMBER: u32 = 1_000_001;
 /// Most items that are loaded at once, of all orders of a batch together; also the most items in the
 /// events of a batch. An order has at most 500: 20,000 of them are about 6 MB.
 pub const MAX_LOADED_ITEMS: usize = 20_000;
+
+/// Most rows of the outbox that a commit returns: about as many events as a lane may have on their way
+/// itself, which are among them. Where there are more, the broker takes too little for it to help that
+/// a lane publishes them as well.
+pub const MAX_EARLIER_ROWS: usize = 2_000;
 
 /// What a batch of messages names, told to the store in one go.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -123,6 +128,22 @@ pub struct Changes {
     pub published: Vec<OutboxKey>,
 }
 
+impl Changes {
+    /// The orders that were there before and that these changes have events of: what the outbox holds
+    /// of them must be published first. Each once.
+    pub fn known_orders_with_events(&self) -> Vec<&OrderId> {
+        let placed: HashSet<&OrderId> = self.placed.iter().map(Order::order_id).collect();
+        let events = self.outgoing.iter().filter(|message| message.kind.is_event());
+        let mut order_ids: Vec<&OrderId> = events
+            .map(|event| &event.key.order_id)
+            .filter(|order_id| !placed.contains(order_id))
+            .collect();
+        order_ids.sort_unstable();
+        order_ids.dedup();
+        order_ids
+    }
+}
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -130,6 +151,12 @@ pub enum StoreError {
     /// took effect may be unknown; the inbox tells on the next attempt.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The database answers, and cannot do what it was asked: for want of a right, because of a broken
+    /// index, because somebody canceled it. Mostly no message has part in it, so none becomes a dead
+    /// dead letter: try the same again later. Where that does not help, one of the messages may be what it
+    /// fails at, so try the others without it.
+    #[error("the database failed: {0}")]
+    Failed(String),
     /// The session was of no use any more and is given up, nothing is changed: try the same again at
     /// once, on a new one.
     #[error("the session with the database is lost: {0}")]
@@ -159,7 +186,11 @@ impl StoreError {
     pub fn keeps_session(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::SessionLost(_) | Self::Unusable(_) => false,
-            Self::Conflict(_) | Self::Locked(_) | Self::TooLarge | Self::Refused(_) => true,
+            Self::Failed(_)
+            | Self::Conflict(_)
+            | Self::Locked(_)
+            | Self::TooLarge
+            | Self::Refused(_) => true,
         }
     }
 }
@@ -186,7 +217,9 @@ pub trait Store: Send {
         needs: &BatchLookup,
     ) -> impl Future<Output = Result<(BatchState, Self::Transaction<'_>), StoreError>> + Send;
 
-    /// Takes published messages out of the outbox; those that are gone already are no error.
+    /// Takes published messages out of the outbox; those that are gone already are no error. What
+    /// somebody else has locked MUST NOT be waited for: it stays for the relay, which publishes it
+    /// again.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -198,9 +231,12 @@ pub trait Store: Send {
 
 /// An open transaction. Dropping it rolls it back.
 pub trait StoreTransaction: Send {
-    /// Writes all changes and commits. All or none of them MUST become visible to others. Returns
-    /// the messages of the updated orders that were in the outbox already, but for the `published`
-    /// ones: they must be published before the new ones.
+    /// Writes all changes and commits. All or none of them MUST become visible to others. Published
+    /// messages that somebody else has locked stay in the outbox, see [`Store::remove_published`].
+    ///
+    /// Returns what was in the outbox already of the [known orders with
+    /// events](Changes::known_orders_with_events), but for the `published` messages: it must be
+    /// published before the new ones. Sorted by key, and at most the first [`MAX_EARLIER_ROWS`].
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when an order or a message id came into being meanwhile,
@@ -210,7 +246,7 @@ pub trait StoreTransaction: Send {
     fn commit(
         self,
         changes: &Changes,
-    ) -> impl Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
 
     /// Gives up all changes and keeps the session usable.
     ///

@@ -1,10 +1,10 @@
 //! A batch's view of the orders, and all that it leaves behind, committed at once or not at all.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{
-    BatchLookup, BatchState, Changes, HistoryRow, InboxEntry, OutboxKey, OutboxMessage, Store,
-    StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, HistoryRow, InboxEntry, MAX_EARLIER_ROWS, OutboxKey,
+    OutboxMessage, OutboxRow, RawOutboxKey, Store, StoreError, StoreTransaction,
 };
 use crate::domain::{MessageId, Order, OrderId};
 
@@ -84,6 +84,38 @@ pub struct Committed {
     /// What the outbox still held of the same orders, perhaps published already.
     pub earlier: Vec<OutboxMessage>,
     pub outgoing: Vec<OutboxMessage>,
+    /// Events for the relay: before them in the outbox is what is not among the earlier messages.
+    pub left: Vec<OutboxMessage>,
+}
+
+impl Committed {
+    fn new(rows: Vec<OutboxRow>, Changes { placed, outgoing, .. }: Changes) -> Self {
+        // Of the last order some rows may be missing, of those after it all of them.
+        let incomplete_from =
+            if rows.len() < MAX_EARLIER_ROWS { None } else { rows.last().map(OutboxRow::key) };
+        let mut unreadable = HashSet::new();
+        let mut earlier = Vec::with_capacity(rows.len());
+        for row in rows {
+            match row {
+                OutboxRow::Message(message)
+                    if unreadable.contains(message.key.order_id.as_str()) => {}
+                OutboxRow::Message(message) => earlier.push(message),
+                OutboxRow::Unreadable(key) => drop(unreadable.insert(key.order_id)),
+            }
+        }
+        let is_placed = |order_id: &OrderId| {
+            placed.binary_search_by(|order| order.order_id().cmp(order_id)).is_ok()
+        };
+        let must_wait = |OutboxMessage { key: OutboxKey { order_id, .. }, kind, .. }: &_| {
+            let is_behind = |last: &RawOutboxKey| order_id.as_str() >= last.order_id.as_str();
+            kind.is_event()
+                && !is_placed(order_id)
+                && (unreadable.contains(order_id.as_str())
+                    || incomplete_from.as_ref().is_some_and(is_behind))
+        };
+        let (left, outgoing) = outgoing.into_iter().partition(must_wait);
+        Self { earlier, outgoing, left }
+    }
 }
 
 impl<'a, T: StoreTransaction> UnitOfWork<T> {
@@ -121,7 +153,7 @@ impl<'a, T: StoreTransaction> UnitOfWork<T> {
             published,
         };
         let earlier = self.transaction.commit(&changes).await?;
-        Ok(Committed { earlier, outgoing: changes.outgoing })
+        Ok(Committed::new(earlier, changes))
     }
 
     /// Gives everything up and keeps the session.

@@ -39,6 +39,10 @@ impl TestDatabase for InMemory {
         self.0.refuse_order(id(order_id)).await;
     }
 
+    async fn garble_outbox(&self, order_id: &str) {
+        self.0.garble_outbox(&id(order_id)).await;
+    }
+
     async fn finish(self) {}
 }
 

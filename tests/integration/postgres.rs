@@ -62,6 +62,12 @@ impl TestDatabase for Postgres {
         .await;
     }
 
+    async fn garble_outbox(&self, order_id: &str) {
+        let schema = &self.schema;
+        execute(format!("update {schema}.outbox set kind = 99 where order_id = '{order_id}'"))
+            .await;
+    }
+
     async fn finish(self) {
         execute(format!("drop schema {} cascade", self.schema)).await;
     }

@@ -65,6 +65,10 @@ impl TestDatabase for Sqlite {
         .await;
     }
 
+    async fn garble_outbox(&self, order_id: &str) {
+        self.execute(format!("update outbox set kind = 99 where order_id = '{order_id}'")).await;
+    }
+
     async fn finish(self) {}
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::publishing::FakeBroker;
 use crate::support::clock::TickingClock;
-use crate::support::messages::{With, cancel, next_status, place};
+use crate::support::messages::{With, cancel, id, next_status, place};
 
 #[tokio::test]
 async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
@@ -89,6 +89,19 @@ async fn a_newer_event_does_not_overtake_one_that_is_refused() {
     outbox.broker.says("order.status.processing", PublishStatus::Confirmed);
     assert_eq!(outbox.pass().await, RelayPass { published: 2, left: 0 });
     assert_eq!(outbox.versions_sent(), [1, 2, 2, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_holds_up_the_later_events_of_its_order_alone() {
+    let mut outbox = Outbox::new();
+    outbox.left(&[place("1"), place("2"), place("3")]).await;
+    outbox.database.garble_outbox(&id("2")).await;
+    outbox.left(&[next_status("1"), next_status("2"), next_status("3")]).await;
+
+    let pass = outbox.pass().await;
+
+    assert_eq!(pass, RelayPass { published: 4, left: 0 });
+    assert_eq!(outbox.pass().await, RelayPass::default());
 }
 
 #[tokio::test]

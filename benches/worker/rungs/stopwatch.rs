@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::service_layer::{
-    BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxMessage, Publication, PublishError,
+    BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxRow, Publication, PublishError,
     PublishStatus, Publisher, Store, StoreError, StoreTransaction,
 };
 
@@ -85,7 +85,7 @@ impl<S: Store> Store for TimedStore<S> {
 }
 
 impl<T: StoreTransaction> StoreTransaction for Transaction<T> {
-    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
+    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         let earlier = self.transaction.commit(changes).await?;
         let committed = now();
         let keys = changes.outgoing.iter().map(|outgoing| (outgoing.key.clone(), committed));

@@ -58,6 +58,11 @@ impl InMemoryDatabase {
         self.tables.lock().await.refuse(order_id);
     }
 
+    /// From now on what the outbox holds of this order cannot be read, as a row of a newer version.
+    pub async fn garble_outbox(&self, order_id: &OrderId) {
+        self.tables.lock().await.garble_outbox(order_id);
+    }
+
     /// Whether transactions begin and commit; the orders stay.
     pub fn set_available(&self, available: bool) {
         self.available.store(available, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
 use crate::adapters::clock::SystemClock;
-use crate::service_layer::{Clock, OutboxKey, OutboxMessage, RelayStore, StoreError};
+use crate::service_layer::{Clock, OutboxKey, OutboxRow, RawOutboxKey, RelayStore, StoreError};
 
 /// The relay's session with a database in memory.
 #[derive(Debug)]
@@ -38,9 +38,9 @@ impl RelayStore for InMemoryRelayStore {
     async fn waiting(
         &mut self,
         committed_until: DateTime<Utc>,
-        after: Option<&OutboxKey>,
+        after: Option<&RawOutboxKey>,
         limit: usize,
-    ) -> Result<Vec<OutboxMessage>, StoreError> {
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         Ok(self.database.lock().await?.waiting(committed_until, after, limit))
     }
 

@@ -5,8 +5,8 @@ use tokio::sync::OwnedMutexGuard;
 use super::InMemoryDatabase;
 use super::tables::Tables;
 use crate::service_layer::{
-    BatchLookup, BatchState, Changes, MAX_LOADED_ITEMS, OutboxKey, OutboxMessage, Store,
-    StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, MAX_LOADED_ITEMS, OutboxKey, OutboxRow, Store, StoreError,
+    StoreTransaction,
 };
 
 /// One lane's session with a database in memory.
@@ -52,7 +52,7 @@ impl Store for InMemoryStore {
 }
 
 impl StoreTransaction for InMemoryTransaction {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
+    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         self.database.ensure_available()?;
         self.tables.apply(changes)
     }

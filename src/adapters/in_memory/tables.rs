@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use crate::adapters::clock::SystemClock;
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{
-    BatchLookup, BatchState, Changes, Clock, FIRST_NUMBER, HistoryRow, InboxEntry, OutboxKey,
-    OutboxMessage, Outboxed, StoreError,
+    BatchLookup, BatchState, Changes, Clock, FIRST_NUMBER, HistoryRow, InboxEntry,
+    MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxRow, Outboxed, RawOutboxKey, StoreError,
 };
 
 #[derive(Debug, Default)]
@@ -27,11 +27,27 @@ pub(super) struct Tables {
 struct Waiting {
     outgoing: OutboxMessage,
     committed_at: DateTime<Utc>,
+    is_readable: bool,
+}
+
+impl Waiting {
+    fn row(&self) -> OutboxRow {
+        if self.is_readable {
+            OutboxRow::Message(self.outgoing.clone())
+        } else {
+            OutboxRow::Unreadable((&self.outgoing.key).into())
+        }
+    }
 }
 
 impl Tables {
     pub(super) fn refuse(&mut self, order_id: OrderId) {
         self.refused.insert(order_id);
+    }
+
+    pub(super) fn garble_outbox(&mut self, order_id: &OrderId) {
+        let of_order = self.outbox.iter_mut().filter(|(key, _)| key.order_id == *order_id);
+        of_order.for_each(|(_, waiting)| waiting.is_readable = false);
     }
 
     pub(super) fn load(&mut self, needs: &BatchLookup) -> BatchState {
@@ -60,12 +76,10 @@ impl Tables {
     /// Applies all changes, or none of them; see [`StoreTransaction::commit`].
     ///
     /// [`StoreTransaction::commit`]: crate::service_layer::StoreTransaction::commit
-    pub(super) fn apply(&mut self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
+    pub(super) fn apply(&mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         self.ensure_acceptable(changes)?;
         self.remove_published(&changes.published);
-        let earlier =
-            changes.updated.iter().flat_map(|(order, _)| self.waiting_of(order.order_id()));
-        let earlier = earlier.collect();
+        let earlier = self.waiting_of(&changes.known_orders_with_events());
         let updated = changes.updated.iter().map(|(order, _)| order);
         for order in changes.placed.iter().chain(updated) {
             self.orders.insert(order.order_id().clone(), order.clone());
@@ -78,7 +92,7 @@ impl Tables {
         }
         let committed_at = SystemClock.now();
         for outgoing in &changes.outgoing {
-            let waiting = Waiting { outgoing: outgoing.clone(), committed_at };
+            let waiting = Waiting { outgoing: outgoing.clone(), committed_at, is_readable: true };
             self.outbox.insert(outgoing.key.clone(), waiting);
         }
         Ok(earlier)
@@ -107,22 +121,24 @@ impl Tables {
         }
     }
 
-    fn waiting_of(&self, order_id: &OrderId) -> impl Iterator<Item = OutboxMessage> {
-        let waiting = self.outbox.values().map(|waiting| &waiting.outgoing);
-        waiting.filter(move |outgoing| outgoing.key.order_id == *order_id).cloned()
+    fn waiting_of(&self, order_ids: &[&OrderId]) -> Vec<OutboxRow> {
+        let is_meant = |key: &OutboxKey| order_ids.binary_search(&&key.order_id).is_ok();
+        let waiting = self.outbox.iter().filter(|(key, _)| is_meant(key));
+        waiting.take(MAX_EARLIER_ROWS).map(|(_, waiting)| waiting.row()).collect()
     }
 
     /// See [`RelayStore::waiting`](crate::service_layer::RelayStore::waiting).
     pub(super) fn waiting(
         &self,
         committed_until: DateTime<Utc>,
-        after: Option<&OutboxKey>,
+        after: Option<&RawOutboxKey>,
         limit: usize,
-    ) -> Vec<OutboxMessage> {
+    ) -> Vec<OutboxRow> {
+        let after = after.and_then(RawOutboxKey::parse);
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let waiting = self.outbox.range((start, Bound::Unbounded)).map(|(_, waiting)| waiting);
         let old = waiting.filter(|waiting| waiting.committed_at <= committed_until);
-        old.take(limit).map(|waiting| waiting.outgoing.clone()).collect()
+        old.take(limit).map(Waiting::row).collect()
     }
 
     pub(super) fn outbox_at(&self, now: DateTime<Utc>) -> Outboxed {

@@ -16,11 +16,28 @@ const OUTAGE_CLASSES: [&str; 12] = [
     "42", // tables, columns or rights that this program needs and does not have
     "53", // insufficient resources: disk, memory, connections
     "55", // an object is not in the state that is needed, or in use
-    "57", // operator intervention: shutdown, a canceled statement, a statement timeout
+    "57", // operator intervention: shutdown, a crash, no connections yet
     "58", // system errors: files, I/O
     "F0", // the server's configuration files
     "HV", // foreign data: the server behind the server
     "XX", // internal errors: corrupted data or indexes
+];
+
+/// The database answers, and fails for a reason that is no message's: but it may have to do with the
+/// rows of one of them.
+const FAILURES: [&str; 6] = [
+    "2200H", // a sequence has no more numbers
+    "23502", // a column must not be null that this program does not know, or a trigger empties
+    "42501", // a right is missing, or a policy of row-level security forbids a row
+    "57014", // somebody canceled the statement, or it took too long
+    "XX001", // a block of a table is corrupted
+    "XX002", // an index is corrupted
+];
+
+/// Classes of the same: functions, as of triggers, that break the rules for functions.
+const FAILURE_CLASSES: [&str; 2] = [
+    "2F", // SQL routine exceptions
+    "39", // external routine invocation exceptions
 ];
 
 /// Single SQLSTATEs that are an outage, of classes that are not.
@@ -31,8 +48,14 @@ const OUTAGES: [&str; 4] = [
     "40003", // whether a statement was completed is unknown
 ];
 
-/// The transaction met another one, and has to be repeated: a serialization failure, a deadlock.
-const CONFLICTS: [&str; 2] = ["40001", "40P01"];
+/// The transaction was rolled back, mostly as it met another one, and has to be repeated.
+const CONFLICTS: [&str; 5] = [
+    "40000", // for no reason that has a code of its own
+    "40001", // a serialization failure
+    "40002", // a constraint that was checked at the end
+    "40P01", // a deadlock
+    "72000", // the snapshot is too old
+];
 
 /// The session's own state is wrong; a new session has none.
 const LOST_SESSIONS: [&str; 3] = [
@@ -91,7 +114,10 @@ fn database_error(error: &PgDatabaseError) -> StoreError {
         code if LOST_SESSIONS.contains(&code) || has_an_outdated_plan(error) => {
             StoreError::SessionLost(text())
         }
-        code if OUTAGES.contains(&code) || is_outage_class(code) || is_out_of_ids(error) => {
+        code if FAILURES.contains(&code) || is_of(&FAILURE_CLASSES, code) => {
+            StoreError::Failed(text())
+        }
+        code if OUTAGES.contains(&code) || is_of(&OUTAGE_CLASSES, code) || is_out_of_ids(error) => {
             StoreError::Unavailable(text())
         }
         _ => StoreError::Refused(names()),
@@ -105,8 +131,8 @@ fn is_out_of_ids(error: &PgDatabaseError) -> bool {
         && matches!(error.routine(), Some("GetNewTransactionId" | "GetNewMultiXactId"))
 }
 
-fn is_outage_class(code: &str) -> bool {
-    OUTAGE_CLASSES.iter().any(|class| code.starts_with(class))
+fn is_of(classes: &[&str], code: &str) -> bool {
+    classes.iter().any(|class| code.starts_with(class))
 }
 
 /// Whether somebody has another row of the table, or is about to write one with the same key: then

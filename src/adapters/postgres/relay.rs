@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 use super::relay_lock::{holder, try_lock};
 use super::session::{ANSWER_TIMEOUT, connect, is_writable, within};
 use super::write;
-use crate::service_layer::{OutboxKey, OutboxMessage, RelayHolder, RelayStore, StoreError};
+use crate::service_layer::{
+    OutboxKey, OutboxRow, RawOutboxKey, RelayHolder, RelayStore, StoreError,
+};
 
 /// How often the session with the lock says something while the relay does something else. The
 /// server ends a session that was silent for four times as long, and with it the lock: the machine
@@ -94,13 +96,13 @@ impl RelayStore for PgRelayStore {
     async fn waiting(
         &mut self,
         committed_until: DateTime<Utc>,
-        after: Option<&OutboxKey>,
+        after: Option<&RawOutboxKey>,
         limit: usize,
-    ) -> Result<Vec<OutboxMessage>, StoreError> {
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         let statement = format!(
             "select {} from outbox
              where committed_at <= $1
-               and ($2::text is null or (order_id, version, event_id) > ($2, $3, $4))
+               and ($2::text is null or (order_id, version, event_id) > ($2, $3, $4::uuid))
              order by order_id, version, event_id limit $5",
             write::OUTGOING_COLUMNS
         );
@@ -108,12 +110,12 @@ impl RelayStore for PgRelayStore {
             .bind(committed_until)
             .bind(after.map(|key| key.order_id.as_str()))
             .bind(after.map(|key| key.version))
-            .bind(after.map(|key| key.event_id))
+            .bind(after.map(|key| key.event_id.as_str()))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let (mut place, mut connection) = self.locked().await?;
         let rows = within(ANSWER_TIMEOUT, query.fetch_all(&mut connection)).await?;
         *place = Some(connection);
-        rows.iter().map(write::outgoing_from).collect()
+        rows.iter().map(write::outbox_row).collect()
     }
 
     async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use super::session::{ANSWER_TIMEOUT, Session, Taken, within};
 use super::{load, numbers, write};
 use crate::kill_points;
 use crate::service_layer::{
-    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
 };
 
 /// One lane's session with PostgreSQL.
@@ -75,7 +75,7 @@ async fn begin(
 }
 
 impl StoreTransaction for PgTransaction<'_> {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
+    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         match write::write(&mut self.taken.connection, changes).await {
             Ok(earlier) => {
                 kill_points::reached("written");

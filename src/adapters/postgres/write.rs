@@ -8,11 +8,17 @@ use uuid::Uuid;
 use super::errors::store_error;
 use super::session::{ANSWER_TIMEOUT, within};
 use crate::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
-use crate::service_layer::{Changes, OutboxKey, OutboxMessage, OutboxMessageKind, StoreError};
+use crate::service_layer::{
+    Changes, MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow,
+    RawOutboxKey, StoreError,
+};
 
-/// All parts of one statement see the database as it was before it, so the last part finds just the
-/// messages of the updated orders that were in the outbox already. It begins after `locked` of the
-/// load has the orders, so it sees everything that earlier holders of the locks committed.
+/// All parts of one statement see the database as it was before it, so the last part finds just what
+/// was in the outbox already of the known orders with events. It begins after the load has locked these
+/// orders, so it sees everything that earlier holders of the locks committed.
+///
+/// Published rows that somebody has locked are passed over: no batch waits for them. Events have the
+/// moment of their writing, not that of the transaction's begin, which may have waited for a lock.
 ///
 /// Rows are named by `= any`, which leaves the planner nothing but their index. A join with `unnest`
 /// alone lets it begin with the table when its statistics say that the table is empty, as the outbox
@@ -50,45 +56,54 @@ with placed as (
                          $34::text[], $35::timestamptz[])
 ), outgoing as (
     insert into outbox (order_id, version, event_id, kind, routing_key, correlation_id,
-                        traceparent, body)
-    select * from unnest($36::text[], $37::integer[], $38::uuid[], $39::smallint[], $40::text[],
-                         $41::text[], $42::text[], $43::text[])
+                        traceparent, body, committed_at)
+    select *, clock_timestamp()
+    from unnest($36::text[], $37::integer[], $38::uuid[], $39::smallint[], $40::text[],
+                $41::text[], $42::text[], $43::text[])
 ), published as (
-    delete from outbox
-    where order_id = any($44::text[]) and (event_id in (select unnest($45::uuid[]))) is true
+    delete from outbox where ctid = any(array(
+        select ctid from outbox
+        where order_id = any($44::text[]) and (event_id in (select unnest($45::uuid[]))) is true
+        for update skip locked))
 )
 select b.order_id, b.version, b.event_id, b.kind, b.routing_key, b.correlation_id, b.traceparent,
        b.body, (select count(*) from updated) as updated_count
 from (select 1) as always
-left join outbox b on b.order_id = any($16::text[])
+left join outbox b on b.order_id = any($46::text[])
                   and (b.event_id in (select unnest($45::uuid[]))) is not true
-order by b.order_id, b.version, b.event_id";
+order by b.order_id, b.version, b.event_id
+limit $47";
 
 const REMOVE_PUBLISHED: &str = "
-delete from outbox
-where order_id = any($1::text[]) and (event_id in (select unnest($2::uuid[]))) is true";
+delete from outbox where ctid = any(array(
+    select ctid from outbox
+    where order_id = any($1::text[]) and (event_id in (select unnest($2::uuid[]))) is true
+    for update skip locked))";
 
-/// Columns that [`outgoing_from`] reads.
+/// Columns that [`outbox_row`] reads.
 pub(super) const OUTGOING_COLUMNS: &str =
     "order_id, version, event_id, kind, routing_key, correlation_id, traceparent, body";
 
-/// Writes all changes; returns what the outbox held of the updated orders.
+/// Writes all changes; returns what the outbox held of the known orders with events.
 pub(super) async fn write(
     connection: &mut PgConnection,
     changes: &Changes,
-) -> Result<Vec<OutboxMessage>, StoreError> {
+) -> Result<Vec<OutboxRow>, StoreError> {
     let query = bind_placed(sqlx::query(WRITE), &changes.placed);
     let query = bind_updated(query, &changes.updated);
     let query = bind_history(query, changes);
     let query = bind_handled(query, changes);
     let query = bind_outgoing(query, &changes.outgoing);
     let query = bind_keys(query, &changes.published);
+    let known: Vec<&str> =
+        changes.known_orders_with_events().into_iter().map(OrderId::as_str).collect();
+    let query = query.bind(known).bind(i64::try_from(MAX_EARLIER_ROWS).unwrap_or(i64::MAX));
     let rows = within(ANSWER_TIMEOUT, query.fetch_all(connection)).await?;
     ensure_all_updated(&rows, changes.updated.len())?;
     // Without earlier messages the join leaves one row of nulls.
     let earlier =
         rows.iter().filter(|row| matches!(row.try_get::<Option<&str>, _>("order_id"), Ok(Some(_))));
-    earlier.map(outgoing_from).collect()
+    earlier.map(outbox_row).collect()
 }
 
 pub(super) async fn remove_published(
@@ -100,24 +115,27 @@ pub(super) async fn remove_published(
 }
 
 /// Reads a row with the [`OUTGOING_COLUMNS`].
-pub(super) fn outgoing_from(row: &PgRow) -> Result<OutboxMessage, StoreError> {
-    let read = || -> Result<Option<OutboxMessage>, sqlx::Error> {
-        let order_id = OrderId::new(row.try_get::<String, _>("order_id")?).ok();
-        let kind = OutboxMessageKind::from_code(row.try_get::<i16, _>("kind")?.into());
-        let (Some(order_id), Some(kind)) = (order_id, kind) else { return Ok(None) };
-        let version = row.try_get("version")?;
-        Ok(Some(OutboxMessage {
-            key: OutboxKey { order_id, version, event_id: row.try_get("event_id")? },
-            kind,
-            routing_key: row.try_get("routing_key")?,
-            correlation_id: row.try_get("correlation_id")?,
-            traceparent: row.try_get("traceparent")?,
-            body: row.try_get("body")?,
-        }))
+pub(super) fn outbox_row(row: &PgRow) -> Result<OutboxRow, StoreError> {
+    read_outbox_row(row).map_err(|error| store_error(&error))
+}
+
+fn read_outbox_row(row: &PgRow) -> Result<OutboxRow, sqlx::Error> {
+    let (order_id, event_id): (String, Uuid) = (row.try_get("order_id")?, row.try_get("event_id")?);
+    let version: i32 = row.try_get("version")?;
+    let key = RawOutboxKey { order_id, version: version.into(), event_id: event_id.to_string() };
+    let kind = OutboxMessageKind::from_code(row.try_get::<i16, _>("kind")?.into());
+    let (Some(parsed), Some(kind)) = (key.parse(), kind) else {
+        return Ok(OutboxRow::Unreadable(key));
     };
-    read()
-        .map_err(|error| store_error(&error))?
-        .ok_or_else(|| StoreError::Refused("a row of outbox cannot be read".to_owned()))
+    let message = OutboxMessage {
+        key: parsed,
+        kind,
+        routing_key: row.try_get("routing_key")?,
+        correlation_id: row.try_get("correlation_id")?,
+        traceparent: row.try_get("traceparent")?,
+        body: row.try_get("body")?,
+    };
+    Ok(if message.is_routable() { OutboxRow::Message(message) } else { OutboxRow::Unreadable(key) })
 }
 
 fn ensure_all_updated(rows: &[PgRow], expected: usize) -> Result<(), StoreError> {

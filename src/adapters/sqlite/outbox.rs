@@ -3,12 +3,14 @@
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
-use uuid::Uuid;
 
 use super::errors::store_error;
-use super::statement::{for_rows, json_list, rows_for};
-use crate::domain::{Order, OrderId};
-use crate::service_layer::{OutboxKey, OutboxMessage, OutboxMessageKind, StoreError};
+use super::statement::{for_rows, json_list};
+use crate::domain::OrderId;
+use crate::service_layer::{
+    MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey,
+    StoreError,
+};
 
 const INSERT: &str = "
 insert into outbox (order_id, version, event_id, kind, routing_key, correlation_id, traceparent,
@@ -22,7 +24,7 @@ delete from outbox where (order_id, version, event_id) in (
     select value ->> 0, value ->> 1, value ->> 2 from json_each(?1)
 )";
 
-/// What [`outgoing_from`] reads.
+/// What [`outbox_row`] reads.
 macro_rules! outgoing_columns {
     () => {
         "order_id, version, event_id, kind, routing_key, correlation_id, traceparent, body"
@@ -34,7 +36,7 @@ const OF_ORDERS: &str = concat!(
     "select ",
     outgoing_columns!(),
     " from outbox where order_id in (select value from json_each(?1))
-      order by order_id, version, event_id"
+      order by order_id, version, event_id limit ?2"
 );
 
 pub(super) async fn insert(
@@ -51,35 +53,48 @@ pub(super) async fn remove(
     for_rows(connection, REMOVE, json_list(published.iter().map(key_columns))).await.map(drop)
 }
 
-/// What the outbox holds of these orders.
+/// What the outbox holds of these orders, up to a limit.
 pub(super) async fn waiting_of(
     connection: &mut SqliteConnection,
-    orders: impl Iterator<Item = &Order>,
-) -> Result<Vec<OutboxMessage>, StoreError> {
-    let order_ids = json_list(orders.map(|order| order.order_id().as_str()));
-    rows_for(connection, OF_ORDERS, order_ids).await?.iter().map(outgoing_from).collect()
+    order_ids: Vec<&OrderId>,
+) -> Result<Vec<OutboxRow>, StoreError> {
+    if order_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = sqlx::query(OF_ORDERS)
+        .bind(json_list(order_ids.into_iter().map(OrderId::as_str)))
+        .bind(i64::try_from(MAX_EARLIER_ROWS).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await;
+    found.map_err(|error| store_error(&error))?.iter().map(outbox_row).collect()
 }
 
-pub(super) fn outgoing_from(row: &SqliteRow) -> Result<OutboxMessage, StoreError> {
-    let parse = || -> Result<Option<OutboxMessage>, sqlx::Error> {
-        let order_id = OrderId::new(row.try_get::<String, _>("order_id")?).ok();
-        let event_id = Uuid::try_parse(row.try_get("event_id")?).ok();
-        let kind = OutboxMessageKind::from_code(row.try_get("kind")?);
-        let (Some(order_id), Some(event_id), Some(kind)) = (order_id, event_id, kind) else {
-            return Ok(None);
-        };
-        Ok(Some(OutboxMessage {
-            key: OutboxKey { order_id, version: row.try_get("version")?, event_id },
-            kind,
-            routing_key: row.try_get("routing_key")?,
-            correlation_id: row.try_get("correlation_id")?,
-            traceparent: row.try_get("traceparent")?,
-            body: row.try_get("body")?,
-        }))
-    };
-    parse()
-        .map_err(|error| store_error(&error))?
-        .ok_or_else(|| StoreError::Refused("a row of outbox cannot be read".to_owned()))
+pub(super) fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, StoreError> {
+    let key = raw_key(row).map_err(|error| store_error(&error))?;
+    // Text that is not UTF-8 cannot be read either.
+    let message = message_of(row, &key).unwrap_or_default().filter(OutboxMessage::is_routable);
+    Ok(message.map_or(OutboxRow::Unreadable(key), OutboxRow::Message))
+}
+
+fn raw_key(row: &SqliteRow) -> Result<RawOutboxKey, sqlx::Error> {
+    Ok(RawOutboxKey {
+        order_id: row.try_get("order_id")?,
+        version: row.try_get("version")?,
+        event_id: row.try_get("event_id")?,
+    })
+}
+
+fn message_of(row: &SqliteRow, key: &RawOutboxKey) -> Result<Option<OutboxMessage>, sqlx::Error> {
+    let kind = OutboxMessageKind::from_code(row.try_get("kind")?);
+    let (Some(key), Some(kind)) = (key.parse(), kind) else { return Ok(None) };
+    Ok(Some(OutboxMessage {
+        key,
+        kind,
+        routing_key: row.try_get("routing_key")?,
+        correlation_id: row.try_get("correlation_id")?,
+        traceparent: row.try_get("traceparent")?,
+        body: row.try_get("body")?,
+    }))
 }
 
 fn columns(outgoing: &OutboxMessage) -> impl Serialize {

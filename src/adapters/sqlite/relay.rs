@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::errors::store_error;
-use super::outbox::{self, outgoing_columns, outgoing_from};
+use super::outbox::{self, outbox_row, outgoing_columns};
 use super::writer::Writer;
-use crate::service_layer::{OutboxKey, OutboxMessage, RelayStore, StoreError};
+use crate::service_layer::{OutboxKey, OutboxRow, RawOutboxKey, RelayStore, StoreError};
 
 /// A key before all others stands for no key: an order id is never empty.
 const WAITING: &str = concat!(
@@ -58,20 +58,20 @@ impl RelayStore for SqliteRelayStore {
     async fn waiting(
         &mut self,
         committed_until: DateTime<Utc>,
-        after: Option<&OutboxKey>,
+        after: Option<&RawOutboxKey>,
         limit: usize,
-    ) -> Result<Vec<OutboxMessage>, StoreError> {
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         let mut turn = self.writer.turn().await?;
         let query = sqlx::query(WAITING)
             .bind(after.map_or("", |key| key.order_id.as_str()))
             .bind(after.map_or(0, |key| key.version))
-            .bind(after.map(|key| key.event_id.to_string()).unwrap_or_default())
+            .bind(after.map_or("", |key| key.event_id.as_str()))
             .bind(committed_until.timestamp_micros())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let rows =
             query.fetch_all(&mut turn.connection).await.map_err(|error| store_error(&error))?;
         turn.end();
-        rows.iter().map(outgoing_from).collect()
+        rows.iter().map(outbox_row).collect()
     }
 
     async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {

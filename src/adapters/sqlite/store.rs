@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::writer::{Turn, Writer};
 use super::{load, numbers, outbox, write};
 use crate::service_layer::{
-    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
 };
 
 /// One lane's session with SQLite.
@@ -65,7 +65,7 @@ async fn load(
 }
 
 impl StoreTransaction for SqliteTransaction {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
+    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         match write::write(&mut self.turn.connection, changes).await {
             Ok(earlier) => {
                 self.end("commit").await?;

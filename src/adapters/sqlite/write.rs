@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::outbox;
 use super::statement::{for_rows, json_list};
 use crate::domain::{Item, MessageId, Order, Status};
-use crate::service_layer::{Changes, HistoryRow, InboxEntry, OutboxMessage, StoreError};
+use crate::service_layer::{Changes, HistoryRow, InboxEntry, OutboxRow, StoreError};
 
 const PLACE: &str = "
 insert into orders (order_id, customer_id, customer_name, customer_email, total, status, created_at,
@@ -38,11 +38,11 @@ select value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, v
        value ->> 6
 from json_each(?1)";
 
-/// Writes all changes; returns what the outbox held of the updated orders.
+/// Writes all changes; returns what the outbox held of the known orders with events.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     changes: &Changes,
-) -> Result<Vec<OutboxMessage>, StoreError> {
+) -> Result<Vec<OutboxRow>, StoreError> {
     let Changes { placed, updated, history, handled, outgoing, published } = changes;
     outbox::remove(connection, published).await?;
     for_rows(connection, PLACE, json_list(placed.iter().map(order_columns))).await?;
@@ -50,7 +50,7 @@ pub(super) async fn write(
     update(connection, updated).await?;
     for_rows(connection, ADD_HISTORY, json_list(history.iter().map(history_columns))).await?;
     for_rows(connection, ADD_HANDLED, json_list(handled.iter().map(handled_columns))).await?;
-    let earlier = outbox::waiting_of(connection, updated.iter().map(|(order, _)| order)).await?;
+    let earlier = outbox::waiting_of(connection, changes.known_orders_with_events()).await?;
     outbox::insert(connection, outgoing).await?;
     Ok(earlier)
 }

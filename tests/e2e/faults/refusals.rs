@@ -53,6 +53,40 @@ async fn what_a_trigger_refuses_is_one_dead_letter_among_sixty_orders() {
     surroundings.remove().await;
 }
 
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_message_that_the_database_keeps_failing_at_waits_and_all_others_go_on() {
+    let surroundings = Surroundings::new().await;
+    surroundings.prepare();
+    refuse_product_13(&surroundings).await;
+    // As a policy of row-level security does.
+    surroundings
+        .execute(
+            "create or replace function refuse() returns trigger language plpgsql as
+             $$ begin raise exception 'forbidden' using errcode = '42501'; end $$",
+        )
+        .await;
+    let shop = Shop::on(&surroundings).await;
+    for number in 0..60 {
+        let body = of_product(&number.to_string(), if number == 26 { 13 } else { 1 });
+        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+    }
+
+    let worker = surroundings.start_worker().await;
+
+    eventually("all others are placed", || async { surroundings.count("orders").await == 59 })
+        .await;
+    assert_goes_on(&surroundings).await;
+    surroundings.execute("drop trigger refuse on order_items").await;
+    eventually("it is placed as well", || async {
+        surroundings.count("orders where order_id = '26'").await == 1
+    })
+    .await;
+    assert_eq!(surroundings.foreign_client(&["dead-letters", "0"]), "");
+    worker.stop().await;
+    surroundings.remove().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_request_that_a_trigger_refuses_has_an_answer_of_its_own() {

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use order_worker::service_layer::dead_letters::{DeadLetterFilter, DeadLetterStore};
 use order_worker::service_layer::{
     BacklogProbe, BatchLookup, Changes, Health, InFlight, MessageBus, OrderQueries, OrderQuery,
-    Page, PiiAccess, PiiAccessLog, RelayStore, Store, StoreError, StoreTransaction,
+    OutboxKey, OutboxMessage, Page, PiiAccess, PiiAccessLog, RelayStore, Store, StoreError,
+    StoreTransaction,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{Postgres, server};
-use crate::store_contract::{TestDatabase, outcomes, words};
+use crate::store_contract::{TestDatabase, bus_on, handle, outcomes, words};
 use crate::support::clock::{TickingClock, moment};
 use crate::support::messages::{id, next_status, place, some_order};
 
@@ -52,18 +53,22 @@ async fn which_errors_are_an_outage_is_a_list_and_all_others_are_a_messages() {
     .await;
 
     for outage in [
-        "08006", "25006", "28000", "3D000", "42501", "42P01", "42703", "53100", "53200", "53300",
-        "55000", "57014", "57P01", "57P03", "58030", "XX002",
+        "08006", "25006", "28000", "3D000", "42P01", "42703", "53100", "53200", "53300", "55000",
+        "57P01", "57P03", "58030", "XX000",
     ] {
         let error = database.placing(outage).await;
         assert!(matches!(error, StoreError::Unavailable(_)), "{outage}: {error}");
     }
-    for conflict in ["40001", "40P01"] {
+    for failure in ["2200H", "23502", "2F003", "39001", "42501", "57014", "XX001", "XX002"] {
+        let error = database.placing(failure).await;
+        assert!(matches!(error, StoreError::Failed(_)), "{failure}: {error}");
+    }
+    for conflict in ["40000", "40001", "40002", "40P01", "72000"] {
         let error = database.placing(conflict).await;
         assert!(matches!(error, StoreError::Conflict(_)), "{conflict}: {error}");
     }
     for a_messages in
-        ["P0001", "22001", "22P02", "23502", "23514", "23505", "54000", "0A000", "38000", "ZZ123"]
+        ["P0001", "22001", "22P02", "23503", "23514", "23505", "54000", "0A000", "38000", "ZZ123"]
     {
         let error = database.placing(a_messages).await;
         let StoreError::Refused(text) = &error else { panic!("{a_messages}: {error}") };
@@ -151,6 +156,89 @@ async fn written_order(database: &Postgres) -> Result<(), StoreError> {
     };
     let changes = Changes { placed: vec![order], history: vec![row], ..Changes::default() };
     transaction.commit(&changes).await.map(drop)
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn published_rows_that_somebody_locks_are_waited_for_by_nobody_and_removed_later() {
+    let database = Postgres::start().await;
+    let mut bus = bus_on(&database);
+    let published: Vec<OutboxKey> =
+        bus.handle_batch(&[place("1")]).await.outgoing.into_iter().map(|it| it.key).collect();
+    let mut lock = database.session().await;
+    run(&mut lock, "begin; select from outbox for update").await;
+    bus.note_published(published.clone());
+    let mut relay = database.relay();
+    assert!(relay.try_become_relay().await.unwrap());
+
+    let began = Instant::now();
+    let handled = bus.handle_batch(&[place("2"), next_status("1")]).await;
+    database.store().remove_published(&published).await.unwrap();
+    relay.remove(&published).await.unwrap();
+    let took = began.elapsed();
+
+    assert_eq!((words(&handled.outcomes), handled.locked), (vec!["accepted"; 2], vec![]));
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    assert_eq!(handled.outgoing.len(), 2, "what is published is not published again here");
+    run(&mut lock, "rollback").await;
+    let now = relay.now().await.unwrap();
+    let left = relay.waiting(now, None, 10).await.unwrap();
+    assert_eq!(left.len(), 3, "the relay has it again");
+    relay.remove(&published).await.unwrap();
+    assert_eq!(relay.waiting(now, None, 10).await.unwrap().len(), 2);
+    database.finish().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn an_event_is_as_old_as_its_writing_and_not_as_its_transaction() {
+    let database = Postgres::start().await;
+    let event = event_without_a_row(&database).await;
+    let mut relay = database.relay();
+    assert!(relay.try_become_relay().await.unwrap());
+    let mut store = database.store();
+    let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
+
+    let before = relay.now().await.unwrap();
+    let changes = Changes { outgoing: vec![event], ..Changes::default() };
+    transaction.commit(&changes).await.unwrap();
+
+    assert_eq!(relay.waiting(before, None, 10).await.unwrap(), []);
+    let after = relay.now().await.unwrap();
+    assert_eq!(relay.waiting(after, None, 10).await.unwrap().len(), 1);
+    database.finish().await;
+}
+
+/// An event that is not in the outbox.
+async fn event_without_a_row(database: &Postgres) -> OutboxMessage {
+    let event = handle(database, &[place("1")]).await.outgoing.remove(0);
+    database.store().remove_published(std::slice::from_ref(&event.key)).await.unwrap();
+    event
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: make test"]
+async fn an_update_that_a_trigger_drops_holds_up_its_order_alone() {
+    let database = Postgres::start().await;
+    outcomes(&database, &["1", "2", "3"].map(place)).await;
+    let mut session = database.session().await;
+    run(
+        &mut session,
+        "create function drop_it() returns trigger language plpgsql as
+         $$ begin return null; end $$;
+         create trigger drop_it before update on orders for each row when (old.order_id = '2')
+         execute function drop_it()",
+    )
+    .await;
+
+    let mut bus = bus_on(&database);
+    let handled = bus.handle_batch(&["1", "2", "3", "2"].map(next_status)).await;
+
+    assert_eq!((words(&handled.outcomes), handled.locked), (vec!["accepted"; 2], vec![1, 3]));
+    run(&mut session, "drop trigger drop_it on orders").await;
+    let again = bus.handle_batch(&["2", "2"].map(next_status)).await;
+    assert_eq!(words(&again.outcomes), ["accepted"; 2]);
+    database.finish().await;
 }
 
 #[tokio::test]

@@ -36,6 +36,9 @@ pub trait TestDatabase {
     /// From now on refuses to place this order.
     async fn poison(&self, order_id: &str);
 
+    /// From now on what the outbox holds of this order cannot be read.
+    async fn garble_outbox(&self, order_id: &str);
+
     async fn finish(self);
 }
 
@@ -111,6 +114,10 @@ macro_rules! store_contract {
             outbox::removing_what_was_published_empties_the_outbox,
             outbox::what_was_published_leaves_with_the_next_commit,
             outbox::a_commit_returns_earlier_messages_of_its_orders,
+            outbox::a_refusal_goes_behind_what_the_outbox_holds_of_its_order,
+            outbox::behind_more_than_a_commit_returns_events_are_left_to_the_relay,
+            outbox::a_row_that_cannot_be_read_holds_back_the_later_events_of_its_order_alone,
+            outbox::the_relay_sees_rows_that_cannot_be_read,
             outbox::the_relay_reads_in_the_order_of_keys,
             outbox::the_relay_leaves_young_messages_alone,
             outbox::there_is_one_relay_at_a_time,

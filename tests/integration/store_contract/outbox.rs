@@ -2,9 +2,13 @@
 
 use chrono::TimeDelta;
 use order_worker::domain::Status;
-use order_worker::service_layer::{OutboxKey, OutboxMessage, RelayStore, Store};
+use order_worker::service_layer::{
+    BatchLookup, Changes, MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxRow, RelayStore, Store,
+    StoreTransaction,
+};
+use uuid::Uuid;
 
-use super::{TestDatabase, bus_on, handle};
+use super::{TestDatabase, bus_on, handle, words};
 use crate::support::messages::{With, cancel, next_status, place, set_status};
 
 pub async fn the_outbox_holds_just_what_the_commit_left<D: TestDatabase>(database: &D) {
@@ -52,13 +56,83 @@ pub async fn a_commit_returns_earlier_messages_of_its_orders<D: TestDatabase>(da
     assert!(outgoing.iter().all(|message| message.key.order_id.as_str() == "14"));
 }
 
+pub async fn a_refusal_goes_behind_what_the_outbox_holds_of_its_order<D: TestDatabase>(
+    database: &D,
+) {
+    let earlier = handle(database, &[place("14"), cancel("14"), place("15")]).await.outgoing;
+
+    let outgoing = handle(database, &[cancel("14")]).await.outgoing;
+
+    let routing_keys: Vec<&str> = outgoing.iter().map(|out| out.routing_key.as_str()).collect();
+    assert_eq!(
+        routing_keys,
+        ["order.status.received", "order.status.cancelled", "order.rejected.cancel"]
+    );
+    assert_eq!(outgoing[..2], earlier[..2]);
+}
+
+pub async fn behind_more_than_a_commit_returns_events_are_left_to_the_relay<D: TestDatabase>(
+    database: &D,
+) {
+    let event = handle(database, &[place("14"), place("13")]).await.outgoing.remove(0);
+    let more = (0..MAX_EARLIER_ROWS).map(|_| {
+        let key = OutboxKey { event_id: Uuid::now_v7(), ..event.key.clone() };
+        OutboxMessage { key, ..event.clone() }
+    });
+    let mut store = database.store();
+    let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
+    let changes = Changes { outgoing: more.collect(), ..Changes::default() };
+    assert_eq!(transaction.commit(&changes).await.unwrap().len(), 1);
+
+    let batch = ["13", "14", "14"].map(next_status).into_iter().chain([place("15")]);
+    let outgoing = handle(database, &batch.collect::<Vec<_>>()).await.outgoing;
+
+    let of = |order_id: &str| -> Vec<OutboxMessage> {
+        outgoing.iter().filter(|out| out.key.order_id.as_str() == order_id).cloned().collect()
+    };
+    assert_eq!((versions(&of("13")), versions(&of("15"))), (vec![1, 2], vec![1]));
+    assert_eq!(versions(&of("14")), vec![1; MAX_EARLIER_ROWS - 1]);
+    let later = waiting(database).await.into_iter().filter(|out| out.key.version > 1);
+    assert_eq!(later.count(), 3, "nothing is lost");
+}
+
+pub async fn a_row_that_cannot_be_read_holds_back_the_later_events_of_its_order_alone<
+    D: TestDatabase,
+>(
+    database: &D,
+) {
+    handle(database, &[place("14"), place("15")]).await;
+    database.garble_outbox("14").await;
+    handle(database, &[next_status("14")]).await;
+
+    let handled = handle(database, &["14", "15"].map(next_status)).await;
+
+    assert_eq!(words(&handled.outcomes), ["accepted"; 2]);
+    let outgoing = handled.outgoing.iter().map(|out| (out.key.order_id.as_str(), out.key.version));
+    assert_eq!(outgoing.collect::<Vec<_>>(), [("15", 1), ("15", 2)]);
+}
+
+pub async fn the_relay_sees_rows_that_cannot_be_read<D: TestDatabase>(database: &D) {
+    let outgoing = handle(database, &[place("14"), place("15")]).await.outgoing;
+    database.garble_outbox("14").await;
+    let mut relay = relay_on(database).await;
+
+    let now = relay.now().await.unwrap();
+    let rows = relay.waiting(now, None, 10).await.unwrap();
+    let behind = relay.waiting(now, Some(&rows[0].key()), 10).await.unwrap();
+
+    let unreadable = OutboxRow::Unreadable((&outgoing[0].key).into());
+    assert_eq!(rows, [unreadable, OutboxRow::Message(outgoing[1].clone())]);
+    assert_eq!(behind, rows[1..]);
+}
+
 pub async fn the_relay_reads_in_the_order_of_keys<D: TestDatabase>(database: &D) {
     handle(database, &[place("b"), place("ä"), place("A"), place("a"), next_status("a")]).await;
     let mut relay = relay_on(database).await;
 
     let now = relay.now().await.unwrap();
-    let all = relay.waiting(now, None, 10).await.unwrap();
-    let page = relay.waiting(now, Some(&all[1].key), 2).await.unwrap();
+    let all = messages(relay.waiting(now, None, 10).await.unwrap());
+    let page = messages(relay.waiting(now, Some(&(&all[1].key).into()), 2).await.unwrap());
 
     let ids: Vec<&str> = all.iter().map(|outgoing| outgoing.key.order_id.as_str()).collect();
     assert_eq!(ids, ["A", "a", "a", "b", "ä"]);
@@ -91,7 +165,11 @@ pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
 async fn waiting<D: TestDatabase>(database: &D) -> Vec<OutboxMessage> {
     let mut relay = relay_on(database).await;
     let now = relay.now().await.unwrap();
-    relay.waiting(now, None, 1_000).await.unwrap()
+    messages(relay.waiting(now, None, 10_000).await.unwrap())
+}
+
+fn messages(rows: Vec<OutboxRow>) -> Vec<OutboxMessage> {
+    rows.into_iter().filter_map(OutboxRow::into_message).collect()
 }
 
 /// The one relay. A server may need a moment to see that the last one has gone.

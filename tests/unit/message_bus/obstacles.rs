@@ -123,6 +123,55 @@ async fn many_commands_for_one_large_order_leave_no_batch_of_too_many_items() {
     assert_eq!(handled.commits.len(), 4, "of 25 commands with 500 items each");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_message_that_the_database_keeps_failing_at_waits_alone() {
+    let database = with_orders(&["1", "2", "3", "4", "5"]).await;
+    let fails = |needs: &BatchLookup| names("1", needs).then(failed);
+    let mut bus = bus_on(Obstructed::by(&database, fails));
+    let batch = ["1", "2", "3", "4", "5", "1"].map(next_status);
+
+    let handled = bus.handle_batch(&batch).await;
+
+    assert_eq!(handled.locked, [0, 5], "later ones of its order wait behind it");
+    assert_eq!(words(&handled), ["accepted"; 4]);
+    let began = Instant::now();
+    let again = bus.handle_batch(&batch).await;
+    assert_eq!((words(&again), again.locked), (vec!["accepted"; 4], vec![0, 5]));
+    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_fails_at_everything_is_asked_with_pauses_and_loses_nothing() {
+    let database = with_orders(&["1", "2", "3", "4", "5"]).await;
+    let store = Obstructed::by(&database, |_| Some(failed()));
+    let mut bus = bus_on(store.clone());
+    let (batch, began) = (["1", "2", "3", "4", "5"].map(next_status), Instant::now());
+
+    let handled = bus.handle_batch(&batch).await;
+    let again = bus.handle_batch(&batch).await;
+
+    assert_eq!((handled.locked, again.locked), (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4]));
+    let (questions, seconds) = (store.questions().len(), began.elapsed().as_secs());
+    assert!(questions < 30 && seconds > 5, "{questions} questions in {seconds} s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_conflicts_without_end_waits_alone() {
+    let database = with_orders(&["1", "2", "3", "4", "5"]).await;
+    let conflicts =
+        |needs: &BatchLookup| names("4", needs).then(|| StoreError::Conflict("again".to_owned()));
+    let batch = ["1", "2", "3", "4", "5", "4"].map(next_status);
+
+    let handled = handle(Obstructed::by(&database, conflicts), &batch).await;
+
+    assert_eq!(handled.locked, [3, 5]);
+    assert_eq!(words(&handled), ["accepted"; 4]);
+}
+
+fn failed() -> StoreError {
+    StoreError::Failed("a policy forbids it".to_owned())
+}
+
 fn with_500_items(mut message: Message) -> Message {
     let Command::PlaceOrder(place) = &mut message.command else { panic!("places no order") };
     let item: Item = place.items.iter().next().unwrap().clone();

@@ -108,7 +108,7 @@ impl Surroundings {
     pub async fn outbox(&self) -> Vec<OutboxKey> {
         let mut outbox = self.database.relay();
         let waiting = outbox.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await.unwrap();
-        waiting.into_iter().map(|outgoing| outgoing.key).collect()
+        waiting.iter().map(|row| row.key().parse().unwrap()).collect()
     }
 }
 

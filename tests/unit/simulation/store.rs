@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use order_worker::adapters::in_memory::{InMemoryRelayStore, InMemoryStore, InMemoryTransaction};
 use order_worker::domain::MessageId;
 use order_worker::service_layer::{
-    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, RelayStore, Store, StoreError,
-    StoreTransaction,
+    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, OutboxRow, RawOutboxKey,
+    RelayStore, Store, StoreError, StoreTransaction,
 };
 use tokio::time::Instant;
 
@@ -87,7 +87,7 @@ impl Store for SimulatedStore {
 }
 
 impl StoreTransaction for SimulatedTransaction {
-    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxMessage>, StoreError> {
+    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         let Self { inner, chance, ledger } = self;
         chance.latency().await;
         chance.dawdle(Fault::DatabaseSlow, SLOW).await;
@@ -97,7 +97,7 @@ impl StoreTransaction for SimulatedTransaction {
         if chance.fires(Fault::CommitNotDone) {
             return Err(unavailable());
         }
-        let mut earlier = inner.commit(changes).await.inspect_err(|error| {
+        let earlier = inner.commit(changes).await.inspect_err(|error| {
             if let StoreError::Refused(_) = error {
                 chance.happened(Fault::OrderRefused);
             }
@@ -105,12 +105,12 @@ impl StoreTransaction for SimulatedTransaction {
         ledger.removes(&changes.published);
         ledger.committed(changes);
         chance.note(&format!("commits {}", told(&changes.outgoing)));
-        ledger.sort(&mut earlier);
+        let earlier = sorted(&ledger, earlier);
         chance.latency().await;
         if chance.fires(Fault::CommitUnknown) {
             return Err(unavailable());
         }
-        Ok(earlier)
+        Ok(earlier.into_iter().map(OutboxRow::Message).collect())
     }
 
     async fn rollback(self) -> Result<(), StoreError> {
@@ -145,23 +145,23 @@ impl RelayStore for SimulatedRelayStore {
     async fn waiting(
         &mut self,
         committed_until: DateTime<Utc>,
-        after: Option<&OutboxKey>,
+        after: Option<&RawOutboxKey>,
         limit: usize,
-    ) -> Result<Vec<OutboxMessage>, StoreError> {
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         self.chance.latency().await;
         if self.chance.fires(Fault::RelayBlind) {
             return Err(unavailable());
         }
-        let mut waiting = self.inner.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await?;
-        self.ledger.sort(&mut waiting);
-        let after = after.map(|key| self.ledger.sort_key(key));
+        let waiting = self.inner.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await?;
+        let mut waiting = sorted(&self.ledger, waiting);
+        let after = after.map(|key| self.ledger.sort_key(&key.parse().unwrap()));
         waiting.retain(|OutboxMessage { key, .. }| {
             // What happens within one millisecond happens at once here: take it for younger.
             self.moment(self.ledger.commit_of(key.event_id).at) < committed_until
                 && after.as_ref().is_none_or(|after| self.ledger.sort_key(key) > *after)
         });
         waiting.truncate(limit.min(self.page));
-        Ok(waiting)
+        Ok(waiting.into_iter().map(OutboxRow::Message).collect())
     }
 
     async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -193,6 +193,13 @@ async fn remove(
         return Err(unavailable());
     }
     Ok(())
+}
+
+/// Rows as the ledger sorts them; here all can be read.
+fn sorted(ledger: &Ledger, rows: Vec<OutboxRow>) -> Vec<OutboxMessage> {
+    let mut messages: Vec<_> = rows.into_iter().filter_map(OutboxRow::into_message).collect();
+    ledger.sort(&mut messages);
+    messages
 }
 
 fn unavailable() -> StoreError {

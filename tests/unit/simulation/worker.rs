@@ -143,9 +143,10 @@ impl Worker {
     }
 }
 
-/// A worker that is told to stop waits neither for locked orders nor for room for copies.
-const LEFT_AT_A_STOP: [Fault; 5] = [
+/// A worker that is told to stop waits neither for what is parked nor for room for copies.
+const LEFT_AT_A_STOP: [Fault; 6] = [
     Fault::OrderLocked,
+    Fault::Conflict,
     Fault::RefusedUntaken,
     Fault::RefusedTaken,
     Fault::DeadLettersFull,
