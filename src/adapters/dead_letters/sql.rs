@@ -1,7 +1,7 @@
 //! The statements, as both databases read them. States are 1 open, 2 replaying, 3 replayed,
 //! 4 discarded.
 
-/// What [`stored_dead_letter`](super::rows::stored_letter) reads.
+/// What [`stored_dead_letter`](super::rows::stored_dead_letter) reads.
 macro_rules! columns {
     () => {
         "id, key, cast(state as bigint) as state, code, detail, pattern, command, order_id,
@@ -10,7 +10,7 @@ macro_rules! columns {
     };
 }
 
-/// What [`dead_letter_summary`](super::rows::letter_summary) reads.
+/// What [`dead_letter_summary`](super::rows::dead_letter_summary) reads.
 macro_rules! summary_columns {
     () => {
         "id, cast(state as bigint) as state, code, detail, pattern, command, order_id, customer_id,

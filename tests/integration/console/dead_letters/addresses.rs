@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::dead_letters::AuditAction;
 
-use super::dead_letters::TOO_PRECISE;
+use super::records::TOO_PRECISE;
 use crate::console::worker::Console;
 
 const ADDRESS: &str = "ada@example.com";

@@ -2,7 +2,7 @@
 
 use order_worker::service_layer::Properties;
 
-use super::dead_letters::TOO_PRECISE;
+use super::records::TOO_PRECISE;
 use crate::console::worker::Console;
 
 #[tokio::test]

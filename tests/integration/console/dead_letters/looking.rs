@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use order_worker::service_layer::Properties;
 
-use super::dead_letters::TOO_PRECISE;
+use super::records::TOO_PRECISE;
 use crate::console::worker::Console;
 use crate::support::messages::place;
 

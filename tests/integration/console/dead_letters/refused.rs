@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use order_worker::entrypoints::http::auth::Role;
 
-use super::dead_letters::TOO_PRECISE;
+use super::records::TOO_PRECISE;
 use crate::console::worker::{Browser, Console};
 
 /// Each place that takes a form.

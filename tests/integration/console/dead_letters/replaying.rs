@@ -4,7 +4,7 @@ use order_worker::domain::Status;
 use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::dead_letters::{AuditAction, DeadLetterState};
 
-use super::dead_letters::TOO_PRECISE;
+use super::records::TOO_PRECISE;
 use crate::console::worker::{Answer, Browser, Console};
 use crate::support::messages::{place, set_status};
 

@@ -2,7 +2,7 @@
 
 use order_worker::service_layer::dead_letters::DeadLetterState;
 
-use super::dead_letters::TOO_PRECISE;
+use super::records::TOO_PRECISE;
 use crate::console::worker::Console;
 use crate::support::messages::place;
 
