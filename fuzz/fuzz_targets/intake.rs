@@ -11,10 +11,9 @@ use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
 use order_worker::adapters::rabbitmq::intake::FrameFilter;
 use order_worker::adapters::rabbitmq::properties;
+use order_worker::service_layer::dead_letters::{properties_from_json, properties_to_json, read};
 use order_worker::service_layer::decode::decode;
-use order_worker::service_layer::dead_letters::read;
-use order_worker::service_layer::Envelope;
-use order_worker::service_layer::dead_letters::{properties_from_json, properties_to_json};
+use order_worker::service_layer::{Delivery, DeliveryTag, Envelope};
 
 fuzz_target!(|input: &[u8]| {
     // As frames, as the properties of a message, and as its headers alone.
@@ -62,6 +61,8 @@ fn handle(received: &lapin::BasicProperties) {
     if let Err(dead) = decode(&envelope).result {
         assert!(dead.detail.len() <= 1024, "{dead}");
     }
+    let tag = DeliveryTag { channel: 1, number: 1 };
+    let delivery = Delivery { tag, redelivered: false, envelope, hold: None };
     let dead_letter = read(delivery, DateTime::UNIX_EPOCH);
     let stored = properties_to_json(&dead_letter.properties);
     properties_from_json(&stored).expect("what is stored can be read");

@@ -2,7 +2,6 @@
 
 pub mod clock;
 mod dead_letters;
-pub mod in_memory;
 pub mod in_process;
 pub mod postgres;
 pub mod rabbitmq;

@@ -76,7 +76,7 @@ pub const CONFLICTS: Definition = Definition::counter(
 pub const PARKED: Definition = Definition::gauge(
     "order_worker_parked_messages",
     &["source"],
-    "Commands that wait because another transaction has locked their order; others go on.",
+    "Commands that wait because another transaction has locked their order, or the database keeps failing at them; others go on.",
 );
 
 pub const END_TO_END_SECONDS: Definition = Definition::histogram(

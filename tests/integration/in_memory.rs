@@ -1,6 +1,6 @@
 //! The contract, in memory.
 
-use order_worker::adapters::in_memory::{
+use crate::support::in_memory::{
     InMemoryDatabase, InMemoryQueries, InMemoryRelayStore, InMemoryStore,
 };
 

@@ -7,7 +7,7 @@ mod trouble;
 
 use std::sync::Arc;
 
-use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore};
+use crate::support::in_memory::{InMemoryDatabase, InMemoryStore};
 use order_worker::domain::Status;
 use order_worker::service_layer::{
     Health, InFlight, Message, MessageBus, OutboxMessage, OutboxMessageKind, Outcome, RetryReason,

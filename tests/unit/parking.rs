@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::support::in_memory::InMemoryDatabase;
 use order_worker::adapters::clock::SystemClock;
-use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::adapters::in_process::{InProcessBroker, Submitted};
 use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings};
 use order_worker::service_layer::{

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryRelayStore};
+use crate::support::in_memory::{InMemoryDatabase, InMemoryRelayStore};
 use order_worker::service_layer::{
     Health, InFlight, Message, MessageBus, Publication, PublishError, PublishStatus, Publisher,
     Relay, RelayPass,

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_worker::adapters::in_memory::InMemoryDatabase;
+use crate::support::in_memory::InMemoryDatabase;
 use order_worker::domain::{Command, Item, Status};
 use order_worker::service_layer::{
     BatchLookup, Handled, Health, InFlight, Message, MessageBus, Outcome, StoreError,

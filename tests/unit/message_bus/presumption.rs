@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore, InMemoryTransaction};
+use crate::support::in_memory::{InMemoryDatabase, InMemoryStore, InMemoryTransaction};
 use order_worker::service_layer::{
     BatchLookup, BatchState, Health, InFlight, Message, MessageBus, OutboxKey, Store, StoreError,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_worker::adapters::in_memory::{InMemoryDatabase, InMemoryStore};
+use crate::support::in_memory::{InMemoryDatabase, InMemoryStore};
 use order_worker::service_layer::{
     Health, InFlight, MessageBus, OrderQueries, OrderQuery, Outcome, Page,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use order_worker::adapters::in_memory::InMemoryDatabase;
+use crate::support::in_memory::InMemoryDatabase;
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
     Backlog, BacklogProbe, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,

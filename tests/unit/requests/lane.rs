@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::support::in_memory::InMemoryDatabase;
 use chrono::{DateTime, Utc};
-use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::entrypoints::command_client::{
     CommandClient, CommandLaneDeps, CommandQueue, MAX_WAITING_BYTES, serve,
 };

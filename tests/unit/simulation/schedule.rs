@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::in_memory::InMemoryDatabase;
 use chrono::{DateTime, Utc};
-use order_worker::adapters::in_memory::InMemoryDatabase;
 use order_worker::domain::OrderId;
 use order_worker::entrypoints::amqp::ConsumerSettings;
 use order_worker::service_layer::{ByteBudget, Health, RelayStore};

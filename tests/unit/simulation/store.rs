@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::support::in_memory::{InMemoryRelayStore, InMemoryStore, InMemoryTransaction};
 use chrono::{DateTime, TimeDelta, Utc};
-use order_worker::adapters::in_memory::{InMemoryRelayStore, InMemoryStore, InMemoryTransaction};
 use order_worker::domain::MessageId;
 use order_worker::service_layer::{
     BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, OutboxRow, RawOutboxKey,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_worker::adapters::in_memory::InMemoryDatabase;
+use crate::support::in_memory::InMemoryDatabase;
 use order_worker::entrypoints::amqp::{
     self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LaneDied,
 };

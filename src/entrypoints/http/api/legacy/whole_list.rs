@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::adapters::clock::SystemClock;
-    use crate::adapters::in_memory::InMemoryDatabase;
+    use crate::adapters::sqlite::SqliteDatabase;
     use crate::domain::Customer;
     use crate::domain::{
         Command, CustomerId, Email, Item, Money, Name, OrderId, PlaceOrder, ProductId, Quantity,
@@ -130,7 +130,7 @@ mod tests {
         Message { command, intent: None, correlation_id: None, reply_to: None, traceparent: None }
     }
 
-    async fn listed(database: &InMemoryDatabase) -> Vec<i64> {
+    async fn listed(database: &SqliteDatabase) -> Vec<i64> {
         let answer = answer(&database.queries(), OrderQuery::all()).await.unwrap();
         let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         let list: Vec<Value> = serde_json::from_slice(&body).unwrap();
@@ -139,7 +139,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_of_any_length_is_whole() {
-        let database = InMemoryDatabase::new();
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("orders.db").display());
+        let database = SqliteDatabase::open(&url).await.unwrap();
+        database.migrate().await.unwrap();
         let clock = Arc::new(SystemClock);
         let mut bus =
             MessageBus::new(database.store(), clock, Health::default(), InFlight::default());

@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
-use crate::adapters::clock::SystemClock;
-use crate::service_layer::{Clock, OutboxKey, OutboxRow, RawOutboxKey, RelayStore, StoreError};
+use order_worker::adapters::clock::SystemClock;
+use order_worker::service_layer::{
+    Clock, OutboxKey, OutboxRow, RawOutboxKey, RelayStore, StoreError,
+};
 
 /// The relay's session with a database in memory.
 #[derive(Debug)]

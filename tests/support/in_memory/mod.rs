@@ -16,8 +16,8 @@ pub use relay::InMemoryRelayStore;
 pub use store::{InMemoryStore, InMemoryTransaction};
 use tables::Tables;
 
-use crate::domain::OrderId;
-use crate::service_layer::StoreError;
+use order_worker::domain::OrderId;
+use order_worker::service_layer::StoreError;
 
 /// Orders in memory; clones share them. One unit of work at a time: an open transaction holds the
 /// tables, and everybody else waits for it, readers too.

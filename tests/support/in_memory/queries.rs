@@ -1,8 +1,8 @@
 //! Questions about orders in memory.
 
 use super::InMemoryDatabase;
-use crate::domain::{MessageId, Order, OrderId};
-use crate::service_layer::{
+use order_worker::domain::{MessageId, Order, OrderId};
+use order_worker::service_layer::{
     Cause, HistoryEntry, HistoryRow, InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page,
     Place, StoreError,
 };

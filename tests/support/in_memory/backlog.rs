@@ -1,8 +1,8 @@
 //! What waits in a database in memory.
 
 use super::InMemoryDatabase;
-use crate::adapters::clock::SystemClock;
-use crate::service_layer::{Backlog, BacklogProbe, Clock, StoreError};
+use order_worker::adapters::clock::SystemClock;
+use order_worker::service_layer::{Backlog, BacklogProbe, Clock, StoreError};
 
 impl BacklogProbe for InMemoryDatabase {
     async fn stock(&mut self) -> Result<Backlog, StoreError> {

@@ -4,7 +4,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
 use super::tables::Tables;
-use crate::service_layer::{
+use order_worker::service_layer::{
     BatchLookup, BatchState, Changes, MAX_LOADED_ITEMS, OutboxKey, OutboxRow, Store, StoreError,
     StoreTransaction,
 };

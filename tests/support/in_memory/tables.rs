@@ -5,9 +5,9 @@ use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
 
-use crate::adapters::clock::SystemClock;
-use crate::domain::{MessageId, Order, OrderId};
-use crate::service_layer::{
+use order_worker::adapters::clock::SystemClock;
+use order_worker::domain::{MessageId, Order, OrderId};
+use order_worker::service_layer::{
     BatchLookup, BatchState, Changes, Clock, FIRST_NUMBER, HistoryRow, InboxEntry,
     MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxRow, Outboxed, RawOutboxKey, StoreError,
 };
@@ -75,7 +75,7 @@ impl Tables {
 
     /// Applies all changes, or none of them; see [`StoreTransaction::commit`].
     ///
-    /// [`StoreTransaction::commit`]: crate::service_layer::StoreTransaction::commit
+    /// [`StoreTransaction::commit`]: order_worker::service_layer::StoreTransaction::commit
     pub(super) fn apply(&mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         self.ensure_acceptable(changes)?;
         self.remove_published(&changes.published);
@@ -127,7 +127,7 @@ impl Tables {
         waiting.take(MAX_EARLIER_ROWS).map(|(_, waiting)| waiting.row()).collect()
     }
 
-    /// See [`RelayStore::waiting`](crate::service_layer::RelayStore::waiting).
+    /// See [`RelayStore::waiting`](order_worker::service_layer::RelayStore::waiting).
     pub(super) fn waiting(
         &self,
         committed_until: DateTime<Utc>,
