@@ -8,8 +8,8 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::Value;
 
-use crate::shop::place;
-use crate::surroundings::{Surroundings, eventually, printed, program, variable};
+use crate::amqp_client::place;
+use crate::test_env::{TestEnv, eventually, printed, program, variable};
 
 /// Exit code, standard output and standard error.
 fn done(command: &mut Command) -> (Option<i32>, String, String) {
@@ -144,15 +144,15 @@ fn schemas_are_printed_and_written() {
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn publish_tells_what_was_confirmed_unroutable_and_invalid() {
-    let surroundings = Surroundings::new().await;
-    printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
+    let env = TestEnv::new().await;
+    printed(&env.program(&["topology", "apply"]).output().unwrap());
     let lines = format!(
         "{{\"type\": \"PlaceOrder\", \"body\": {}}}\n{{oops\n{}\n",
         place("7"),
         r#"{"routing_key": "elsewhere", "body": {}}"#
     );
 
-    let mut publish = surroundings.program(&["publish", "-", "--json"]);
+    let mut publish = env.program(&["publish", "-", "--json"]);
     let mut process = publish
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -170,24 +170,24 @@ async fn publish_tells_what_was_confirmed_unroutable_and_invalid() {
     assert_eq!((confirmed, unroutable, invalid), (&1.into(), &1.into(), &1.into()), "{counts}");
     assert!(errors.contains("line 2 is not a JSON object"), "{errors}");
     assert!(errors.contains("line 3 is unroutable"), "{errors}");
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn watch_prints_events_as_they_come() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let mut watch = surroundings.program(&["watch", "order.status.#", "--count", "1"]);
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let mut watch = env.program(&["watch", "order.status.#", "--count", "1"]);
     let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let shop = crate::shop::Shop::on(&surroundings).await;
+    let amqp = crate::amqp_client::AmqpClient::on(&env).await;
     let mut number = 0;
 
     // Events from before its queue was bound it cannot see: so there are further ones, until it ends.
     let waited = tokio::task::spawn_blocking(move || watch.wait_with_output().unwrap());
     while !waited.is_finished() {
         number += 1;
-        shop.send("order.place", place(&number.to_string()).as_bytes(), BasicProperties::default())
+        amqp.send("order.place", place(&number.to_string()).as_bytes(), BasicProperties::default())
             .await;
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
@@ -195,22 +195,22 @@ async fn watch_prints_events_as_they_come() {
     let event: Value = serde_json::from_str(&printed(&waited.await.unwrap())).unwrap();
     assert_eq!(event["type"], "OrderStatusChanged");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_topology_that_differs_is_named() {
-    let surroundings = Surroundings::new().await;
-    let check = || done(&mut surroundings.program(&["topology", "check", "--json"]));
+    let env = TestEnv::new().await;
+    let check = || done(&mut env.program(&["topology", "check", "--json"]));
     assert!(check().1.contains("missing"));
-    printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
+    printed(&env.program(&["topology", "apply"]).output().unwrap());
     assert_eq!(check().0, Some(0));
 
     let connection =
         Connection::connect(&variable("AMQP_URL"), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    let queue = format!("{}.retry.1", surroundings.name_of("COMMANDS_QUEUE"));
+    let queue = format!("{}.retry.1", env.name_of("COMMANDS_QUEUE"));
     channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await.unwrap();
@@ -221,43 +221,43 @@ async fn a_topology_that_differs_is_named() {
         findings.contains(&format!("queue {queue}")) && findings.contains("inequivalent arg"),
         "{findings}"
     );
-    let (code, _, errors) = done(&mut surroundings.program(&["run"]));
+    let (code, _, errors) = done(&mut env.program(&["run"]));
     assert_eq!(code, Some(1), "a worker does not start on what is not as it should be");
     assert!(errors.contains(&queue) && errors.contains("inequivalent arg"), "{errors}");
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_worker_without_the_right_to_declare_only_looks() {
-    let surroundings = Surroundings::new().await;
+    let env = TestEnv::new().await;
 
-    let (code, _, errors) = done(&mut surroundings.program(&["run", "--declare-topology=false"]));
+    let (code, _, errors) = done(&mut env.program(&["run", "--declare-topology=false"]));
 
     assert_eq!(code, Some(1));
     assert!(errors.contains("does not exist"), "{errors}");
-    printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
-    let worker = surroundings.start_worker_with(&["--declare-topology=false"]).await;
-    crate::shop::publish(&surroundings, &[place("7")]).await;
-    eventually("it is placed", || async { surroundings.count("orders").await == 1 }).await;
+    printed(&env.program(&["topology", "apply"]).output().unwrap());
+    let worker = env.start_worker_with(&["--declare-topology=false"]).await;
+    crate::amqp_client::publish(&env, &[place("7")]).await;
+    eventually("it is placed", || async { env.count("orders").await == 1 }).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_healthcheck_fails_when_nobody_consumes() {
-    let surroundings = Surroundings::new().await;
-    printed(&surroundings.program(&["topology", "apply"]).output().unwrap());
-    printed(&surroundings.program(&["migrate"]).output().unwrap());
+    let env = TestEnv::new().await;
+    printed(&env.program(&["topology", "apply"]).output().unwrap());
+    printed(&env.program(&["migrate"]).output().unwrap());
 
-    let (code, looks, _) = done(&mut surroundings.program(&["healthcheck", "--json"]));
+    let (code, looks, _) = done(&mut env.program(&["healthcheck", "--json"]));
 
     let looks: Value = serde_json::from_str(&looks).unwrap();
     assert_eq!(code, Some(1));
     assert_eq!((&looks[0]["good"], &looks[1]["good"]), (&true.into(), &false.into()), "{looks}");
-    let worker = surroundings.start_worker().await;
-    assert_eq!(done(&mut surroundings.program(&["healthcheck"])).0, Some(0));
+    let worker = env.start_worker().await;
+    assert_eq!(done(&mut env.program(&["healthcheck"])).0, Some(0));
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }

@@ -7,8 +7,8 @@ use order_worker::entrypoints::http::auth::{Role, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::shop::{Shop, place};
-use crate::surroundings::{Surroundings, Worker, eventually};
+use crate::amqp_client::{AmqpClient, place};
+use crate::test_env::{TestEnv, Worker, eventually};
 
 /// A worker whose console an operator named ada has signed in to.
 struct Desk {
@@ -24,10 +24,10 @@ struct Answer {
 }
 
 impl Desk {
-    async fn at(surroundings: &Surroundings) -> Self {
+    async fn at(env: &TestEnv) -> Self {
         let ada = Token::new("ada", Role::Operator).unwrap();
         let options = ["--http-addr", "127.0.0.1:0", "--http-tokens", &ada.line];
-        let worker = surroundings.start_worker_with(&options).await;
+        let worker = env.start_worker_with(&options).await;
         let log = worker.log();
         let (_, address) = log.split_once("The console is at http://").expect("it says where");
         let address = address.split('/').next().unwrap().to_owned();
@@ -107,29 +107,29 @@ impl Answer {
 }
 
 /// A queue of all events, that goes with the connection.
-async fn events_of(surroundings: &Surroundings, shop: &Shop) -> String {
-    let queue = shop.queue_for_replies().await;
-    let exchange = surroundings.name_of("EVENTS_EXCHANGE");
+async fn events_of(env: &TestEnv, amqp: &AmqpClient) -> String {
+    let queue = amqp.queue_for_replies().await;
+    let exchange = env.name_of("EVENTS_EXCHANGE");
     let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
     let (name, exchange) = (queue.as_str().into(), exchange.as_str().into());
-    shop.channel().queue_bind(name, exchange, "#".into(), options, arguments).await.unwrap();
+    amqp.channel().queue_bind(name, exchange, "#".into(), options, arguments).await.unwrap();
     queue
 }
 
-async fn send(shop: &Shop, message_id: &str, body: &str) {
+async fn send(amqp: &AmqpClient, message_id: &str, body: &str) {
     let properties = BasicProperties::default().with_message_id(message_id.into());
-    shop.send("order.place", body.as_bytes(), properties).await;
+    amqp.send("order.place", body.as_bytes(), properties).await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_dead_letter_is_mended_and_replayed_in_the_console_and_its_order_is_announced() {
-    let surroundings = Surroundings::collecting().await;
-    let desk = Desk::at(&surroundings).await;
-    let shop = Shop::on(&surroundings).await;
-    let events = events_of(&surroundings, &shop).await;
-    send(&shop, "cart-1", &place("7").replace("12.50", "12.505")).await;
-    eventually("it is kept", || async { surroundings.count("dead_letters").await == 1 }).await;
+    let env = TestEnv::collecting().await;
+    let desk = Desk::at(&env).await;
+    let amqp = AmqpClient::on(&env).await;
+    let events = events_of(&env, &amqp).await;
+    send(&amqp, "cart-1", &place("7").replace("12.50", "12.505")).await;
+    eventually("it is kept", || async { env.count("dead_letters").await == 1 }).await;
     let page = desk.get("/dead-letters/1").await;
     assert!(page.body.contains("must have at most 2 decimals"), "{}", page.body);
 
@@ -141,48 +141,47 @@ async fn a_dead_letter_is_mended_and_replayed_in_the_console_and_its_order_is_an
     assert_eq!(saved.header("location"), "/dead-letters/1", "{}", saved.body);
     let job = desk.replay_all("/dead-letters?view=list", &[]).await;
 
-    let event = shop.next_of(&events).await.json();
+    let event = amqp.next_of(&events).await.json();
     assert_eq!((&event["order_id"], &event["caused_by"]), (&"7".into(), &"cart-1".into()));
     eventually("the job says so", || async { desk.get(&job).await.body.contains("accepted") })
         .await;
     let record =
         "select who || ' ' || what from dead_letter_actions where what <> 'disclose' order by id";
-    assert_eq!(surroundings.ask(record).await, ["ada edit", "ada replay"]);
+    assert_eq!(env.ask(record).await, ["ada edit", "ada replay"]);
     desk.worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_worker_that_stops_amid_a_replay_leaves_nothing_in_its_hands() {
-    let surroundings = Surroundings::collecting().await;
-    let desk = Desk::at(&surroundings).await;
-    let shop = Shop::on(&surroundings).await;
+    let env = TestEnv::collecting().await;
+    let desk = Desk::at(&env).await;
+    let amqp = AmqpClient::on(&env).await;
     for number in 0..100 {
         let body = format!(r#"{{"order_id": "{number}", "status": 2}}"#);
         let properties = BasicProperties::default().with_message_id(format!("m-{number}").into());
-        shop.send("order.set_status", body.as_bytes(), properties).await;
+        amqp.send("order.set_status", body.as_bytes(), properties).await;
     }
-    eventually("all are kept", || async { surroundings.count("dead_letters").await == 100 }).await;
+    eventually("all are kept", || async { env.count("dead_letters").await == 100 }).await;
     for number in 0..100 {
-        send(&shop, &format!("p-{number}"), &place(&number.to_string())).await;
+        send(&amqp, &format!("p-{number}"), &place(&number.to_string())).await;
     }
-    eventually("all are placed", || async { surroundings.count("orders").await == 100 }).await;
+    eventually("all are placed", || async { env.count("orders").await == 100 }).await;
 
     let slow = [("pace", "1"), ("rate", "1")];
     desk.replay_all("/dead-letters?view=list", &slow).await;
     let replayed = "dead_letters where state = 3";
-    eventually("some are replayed", || async { surroundings.count(replayed).await >= 3 }).await;
+    eventually("some are replayed", || async { env.count(replayed).await >= 3 }).await;
     desk.worker.stop().await;
 
-    assert_eq!(surroundings.count("dead_letters where state = 2").await, 0, "none in hand");
-    assert!(surroundings.count(replayed).await < 100, "stopped too late");
-    let desk = Desk::at(&surroundings).await;
+    assert_eq!(env.count("dead_letters where state = 2").await, 0, "none in hand");
+    assert!(env.count(replayed).await < 100, "stopped too late");
+    let desk = Desk::at(&env).await;
     desk.replay_all("/dead-letters?view=list", &[("pace", "all")]).await;
-    eventually("the rest is replayed", || async { surroundings.count(replayed).await == 100 })
-        .await;
+    eventually("the rest is replayed", || async { env.count(replayed).await == 100 }).await;
     let moved = "orders where status = 2 and version = 2";
-    eventually("each has moved once", || async { surroundings.count(moved).await == 100 }).await;
+    eventually("each has moved once", || async { env.count(moved).await == 100 }).await;
     desk.worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }

@@ -6,9 +6,9 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
+use crate::amqp_client::place;
 use crate::schemas::Validators;
-use crate::shop::place;
-use crate::surroundings::{Surroundings, printed, program, variable};
+use crate::test_env::{TestEnv, printed, program, variable};
 
 const EXAMPLE: &str = include_str!("../../examples/commands.ndjson");
 
@@ -129,13 +129,13 @@ fn the_store_s_own_order_is_in_the_demo_word_for_word() {
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn the_demo_adds_up_on_real_servers() {
-    let surroundings = Surroundings::new().await;
-    let mut demo = surroundings.program(&["demo"]);
+    let env = TestEnv::new().await;
+    let mut demo = env.program(&["demo"]);
     // The demo makes a schema of its own in the database as it is.
     demo.env("DATABASE_URL", variable("DATABASE_URL"));
 
     let shown = printed(&demo.output().unwrap());
 
     assert!(shown.contains("RabbitMQ") && shown.contains("PostgreSQL"), "{shown}");
-    surroundings.remove().await;
+    env.remove().await;
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod amqp_client;
 mod backlog;
 mod command_line;
 mod console;
@@ -15,9 +16,8 @@ mod messages;
 mod outages;
 mod relay;
 mod schemas;
-mod shop;
-mod story;
-mod surroundings;
 #[cfg(feature = "otlp")]
 mod telemetry;
+mod test_env;
 mod transport;
+mod workload;

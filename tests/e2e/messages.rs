@@ -6,67 +6,64 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 use serde_json::json;
 
+use crate::amqp_client::{AmqpClient, DeadLetter, place, place_without_id};
 use crate::schemas::Validators;
-use crate::shop::{DeadLetter, Shop, place, place_without_id};
-use crate::surroundings::{Surroundings, eventually};
+use crate::test_env::{TestEnv, eventually};
 
 fn with_id(message_id: &str) -> BasicProperties {
     BasicProperties::default().with_message_id(message_id.into())
 }
 
-async fn next_dead_letter(shop: &Shop, surroundings: &Surroundings) -> DeadLetter {
-    shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await
+async fn next_dead_letter(amqp: &AmqpClient, env: &TestEnv) -> DeadLetter {
+    amqp.next_of(&env.name_of("DEAD_LETTER_QUEUE")).await
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_command_for_a_missing_order_is_retried_and_then_a_dead_letter() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let shop = Shop::on(&surroundings).await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let amqp = AmqpClient::on(&env).await;
 
-    shop.send("order.cancel", br#"{"order_id": "nowhere"}"#, with_id("c-1")).await;
+    amqp.send("order.cancel", br#"{"order_id": "nowhere"}"#, with_id("c-1")).await;
 
-    let dead_letter = next_dead_letter(&shop, &surroundings).await;
+    let dead_letter = next_dead_letter(&amqp, &env).await;
     assert_eq!(dead_letter.header("order-worker-code"), "order_not_found");
     assert_eq!(dead_letter.header("order-worker-attempts"), "4");
-    assert_eq!(
-        dead_letter.header("x-original-exchange"),
-        surroundings.name_of("COMMANDS_EXCHANGE")
-    );
+    assert_eq!(dead_letter.header("x-original-exchange"), env.name_of("COMMANDS_EXCHANGE"));
     assert_eq!(dead_letter.header("x-original-routingKey"), "order.cancel");
     assert_eq!(dead_letter.body, br#"{"order_id": "nowhere"}"#);
-    assert_eq!(surroundings.count("handled_messages").await, 0, "its replay must count");
+    assert_eq!(env.count("handled_messages").await, 0, "its replay must count");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_command_that_overtook_its_order_is_accepted_later() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    let shop = Shop::on(&surroundings).await;
-    shop.send("order.set_next_status", br#"{"order_id": "7"}"#, with_id("n-1")).await;
-    shop.send("order.place", place("7").as_bytes(), with_id("p-1")).await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    let amqp = AmqpClient::on(&env).await;
+    amqp.send("order.set_next_status", br#"{"order_id": "7"}"#, with_id("n-1")).await;
+    amqp.send("order.place", place("7").as_bytes(), with_id("p-1")).await;
 
-    let worker = surroundings.start_worker().await;
+    let worker = env.start_worker().await;
 
     eventually("both took effect", || async {
-        surroundings.ask("select status::text || version from orders").await == ["22"]
+        env.ask("select status::text || version from orders").await == ["22"]
     })
     .await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn whoever_asked_is_answered() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let shop = Shop::on(&surroundings).await;
-    let replies = shop.queue_for_replies().await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let amqp = AmqpClient::on(&env).await;
+    let replies = amqp.queue_for_replies().await;
     let asking = |id: &str| {
         with_id(id).with_reply_to(replies.as_str().into()).with_correlation_id("cart-9".into())
     };
@@ -86,8 +83,8 @@ async fn whoever_asked_is_answered() {
     ];
 
     for (routing_key, body, id, outcome, code) in steps {
-        shop.send(routing_key, body.as_bytes(), asking(id)).await;
-        let reply = shop.next_of(&replies).await;
+        amqp.send(routing_key, body.as_bytes(), asking(id)).await;
+        let reply = amqp.next_of(&replies).await;
 
         let answer = reply.json();
         Validators::default().assert_valid_as("CommandOutcome", &answer);
@@ -97,15 +94,15 @@ async fn whoever_asked_is_answered() {
         assert_eq!(reply.properties.correlation_id(), &Some("cart-9".into()));
     }
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_dead_letter_keeps_its_bytes_and_properties() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let shop = Shop::on(&surroundings).await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let amqp = AmqpClient::on(&env).await;
     let mut headers = FieldTable::default();
     headers.insert("shop".into(), AMQPValue::LongString("eu".into()));
     let copies = FieldArray::from(vec![AMQPValue::LongString("nowhere".into())]);
@@ -119,9 +116,9 @@ async fn a_dead_letter_keeps_its_bytes_and_properties() {
         .with_priority(7)
         .with_headers(headers);
 
-    shop.send("order.place", b"\xff\xfe<order/>", properties).await;
+    amqp.send("order.place", b"\xff\xfe<order/>", properties).await;
 
-    let dead_letter = next_dead_letter(&shop, &surroundings).await;
+    let dead_letter = next_dead_letter(&amqp, &env).await;
     assert_eq!(dead_letter.body, b"\xff\xfe<order/>");
     assert_eq!(dead_letter.routing_key, "order.place");
     assert_eq!(dead_letter.header("order-worker-code"), "not_utf8");
@@ -137,15 +134,15 @@ async fn a_dead_letter_keeps_its_bytes_and_properties() {
     let names: Vec<&ShortString> = kept.headers().as_ref().unwrap().inner().keys().collect();
     assert!(!names.iter().any(|name| ["CC", "x-death"].contains(&name.as_str())), "{names:?}");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_malformed_message_harms_nobody_beside_it() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let shop = Shop::on(&surroundings).await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let amqp = AmqpClient::on(&env).await;
     let huge = vec![b'['; 300 * 1024];
     let many_headers = (0..2_000).fold(FieldTable::default(), |mut table, n| {
         table.insert(format!("h{n}").into(), AMQPValue::LongString("twenty characters...".into()));
@@ -153,47 +150,45 @@ async fn a_malformed_message_harms_nobody_beside_it() {
     });
 
     for n in 0..50 {
-        shop.send("order.place", place(&n.to_string()).as_bytes(), BasicProperties::default())
+        amqp.send("order.place", place(&n.to_string()).as_bytes(), BasicProperties::default())
             .await;
     }
-    shop.send("order.place", &huge, BasicProperties::default()).await;
-    shop.send("order.place", b"", BasicProperties::default().with_headers(many_headers)).await;
+    amqp.send("order.place", &huge, BasicProperties::default()).await;
+    amqp.send("order.place", b"", BasicProperties::default().with_headers(many_headers)).await;
     for n in 50..100 {
-        shop.send("order.place", place(&n.to_string()).as_bytes(), BasicProperties::default())
+        amqp.send("order.place", place(&n.to_string()).as_bytes(), BasicProperties::default())
             .await;
     }
 
-    eventually("the good ones are placed", || async { surroundings.count("orders").await == 100 })
-        .await;
+    eventually("the good ones are placed", || async { env.count("orders").await == 100 }).await;
     // The frame that is too large costs the connection: what was in hand comes again.
     let mut codes = BTreeSet::new();
     while codes.len() < 2 {
-        codes.insert(next_dead_letter(&shop, &surroundings).await.header("order-worker-code"));
+        codes.insert(next_dead_letter(&amqp, &env).await.header("order-worker-code"));
     }
     assert_eq!(codes, ["empty_body", "too_large"].map(str::to_owned).into());
     let larger_frames = worker.log().matches("A message needs larger frames").count();
     assert_eq!(larger_frames, 1, "the headers of one message did not fit into a frame");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_message_that_comes_a_thousand_times_has_one_effect() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let shop = Shop::on(&surroundings).await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let amqp = AmqpClient::on(&env).await;
 
     for _ in 0..1_000 {
-        shop.send("order.place", place("7").as_bytes(), with_id("p-1")).await;
+        amqp.send("order.place", place("7").as_bytes(), with_id("p-1")).await;
     }
-    shop.send("order.place", place("8").as_bytes(), with_id("p-2")).await;
+    amqp.send("order.place", place("8").as_bytes(), with_id("p-2")).await;
 
-    eventually("the last one is placed", || async { surroundings.count("orders").await == 2 })
-        .await;
-    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
-    assert_eq!(surroundings.count("order_history").await, 2);
-    assert_eq!(surroundings.count("handled_messages").await, 2);
+    eventually("the last one is placed", || async { env.count("orders").await == 2 }).await;
+    eventually("the outbox is empty", || async { env.count("outbox").await == 0 }).await;
+    assert_eq!(env.count("order_history").await, 2);
+    assert_eq!(env.count("handled_messages").await, 2);
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }

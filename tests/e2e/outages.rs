@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::relay::{Relay, host_of};
-use crate::story::{Copies, assert_adds_up, publish, subscribe};
-use crate::surroundings::{Surroundings, eventually, variable};
+use crate::test_env::{TestEnv, eventually, variable};
+use crate::workload::{Copies, assert_adds_up, publish, subscribe};
 
 const OUTAGE: Duration = Duration::from_secs(10);
 
@@ -68,53 +68,51 @@ pub fn control(ctl: &str, server: &str, action: &[&str]) -> String {
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
     let (outage, amqp_url) = Outage::of("rabbitmq", &variable("AMQP_URL"));
-    let surroundings = Surroundings::alone_at(&amqp_url, &variable("DATABASE_URL")).await;
+    let env = TestEnv::alone_at(&amqp_url, &variable("DATABASE_URL")).await;
     let says = ["Commands cannot be consumed", "consumed again"];
-    survives(&surroundings, &outage, 0, says).await;
-    surroundings.remove().await;
+    survives(&env, &outage, 0, says).await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_database_that_is_gone_for_ten_seconds_costs_nothing() {
     let (outage, database_url) = Outage::of("postgres", &variable("DATABASE_URL"));
-    let surroundings = Surroundings::alone_at(&variable("AMQP_URL"), &database_url).await;
+    let env = TestEnv::alone_at(&variable("AMQP_URL"), &database_url).await;
     let says = ["Database is in trouble", "Database answers again"];
     // The backlog may be done before the database is gone, and idle lanes do not ask for it.
-    survives(&surroundings, &outage, 100, says).await;
-    surroundings.remove().await;
+    survives(&env, &outage, 100, says).await;
+    env.remove().await;
 }
 
 /// An outage while a backlog is worked off: no crash, no dead letter too many, and the worker goes
 /// on by itself.
 async fn survives(
-    surroundings: &Surroundings,
+    env: &TestEnv,
     outage: &Outage,
     messages_meanwhile: usize,
     [trouble, relief]: [&str; 2],
 ) {
-    let mut worker = surroundings.start_worker().await;
-    subscribe(surroundings);
+    let mut worker = env.start_worker().await;
+    subscribe(env);
     worker.stop().await;
-    let mut expected = publish(surroundings, "4", 6_000);
-    worker = surroundings.spawn_worker();
-    eventually("the worker is at work", || async {
-        surroundings.count("handled_messages").await > 300
-    })
-    .await;
+    let mut expected = publish(env, "4", 6_000);
+    worker = env.spawn_worker();
+    eventually("the worker is at work", || async { env.count("handled_messages").await > 300 })
+        .await;
 
     outage.begin();
     if messages_meanwhile > 0 {
-        expected = expected.and(publish(surroundings, "5", messages_meanwhile));
+        expected = expected.and(publish(env, "5", messages_meanwhile));
     }
     tokio::time::sleep(OUTAGE).await;
     assert!(worker.is_running(), "{}", worker.log());
     assert!(worker.log().contains(trouble), "{}", worker.log());
-    let health = surroundings.program(&["healthcheck"]).output().unwrap();
+    let health = env.program(&["healthcheck"]).output().unwrap();
     assert!(!health.status.success(), "it is not ready");
     outage.end();
 
     eventually("the worker says that it goes on", || async { worker.log().contains(relief) }).await;
-    assert_adds_up(surroundings, &expected, Copies::More).await;
+    assert_adds_up(env, &expected, Copies::More).await;
     worker.stop().await;
 }

@@ -9,9 +9,9 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
 
-use crate::shop::{DeadLetter, Shop, place};
-use crate::story::{subscribe, subscriber_of};
-use crate::surroundings::{Surroundings, eventually};
+use crate::amqp_client::{AmqpClient, DeadLetter, place};
+use crate::test_env::{TestEnv, eventually};
+use crate::workload::{subscribe, subscriber_of};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
@@ -72,16 +72,16 @@ fn traceparent_of(event: &DeadLetter) -> String {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_trace_goes_on_from_the_command_through_the_worker_into_the_event() {
-    let (collector, surroundings) = (Collector::start().await, Surroundings::new().await);
-    let worker = surroundings.start_worker_with(&["--otlp-endpoint", &collector.address]).await;
-    subscribe(&surroundings);
-    let shop = Shop::on(&surroundings).await;
+    let (collector, env) = (Collector::start().await, TestEnv::new().await);
+    let worker = env.start_worker_with(&["--otlp-endpoint", &collector.address]).await;
+    subscribe(&env);
+    let amqp = AmqpClient::on(&env).await;
     let mut headers = FieldTable::default();
     headers.insert("traceparent".into(), AMQPValue::LongString(traceparent().into()));
 
     let properties = BasicProperties::default().with_headers(headers);
-    shop.send("order.place", place("7").as_bytes(), properties).await;
-    let event = shop.next_of(&subscriber_of(&surroundings)).await;
+    amqp.send("order.place", place("7").as_bytes(), properties).await;
+    let event = amqp.next_of(&subscriber_of(&env)).await;
     worker.stop().await;
 
     let process = collector.span("process PlaceOrder");
@@ -89,24 +89,24 @@ async fn a_trace_goes_on_from_the_command_through_the_worker_into_the_event() {
     assert_eq!(process["parentSpanId"], SPAN);
     let span_id = process["spanId"].as_str().unwrap();
     assert_eq!(traceparent_of(&event), format!("00-{TRACE}-{span_id}-01"));
-    let batch = collector.span(&format!("process {}", surroundings.name_of("COMMANDS_QUEUE")));
+    let batch = collector.span(&format!("process {}", env.name_of("COMMANDS_QUEUE")));
     assert_eq!(process["links"][0]["spanId"], batch["spanId"]);
     assert_eq!(attribute(&batch, "messaging.system")["stringValue"], "rabbitmq");
-    collector.span(&format!("send {}", surroundings.name_of("EVENTS_EXCHANGE")));
-    surroundings.remove().await;
+    collector.span(&format!("send {}", env.name_of("EVENTS_EXCHANGE")));
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_collector_that_is_away_disturbs_nobody() {
-    let surroundings = Surroundings::new().await;
+    let env = TestEnv::new().await;
     let nowhere = ["--otlp-endpoint", "http://127.0.0.1:9"];
-    let worker = surroundings.start_worker_with(&nowhere).await;
+    let worker = env.start_worker_with(&nowhere).await;
 
     let orders: Vec<String> = (0..100).map(|n| place(&n.to_string())).collect();
-    crate::shop::publish(&surroundings, &orders).await;
+    crate::amqp_client::publish(&env, &orders).await;
 
-    eventually("all are placed", || async { surroundings.count("orders").await == 100 }).await;
+    eventually("all are placed", || async { env.count("orders").await == 100 }).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::webdriver::{Refused, WebDriver};
-use crate::surroundings::eventually;
+use crate::test_env::eventually;
 
 /// Somebody's browser at one worker.
 pub struct Browser {

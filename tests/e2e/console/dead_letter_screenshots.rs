@@ -53,7 +53,7 @@ async fn send_what_fails(site: &Site) {
         let properties = BasicProperties::default()
             .with_message_id(format!("{publisher}-{}", 551 + number).into())
             .with_app_id(publisher.into());
-        site.shop.send(routing_key, body.as_bytes(), properties).await;
+        site.amqp.send(routing_key, body.as_bytes(), properties).await;
         site.has(&format!("dead_letters where id = {}", number + 1)).await;
     }
 }

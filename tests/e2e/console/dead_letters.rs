@@ -5,7 +5,7 @@ use serde_json::json;
 use super::browser::Browser;
 use super::looks::FAINT;
 use super::site::{Site, order};
-use crate::surroundings::eventually;
+use crate::test_env::eventually;
 
 /// Prices with more decimals than money has.
 fn too_precise(order_id: &str) -> String {
@@ -28,15 +28,13 @@ impl Site {
             let body = format!(r#"{{"order_id": "GS-{number}"}}"#);
             site.send("order.cancel", &format!("desk-{number}"), &body).await;
         }
-        let surroundings = &site.surroundings;
-        eventually("all are kept", || async { surroundings.count("dead_letters").await == count })
-            .await;
+        let env = &site.env;
+        eventually("all are kept", || async { env.count("dead_letters").await == count }).await;
         for number in 0..count {
             let id = format!("GS-{number}");
             site.send("order.place", &format!("cart-{number}"), &order(&id, "Ada Lovelace")).await;
         }
-        eventually("all are placed", || async { surroundings.count("orders").await == count })
-            .await;
+        eventually("all are placed", || async { env.count("orders").await == count }).await;
         site
     }
 }
@@ -93,9 +91,9 @@ async fn a_group_is_replayed_and_the_page_follows_it_by_itself() {
 
     browser.sees("6 of 6").await;
     browser.sees("done").await;
-    let surroundings = &site.surroundings;
+    let env = &site.env;
     let cancelled = "orders where status = 6 and version = 2";
-    assert_eq!(surroundings.count(cancelled).await, 6);
+    assert_eq!(env.count(cancelled).await, 6);
     browser.assert_no_complaints().await;
     drop(browser);
     site.close().await;

@@ -2,7 +2,7 @@
 
 use super::browser::Browser;
 use super::site::Site;
-use crate::surroundings::eventually;
+use crate::test_env::eventually;
 
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';

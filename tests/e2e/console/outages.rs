@@ -2,7 +2,7 @@
 
 use super::site::{Site, order};
 use crate::relay::{Relay, host_of};
-use crate::surroundings::{Surroundings, eventually, variable};
+use crate::test_env::{TestEnv, eventually, variable};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
@@ -10,7 +10,7 @@ async fn events_come_back_after_an_outage_of_the_broker() {
     let broker = Relay::to(host_of(&variable("AMQP_URL")));
     let site = Site::at(|| {
         let amqp_url = broker.in_place_of(&variable("AMQP_URL"));
-        async move { Surroundings::at_addresses(&amqp_url, &variable("DATABASE_URL")).await }
+        async move { TestEnv::at_addresses(&amqp_url, &variable("DATABASE_URL")).await }
     });
     let site = site.await;
     let browser = site.viewer().await;
@@ -34,7 +34,7 @@ async fn every_page_says_what_the_worker_waits_for() {
     let database = Relay::to(host_of(&variable("DATABASE_URL")));
     let site = Site::at(|| {
         let database_url = database.in_place_of(&variable("DATABASE_URL"));
-        async move { Surroundings::at_addresses(&variable("AMQP_URL"), &database_url).await }
+        async move { TestEnv::at_addresses(&variable("AMQP_URL"), &database_url).await }
     });
     let site = site.await;
     let browser = site.viewer().await;

@@ -6,16 +6,16 @@ use order_worker::entrypoints::http::auth::{Role, Token};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::browser::Browser;
-use crate::shop::Shop;
-use crate::surroundings::{Surroundings, Worker, eventually};
+use crate::amqp_client::AmqpClient;
+use crate::test_env::{TestEnv, Worker, eventually};
 
 /// One at a time: two browsers, beside the servers, are much for two cores.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// A worker whose console can be looked at.
 pub struct Site {
-    pub surroundings: Surroundings,
-    pub shop: Shop,
+    pub env: TestEnv,
+    pub amqp: AmqpClient,
     worker: Worker,
     address: String,
     operator: String,
@@ -25,24 +25,24 @@ pub struct Site {
 
 impl Site {
     pub async fn open() -> Self {
-        Self::at(Surroundings::collecting).await
+        Self::at(TestEnv::collecting).await
     }
 
     /// In other surroundings.
-    pub async fn at<F: Future<Output = Surroundings>>(surroundings: impl FnOnce() -> F) -> Self {
+    pub async fn at<F: Future<Output = TestEnv>>(env: impl FnOnce() -> F) -> Self {
         let turn = TURN.lock().await;
-        let surroundings = surroundings().await;
+        let env = env().await;
         let token = |name, role| Token::new(name, role).unwrap();
         let (ada, bob) = (token("ada", Role::Operator), token("bob", Role::Viewer));
         let lines = format!("{}\n{}", ada.line, bob.line);
         let options = ["--http-addr", "127.0.0.1:0", "--http-tokens", &lines];
-        let worker = surroundings.start_worker_with(&options).await;
+        let worker = env.start_worker_with(&options).await;
         let log = worker.log();
         let (_, address) = log.split_once("The console is at ").expect("it says where");
         let address = address.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
-        let shop = Shop::on(&surroundings).await;
+        let amqp = AmqpClient::on(&env).await;
         let (operator, viewer) = (ada.secret, bob.secret);
-        Self { surroundings, shop, worker, address, operator, viewer, _turn: turn }
+        Self { env, amqp, worker, address, operator, viewer, _turn: turn }
     }
 
     /// With an order of somebody whose name looks like markup.
@@ -55,13 +55,13 @@ impl Site {
 
     pub async fn send(&self, routing_key: &str, message_id: &str, body: &str) {
         let properties = BasicProperties::default().with_message_id(message_id.into());
-        self.shop.send(routing_key, body.as_bytes(), properties).await;
+        self.amqp.send(routing_key, body.as_bytes(), properties).await;
     }
 
     /// Waits until there is such a row.
     pub async fn has(&self, row: &str) {
-        let surroundings = &self.surroundings;
-        eventually(row, || async { surroundings.count(row).await > 0 }).await;
+        let env = &self.env;
+        eventually(row, || async { env.count(row).await > 0 }).await;
     }
 
     pub async fn operator(&self) -> Browser {
@@ -90,7 +90,7 @@ impl Site {
     /// The worker stops in good order, also with pages open.
     pub async fn close(self) {
         self.worker.stop().await;
-        self.surroundings.remove().await;
+        self.env.remove().await;
     }
 }
 

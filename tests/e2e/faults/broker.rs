@@ -10,13 +10,13 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 
+use crate::amqp_client::{AmqpClient, place, publish as publish_orders};
 use crate::outages::{control, controls};
-use crate::shop::{Shop, place, publish as publish_orders};
-use crate::story::{assert_goes_on, subscribe, subscriber_of};
-use crate::surroundings::{Surroundings, eventually, variable};
+use crate::test_env::{TestEnv, eventually, variable};
+use crate::workload::{assert_goes_on, subscribe, subscriber_of};
 
 /// What only these tests do to a broker.
-impl Shop {
+impl AmqpClient {
     pub async fn delete_queue(&self, queue: &str) {
         let options = QueueDeleteOptions::default();
         self.channel().queue_delete(queue.into(), options).await.unwrap();
@@ -130,86 +130,84 @@ async fn a_memory_alarm_holds_back_events_and_no_acknowledgements() {
         _ => return eprintln!("nothing is tested: only a private broker may be given an alarm"),
     };
     let urls = (variable("AMQP_URL"), variable("DATABASE_URL"));
-    let surroundings = Surroundings::alone_at(&urls.0, &urls.1).await;
-    let worker = surroundings.start_worker().await;
-    subscribe(&surroundings);
+    let env = TestEnv::alone_at(&urls.0, &urls.1).await;
+    let worker = env.start_worker().await;
+    subscribe(&env);
     worker.stop().await;
     // No malformed ones: an acknowledgement waits behind a dead letter that is not confirmed.
     let orders: Vec<String> = (0..1_000).map(|n| place(&n.to_string())).collect();
-    publish_orders(&surroundings, &orders).await;
-    let queue = surroundings.name_of("COMMANDS_QUEUE");
+    publish_orders(&env, &orders).await;
+    let queue = env.name_of("COMMANDS_QUEUE");
 
     let alarm = MemoryAlarm::raise(&ctl);
     let began = Instant::now();
-    let worker = surroundings.spawn_worker();
+    let worker = env.spawn_worker();
     eventually("commands are acknowledged", || async {
         messages_in(&ctl, &queue) <= orders.len() - 100
     })
     .await;
-    eventually("their events wait", || async { surroundings.count("outbox").await > 100 }).await;
+    eventually("their events wait", || async { env.count("outbox").await > 100 }).await;
     // Longer than the worker waits for confirms of a broker that does not block it.
     tokio::time::sleep(Duration::from_secs(32).saturating_sub(began.elapsed())).await;
     drop(alarm);
 
-    let shop = Shop::on(&surroundings).await;
-    shop.read_different(&subscriber_of(&surroundings), orders.len()).await;
-    assert_goes_on(&surroundings).await;
+    let amqp = AmqpClient::on(&env).await;
+    amqp.read_different(&subscriber_of(&env), orders.len()).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn events_without_a_route_stay_in_the_outbox_and_no_others() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker_with(&["--keep-unroutable-events"]).await;
-    let (shop, queue) = (Shop::on(&surroundings).await, subscriber_of(&surroundings));
-    let events = surroundings.name_of("EVENTS_EXCHANGE");
-    subscribe(&surroundings);
-    shop.unbind(&queue, &events, "order.#").await;
-    shop.bind(&queue, &events, "order.status.received").await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker_with(&["--keep-unroutable-events"]).await;
+    let (amqp, queue) = (AmqpClient::on(&env).await, subscriber_of(&env));
+    let events = env.name_of("EVENTS_EXCHANGE");
+    subscribe(&env);
+    amqp.unbind(&queue, &events, "order.#").await;
+    amqp.bind(&queue, &events, "order.status.received").await;
 
     for n in 0..20 {
-        shop.place_and_move(&n.to_string()).await;
+        amqp.place_and_move(&n.to_string()).await;
     }
 
     let unroutable = "outbox where routing_key = 'order.status.processing'";
     eventually("those with a route have left, the others have not", || async {
-        surroundings.count("orders where version = 2").await == 20
-            && surroundings.count("outbox").await == 20
+        env.count("orders where version = 2").await == 20 && env.count("outbox").await == 20
     })
     .await;
-    assert_eq!(surroundings.count(unroutable).await, 20);
-    shop.bind(&queue, &events, "order.#").await;
-    let got = surroundings.foreign_client(&["events", &queue, "40"]);
+    assert_eq!(env.count(unroutable).await, 20);
+    amqp.bind(&queue, &events, "order.#").await;
+    let got = env.foreign_client(&["events", &queue, "40"]);
     let versions: BTreeSet<&str> = got.lines().collect();
     assert!(versions.len() >= 40, "{got}");
-    assert_goes_on(&surroundings).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn an_events_exchange_that_is_deleted_comes_back_and_no_event_is_lost() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker_with(&["--keep-unroutable-events"]).await;
-    let shop = Shop::on(&surroundings).await;
-    subscribe(&surroundings);
+    let env = TestEnv::new().await;
+    let worker = env.start_worker_with(&["--keep-unroutable-events"]).await;
+    let amqp = AmqpClient::on(&env).await;
+    subscribe(&env);
     // A way out declares what it misses when it publishes first. So each first publishes about an
     // order that it will also publish about without the exchange.
     let orders: Vec<String> = (0..20).map(|n| n.to_string()).collect();
     let places: Vec<String> = orders.iter().map(|order_id| place(order_id)).collect();
-    publish_orders(&surroundings, &places).await;
+    publish_orders(&env, &places).await;
     eventually("they are published, with nothing left to the relay", || async {
-        shop.depth(&subscriber_of(&surroundings)).await == orders.len()
-            && surroundings.count("outbox").await == 0
+        amqp.depth(&subscriber_of(&env)).await == orders.len() && env.count("outbox").await == 0
     })
     .await;
 
-    shop.delete_exchange(&surroundings.name_of("EVENTS_EXCHANGE")).await;
+    amqp.delete_exchange(&env.name_of("EVENTS_EXCHANGE")).await;
     for order_id in &orders {
-        shop.move_on(order_id).await;
+        amqp.move_on(order_id).await;
     }
 
     eventually("the exchange is missed", || async {
@@ -220,76 +218,76 @@ async fn an_events_exchange_that_is_deleted_comes_back_and_no_event_is_lost() {
         worker.log().contains("Messages are published again")
     })
     .await;
-    subscribe(&surroundings);
-    let got = surroundings.foreign_client(&["events", &subscriber_of(&surroundings), "40"]);
+    subscribe(&env);
+    let got = env.foreign_client(&["events", &subscriber_of(&env), "40"]);
     assert!(got.lines().count() >= 40, "{got}");
-    assert_goes_on(&surroundings).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_full_subscriber_holds_events_back_and_loses_none() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let shop = Shop::on(&surroundings).await;
-    let full = format!("{}.full", surroundings.name_of("EVENTS_EXCHANGE"));
-    shop.declare_small_queue(&full, 5).await;
-    shop.bind(&full, &surroundings.name_of("EVENTS_EXCHANGE"), "order.#").await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let amqp = AmqpClient::on(&env).await;
+    let full = format!("{}.full", env.name_of("EVENTS_EXCHANGE"));
+    amqp.declare_small_queue(&full, 5).await;
+    amqp.bind(&full, &env.name_of("EVENTS_EXCHANGE"), "order.#").await;
 
     let orders: Vec<String> = (0..20).map(|n| place(&n.to_string())).collect();
-    publish_orders(&surroundings, &orders).await;
+    publish_orders(&env, &orders).await;
 
     eventually("the broker refuses", || async { worker.log().contains("Events were not taken") })
         .await;
-    eventually("all are placed", || async { surroundings.count("orders").await == 20 }).await;
-    let unconfirmed = surroundings.count("outbox").await;
+    eventually("all are placed", || async { env.count("orders").await == 20 }).await;
+    let unconfirmed = env.count("outbox").await;
     assert!(unconfirmed >= 15, "{unconfirmed} in the outbox");
-    shop.read_different(&full, 20).await;
-    shop.delete_queue(&full).await;
-    assert_goes_on(&surroundings).await;
+    amqp.read_different(&full, 20).await;
+    amqp.delete_queue(&full).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_commands_queue_that_is_deleted_is_declared_and_consumed_again() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    assert_goes_on(&surroundings).await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    assert_goes_on(&env).await;
 
-    Shop::on(&surroundings).await.delete_queue(&surroundings.name_of("COMMANDS_QUEUE")).await;
+    AmqpClient::on(&env).await.delete_queue(&env.name_of("COMMANDS_QUEUE")).await;
 
     eventually("the cancelled consumer is noticed", || async {
         worker.log().contains("the broker cancelled the consumer")
     })
     .await;
     eventually("it consumes again", || async {
-        surroundings.program(&["healthcheck"]).output().unwrap().status.success()
+        env.program(&["healthcheck"]).output().unwrap().status.success()
     })
     .await;
-    assert_goes_on(&surroundings).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn dead_letters_without_a_queue_are_kept_until_there_is_one() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let shop = Shop::on(&surroundings).await;
-    let dead_letters = surroundings.name_of("DEAD_LETTER_QUEUE");
+    let env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let amqp = AmqpClient::on(&env).await;
+    let dead_letters = env.name_of("DEAD_LETTER_QUEUE");
     // Who publishes dead letters declares what it misses when it does so first; so first it does so.
-    shop.send("order.place", b"{oops", BasicProperties::default()).await;
-    shop.next_of(&dead_letters).await;
-    shop.delete_queue(&dead_letters).await;
-    shop.delete_exchange(&surroundings.name_of("DEAD_LETTER_EXCHANGE")).await;
+    amqp.send("order.place", b"{oops", BasicProperties::default()).await;
+    amqp.next_of(&dead_letters).await;
+    amqp.delete_queue(&dead_letters).await;
+    amqp.delete_exchange(&env.name_of("DEAD_LETTER_EXCHANGE")).await;
 
     for n in 0..5 {
-        shop.send("order.place", format!("{{oops {n}").as_bytes(), BasicProperties::default())
+        amqp.send("order.place", format!("{{oops {n}").as_bytes(), BasicProperties::default())
             .await;
     }
 
@@ -300,28 +298,28 @@ async fn dead_letters_without_a_queue_are_kept_until_there_is_one() {
     eventually("the queue is back", || async { worker.log().contains("published again") }).await;
     let mut bodies = BTreeSet::new();
     while bodies.len() < 5 {
-        bodies.insert(shop.next_of(&dead_letters).await.body);
+        bodies.insert(amqp.next_of(&dead_letters).await.body);
     }
-    assert_goes_on(&surroundings).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn dead_letters_wait_for_room_in_a_full_queue() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    let shop = Shop::on(&surroundings).await;
-    let dead_letters = surroundings.name_of("DEAD_LETTER_QUEUE");
-    shop.delete_queue(&dead_letters).await;
-    shop.declare_small_queue(&dead_letters, 1).await;
-    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    let amqp = AmqpClient::on(&env).await;
+    let dead_letters = env.name_of("DEAD_LETTER_QUEUE");
+    amqp.delete_queue(&dead_letters).await;
+    amqp.declare_small_queue(&dead_letters, 1).await;
+    amqp.bind(&dead_letters, &env.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
-    let worker = surroundings.start_worker_with(&["--declare-topology=false"]).await;
+    let worker = env.start_worker_with(&["--declare-topology=false"]).await;
 
     for n in 0..5 {
-        shop.send("order.place", format!("{{oops {n}").as_bytes(), BasicProperties::default())
+        amqp.send("order.place", format!("{{oops {n}").as_bytes(), BasicProperties::default())
             .await;
     }
 
@@ -331,53 +329,52 @@ async fn dead_letters_wait_for_room_in_a_full_queue() {
     .await;
     let mut bodies = BTreeSet::new();
     while bodies.len() < 5 {
-        bodies.insert(shop.next_of(&dead_letters).await.body);
+        bodies.insert(amqp.next_of(&dead_letters).await.body);
     }
-    assert_goes_on(&surroundings).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn dead_letters_are_handed_out_as_often_as_somebody_asks() {
-    let mut surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker().await;
-    let shop = Shop::on(&surroundings).await;
-    let dead_letters = surroundings.name_of("DEAD_LETTER_QUEUE");
-    shop.send("order.place", b"{oops", BasicProperties::default()).await;
-    eventually("it is a dead letter", || async { shop.depth(&dead_letters).await == 1 }).await;
+    let mut env = TestEnv::new().await;
+    let worker = env.start_worker().await;
+    let amqp = AmqpClient::on(&env).await;
+    let dead_letters = env.name_of("DEAD_LETTER_QUEUE");
+    amqp.send("order.place", b"{oops", BasicProperties::default()).await;
+    eventually("it is a dead letter", || async { amqp.depth(&dead_letters).await == 1 }).await;
 
     // Since 4.0 a queue that is not told otherwise destroys it at the twenty-first time.
     for _ in 0..25 {
-        shop.hand_out(&dead_letters).await;
+        amqp.hand_out(&dead_letters).await;
     }
     worker.stop().await;
-    surroundings.collect_from_now_on();
-    let worker = surroundings.start_worker().await;
+    env.collect_from_now_on();
+    let worker = env.start_worker().await;
 
-    eventually("it is in the table", || async { surroundings.count("dead_letters").await == 1 })
-        .await;
+    eventually("it is in the table", || async { env.count("dead_letters").await == 1 }).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_queue_that_destroys_dead_letters_is_refused() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    let shop = Shop::on(&surroundings).await;
-    let dead_letters = surroundings.name_of("DEAD_LETTER_QUEUE");
-    shop.delete_queue(&dead_letters).await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    let amqp = AmqpClient::on(&env).await;
+    let dead_letters = env.name_of("DEAD_LETTER_QUEUE");
+    amqp.delete_queue(&dead_letters).await;
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(-1));
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    shop.channel().queue_declare(dead_letters.as_str().into(), durable, arguments).await.unwrap();
-    let exchange = surroundings.name_of("DEAD_LETTER_EXCHANGE");
-    shop.bind(&dead_letters, &exchange, "#").await;
-    let publish = shop.channel().basic_publish(
+    amqp.channel().queue_declare(dead_letters.as_str().into(), durable, arguments).await.unwrap();
+    let exchange = env.name_of("DEAD_LETTER_EXCHANGE");
+    amqp.bind(&dead_letters, &exchange, "#").await;
+    let publish = amqp.channel().basic_publish(
         exchange.as_str().into(),
         "order.place".into(),
         BasicPublishOptions::default(),
@@ -386,15 +383,15 @@ async fn a_queue_that_destroys_dead_letters_is_refused() {
     );
     assert!(publish.await.unwrap().await.unwrap().is_ack());
 
-    let check = surroundings.program(&["topology", "check"]).output().unwrap();
+    let check = env.program(&["topology", "check"]).output().unwrap();
 
     let findings = String::from_utf8(check.stdout).unwrap();
     let destroys = {
-        let channel = shop.connection().create_channel().await.unwrap();
+        let channel = amqp.connection().create_channel().await.unwrap();
         let get = BasicGetOptions::default();
         assert!(channel.basic_get(dead_letters.as_str().into(), get).await.unwrap().is_some());
         channel.close(200, "gives it back".into()).await.unwrap();
-        let again = shop.channel().basic_get(dead_letters.as_str().into(), get).await.unwrap();
+        let again = amqp.channel().basic_get(dead_letters.as_str().into(), get).await.unwrap();
         again.is_none()
     };
     assert_eq!(check.status.success(), !destroys, "{findings}");
@@ -403,9 +400,9 @@ async fn a_queue_that_destroys_dead_letters_is_refused() {
             findings.contains(&dead_letters) && findings.contains("x-delivery-limit"),
             "{findings}"
         );
-        let run = surroundings.program(&["run"]).output().unwrap();
+        let run = env.program(&["run"]).output().unwrap();
         assert_eq!(run.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&run.stderr).contains("x-delivery-limit"));
     }
-    surroundings.remove().await;
+    env.remove().await;
 }

@@ -4,50 +4,50 @@ use std::os::unix::process::ExitStatusExt;
 
 use sqlx::{Connection, Executor};
 
+use crate::amqp_client::{self, AmqpClient, place};
 use crate::relay::{Reaction, Relay, host_of};
-use crate::shop::{self, Shop, place};
-use crate::story::{Copies, Expected, assert_adds_up, publish, subscribe, subscriber_of};
-use crate::surroundings::{Surroundings, Worker, eventually, variable};
+use crate::test_env::{TestEnv, Worker, eventually, variable};
+use crate::workload::{Copies, Expected, assert_adds_up, publish, subscribe, subscriber_of};
 
 const SIGABRT: i32 = 6;
 const ONE_LANE: [&str; 4] = ["--lanes", "1", "--batch-max", "20"];
 
 /// A story, and a worker that died of it halfway.
 struct Death {
-    surroundings: Surroundings,
+    env: TestEnv,
     expected: Expected,
 }
 
 impl Death {
     async fn at(point: &str) -> Self {
-        let surroundings = Surroundings::new().await;
-        surroundings.prepare();
-        subscribe(&surroundings);
-        let expected = publish(&surroundings, "11", 400);
+        let env = TestEnv::new().await;
+        env.prepare();
+        subscribe(&env);
+        let expected = publish(&env, "11", 400);
 
-        let status = surroundings.spawn_worker_that_dies_at(point, &ONE_LANE).ended().await;
+        let status = env.spawn_worker_that_dies_at(point, &ONE_LANE).ended().await;
 
         assert_eq!(status.signal(), Some(SIGABRT), "it did not die at {point}");
-        let handled = surroundings.count("handled_messages").await;
+        let handled = env.count("handled_messages").await;
         assert!(handled < 350, "{point} came too late, after {handled} messages");
-        Self { surroundings, expected }
+        Self { env, expected }
     }
 
     /// Messages in the queue of commands, where those of the dead worker return to.
     async fn commands_in_queue(&self) -> usize {
-        let shop = Shop::on(&self.surroundings).await;
-        shop.depth(&self.surroundings.name_of("COMMANDS_QUEUE")).await
+        let amqp = AmqpClient::on(&self.env).await;
+        amqp.depth(&self.env.name_of("COMMANDS_QUEUE")).await
     }
 
     async fn events_in_queue(&self) -> usize {
-        Shop::on(&self.surroundings).await.depth(&subscriber_of(&self.surroundings)).await
+        AmqpClient::on(&self.env).await.depth(&subscriber_of(&self.env)).await
     }
 
     async fn assert_overcome(self) {
-        let worker = self.surroundings.start_worker().await;
-        assert_adds_up(&self.surroundings, &self.expected, Copies::Three).await;
+        let worker = self.env.start_worker().await;
+        assert_adds_up(&self.env, &self.expected, Copies::Three).await;
         worker.stop().await;
-        self.surroundings.remove().await;
+        self.env.remove().await;
     }
 }
 
@@ -56,7 +56,7 @@ impl Death {
 async fn a_death_after_receiving_leaves_all_with_the_broker() {
     let death = Death::at("received:1").await;
 
-    assert_eq!(death.surroundings.count("handled_messages").await, 0);
+    assert_eq!(death.env.count("handled_messages").await, 0);
     eventually("all commands are back", || async {
         death.commands_in_queue().await == death.expected.messages
     })
@@ -69,8 +69,8 @@ async fn a_death_after_receiving_leaves_all_with_the_broker() {
 async fn a_death_between_writing_and_the_commit_leaves_nothing_written() {
     let death = Death::at("written:1").await;
 
-    assert_eq!(death.surroundings.count("handled_messages").await, 0);
-    assert_eq!(death.surroundings.count("outbox").await, 0);
+    assert_eq!(death.env.count("handled_messages").await, 0);
+    assert_eq!(death.env.count("outbox").await, 0);
     death.assert_overcome().await;
 }
 
@@ -79,7 +79,7 @@ async fn a_death_between_writing_and_the_commit_leaves_nothing_written() {
 async fn a_death_between_the_commit_and_the_acknowledgement_doubles_nothing() {
     let death = Death::at("committed:1").await;
 
-    assert_ne!(death.surroundings.count("handled_messages").await, 0);
+    assert_ne!(death.env.count("handled_messages").await, 0);
     eventually("all commands are back", || async {
         death.commands_in_queue().await == death.expected.messages
     })
@@ -92,7 +92,7 @@ async fn a_death_between_the_commit_and_the_acknowledgement_doubles_nothing() {
 async fn a_death_before_publishing_leaves_the_events_in_the_outbox() {
     let death = Death::at("publishing:1").await;
 
-    assert_ne!(death.surroundings.count("outbox").await, 0);
+    assert_ne!(death.env.count("outbox").await, 0);
     assert_eq!(death.events_in_queue().await, 0);
     death.assert_overcome().await;
 }
@@ -102,7 +102,7 @@ async fn a_death_before_publishing_leaves_the_events_in_the_outbox() {
 async fn a_death_between_publishing_and_the_confirm_keeps_the_events_in_the_outbox() {
     let death = Death::at("published:2").await;
 
-    assert_ne!(death.surroundings.count("outbox").await, 0);
+    assert_ne!(death.env.count("outbox").await, 0);
     death.assert_overcome().await;
 }
 
@@ -111,7 +111,7 @@ async fn a_death_between_publishing_and_the_confirm_keeps_the_events_in_the_outb
 async fn a_death_between_the_confirm_and_the_outbox_costs_copies_at_most() {
     let death = Death::at("confirmed:1").await;
 
-    let outbox = death.surroundings.count("outbox").await;
+    let outbox = death.env.count("outbox").await;
     assert!(outbox > 0 && death.events_in_queue().await > 0);
     death.assert_overcome().await;
 }
@@ -123,129 +123,118 @@ async fn a_death_among_acknowledgements_loses_none_and_doubles_none() {
 }
 
 /// The first events or their confirms are swallowed on their way; then the worker is killed.
-async fn killed_while_the_relay(reaction: Reaction) -> Surroundings {
+async fn killed_while_the_relay(reaction: Reaction) -> TestEnv {
     let relay = Relay::to(host_of(&variable("AMQP_URL")));
     let amqp_url = relay.in_place_of(&variable("AMQP_URL"));
-    let surroundings = Surroundings::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
-    surroundings.prepare();
-    subscribe(&surroundings);
+    let env = TestEnv::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
+    env.prepare();
+    subscribe(&env);
     let orders: Vec<String> = (0..30).map(|n| place(&n.to_string())).collect();
-    shop::publish(&surroundings, &orders).await;
+    amqp_client::publish(&env, &orders).await;
 
     relay.on_request(b"order.status.", reaction, 1);
     // More than the prefetch can only be handled when some have been acknowledged.
-    let worker = surroundings.spawn_worker_with(&["--lanes", "1", "--prefetch", "5"]);
+    let worker = env.spawn_worker_with(&["--lanes", "1", "--prefetch", "5"]);
     eventually("acknowledged commands wait to be published", || async {
-        surroundings.count("outbox").await > 5 && relay.reactions() == 1
+        env.count("outbox").await > 5 && relay.reactions() == 1
     })
     .await;
-    let shop = Shop::on(&surroundings).await;
+    let amqp = AmqpClient::on(&env).await;
     if reaction == Reaction::SwallowAnswers {
-        eventually("events have arrived", || async {
-            shop.depth(&subscriber_of(&surroundings)).await > 0
-        })
-        .await;
+        eventually("events have arrived", || async { amqp.depth(&subscriber_of(&env)).await > 0 })
+            .await;
     }
     worker.kill();
     // In one look: a commit that has reached the database may still take effect.
     let difference = "select (select count(*) from orders) - (select count(*) from outbox)";
-    assert_eq!(surroundings.ask(difference).await, ["0"]);
-    surroundings
+    assert_eq!(env.ask(difference).await, ["0"]);
+    env
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn events_of_acknowledged_commands_outlive_a_kill() {
-    let surroundings = killed_while_the_relay(Reaction::Swallow).await;
-    let shop = Shop::on(&surroundings).await;
-    assert_eq!(shop.depth(&subscriber_of(&surroundings)).await, 0);
+    let env = killed_while_the_relay(Reaction::Swallow).await;
+    let amqp = AmqpClient::on(&env).await;
+    assert_eq!(amqp.depth(&subscriber_of(&env)).await, 0);
 
-    let worker = surroundings.start_worker().await;
+    let worker = env.start_worker().await;
 
-    let got = surroundings.foreign_client(&["events", &subscriber_of(&surroundings), "30"]);
+    let got = env.foreign_client(&["events", &subscriber_of(&env), "30"]);
     assert_eq!(got.lines().count(), 30);
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn events_whose_confirm_got_lost_come_twice_under_one_id() {
-    let surroundings = killed_while_the_relay(Reaction::SwallowAnswers).await;
+    let env = killed_while_the_relay(Reaction::SwallowAnswers).await;
 
-    let worker = surroundings.start_worker().await;
+    let worker = env.start_worker().await;
 
-    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
-    let got = surroundings.foreign_client(&["events", &subscriber_of(&surroundings), "30"]);
+    eventually("the outbox is empty", || async { env.count("outbox").await == 0 }).await;
+    let got = env.foreign_client(&["events", &subscriber_of(&env), "30"]);
     assert!((31..=60).contains(&got.lines().count()), "{got}");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn twenty_five_kills_with_full_hands_make_no_dead_letter() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    let shop = Shop::on(&surroundings).await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    let amqp = AmqpClient::on(&env).await;
     let orders: Vec<String> = (0..200).map(|n| place(&n.to_string())).collect();
-    shop::publish(&surroundings, &orders).await;
-    let queue = surroundings.name_of("COMMANDS_QUEUE");
+    amqp_client::publish(&env, &orders).await;
+    let queue = env.name_of("COMMANDS_QUEUE");
     // Nobody can place an order meanwhile.
-    let mut lock = surroundings.foreign_session().await;
+    let mut lock = env.foreign_session().await;
     lock.execute("begin; lock table orders in exclusive mode").await.unwrap();
 
     for _ in 0..25 {
-        let worker =
-            surroundings.spawn_worker_with(&["--declare-topology=false", "--migrate=false"]);
-        eventually("the worker has its hands full", || async { shop.depth(&queue).await == 0 })
+        let worker = env.spawn_worker_with(&["--declare-topology=false", "--migrate=false"]);
+        eventually("the worker has its hands full", || async { amqp.depth(&queue).await == 0 })
             .await;
         worker.kill();
-        eventually("all commands are back", || async { shop.depth(&queue).await == 200 }).await;
+        eventually("all commands are back", || async { amqp.depth(&queue).await == 200 }).await;
     }
 
     lock.execute("rollback").await.unwrap();
-    let worker = surroundings.start_worker().await;
-    eventually("all orders are placed", || async { surroundings.count("orders").await == 200 })
-        .await;
-    assert_eq!(surroundings.foreign_client(&["dead-letters", "0"]), "");
+    let worker = env.start_worker().await;
+    eventually("all orders are placed", || async { env.count("orders").await == 200 }).await;
+    assert_eq!(env.foreign_client(&["dead-letters", "0"]), "");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 /// A worker at work on a story that it cannot finish: from the hundredth order on, placing one waits
 /// for a lock that the session holds.
-async fn stuck_worker(
-    surroundings: &Surroundings,
-    options: &[&str],
-) -> (Worker, sqlx::PgConnection) {
-    surroundings
-        .before_each_order(
-            "if nextval('passages') > 100 then
+async fn stuck_worker(env: &TestEnv, options: &[&str]) -> (Worker, sqlx::PgConnection) {
+    env.before_each_order(
+        "if nextval('passages') > 100 then
                 perform pg_advisory_xact_lock_shared(hashtext(current_schema()));
              end if",
-        )
-        .await;
-    let mut lock = surroundings.foreign_session().await;
-    lock.execute("select pg_advisory_lock(hashtext(current_schema()))").await.unwrap();
-    let worker = surroundings.spawn_worker_with(options);
-    eventually("the worker is at work", || async {
-        surroundings.count("handled_messages").await > 0
-    })
+    )
     .await;
+    let mut lock = env.foreign_session().await;
+    lock.execute("select pg_advisory_lock(hashtext(current_schema()))").await.unwrap();
+    let worker = env.spawn_worker_with(options);
+    eventually("the worker is at work", || async { env.count("handled_messages").await > 0 }).await;
     eventually("the worker waits for the lock", || async {
-        surroundings.sessions("wait_event_type = 'Lock'").await > 0
+        env.sessions("wait_event_type = 'Lock'").await > 0
     })
     .await;
     (worker, lock)
 }
 
 async fn ends_with(options: &[&str], signals: usize, exit_code: i32) {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    subscribe(&surroundings);
-    let expected = publish(&surroundings, "12", 2_000);
-    let (worker, lock) = stuck_worker(&surroundings, options).await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    subscribe(&env);
+    let expected = publish(&env, "12", 2_000);
+    let (worker, lock) = stuck_worker(&env, options).await;
 
     for _ in 0..signals {
         worker.tell_to_stop();
@@ -254,10 +243,10 @@ async fn ends_with(options: &[&str], signals: usize, exit_code: i32) {
 
     assert_eq!(worker.ended().await.code(), Some(exit_code));
     lock.close().await.unwrap();
-    let worker = surroundings.start_worker().await;
-    assert_adds_up(&surroundings, &expected, Copies::Three).await;
+    let worker = env.start_worker().await;
+    assert_adds_up(&env, &expected, Copies::Three).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::relay::{Reaction, Relay, address_with_port, closed_port, host_of};
-use crate::story::{Copies, Expected, assert_adds_up, assert_goes_on, publish, subscribe};
-use crate::surroundings::{PATIENT_RELAY, Surroundings, Worker, eventually, variable};
+use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually, variable};
+use crate::workload::{Copies, Expected, assert_adds_up, assert_goes_on, publish, subscribe};
 
 /// What PostgreSQL gets for a commit: a simple query, a length, a text.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bcommit\0";
 
 /// Both servers behind relays, and a backlog.
 struct Wired {
-    surroundings: Surroundings,
+    env: TestEnv,
     to_broker: Relay,
     to_database: Relay,
     expected: Expected,
@@ -28,38 +28,38 @@ impl Wired {
         let to_database = Relay::to(host_of(&variable("DATABASE_URL")));
         let amqp_url = to_broker.in_place_of(&variable("AMQP_URL")) + amqp_options;
         let database_url = to_database.in_place_of(&variable("DATABASE_URL"));
-        let surroundings = Surroundings::at_addresses(&amqp_url, &database_url).await;
-        surroundings.prepare();
-        subscribe(&surroundings);
-        let expected = publish(&surroundings, "21", messages);
-        Self { surroundings, to_broker, to_database, expected }
+        let env = TestEnv::at_addresses(&amqp_url, &database_url).await;
+        env.prepare();
+        subscribe(&env);
+        let expected = publish(&env, "21", messages);
+        Self { env, to_broker, to_database, expected }
     }
 
     /// A worker that will not be done before the faults are, as it makes small steps.
     async fn worker_at_work(&self) -> Worker {
         self.to_database.delay(Duration::from_millis(10));
-        let worker = self.surroundings.spawn_worker_with(&["--batch-max", "10"]);
+        let worker = self.env.spawn_worker_with(&["--batch-max", "10"]);
         self.goes_on().await;
         worker
     }
 
     /// Waits for some progress; asserts that there is still something to do.
     async fn goes_on(&self) {
-        let some_more = self.surroundings.count("handled_messages").await + 20;
+        let some_more = self.env.count("handled_messages").await + 20;
         eventually("some messages more are handled", || async {
-            self.surroundings.count("handled_messages").await >= some_more
+            self.env.count("handled_messages").await >= some_more
         })
         .await;
-        let handled = self.surroundings.count("handled_messages").await;
+        let handled = self.env.count("handled_messages").await;
         assert!(handled < self.expected.accepted, "too late, after {handled}");
     }
 
     /// Returns what the worker logged.
     async fn assert_overcome(self, worker: Worker) -> String {
         self.to_database.delay(Duration::ZERO);
-        assert_adds_up(&self.surroundings, &self.expected, Copies::More).await;
+        assert_adds_up(&self.env, &self.expected, Copies::More).await;
         let log = worker.stopped().await;
-        self.surroundings.remove().await;
+        self.env.remove().await;
         log
     }
 }
@@ -151,9 +151,9 @@ async fn a_worker_that_starts_before_its_servers_waits_for_them() {
     let port = |socket: &tokio::net::TcpSocket| socket.local_addr().unwrap().port();
     let amqp_url = address_with_port(&variable("AMQP_URL"), port(&broker_port));
     let database_url = address_with_port(&variable("DATABASE_URL"), port(&database_port));
-    let surroundings = Surroundings::at_addresses(&amqp_url, &database_url).await;
+    let env = TestEnv::at_addresses(&amqp_url, &database_url).await;
 
-    let mut worker = surroundings.spawn_worker();
+    let mut worker = env.spawn_worker();
     eventually("it waits for the database", || async {
         worker.log().contains("Database is in trouble")
     })
@@ -164,18 +164,18 @@ async fn a_worker_that_starts_before_its_servers_waits_for_them() {
         worker.log().contains("Commands cannot be consumed")
     })
     .await;
-    let health = surroundings.program(&["healthcheck"]).output().unwrap();
+    let health = env.program(&["healthcheck"]).output().unwrap();
     assert!(!health.status.success(), "it is not ready yet");
     assert!(worker.is_running());
     let _to_broker = Relay::on(broker_port, host_of(&variable("AMQP_URL")));
 
     eventually("it consumes", || async {
-        surroundings.program(&["healthcheck"]).output().unwrap().status.success()
+        env.program(&["healthcheck"]).output().unwrap().status.success()
     })
     .await;
-    assert_goes_on(&surroundings).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,10 +185,10 @@ async fn slow_servers_make_it_slow_and_nothing_else() {
 
     wired.to_database.delay(Duration::from_millis(50));
     wired.to_broker.delay(Duration::from_millis(50));
-    let worker = wired.surroundings.spawn_worker_with(&[PATIENT_RELAY]);
+    let worker = wired.env.spawn_worker_with(&[PATIENT_RELAY]);
 
-    assert_adds_up(&wired.surroundings, &wired.expected, Copies::One).await;
+    assert_adds_up(&wired.env, &wired.expected, Copies::One).await;
     let log = worker.stopped().await;
     assert!(!log.contains("trouble") && !log.contains("cannot be"), "{log}");
-    wired.surroundings.remove().await;
+    wired.env.remove().await;
 }

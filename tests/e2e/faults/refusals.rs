@@ -3,21 +3,20 @@
 use lapin::BasicProperties;
 use serde_json::{Value, json};
 
+use crate::amqp_client::{AmqpClient, place};
 use crate::http_api::client::{Client, Request};
-use crate::shop::{Shop, place};
-use crate::story::assert_goes_on;
-use crate::surroundings::{Surroundings, eventually};
+use crate::test_env::{TestEnv, eventually};
+use crate::workload::assert_goes_on;
 
 /// Has the database raise a plain exception (P0001) for one product.
-async fn refuse_product_13(surroundings: &Surroundings) {
-    surroundings
-        .execute(
-            "create function refuse() returns trigger language plpgsql as
+async fn refuse_product_13(env: &TestEnv) {
+    env.execute(
+        "create function refuse() returns trigger language plpgsql as
              $$ begin raise exception 'product 13 is not sold'; end $$;
              create trigger refuse before insert on order_items for each row
              when (new.product_id = '13') execute function refuse()",
-        )
-        .await;
+    )
+    .await;
 }
 
 /// An order of one product.
@@ -30,70 +29,67 @@ fn of_product(order_id: &str, product_id: u32) -> String {
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn what_a_trigger_refuses_is_one_dead_letter_among_sixty_orders() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    refuse_product_13(&surroundings).await;
-    let shop = Shop::on(&surroundings).await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    refuse_product_13(&env).await;
+    let amqp = AmqpClient::on(&env).await;
     for number in 0..60 {
         let body = of_product(&number.to_string(), if number == 26 { 13 } else { 1 });
-        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+        amqp.send("order.place", body.as_bytes(), BasicProperties::default()).await;
     }
 
-    let worker = surroundings.start_worker().await;
+    let worker = env.start_worker().await;
 
-    eventually("all others are placed", || async { surroundings.count("orders").await == 59 })
-        .await;
-    let dead_letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
+    eventually("all others are placed", || async { env.count("orders").await == 59 }).await;
+    let dead_letter = amqp.next_of(&env.name_of("DEAD_LETTER_QUEUE")).await;
     assert_eq!(dead_letter.header("order-worker-code"), "internal_error");
     assert_eq!(dead_letter.json()["order_id"], "26");
     assert!(dead_letter.header("order-worker-detail").contains("P0001"));
-    assert_goes_on(&surroundings).await;
+    assert_goes_on(&env).await;
     let log = worker.stopped().await;
     assert!(!log.contains("in trouble"), "{log}");
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_message_that_the_database_keeps_failing_at_waits_and_all_others_go_on() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    refuse_product_13(&surroundings).await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    refuse_product_13(&env).await;
     // As a policy of row-level security does.
-    surroundings
-        .execute(
-            "create or replace function refuse() returns trigger language plpgsql as
+    env.execute(
+        "create or replace function refuse() returns trigger language plpgsql as
              $$ begin raise exception 'forbidden' using errcode = '42501'; end $$",
-        )
-        .await;
-    let shop = Shop::on(&surroundings).await;
+    )
+    .await;
+    let amqp = AmqpClient::on(&env).await;
     for number in 0..60 {
         let body = of_product(&number.to_string(), if number == 26 { 13 } else { 1 });
-        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+        amqp.send("order.place", body.as_bytes(), BasicProperties::default()).await;
     }
 
-    let worker = surroundings.start_worker().await;
+    let worker = env.start_worker().await;
 
-    eventually("all others are placed", || async { surroundings.count("orders").await == 59 })
-        .await;
-    assert_goes_on(&surroundings).await;
-    surroundings.execute("drop trigger refuse on order_items").await;
+    eventually("all others are placed", || async { env.count("orders").await == 59 }).await;
+    assert_goes_on(&env).await;
+    env.execute("drop trigger refuse on order_items").await;
     eventually("it is placed as well", || async {
-        surroundings.count("orders where order_id = '26'").await == 1
+        env.count("orders where order_id = '26'").await == 1
     })
     .await;
-    assert_eq!(surroundings.foreign_client(&["dead-letters", "0"]), "");
+    assert_eq!(env.foreign_client(&["dead-letters", "0"]), "");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_request_that_a_trigger_refuses_has_an_answer_of_its_own() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    refuse_product_13(&surroundings).await;
-    let worker = surroundings.start_worker_with(&["--http-addr=127.0.0.1:0"]).await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    refuse_product_13(&env).await;
+    let worker = env.start_worker_with(&["--http-addr=127.0.0.1:0"]).await;
     let client = Client::of_log(&worker.log()).unwrap();
 
     let requests: Vec<_> = (0..12)
@@ -113,5 +109,5 @@ async fn a_request_that_a_trigger_refuses_has_an_answer_of_its_own() {
     assert_eq!(statuses.remove(3), 500);
     assert_eq!(statuses, [201; 11]);
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }

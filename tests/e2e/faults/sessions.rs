@@ -8,10 +8,10 @@ use order_worker::service_layer::RelayStore;
 use tokio::time::sleep;
 
 use super::database::OwnRole;
+use crate::amqp_client::{AmqpClient, place};
 use crate::http_api::client::{Client, Request};
 use crate::relay::{Relay, host_of};
-use crate::shop::{Shop, place};
-use crate::surroundings::{Surroundings, Worker, eventually, variable};
+use crate::test_env::{TestEnv, Worker, eventually, variable};
 
 const HTTP: &str = "--http-addr=127.0.0.1:0";
 
@@ -25,9 +25,9 @@ fn client_of(worker: &Worker) -> Client {
     Client::of_log(&worker.log()).expect("the worker tells its address")
 }
 
-async fn send(surroundings: &Surroundings, order_id: &str) {
+async fn send(env: &TestEnv, order_id: &str) {
     let properties = BasicProperties::default();
-    Shop::on(surroundings).await.send("order.place", place(order_id).as_bytes(), properties).await;
+    AmqpClient::on(env).await.send("order.place", place(order_id).as_bytes(), properties).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,26 +35,25 @@ async fn send(surroundings: &Surroundings, order_id: &str) {
 async fn idle_sessions_that_a_firewall_drops_cost_seconds() {
     let relay = Relay::to(host_of(&variable("DATABASE_URL")));
     let database_url = relay.in_place_of(&variable("DATABASE_URL"));
-    let surroundings = Surroundings::at_addresses(&variable("AMQP_URL"), &database_url).await;
-    let worker = surroundings.start_worker_with(&[HTTP, "--lanes=1"]).await;
+    let env = TestEnv::at_addresses(&variable("AMQP_URL"), &database_url).await;
+    let worker = env.start_worker_with(&[HTTP, "--lanes=1"]).await;
     let client = client_of(&worker);
     client.send(&Request::post("/api/orders").json(place("1")));
     assert_eq!(client.get("/api/orders/1").status, 200);
-    send(&surroundings, "2").await;
-    eventually("the lane has a session", || async { surroundings.count("orders").await == 2 })
-        .await;
+    send(&env, "2").await;
+    eventually("the lane has a session", || async { env.count("orders").await == 2 }).await;
     sleep(IDLE).await;
 
     assert!(relay.freeze() >= 3);
     let began = Instant::now();
-    send(&surroundings, "3").await;
+    send(&env, "3").await;
     let posted = client.send(&Request::post("/api/orders").json(place("4")));
     let posted_after = began.elapsed();
     let asked = Instant::now();
     let read = client.get("/api/orders/1");
     let read_after = asked.elapsed();
     eventually("the command of the queue has its effect", || async {
-        surroundings.count("orders").await == 4
+        env.count("orders").await == 4
     })
     .await;
 
@@ -62,18 +61,18 @@ async fn idle_sessions_that_a_firewall_drops_cost_seconds() {
     assert!(posted_after < SOON && read_after < SOON, "{posted_after:?}, {read_after:?}");
     assert!(began.elapsed() < 2 * SOON, "{:?}", began.elapsed());
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_relay_whose_machine_is_gone_loses_its_lock_within_seconds() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    let wire = Relay::to(host_of(&surroundings.database_url));
-    let gone = PgDatabase::connect(&wire.in_place_of(&surroundings.database_url)).await.unwrap();
+    let env = TestEnv::new().await;
+    env.prepare();
+    let wire = Relay::to(host_of(&env.database_url));
+    let gone = PgDatabase::connect(&wire.in_place_of(&env.database_url)).await.unwrap();
     let mut gone = gone.relay();
-    let database = PgDatabase::connect(&surroundings.database_url).await.unwrap();
+    let database = PgDatabase::connect(&env.database_url).await.unwrap();
     let mut other = database.relay();
     assert!(gone.try_become_relay().await.unwrap());
     // Longer than the server waits for a sign of life.
@@ -88,19 +87,19 @@ async fn a_relay_whose_machine_is_gone_loses_its_lock_within_seconds() {
         sleep(Duration::from_millis(200)).await;
     }
     assert!(gone.try_become_relay().await.is_ok_and(|locked| !locked));
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_worker_says_whose_session_has_the_relays_lock() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    let database = PgDatabase::connect(&surroundings.database_url).await.unwrap();
+    let env = TestEnv::new().await;
+    env.prepare();
+    let database = PgDatabase::connect(&env.database_url).await.unwrap();
     let mut relay = database.relay();
     assert!(relay.try_become_relay().await.unwrap());
 
-    let worker = surroundings.start_worker_with(&[HTTP]).await;
+    let worker = env.start_worker_with(&[HTTP]).await;
 
     eventually("it says so", || async { worker.log().contains("Another worker is the relay") })
         .await;
@@ -110,14 +109,14 @@ async fn a_worker_says_whose_session_has_the_relays_lock() {
         .await;
     assert_eq!(client_of(&worker).get("/health/ready").json()["relay"], "this worker");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn tables_that_are_altered_while_they_are_read_cost_no_answer() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker_with(&[HTTP]).await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker_with(&[HTTP]).await;
     let client = client_of(&worker);
     client.send(&Request::post("/api/orders").json(place("1")));
     let paths = ["/api/orders/1", "/api/orders", "/api/customer/14/orders/get/"];
@@ -131,42 +130,41 @@ async fn tables_that_are_altered_while_they_are_read_cost_no_answer() {
         }
         let next = client.post("/api/order/1/status/next/");
         assert_eq!(next.status, 204, "{}", next.body);
-        surroundings
-            .execute(&format!(
-                "alter table orders alter customer_name type {kind};
+        env.execute(&format!(
+            "alter table orders alter customer_name type {kind};
                  alter table order_items alter name type {kind};
                  alter table order_history alter command type {kind}"
-            ))
-            .await;
+        ))
+        .await;
     }
 
     let log = worker.stopped().await;
     assert!(!log.contains("in trouble"), "{log}");
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn no_pool_keeps_sessions_that_take_no_writes() {
     let role = OwnRole::create().await;
-    let surroundings = &role.surroundings;
-    let worker = surroundings.start_worker_with(&[HTTP]).await;
+    let env = &role.env;
+    let worker = env.start_worker_with(&[HTTP]).await;
     let client = client_of(&worker);
     client.send(&Request::post("/api/orders").json(place("1")));
     // As if the server had turned read-only: the setting is that of sessions to come.
     role.alter("set default_transaction_read_only = on").await;
-    surroundings.terminate_sessions().await;
+    env.terminate_sessions().await;
     eventually("reads are answered", || async { client.get("/api/orders/1").status == 200 }).await;
     role.alter("reset default_transaction_read_only").await;
-    let turned = surroundings.ask("select clock_timestamp()").await.remove(0);
+    let turned = env.ask("select clock_timestamp()").await.remove(0);
 
     reads_for(&client, Duration::from_secs(10)).await;
-    let now = surroundings.ask("select clock_timestamp()").await.remove(0);
+    let now = env.ask("select clock_timestamp()").await.remove(0);
     // Also what is waiting is counted meanwhile, and the relay has its turn.
     reads_for(&client, Duration::from_secs(6)).await;
 
     let used = format!("backend_start < '{turned}' and query_start > '{now}'");
-    assert_eq!(surroundings.sessions(&used).await, 0);
+    assert_eq!(env.sessions(&used).await, 0);
     assert_eq!(client.send(&Request::post("/api/orders").json(place("2"))).status, 201);
     worker.stop().await;
     role.remove().await;

@@ -8,15 +8,15 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
 
+use crate::amqp_client::{AmqpClient, place, publish as publish_orders};
 use crate::http_api::{Client, Request};
 use crate::outages::{control, controls};
-use crate::shop::{Shop, place, publish as publish_orders};
-use crate::story::{assert_goes_on, subscribe, subscriber_of};
-use crate::surroundings::{PATIENT_RELAY, Surroundings, Worker, eventually, variable};
+use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually, variable};
+use crate::workload::{assert_goes_on, subscribe, subscriber_of};
 
 const ORDERS: usize = 200;
 
-impl Shop {
+impl AmqpClient {
     /// Places orders whose replies go to a queue.
     async fn place_with_reply(&self, orders: std::ops::Range<usize>, reply_to: &str) {
         for n in orders {
@@ -92,11 +92,11 @@ fn controlled_broker() -> Option<String> {
     ctl
 }
 
-async fn surroundings_with_a_subscriber() -> Surroundings {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    subscribe(&surroundings);
-    surroundings
+async fn surroundings_with_a_subscriber() -> TestEnv {
+    let env = TestEnv::new().await;
+    env.prepare();
+    subscribe(&env);
+    env
 }
 
 fn orders(count: usize) -> Vec<String> {
@@ -110,36 +110,34 @@ async fn stop_quickly(worker: Worker) {
 }
 
 /// Waits until the events of this many orders have come.
-async fn read_events_within(shop: &Shop, queue: &str, count: usize, limit: Duration) {
+async fn read_events_within(amqp: &AmqpClient, queue: &str, count: usize, limit: Duration) {
     let began = Instant::now();
-    shop.read_different(queue, count).await;
+    amqp.read_different(queue, count).await;
     assert!(began.elapsed() < limit, "{count} events after {:?}", began.elapsed());
 }
 
 async fn replies_to_a_full_queue(count: usize) {
-    let surroundings = surroundings_with_a_subscriber().await;
-    let shop = Shop::on(&surroundings).await;
-    let full = format!("{}.full", surroundings.name_of("COMMANDS_QUEUE"));
-    shop.declare_small_queue(&full, 0).await;
-    shop.place_with_reply(0..count, &full).await;
-    publish_orders(&surroundings, &orders(ORDERS)).await;
+    let env = surroundings_with_a_subscriber().await;
+    let amqp = AmqpClient::on(&env).await;
+    let full = format!("{}.full", env.name_of("COMMANDS_QUEUE"));
+    amqp.declare_small_queue(&full, 0).await;
+    amqp.place_with_reply(0..count, &full).await;
+    publish_orders(&env, &orders(ORDERS)).await;
 
-    let worker = surroundings.start_worker_with(&[PATIENT_RELAY]).await;
+    let worker = env.start_worker_with(&[PATIENT_RELAY]).await;
 
-    let subscriber = subscriber_of(&surroundings);
-    read_events_within(&shop, &subscriber, count + ORDERS, Duration::from_secs(20)).await;
-    eventually("the replies have left the outbox", || async {
-        surroundings.count("outbox").await == 0
-    })
-    .await;
-    shop.place_with_reply(count..2 * count, &full).await;
+    let subscriber = subscriber_of(&env);
+    read_events_within(&amqp, &subscriber, count + ORDERS, Duration::from_secs(20)).await;
+    eventually("the replies have left the outbox", || async { env.count("outbox").await == 0 })
+        .await;
+    amqp.place_with_reply(count..2 * count, &full).await;
     eventually("these orders are placed", || async {
-        surroundings.count("orders").await == 2 * count + ORDERS
+        env.count("orders").await == 2 * count + ORDERS
     })
     .await;
     stop_quickly(worker).await;
-    shop.delete_queue(&full).await;
-    surroundings.remove().await;
+    amqp.delete_queue(&full).await;
+    env.remove().await;
 }
 
 #[tokio::test]
@@ -158,88 +156,86 @@ async fn a_thousand_replies_to_a_full_queue_hold_up_no_orders() {
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_thousand_replies_to_a_queue_that_never_confirms_hold_up_no_orders() {
     let Some(ctl) = controlled_broker() else { return };
-    let surroundings = surroundings_with_a_subscriber().await;
-    let shop = Shop::on(&surroundings).await;
-    let silent = format!("{}.silent", surroundings.name_of("COMMANDS_QUEUE"));
-    shop.declare_small_queue(&silent, 100_000).await;
-    shop.place_with_reply(0..1_000, &silent).await;
-    publish_orders(&surroundings, &orders(ORDERS)).await;
+    let env = surroundings_with_a_subscriber().await;
+    let amqp = AmqpClient::on(&env).await;
+    let silent = format!("{}.silent", env.name_of("COMMANDS_QUEUE"));
+    amqp.declare_small_queue(&silent, 100_000).await;
+    amqp.place_with_reply(0..1_000, &silent).await;
+    publish_orders(&env, &orders(ORDERS)).await;
     let suspended = Suspended::new(&ctl, &silent);
 
-    let worker = surroundings.start_worker_with(&[PATIENT_RELAY]).await;
+    let worker = env.start_worker_with(&[PATIENT_RELAY]).await;
 
-    let subscriber = subscriber_of(&surroundings);
-    read_events_within(&shop, &subscriber, 1_000 + ORDERS, Duration::from_secs(20)).await;
-    eventually("the replies have left the outbox", || async {
-        surroundings.count("outbox").await == 0
-    })
-    .await;
-    let replies = shop.queue_for_replies().await;
-    shop.place_with_reply(1_000..1_001, &replies).await;
-    assert_eq!(shop.next_of(&replies).await.json()["outcome"], "accepted");
+    let subscriber = subscriber_of(&env);
+    read_events_within(&amqp, &subscriber, 1_000 + ORDERS, Duration::from_secs(20)).await;
+    eventually("the replies have left the outbox", || async { env.count("outbox").await == 0 })
+        .await;
+    let replies = amqp.queue_for_replies().await;
+    amqp.place_with_reply(1_000..1_001, &replies).await;
+    assert_eq!(amqp.next_of(&replies).await.json()["outcome"], "accepted");
     stop_quickly(worker).await;
     drop(suspended);
-    shop.delete_queue(&silent).await;
-    surroundings.remove().await;
+    amqp.delete_queue(&silent).await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_reply_never_goes_to_a_queue_of_the_worker() {
-    let surroundings = surroundings_with_a_subscriber().await;
-    let shop = Shop::on(&surroundings).await;
-    let worker = surroundings.start_worker().await;
-    let own = ["COMMANDS_QUEUE", "DEAD_LETTER_QUEUE"].map(|name| surroundings.name_of(name));
+    let env = surroundings_with_a_subscriber().await;
+    let amqp = AmqpClient::on(&env).await;
+    let worker = env.start_worker().await;
+    let own = ["COMMANDS_QUEUE", "DEAD_LETTER_QUEUE"].map(|name| env.name_of(name));
 
     for (n, reply_to) in own.iter().chain([&format!("{}.retry.1", own[0])]).enumerate() {
-        shop.place_with_reply(n..n + 1, reply_to).await;
+        amqp.place_with_reply(n..n + 1, reply_to).await;
     }
 
     eventually("the replies have left the outbox", || async {
-        surroundings.count("orders").await == 3 && surroundings.count("outbox").await == 0
+        env.count("orders").await == 3 && env.count("outbox").await == 0
     })
     .await;
-    assert_goes_on(&surroundings).await;
-    assert_eq!(shop.depth(&own[1]).await, 0, "a reply is among the dead letters");
+    assert_goes_on(&env).await;
+    assert_eq!(amqp.depth(&own[1]).await, 0, "a reply is among the dead letters");
     assert!(worker.log().contains("own_queue"), "{}", worker.log());
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_full_subscriber_holds_up_no_other_and_gets_its_events_in_order_when_there_is_room() {
-    let surroundings = surroundings_with_a_subscriber().await;
-    let (shop, healthy) = (Shop::on(&surroundings).await, subscriber_of(&surroundings));
-    let full = format!("{}.full", surroundings.name_of("EVENTS_EXCHANGE"));
-    shop.declare_small_queue(&full, 5).await;
-    shop.bind(&full, &surroundings.name_of("EVENTS_EXCHANGE"), "order.#").await;
-    let worker = surroundings.start_worker().await;
+    let env = surroundings_with_a_subscriber().await;
+    let (amqp, healthy) = (AmqpClient::on(&env).await, subscriber_of(&env));
+    let full = format!("{}.full", env.name_of("EVENTS_EXCHANGE"));
+    amqp.declare_small_queue(&full, 5).await;
+    amqp.bind(&full, &env.name_of("EVENTS_EXCHANGE"), "order.#").await;
+    let worker = env.start_worker().await;
 
     for n in 0..50 {
-        shop.place_and_move(&n.to_string()).await;
+        amqp.place_and_move(&n.to_string()).await;
     }
-    read_events_within(&shop, &healthy, 100, Duration::from_secs(20)).await;
-    let kept = surroundings.count("outbox").await;
+    read_events_within(&amqp, &healthy, 100, Duration::from_secs(20)).await;
+    let kept = env.count("outbox").await;
     assert!(kept >= 95, "{kept} in the outbox");
     // Some passes of the relay.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let copies = shop.depth(&healthy).await;
+    let copies = amqp.depth(&healthy).await;
     assert!(copies < 150, "{copies} copies");
 
-    let versions = read_versions(&shop, &full, 100).await;
+    let versions = read_versions(&amqp, &full, 100).await;
     assert!(versions.values().all(|versions| *versions == [1, 2]), "{versions:?}");
-    shop.delete_queue(&full).await;
-    assert_goes_on(&surroundings).await;
+    amqp.delete_queue(&full).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 /// Reads different events; returns the versions of each order as they came first.
-async fn read_versions(shop: &Shop, queue: &str, count: usize) -> BTreeMap<String, Vec<i64>> {
+async fn read_versions(amqp: &AmqpClient, queue: &str, count: usize) -> BTreeMap<String, Vec<i64>> {
     let (mut ids, mut versions) = (HashSet::new(), BTreeMap::<String, Vec<i64>>::new());
     while ids.len() < count {
-        let event: Value = shop.next_of(queue).await.json();
+        let event: Value = amqp.next_of(queue).await.json();
         if ids.insert(event["event_id"].to_string()) {
             let of_order = versions.entry(event["order_id"].to_string()).or_default();
             of_order.push(event["version"].as_i64().unwrap());
@@ -252,89 +248,87 @@ async fn read_versions(shop: &Shop, queue: &str, count: usize) -> BTreeMap<Strin
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_subscriber_that_never_confirms_holds_up_others_only_once() {
     let Some(ctl) = controlled_broker() else { return };
-    let surroundings = surroundings_with_a_subscriber().await;
-    let (shop, healthy) = (Shop::on(&surroundings).await, subscriber_of(&surroundings));
-    let silent = format!("{}.silent", surroundings.name_of("EVENTS_EXCHANGE"));
-    shop.declare_small_queue(&silent, 100_000).await;
-    shop.bind(&silent, &surroundings.name_of("EVENTS_EXCHANGE"), "order.#").await;
-    let worker = surroundings.start_worker().await;
+    let env = surroundings_with_a_subscriber().await;
+    let (amqp, healthy) = (AmqpClient::on(&env).await, subscriber_of(&env));
+    let silent = format!("{}.silent", env.name_of("EVENTS_EXCHANGE"));
+    amqp.declare_small_queue(&silent, 100_000).await;
+    amqp.bind(&silent, &env.name_of("EVENTS_EXCHANGE"), "order.#").await;
+    let worker = env.start_worker().await;
     let suspended = Suspended::new(&ctl, &silent);
 
-    publish_orders(&surroundings, &orders(3_000)).await;
+    publish_orders(&env, &orders(3_000)).await;
     eventually("its confirms are missed", || async {
         worker.log().contains("Events were not taken")
     })
     .await;
-    read_events_within(&shop, &healthy, 3_000, Duration::from_secs(40)).await;
+    read_events_within(&amqp, &healthy, 3_000, Duration::from_secs(40)).await;
 
     drop(suspended);
     let mut ids = HashSet::new();
     while ids.len() < 3_000 {
-        ids.insert(shop.next_of(&silent).await.json()["event_id"].to_string());
+        ids.insert(amqp.next_of(&silent).await.json()["event_id"].to_string());
     }
-    assert_goes_on(&surroundings).await;
-    shop.delete_queue(&silent).await;
+    assert_goes_on(&env).await;
+    amqp.delete_queue(&silent).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
-    let surroundings = surroundings_with_a_subscriber().await;
-    let (shop, dead_letters) =
-        (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
-    shop.delete_queue(&dead_letters).await;
-    shop.declare_small_queue(&dead_letters, 0).await;
-    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    let env = surroundings_with_a_subscriber().await;
+    let (amqp, dead_letters) = (AmqpClient::on(&env).await, env.name_of("DEAD_LETTER_QUEUE"));
+    amqp.delete_queue(&dead_letters).await;
+    amqp.declare_small_queue(&dead_letters, 0).await;
+    amqp.bind(&dead_letters, &env.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
-    let worker = surroundings.start_worker_with(&["--declare-topology=false"]).await;
+    let worker = env.start_worker_with(&["--declare-topology=false"]).await;
 
     for n in 0..20 {
         let body = format!("{{oops {n}");
-        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+        amqp.send("order.place", body.as_bytes(), BasicProperties::default()).await;
     }
     // Its order comes later, so it is retried.
     let properties = BasicProperties::default().with_message_id("early".into());
-    shop.send("order.set_next_status", br#"{"order_id": "7"}"#, properties).await;
-    publish_orders(&surroundings, &orders(ORDERS)).await;
+    amqp.send("order.set_next_status", br#"{"order_id": "7"}"#, properties).await;
+    publish_orders(&env, &orders(ORDERS)).await;
 
-    let subscriber = subscriber_of(&surroundings);
-    read_events_within(&shop, &subscriber, ORDERS + 1, Duration::from_secs(20)).await;
+    let subscriber = subscriber_of(&env);
+    read_events_within(&amqp, &subscriber, ORDERS + 1, Duration::from_secs(20)).await;
     assert!(worker.log().contains("Copies of commands were not taken"), "{}", worker.log());
-    shop.delete_queue(&dead_letters).await;
-    shop.declare_small_queue(&dead_letters, 100).await;
-    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
-    eventually("all are there", || async { shop.depth(&dead_letters).await == 20 }).await;
-    assert_goes_on(&surroundings).await;
+    amqp.delete_queue(&dead_letters).await;
+    amqp.declare_small_queue(&dead_letters, 100).await;
+    amqp.bind(&dead_letters, &env.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    eventually("all are there", || async { amqp.depth(&dead_letters).await == 20 }).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_worker_that_stops_does_not_wait_for_room_for_a_dead_letter() {
-    let surroundings = surroundings_with_a_subscriber().await;
-    let (shop, dead_letters) =
-        (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
-    shop.delete_queue(&dead_letters).await;
-    shop.declare_small_queue(&dead_letters, 0).await;
-    shop.bind(&dead_letters, &surroundings.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
+    let env = surroundings_with_a_subscriber().await;
+    let (amqp, dead_letters) = (AmqpClient::on(&env).await, env.name_of("DEAD_LETTER_QUEUE"));
+    amqp.delete_queue(&dead_letters).await;
+    amqp.declare_small_queue(&dead_letters, 0).await;
+    amqp.bind(&dead_letters, &env.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
-    let worker = surroundings.start_worker_with(&["--no-declare", PATIENT_RELAY]).await;
-    shop.send("order.place", b"{oops", BasicProperties::default()).await;
+    let worker = env.start_worker_with(&["--no-declare", PATIENT_RELAY]).await;
+    amqp.send("order.place", b"{oops", BasicProperties::default()).await;
     eventually("it is refused", || async {
         worker.log().contains("Copies of commands were not taken")
     })
     .await;
-    publish_orders(&surroundings, &orders(ORDERS)).await;
-    read_events_within(&shop, &subscriber_of(&surroundings), ORDERS, Duration::from_secs(20)).await;
+    publish_orders(&env, &orders(ORDERS)).await;
+    read_events_within(&amqp, &subscriber_of(&env), ORDERS, Duration::from_secs(20)).await;
 
     stop_quickly(worker).await;
 
-    assert_eq!(surroundings.count("outbox").await, 0, "confirmed events are in the outbox");
-    assert_eq!(shop.next_of(&surroundings.name_of("COMMANDS_QUEUE")).await.body, b"{oops");
-    surroundings.remove().await;
+    assert_eq!(env.count("outbox").await, 0, "confirmed events are in the outbox");
+    assert_eq!(amqp.next_of(&env.name_of("COMMANDS_QUEUE")).await.body, b"{oops");
+    env.remove().await;
 }
 
 /// An order of which both the command and the event have more than 4 KiB.
@@ -355,47 +349,46 @@ fn large_order(order_id: &str) -> String {
 async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others() {
     let Some(ctl) = controlled_broker() else { return };
     let urls = (variable("AMQP_URL"), variable("DATABASE_URL"));
-    let surroundings = Surroundings::alone_at(&urls.0, &urls.1).await;
-    surroundings.prepare();
-    subscribe(&surroundings);
-    let (shop, dead_letters) =
-        (Shop::on(&surroundings).await, surroundings.name_of("DEAD_LETTER_QUEUE"));
+    let env = TestEnv::alone_at(&urls.0, &urls.1).await;
+    env.prepare();
+    subscribe(&env);
+    let (amqp, dead_letters) = (AmqpClient::on(&env).await, env.name_of("DEAD_LETTER_QUEUE"));
     let large_and_malformed = format!("{{oops {}", "x".repeat(8 * 1024));
     for body in ["{oops", &large_and_malformed, "{oops again"] {
-        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+        amqp.send("order.place", body.as_bytes(), BasicProperties::default()).await;
     }
     let mut orders = orders(ORDERS);
     orders.insert(ORDERS / 2, large_order("large"));
-    publish_orders(&surroundings, &orders).await;
+    publish_orders(&env, &orders).await;
     let small = SmallMessages::only(&ctl);
 
-    let worker = surroundings.start_worker().await;
+    let worker = env.start_worker().await;
 
-    let subscriber = subscriber_of(&surroundings);
-    read_events_within(&shop, &subscriber, ORDERS, Duration::from_secs(20)).await;
+    let subscriber = subscriber_of(&env);
+    read_events_within(&amqp, &subscriber, ORDERS, Duration::from_secs(20)).await;
     eventually("the small dead letters are there", || async {
-        shop.depth(&dead_letters).await == 2
+        amqp.depth(&dead_letters).await == 2
     })
     .await;
     eventually("the large event is all that waits", || async {
-        surroundings.ask("select order_id from outbox").await == ["large"]
+        env.ask("select order_id from outbox").await == ["large"]
     })
     .await;
     assert!(worker.log().contains("closed the channel over a message"), "{}", worker.log());
     drop(small);
-    assert_eq!(shop.next_of(&subscriber).await.json()["order_id"], "large");
-    eventually("the large one is a dead letter", || async { shop.depth(&dead_letters).await == 3 })
+    assert_eq!(amqp.next_of(&subscriber).await.json()["order_id"], "large");
+    eventually("the large one is a dead letter", || async { amqp.depth(&dead_letters).await == 3 })
         .await;
-    assert_goes_on(&surroundings).await;
+    assert_goes_on(&env).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
-    let surroundings = surroundings_with_a_subscriber().await;
-    let shop = Shop::on(&surroundings).await;
+    let env = surroundings_with_a_subscriber().await;
+    let amqp = AmqpClient::on(&env).await;
     let mut headers = FieldTable::default();
     for n in 0..13 {
         let name = format!("large-{n}");
@@ -403,29 +396,29 @@ async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
     }
     headers.insert("shop".into(), AMQPValue::LongString("eu".into()));
     let properties = BasicProperties::default().with_headers(headers);
-    shop.send("order.place", b"{oops", properties).await;
-    publish_orders(&surroundings, &orders(ORDERS)).await;
+    amqp.send("order.place", b"{oops", properties).await;
+    publish_orders(&env, &orders(ORDERS)).await;
 
-    let worker = surroundings.start_worker().await;
+    let worker = env.start_worker().await;
 
-    let subscriber = subscriber_of(&surroundings);
-    read_events_within(&shop, &subscriber, ORDERS, Duration::from_secs(30)).await;
-    let dead_letter = shop.next_of(&surroundings.name_of("DEAD_LETTER_QUEUE")).await;
+    let subscriber = subscriber_of(&env);
+    read_events_within(&amqp, &subscriber, ORDERS, Duration::from_secs(30)).await;
+    let dead_letter = amqp.next_of(&env.name_of("DEAD_LETTER_QUEUE")).await;
     assert_eq!(
         (dead_letter.header("order-worker-code"), dead_letter.header("shop")),
         ("malformed_json".to_owned(), "eu".to_owned())
     );
     assert!(dead_letter.header("order-worker-headers-left-out").contains("large-"));
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn the_first_requests_to_a_fresh_worker_have_their_events_within_seconds() {
-    let surroundings = surroundings_with_a_subscriber().await;
+    let env = surroundings_with_a_subscriber().await;
     let options = ["--http-addr=127.0.0.1:0", PATIENT_RELAY];
-    let worker = surroundings.spawn_worker_with(&options);
+    let worker = env.spawn_worker_with(&options);
     eventually("it tells its address", || async { Client::of_log(&worker.log()).is_some() }).await;
     let client = Client::of_log(&worker.log()).unwrap();
     let began = Instant::now();
@@ -436,8 +429,8 @@ async fn the_first_requests_to_a_fresh_worker_have_their_events_within_seconds()
         assert_eq!(client.exchange(&request).status, 201);
     }
 
-    Shop::on(&surroundings).await.read_different(&subscriber_of(&surroundings), 40).await;
+    AmqpClient::on(&env).await.read_different(&subscriber_of(&env), 40).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }

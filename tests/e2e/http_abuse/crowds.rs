@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::target::{Target, status};
-use crate::shop::place;
+use crate::amqp_client::place;
 
 /// Lets this process have so many files open.
 fn open_files(wanted: u64) {

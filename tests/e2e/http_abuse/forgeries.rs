@@ -1,7 +1,7 @@
 //! Requests of those who may not ask.
 
 use super::target::{Target, status};
-use crate::shop::place;
+use crate::amqp_client::place;
 
 #[tokio::test]
 async fn a_forged_token_is_nobodys() {

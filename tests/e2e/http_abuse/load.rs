@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::target::{address_in, request};
-use crate::shop::{place, publish};
-use crate::surroundings::{Surroundings, eventually};
+use crate::amqp_client::{place, publish};
+use crate::test_env::{TestEnv, eventually};
 
 const ORDERS: usize = 3_000;
 
@@ -57,24 +57,23 @@ async fn attack(address: String, kind: String, answers: Arc<AtomicUsize>) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_backlog_is_worked_off_while_strangers_ask_all_they_can() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
+    let env = TestEnv::new().await;
+    env.prepare();
     let orders: Vec<String> = (0..ORDERS).map(|order| place(&order.to_string())).collect();
-    let mut worker =
-        surroundings.spawn_worker_with(&["--http-addr=127.0.0.1:0", "--http-tokens=#"]);
+    let mut worker = env.spawn_worker_with(&["--http-addr=127.0.0.1:0", "--http-tokens=#"]);
     let address = || address_in(&worker.log());
     eventually("the worker tells its address", || async { address().is_some() }).await;
     let attack = Attack::on(&address().unwrap());
     eventually("the attack is on", || async { attack.answers() > 100 }).await;
 
-    publish(&surroundings, &orders).await;
+    publish(&env, &orders).await;
 
-    eventually("all is done", || async { surroundings.count("orders").await == ORDERS }).await;
+    eventually("all is done", || async { env.count("orders").await == ORDERS }).await;
     let answers = attack.answers();
     eventually("the attack is still on", || async { attack.answers() > answers }).await;
     assert!(worker.is_running());
     drop(attack);
     let log = worker.stopped().await;
     assert!(log.lines().count() < 50, "a flood of lines:\n{log}");
-    surroundings.remove().await;
+    env.remove().await;
 }

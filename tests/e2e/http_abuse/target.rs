@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use order_worker::entrypoints::http::auth::{Role, Token};
 
-use crate::surroundings::{eventually, program};
+use crate::test_env::{eventually, program};
 
 /// On an SQLite file and the broker within the process. Killed when dropped.
 pub struct Target {

@@ -8,7 +8,7 @@ use order_worker::entrypoints::http::auth::{Role, Token};
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client, Request};
-use crate::surroundings::{eventually, program};
+use crate::test_env::{eventually, program};
 
 /// Killed when dropped.
 pub struct Here {

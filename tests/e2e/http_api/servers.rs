@@ -4,11 +4,11 @@ use lapin::BasicProperties;
 
 use super::client::{Client, Request};
 use super::here::{cart, order};
+use crate::amqp_client::AmqpClient;
 use crate::relay::{Relay, host_of};
 use crate::schemas::Validators;
-use crate::shop::Shop;
-use crate::story::{subscribe, subscriber_of};
-use crate::surroundings::{Surroundings, Worker, eventually, variable};
+use crate::test_env::{TestEnv, Worker, eventually, variable};
+use crate::workload::{subscribe, subscriber_of};
 
 const HTTP: &[&str] = &["--http-addr=127.0.0.1:0"];
 
@@ -19,17 +19,17 @@ fn client_of(worker: &Worker) -> Client {
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_command_over_http_causes_the_same_event_as_one_from_the_queue() {
-    let surroundings = Surroundings::new().await;
-    surroundings.prepare();
-    subscribe(&surroundings);
-    let worker = surroundings.start_worker_with(HTTP).await;
+    let env = TestEnv::new().await;
+    env.prepare();
+    subscribe(&env);
+    let worker = env.start_worker_with(HTTP).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let request = Request::post("/api/orders").json(order("7")).key("cart-9");
     let request = request.header("X-Correlation-ID", "visit-1").header("traceparent", trace);
 
     assert_eq!(client_of(&worker).send(&request).status, 201);
 
-    let event = Shop::on(&surroundings).await.next_of(&subscriber_of(&surroundings)).await;
+    let event = AmqpClient::on(&env).await.next_of(&subscriber_of(&env)).await;
     Validators::default().assert_valid(&event.json());
     assert_eq!(event.routing_key, "order.status.received");
     assert_eq!(
@@ -39,32 +39,32 @@ async fn a_command_over_http_causes_the_same_event_as_one_from_the_queue() {
     assert_eq!(event.properties.correlation_id(), &Some("visit-1".into()));
     assert_eq!(event.header("traceparent"), trace);
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_command_that_comes_over_http_and_from_the_queue_takes_effect_once() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker_with(HTTP).await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
-    let shop = Shop::on(&surroundings).await;
+    let amqp = AmqpClient::on(&env).await;
     let body = cart().to_string();
     let first = client.send(&Request::post("/api/orders").json(&body).key("cart-9"));
 
     let properties = BasicProperties::default().with_message_id("cart-9".into());
-    let replies = shop.queue_for_replies().await;
+    let replies = amqp.queue_for_replies().await;
     let asking = properties.with_reply_to(replies.as_str().into());
-    shop.send("order.place", body.as_bytes(), asking).await;
+    amqp.send("order.place", body.as_bytes(), asking).await;
 
-    let reply = shop.next_of(&replies).await.json();
+    let reply = amqp.next_of(&replies).await.json();
     assert_eq!(
         (&reply["outcome"], &reply["order_id"]),
         (&"duplicate".into(), &first.json()["order_id"])
     );
-    assert_eq!(surroundings.count("orders").await, 1);
+    assert_eq!(env.count("orders").await, 1);
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,10 +72,10 @@ async fn a_command_that_comes_over_http_and_from_the_queue_takes_effect_once() {
 async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later() {
     let relay = Relay::to(host_of(&variable("AMQP_URL")));
     let amqp_url = relay.in_place_of(&variable("AMQP_URL"));
-    let surroundings = Surroundings::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
-    surroundings.prepare();
-    subscribe(&surroundings);
-    let worker = surroundings.start_worker_with(HTTP).await;
+    let env = TestEnv::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
+    env.prepare();
+    subscribe(&env);
+    let worker = env.start_worker_with(HTTP).await;
     relay.cut();
 
     let answers: Vec<u16> = (0..20)
@@ -83,29 +83,29 @@ async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later()
         .collect();
 
     assert_eq!(answers, [201; 20]);
-    assert_eq!(surroundings.count("outbox").await, 20);
+    assert_eq!(env.count("outbox").await, 20);
     relay.mend();
-    let shop = Shop::on(&surroundings).await;
+    let amqp = AmqpClient::on(&env).await;
     let mut events = std::collections::BTreeSet::new();
     while events.len() < 20 {
-        let event = shop.next_of(&subscriber_of(&surroundings)).await.json();
+        let event = amqp.next_of(&subscriber_of(&env)).await.json();
         events.insert(event["order_id"].as_str().unwrap().to_owned());
     }
-    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
+    eventually("the outbox is empty", || async { env.count("outbox").await == 0 }).await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_dead_letter_is_told_as_what_became_of_its_message() {
-    let surroundings = Surroundings::collecting().await;
-    let worker = surroundings.start_worker_with(HTTP).await;
+    let env = TestEnv::collecting().await;
+    let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
-    let shop = Shop::on(&surroundings).await;
+    let amqp = AmqpClient::on(&env).await;
     let properties = BasicProperties::default().with_message_id("m-1".into());
 
-    shop.send("order.place", br#"{"items": []}"#, properties).await;
+    amqp.send("order.place", br#"{"items": []}"#, properties).await;
 
     let asked = || client.get("/api/messages/m-1");
     eventually("it is in the table", || async { asked().status == 200 }).await;
@@ -116,7 +116,7 @@ async fn a_dead_letter_is_told_as_what_became_of_its_message() {
     );
     assert_eq!(message["detail"], "order_customer is missing");
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,8 +124,8 @@ async fn a_dead_letter_is_told_as_what_became_of_its_message() {
 async fn a_database_that_is_away_is_said_and_the_next_request_is_answered_again() {
     let relay = Relay::to(host_of(&variable("DATABASE_URL")));
     let database_url = relay.in_place_of(&variable("DATABASE_URL"));
-    let surroundings = Surroundings::at_addresses(&variable("AMQP_URL"), &database_url).await;
-    let worker = surroundings.start_worker_with(HTTP).await;
+    let env = TestEnv::at_addresses(&variable("AMQP_URL"), &database_url).await;
+    let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
     client.place(&order("7"));
     relay.cut();
@@ -139,17 +139,17 @@ async fn a_database_that_is_away_is_said_and_the_next_request_is_answered_again(
     eventually("it is answered again", || async { client.get("/api/orders/7").status == 200 })
         .await;
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn thousands_of_orders_are_one_list() {
-    let surroundings = Surroundings::new().await;
-    let worker = surroundings.start_worker_with(HTTP).await;
+    let env = TestEnv::new().await;
+    let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
     client.place(&order("template"));
-    surroundings
+    env
         .execute(
             "insert into orders select 'o' || n, customer_id, customer_name, customer_email, total,
                     status, created_at - n / 7 * interval '1 ms', last_updated, version
@@ -166,5 +166,5 @@ async fn thousands_of_orders_are_one_list() {
         assert_eq!((ids.len(), listed.as_array().unwrap().len()), (2_001, 2_001), "{path}");
     }
     worker.stop().await;
-    surroundings.remove().await;
+    env.remove().await;
 }

@@ -8,7 +8,7 @@ use order_worker::entrypoints::http::auth::{Role, Token};
 
 use super::client::Client;
 use super::here::{Here, token};
-use crate::surroundings::{printed, variable};
+use crate::test_env::{printed, variable};
 
 #[tokio::test]
 #[ignore = "needs Python with Django: make test"]

@@ -4,36 +4,36 @@ use futures_util::future::join_all;
 use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::Outcome;
 
-use super::lane::{Surroundings, one_by_one};
+use super::lane::{TestEnv, one_by_one};
 use crate::support::messages::{With, cancel, place};
 
 const IDS: [&str; 5] = ["1", "2", "3", "4", "5"];
 
 #[tokio::test(start_paused = true)]
 async fn commands_that_arrive_together_share_a_batch() {
-    let surroundings = Surroundings::new();
-    let (requests, _lane) = surroundings.lane();
+    let env = TestEnv::new();
+    let (requests, _lane) = env.lane();
 
     let outcomes = join_all(IDS.map(|id| requests.handle(place(id)))).await;
 
     assert!(outcomes.iter().all(|it| matches!(it, Ok(Outcome::Accepted(_)))), "{outcomes:?}");
-    assert_eq!(surroundings.batches(&IDS).await.len(), 1);
+    assert_eq!(env.batches(&IDS).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_has_its_bound() {
-    let surroundings = Surroundings { batch_max: 2, ..Surroundings::new() };
-    let (requests, _lane) = surroundings.lane();
+    let env = TestEnv { batch_max: 2, ..TestEnv::new() };
+    let (requests, _lane) = env.lane();
 
     join_all(IDS.map(|id| requests.handle(place(id)))).await;
 
-    assert_eq!(surroundings.batches(&IDS).await.len(), 3);
+    assert_eq!(env.batches(&IDS).await.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_sender_has_the_outcome_of_its_own_command() {
-    let surroundings = Surroundings::new();
-    let (requests, _lane) = surroundings.lane();
+    let env = TestEnv::new();
+    let (requests, _lane) = env.lane();
 
     let commands = [place("1").with_id("m"), cancel("1"), cancel("2"), place("1").with_id("m")];
     let outcomes = join_all(commands.map(|command| requests.handle(command))).await;
@@ -44,20 +44,20 @@ async fn each_sender_has_the_outcome_of_its_own_command() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_comes_after_the_commit_and_does_not_wait_for_the_broker() {
-    let surroundings = Surroundings::with_a_held_broker();
-    let (requests, _lane) = surroundings.lane();
+    let env = TestEnv::with_a_held_broker();
+    let (requests, _lane) = env.lane();
 
     let outcomes = one_by_one(&requests, [place("1"), cancel("1")]).await;
 
     assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))), "{outcomes:?}");
-    assert_eq!(surroundings.order("1").await.unwrap().history.len(), 2);
-    assert_eq!(surroundings.outbox().await.len(), 2);
-    assert_eq!(surroundings.broker.versions(), [] as [u64; 0]);
+    assert_eq!(env.order("1").await.unwrap().history.len(), 2);
+    assert_eq!(env.outbox().await.len(), 2);
+    assert_eq!(env.broker.versions(), [] as [u64; 0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_nobody_waits_for_any_more_is_not_begun() {
-    let surroundings = Surroundings::new();
+    let env = TestEnv::new();
     let (requests, queue) = CommandClient::channel();
     {
         let gone = requests.handle(place("gone"));
@@ -67,12 +67,12 @@ async fn a_command_that_nobody_waits_for_any_more_is_not_begun() {
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(gone);
 
-        let _lane = surroundings.serve(queue);
+        let _lane = env.serve(queue);
 
         waiting.await.unwrap();
     }
-    assert!(surroundings.order("gone").await.is_none());
-    assert!(surroundings.order("1").await.is_some());
+    assert!(env.order("gone").await.is_none());
+    assert!(env.order("1").await.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,64 +4,64 @@ use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::Outcome;
 use tokio::time::{Duration, sleep};
 
-use super::lane::Surroundings;
+use super::lane::TestEnv;
 use crate::support::messages::{With, place, place_without_id};
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_is_late_takes_effect_once_however_often_it_is_sent() {
-    let surroundings = Surroundings::new();
-    let (requests, lane) = surroundings.lane();
-    surroundings.database.set_available(false);
+    let env = TestEnv::new();
+    let (requests, lane) = env.lane();
+    env.database.set_available(false);
 
     let late = requests.handle(place("1").with_id("m")).await;
     let again = requests.handle(place("1").with_id("m")).await;
-    surroundings.database.set_available(true);
+    env.database.set_available(true);
     let at_last = requests.handle(place("1").with_id("m")).await;
 
     assert_eq!((late, again), (Err(SubmitError::TooLate), Err(SubmitError::TooLate)));
     assert!(matches!(at_last, Ok(Outcome::Duplicate(_))), "{at_last:?}");
     drop(requests);
     lane.await.unwrap();
-    assert_eq!(surroundings.broker.versions(), [1]);
+    assert_eq!(env.broker.versions(), [1]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sender_who_goes_takes_nothing_back() {
-    let surroundings = Surroundings::new();
-    let (requests, lane) = surroundings.lane();
-    surroundings.database.set_available(false);
+    let env = TestEnv::new();
+    let (requests, lane) = env.lane();
+    env.database.set_available(false);
     // Long enough for the lane to begin.
     let sent = tokio::time::timeout(Duration::from_secs(1), requests.handle(place("1"))).await;
     assert!(sent.is_err());
 
-    surroundings.database.set_available(true);
+    env.database.set_available(true);
     drop(requests);
     lane.await.unwrap();
 
-    assert!(surroundings.order("1").await.is_some());
-    assert_eq!(surroundings.broker.versions(), [1]);
+    assert!(env.order("1").await.is_some());
+    assert_eq!(env.broker.versions(), [1]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_lane_ends_after_its_last_sender_when_all_is_published() {
-    let surroundings = Surroundings::with_a_held_broker();
-    let (requests, mut lane) = surroundings.lane();
+    let env = TestEnv::with_a_held_broker();
+    let (requests, mut lane) = env.lane();
     requests.handle(place_without_id()).await.unwrap();
 
     drop(requests);
     assert!(tokio::time::timeout(Duration::from_secs(60), &mut lane).await.is_err());
-    surroundings.broker.let_go();
+    env.broker.let_go();
     lane.await.unwrap();
 
-    assert_eq!(surroundings.broker.versions(), [1]);
-    assert_eq!(surroundings.outbox().await, []);
-    assert!(surroundings.in_flight.snapshot().is_empty());
+    assert_eq!(env.broker.versions(), [1]);
+    assert_eq!(env.outbox().await, []);
+    assert!(env.in_flight.snapshot().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_lane_lives_while_anybody_can_send() {
-    let surroundings = Surroundings::new();
-    let (requests, _lane) = surroundings.lane();
+    let env = TestEnv::new();
+    let (requests, _lane) = env.lane();
     let other = requests.clone();
 
     drop(requests);
@@ -72,9 +72,9 @@ async fn the_lane_lives_while_anybody_can_send() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_when_the_worker_ends_hears_so() {
-    let surroundings = Surroundings::new();
-    let (requests, lane) = surroundings.lane();
-    surroundings.database.set_available(false);
+    let env = TestEnv::new();
+    let (requests, lane) = env.lane();
+    env.database.set_available(false);
     let waits = requests.clone();
     let waiting = tokio::spawn(async move { waits.handle(place("1")).await });
     sleep(Duration::from_secs(1)).await;

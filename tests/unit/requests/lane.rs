@@ -19,7 +19,7 @@ use crate::support::clock::TickingClock;
 use crate::support::messages::id;
 
 /// All that a lane stands on.
-pub struct Surroundings {
+pub struct TestEnv {
     pub database: InMemoryDatabase,
     pub broker: HeldBroker,
     pub in_flight: InFlight,
@@ -35,12 +35,12 @@ pub struct HeldBroker {
     published: Arc<Mutex<Vec<Publication>>>,
 }
 
-impl Surroundings {
+impl TestEnv {
     /// With a broker that confirms at once.
     pub fn new() -> Self {
-        let surroundings = Self::with_a_held_broker();
-        surroundings.broker.let_go();
-        surroundings
+        let env = Self::with_a_held_broker();
+        env.broker.let_go();
+        env
     }
 
     pub fn with_a_held_broker() -> Self {

@@ -8,27 +8,27 @@ use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
 use order_worker::service_layer::StoreError;
 use tokio::time::{Instant, sleep};
 
-use super::lane::Surroundings;
+use super::lane::TestEnv;
 use crate::obstructed::Obstructed;
 use crate::support::messages::{With, id, next_status, place};
 
 /// A lane, and whether somebody has the order 1.
-fn lane(surroundings: &Surroundings) -> (CommandClient, Arc<AtomicBool>) {
+fn lane(env: &TestEnv) -> (CommandClient, Arc<AtomicBool>) {
     let locked = Arc::new(AtomicBool::new(false));
     let is_locked = locked.clone();
-    let store = Obstructed::by(&surroundings.database, move |needs| {
+    let store = Obstructed::by(&env.database, move |needs| {
         let meets = is_locked.load(Relaxed) && needs.order_ids.contains(&id("1"));
         meets.then(|| StoreError::Locked(vec![id("1")]))
     });
     let (requests, queue) = CommandClient::channel();
-    surroundings.serve_on(store, queue);
+    env.serve_on(store, queue);
     (requests, locked)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_command_for_a_locked_order_is_late_and_those_for_others_are_not() {
-    let surroundings = Surroundings::new();
-    let (requests, locked) = lane(&surroundings);
+    let env = TestEnv::new();
+    let (requests, locked) = lane(&env);
     requests.handle(place("1")).await.unwrap();
     locked.store(true, Relaxed);
 
@@ -47,8 +47,8 @@ async fn a_command_for_a_locked_order_is_late_and_those_for_others_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn the_commands_of_a_locked_order_take_effect_in_their_order_when_the_lock_is_gone() {
-    let surroundings = Surroundings::new();
-    let (requests, locked) = lane(&surroundings);
+    let env = TestEnv::new();
+    let (requests, locked) = lane(&env);
     requests.handle(place("1")).await.unwrap();
     locked.store(true, Relaxed);
 
@@ -64,36 +64,36 @@ async fn the_commands_of_a_locked_order_take_effect_in_their_order_when_the_lock
     let (first, second, ()) = tokio::join!(first, second, unlocked);
 
     assert_eq!((first.unwrap().as_str(), second.unwrap().as_str()), ("accepted", "accepted"));
-    let history = surroundings.order("1").await.unwrap().history;
+    let history = env.order("1").await.unwrap().history;
     let causes: Vec<_> = history.iter().map(|entry| entry.cause.message_id.as_deref()).collect();
     assert_eq!(causes, [None, Some("first"), Some("second")]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_command_for_a_locked_order_is_turned_away_at_once_when_the_worker_stops() {
-    let surroundings = Surroundings::new();
-    let (requests, locked) = lane(&surroundings);
+    let env = TestEnv::new();
+    let (requests, locked) = lane(&env);
     requests.handle(place("1")).await.unwrap();
     locked.store(true, Relaxed);
 
     let began = Instant::now();
     let stopped = async {
         sleep(Duration::from_secs(3)).await;
-        surroundings.stop.cancel();
+        env.stop.cancel();
     };
     let (waiting, ()) = tokio::join!(requests.handle(next_status("1")), stopped);
     let late = requests.handle(next_status("1").with_id("late")).await;
 
     assert_eq!((waiting, late), (Err(SubmitError::Stopping), Err(SubmitError::Stopping)));
     assert_eq!(began.elapsed().as_secs(), 3);
-    assert_eq!(surroundings.order("1").await.unwrap().history.len(), 1);
+    assert_eq!(env.order("1").await.unwrap().history.len(), 1);
     requests.handle(place("2")).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_waits_for_any_more_does_not_take_effect_later() {
-    let surroundings = Surroundings::new();
-    let (requests, locked) = lane(&surroundings);
+    let env = TestEnv::new();
+    let (requests, locked) = lane(&env);
     requests.handle(place("1")).await.unwrap();
     locked.store(true, Relaxed);
     assert_eq!(requests.handle(next_status("1")).await, Err(SubmitError::TooLate));
@@ -101,5 +101,5 @@ async fn what_nobody_waits_for_any_more_does_not_take_effect_later() {
     locked.store(false, Relaxed);
     sleep(Duration::from_secs(5)).await;
 
-    assert_eq!(surroundings.order("1").await.unwrap().order.version(), 1);
+    assert_eq!(env.order("1").await.unwrap().order.version(), 1);
 }

@@ -3,7 +3,7 @@
 use order_worker::service_layer::{OutboxMessage, PublishResult};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::lane::{Surroundings, one_by_one};
+use super::lane::{TestEnv, one_by_one};
 use crate::support::messages::{next_status, place};
 
 /// More commands than there is room for their events behind the lane.
@@ -16,22 +16,21 @@ fn versions(outgoing: &[OutboxMessage]) -> Vec<i32> {
 
 #[tokio::test(start_paused = true)]
 async fn events_are_published_in_the_order_of_their_commits_and_leave_the_outbox() {
-    let surroundings = Surroundings::new();
-    let (requests, _lane) = surroundings.lane();
+    let env = TestEnv::new();
+    let (requests, _lane) = env.lane();
 
     one_by_one(&requests, [place("1"), next_status("1"), next_status("1")]).await;
     sleep(Duration::from_secs(1)).await;
 
-    assert_eq!(surroundings.broker.versions(), [1, 2, 3]);
-    assert_eq!(surroundings.outbox().await, []);
-    assert!(surroundings.in_flight.snapshot().is_empty());
+    assert_eq!(env.broker.versions(), [1, 2, 3]);
+    assert_eq!(env.outbox().await, []);
+    assert!(env.in_flight.snapshot().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_of_versions() {
-    let surroundings =
-        Surroundings { max_waiting_bytes: ROOM_FOR_A_FEW, ..Surroundings::with_a_held_broker() };
-    let (requests, lane) = surroundings.lane();
+    let env = TestEnv { max_waiting_bytes: ROOM_FOR_A_FEW, ..TestEnv::with_a_held_broker() };
+    let (requests, lane) = env.lane();
     requests.handle(place("1")).await.unwrap();
     for _ in 1..MANY {
         // Back and forth: an order has not so many steps.
@@ -40,43 +39,43 @@ async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_o
         requests.handle(next_status("1")).await.unwrap();
         requests.handle(to).await.unwrap();
     }
-    let given_out = surroundings.in_flight.snapshot().len();
-    let all = surroundings.outbox().await.len();
+    let given_out = env.in_flight.snapshot().len();
+    let all = env.outbox().await.len();
     assert!(0 < given_out && given_out < all, "{given_out} of {all}");
 
-    surroundings.broker.let_go();
+    env.broker.let_go();
     drop(requests);
     lane.await.unwrap();
-    surroundings.relay().publish_waiting(Instant::now()).await.unwrap();
+    env.relay().publish_waiting(Instant::now()).await.unwrap();
 
-    assert_eq!(surroundings.broker.versions(), (1..=all as u64).collect::<Vec<_>>());
-    assert_eq!(surroundings.outbox().await, []);
+    assert_eq!(env.broker.versions(), (1..=all as u64).collect::<Vec<_>>());
+    assert_eq!(env.outbox().await, []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn many_requests_while_the_broker_is_busy_leave_nothing_to_the_relay() {
-    let surroundings = Surroundings::with_a_held_broker();
-    let (requests, lane) = surroundings.lane();
+    let env = TestEnv::with_a_held_broker();
+    let (requests, lane) = env.lane();
     for n in 0..100 {
         requests.handle(place(&n.to_string())).await.unwrap();
     }
-    assert_eq!(surroundings.in_flight.snapshot().len(), 100);
+    assert_eq!(env.in_flight.snapshot().len(), 100);
 
-    surroundings.broker.let_go();
+    env.broker.let_go();
     drop(requests);
     lane.await.unwrap();
 
-    assert_eq!(surroundings.broker.versions().len(), 100);
-    assert_eq!(surroundings.outbox().await, []);
+    assert_eq!(env.broker.versions().len(), 100);
+    assert_eq!(env.outbox().await, []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_newer_event_of_the_queue_does_not_overtake_one_of_a_request() {
-    let surroundings = Surroundings::with_a_held_broker();
-    let (requests, _lane) = surroundings.lane();
+    let env = TestEnv::with_a_held_broker();
+    let (requests, _lane) = env.lane();
     requests.handle(place("1")).await.unwrap();
 
-    let handled = surroundings.queues_bus().handle_batch(&[next_status("1")]).await;
+    let handled = env.queues_bus().handle_batch(&[next_status("1")]).await;
 
     // A copy goes before: which of the two is published first is not known.
     assert_eq!(versions(&handled.outgoing), [1, 2]);
@@ -84,45 +83,45 @@ async fn a_newer_event_of_the_queue_does_not_overtake_one_of_a_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_newer_event_of_a_request_does_not_overtake_one_of_the_queue() {
-    let surroundings = Surroundings::new();
-    let (requests, _lane) = surroundings.lane();
-    let given_out = surroundings.queues_bus().handle_batch(&[place("1")]).await.outgoing;
+    let env = TestEnv::new();
+    let (requests, _lane) = env.lane();
+    let given_out = env.queues_bus().handle_batch(&[place("1")]).await.outgoing;
     assert_eq!(versions(&given_out), [1]);
 
     requests.handle(next_status("1")).await.unwrap();
     sleep(Duration::from_secs(1)).await;
 
-    assert_eq!(surroundings.broker.versions(), [1, 2]);
+    assert_eq!(env.broker.versions(), [1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lane_does_not_repeat_what_it_is_publishing_itself() {
-    let surroundings = Surroundings::with_a_held_broker();
-    let (requests, lane) = surroundings.lane();
+    let env = TestEnv::with_a_held_broker();
+    let (requests, lane) = env.lane();
 
     one_by_one(&requests, [place("1"), next_status("1"), next_status("1")]).await;
-    surroundings.broker.let_go();
+    env.broker.let_go();
     drop(requests);
     lane.await.unwrap();
 
-    assert_eq!(surroundings.broker.versions(), [1, 2, 3]);
+    assert_eq!(env.broker.versions(), [1, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_relay_leaves_alone_what_either_is_publishing() {
-    let surroundings = Surroundings::with_a_held_broker();
-    let (requests, _lane) = surroundings.lane();
+    let env = TestEnv::with_a_held_broker();
+    let (requests, _lane) = env.lane();
     requests.handle(place("1")).await.unwrap();
-    let mut bus = surroundings.queues_bus();
+    let mut bus = env.queues_bus();
     let of_the_queue = bus.handle_batch(&[place("2")]).await.outgoing;
 
-    let relayed = surroundings.relay().publish_waiting(Instant::now()).await.unwrap().published;
-    assert_eq!((relayed, surroundings.in_flight.snapshot().len()), (0, 2));
+    let relayed = env.relay().publish_waiting(Instant::now()).await.unwrap().published;
+    assert_eq!((relayed, env.in_flight.snapshot().len()), (0, 2));
 
     // What the one gives up, the relay takes; the other's stays.
     let kept = vec![of_the_queue[0].key.clone()];
     bus.note(PublishResult { kept, ..PublishResult::default() });
-    surroundings.broker.let_go();
-    let relayed = surroundings.relay().publish_waiting(Instant::now()).await.unwrap().published;
+    env.broker.let_go();
+    let relayed = env.relay().publish_waiting(Instant::now()).await.unwrap().published;
     assert_eq!(relayed, 1);
 }

@@ -18,7 +18,7 @@ use super::clock::WanderingClock;
 use super::fault::Fault;
 use super::intents::{self, IdempotencyKey, Wish};
 use super::ledger::Ledger;
-use super::worker::{Surroundings, Worker};
+use super::worker::{TestEnv, Worker};
 
 /// Longest time, after the faults, until all is done.
 const PATIENCE: Duration = Duration::from_mins(30);
@@ -57,7 +57,7 @@ enum Ways {
 struct Schedule {
     random: fastrand::Rng,
     ways: Ways,
-    surroundings: Surroundings,
+    env: TestEnv,
 }
 
 impl Schedule {
@@ -71,7 +71,7 @@ impl Schedule {
             reply_bytes: ByteBudget::new(1024 * 1024),
         };
         let ledger = Ledger::default();
-        let surroundings = Surroundings {
+        let env = TestEnv {
             clients: Clients::new(chance.clone(), ledger.clone()),
             ledger,
             broker: Broker::new(chance.clone()),
@@ -85,29 +85,29 @@ impl Schedule {
             chance,
         };
         // Other dice than those of the faults: the same wishes in trouble and in peace.
-        Self { random: fastrand::Rng::with_seed(!seed), ways, surroundings }
+        Self { random: fastrand::Rng::with_seed(!seed), ways, env }
     }
 
     async fn run(mut self, troubled: bool) -> Report {
         let refused = (troubled && self.random.u8(0..4) == 0).then_some("o0");
         if let Some(order_id) = refused {
-            self.surroundings.database.refuse_order(OrderId::new(order_id).unwrap()).await;
+            self.env.database.refuse_order(OrderId::new(order_id).unwrap()).await;
         }
         let worker = self.live_in_trouble().await;
-        self.surroundings.chance.calm_down();
+        self.env.chance.calm_down();
         self.finish(&worker).await;
         for intent in intents::fresh() {
             self.publish(&intent);
         }
         self.finish(&worker).await;
         worker.stop(PATIENCE).await;
-        checks::check(&self.surroundings, refused).await;
+        checks::check(&self.env, refused).await;
         self.report()
     }
 
     /// Publishes everything while things go wrong; answers the worker that is alive at last.
     async fn live_in_trouble(&mut self) -> Worker {
-        let mut worker = Worker::start(&self.surroundings);
+        let mut worker = Worker::start(&self.env);
         let mut intents = intents::published(&mut self.random).into_iter();
         // At first the broker holds a backlog.
         for intent in intents.by_ref().take(self.random.usize(0..20)) {
@@ -126,7 +126,7 @@ impl Schedule {
     }
 
     async fn live_or_die(&mut self, worker: Worker) -> Worker {
-        let chance = self.surroundings.chance.clone();
+        let chance = self.env.chance.clone();
         if chance.fires(Fault::Killed) {
             worker.kill().await;
         } else if chance.fires(Fault::Stopped) {
@@ -137,20 +137,20 @@ impl Schedule {
             return worker;
         }
         sleep(chance.wait(Duration::from_secs(1))).await;
-        Worker::start(&self.surroundings)
+        Worker::start(&self.env)
     }
 
     /// A rolling upgrade: the next worker starts before the last one stops.
     async fn relieve(&self, worker: Worker) -> Worker {
-        let chance = &self.surroundings.chance;
-        let next = Worker::start(&self.surroundings);
+        let chance = &self.env.chance;
+        let next = Worker::start(&self.env);
         sleep(chance.wait(Duration::from_secs(5))).await;
         worker.end(chance.wait(Duration::from_secs(2))).await;
         next
     }
 
     fn publish(&self, intent: &IdempotencyKey) {
-        let Surroundings { chance, ledger, broker, clients, .. } = &self.surroundings;
+        let TestEnv { chance, ledger, broker, clients, .. } = &self.env;
         let IdempotencyKey { label, message_id, order_id, wish, .. } = intent;
         let as_request = match (self.ways, wish) {
             // The API answers it by itself.
@@ -172,10 +172,10 @@ impl Schedule {
     async fn finish(&self, worker: &Worker) {
         let given_up = Instant::now() + PATIENCE;
         loop {
-            let (open, outbox) = (self.surroundings.broker.open(), self.outbox_rows().await);
+            let (open, outbox) = (self.env.broker.open(), self.outbox_rows().await);
             // With two ways, a copy may still be on its way when its row has left the outbox.
             let in_flight = worker.in_flight.snapshot().len();
-            let waiting = self.surroundings.clients.waiting();
+            let waiting = self.env.clients.waiting();
             if open == [0; 3] && [outbox, in_flight, waiting] == [0; 3] {
                 // The last answers are on their way.
                 return sleep(Duration::from_secs(1)).await;
@@ -184,19 +184,19 @@ impl Schedule {
                 let what = format!(
                     "I8: never done, {open:?} in the queue, {waiting} clients, {outbox} outbox rows, {in_flight} in flight"
                 );
-                return self.surroundings.ledger.violated(what);
+                return self.env.ledger.violated(what);
             }
             sleep(Duration::from_millis(500)).await;
         }
     }
 
     async fn outbox_rows(&self) -> usize {
-        let mut outbox = self.surroundings.database.relay();
+        let mut outbox = self.env.database.relay();
         outbox.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await.unwrap().len()
     }
 
     fn report(self) -> Report {
-        let Surroundings { chance, ledger, .. } = self.surroundings;
+        let TestEnv { chance, ledger, .. } = self.env;
         let ids = ledger.sent().into_iter().filter_map(|event| event.properties.message_id);
         let mut ids: Vec<String> = ids.collect();
         let copies = ids.len();

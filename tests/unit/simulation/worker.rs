@@ -30,7 +30,7 @@ const RELAY_INTERVAL: Duration = Duration::from_secs(3);
 
 /// What outlives a worker, and how the workers of a schedule are set.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct TestEnv {
     pub chance: Chance,
     pub ledger: Ledger,
     pub broker: Broker,
@@ -46,7 +46,7 @@ pub struct Surroundings {
 }
 
 pub struct Worker {
-    surroundings: Surroundings,
+    env: TestEnv,
     consumer: u32,
     stop: CancellationToken,
     /// Answers how many deliveries it handed back.
@@ -59,28 +59,28 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn start(surroundings: &Surroundings) -> Self {
-        surroundings.chance.note("a worker starts");
+    pub fn start(env: &TestEnv) -> Self {
+        env.chance.note("a worker starts");
         let in_flight = InFlight::default();
         let stop = CancellationToken::new();
-        let consumer = surroundings.broker.consumer();
-        let (source, source_task) = surroundings.source(consumer, stop.clone()).consume();
-        let relay = surroundings.relay(in_flight.clone());
+        let consumer = env.broker.consumer();
+        let (source, source_task) = env.source(consumer, stop.clone()).consume();
+        let relay = env.relay(in_flight.clone());
         let ground = ConsumerDeps {
             source,
-            lanes: surroundings.lanes(consumer),
-            republisher: surroundings.publisher(),
-            reply_publisher: surroundings.publisher(),
-            clock: surroundings.clock.clone(),
-            health: surroundings.health.clone(),
+            lanes: env.lanes(consumer),
+            republisher: env.publisher(),
+            reply_publisher: env.publisher(),
+            clock: env.clock.clone(),
+            health: env.health.clone(),
             in_flight: in_flight.clone(),
         };
         let (requests, queue) = CommandClient::channel();
-        surroundings.clients.find(Some(requests));
-        let serving = surroundings.serve(queue, in_flight.of_requests(), stop.clone());
-        let pipeline = amqp::run(ground, surroundings.settings.clone(), None);
+        env.clients.find(Some(requests));
+        let serving = env.serve(queue, in_flight.of_requests(), stop.clone());
+        let pipeline = amqp::run(ground, env.settings.clone(), None);
         Self {
-            surroundings: surroundings.clone(),
+            env: env.clone(),
             consumer,
             stop,
             source: source_task,
@@ -93,7 +93,7 @@ impl Worker {
 
     /// What SIGKILL leaves: the state of the servers, and a lost channel.
     pub async fn kill(self) {
-        let Surroundings { chance, ledger, broker, clients, .. } = self.surroundings;
+        let TestEnv { chance, ledger, broker, clients, .. } = self.env;
         chance.note("the worker is killed");
         clients.find(None);
         self.source.abort();
@@ -110,13 +110,13 @@ impl Worker {
     /// What SIGTERM does: no more deliveries and requests, an end within the grace period, the rest
     /// handed back.
     pub async fn stop(self, grace: Duration) {
-        self.surroundings.clients.find(None);
+        self.env.clients.find(None);
         self.end(grace).await;
     }
 
     /// The same for a worker whose clients have another already.
     pub async fn end(mut self, grace: Duration) {
-        let Surroundings { chance, ledger, .. } = self.surroundings;
+        let TestEnv { chance, ledger, .. } = self.env;
         chance.note("the worker is told to stop");
         self.stop.cancel();
         let both = async { tokio::join!(&mut self.pipeline, &mut self.serving) };
@@ -160,7 +160,7 @@ async fn settle_down() {
     }
 }
 
-impl Surroundings {
+impl TestEnv {
     fn source(&self, consumer: u32, stop: CancellationToken) -> Source {
         Source {
             broker: self.broker.clone(),

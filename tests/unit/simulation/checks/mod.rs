@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::broker::DeadLettered;
 use super::intents::{IdempotencyKey, Wish};
 use super::ledger::Ledger;
-use super::worker::Surroundings;
+use super::worker::TestEnv;
 
 /// Tells the ledger of all that is wrong.
-pub async fn check(surroundings: &Surroundings, refused: Option<&str>) {
-    let Surroundings { ledger, broker, .. } = surroundings;
+pub async fn check(env: &TestEnv, refused: Option<&str>) {
+    let TestEnv { ledger, broker, .. } = env;
     let dead_letters = broker.dead_letters();
     check_conservation(ledger, &dead_letters);
     for dead_letter in &dead_letters {
@@ -25,8 +25,8 @@ pub async fn check(surroundings: &Surroundings, refused: Option<&str>) {
     dead_letters::check_refused(ledger, refused);
     let events: Vec<Value> =
         ledger.sent().iter().map(|event| serde_json::from_slice(&event.body).unwrap()).collect();
-    orders::check(surroundings, &events).await;
-    check_rejections(surroundings, &events).await;
+    orders::check(env, &events).await;
+    check_rejections(env, &events).await;
 }
 
 /// I1: each intent had its effect or is a dead letter, unless its client knows that it has none; what
@@ -49,8 +49,8 @@ fn check_conservation(ledger: &Ledger, dead_letters: &[DeadLettered]) {
 }
 
 /// I3: each rejected intent has one event, and no other intent has any.
-async fn check_rejections(surroundings: &Surroundings, events: &[Value]) {
-    let Surroundings { ledger, database, .. } = surroundings;
+async fn check_rejections(env: &TestEnv, events: &[Value]) {
+    let TestEnv { ledger, database, .. } = env;
     let mut told: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for event in events.iter().filter(|event| event["type"] == "OrderCommandRejected") {
         if let (Some(id), Some(event_id)) =

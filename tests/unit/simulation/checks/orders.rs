@@ -6,11 +6,11 @@ use order_worker::domain::{Order, OrderId, Status};
 use order_worker::service_layer::{HistoryEntry, OrderQueries, OrderQuery, Page};
 use serde_json::Value;
 
-use super::{Ledger, Surroundings, Wish};
+use super::{Ledger, TestEnv, Wish};
 
 /// I2, I3, I4: each order's history and its events.
-pub async fn check(surroundings: &Surroundings, events: &[Value]) {
-    let Surroundings { ledger, database, .. } = surroundings;
+pub async fn check(env: &TestEnv, events: &[Value]) {
+    let TestEnv { ledger, database, .. } = env;
     let queries = database.queries();
     let mut caused = BTreeSet::new();
     let mut told = versions_told(ledger, events);

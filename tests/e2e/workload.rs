@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::amqp_client::{self, place};
 use crate::schemas;
-use crate::shop::{self, place};
-use crate::surroundings::{Surroundings, eventually};
+use crate::test_env::{TestEnv, eventually};
 
 /// What must become of the messages, as the client that made them says.
 #[derive(Debug, Default, Deserialize)]
@@ -60,53 +60,52 @@ pub enum Copies {
 
 const SUBSCRIBER: &str = "notifications";
 
-pub fn subscriber_of(surroundings: &Surroundings) -> String {
-    format!("{}.{SUBSCRIBER}", surroundings.name_of("EVENTS_EXCHANGE"))
+pub fn subscriber_of(env: &TestEnv) -> String {
+    format!("{}.{SUBSCRIBER}", env.name_of("EVENTS_EXCHANGE"))
 }
 
 /// Binds the subscriber's queue; the exchanges must exist.
-pub fn subscribe(surroundings: &Surroundings) {
-    surroundings.foreign_client(&["subscribe", &subscriber_of(surroundings)]);
+pub fn subscribe(env: &TestEnv) {
+    env.foreign_client(&["subscribe", &subscriber_of(env)]);
 }
 
 /// Publishes `count` messages.
-pub fn publish(surroundings: &Surroundings, seed: &str, count: usize) -> Expected {
-    let printed = surroundings.foreign_client(&["publish", seed, &count.to_string()]);
+pub fn publish(env: &TestEnv, seed: &str, count: usize) -> Expected {
+    let printed = env.foreign_client(&["publish", seed, &count.to_string()]);
     serde_json::from_str(&printed).unwrap()
 }
 
 /// Waits until all is done, then asserts that orders, events, duplicates, rejections and dead
 /// dead letters add up exactly.
-pub async fn assert_adds_up(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
+pub async fn assert_adds_up(env: &TestEnv, expected: &Expected, copies: Copies) {
     eventually("every intent is handled", || async {
-        surroundings.count("handled_messages").await == expected.intents()
+        env.count("handled_messages").await == expected.intents()
     })
     .await;
-    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
-    assert_orders(surroundings, expected).await;
-    assert_outcomes(surroundings, expected).await;
-    assert_events(surroundings, expected, copies);
-    assert_dead_letters(surroundings, expected, copies);
-    assert_goes_on(surroundings).await;
+    eventually("the outbox is empty", || async { env.count("outbox").await == 0 }).await;
+    assert_orders(env, expected).await;
+    assert_outcomes(env, expected).await;
+    assert_events(env, expected, copies);
+    assert_dead_letters(env, expected, copies);
+    assert_goes_on(env).await;
 }
 
 /// A fresh batch is handled and published, and no session is left in a transaction.
-pub async fn assert_goes_on(surroundings: &Surroundings) {
+pub async fn assert_goes_on(env: &TestEnv) {
     let id = uuid::Uuid::now_v7().simple();
     let orders: Vec<String> = (0..20).map(|n| place(&format!("fresh-{id}-{n}"))).collect();
-    shop::publish(surroundings, &orders).await;
+    amqp_client::publish(env, &orders).await;
     let placed = format!("orders where order_id like 'fresh-{id}-%'");
-    eventually("a fresh batch is placed", || async { surroundings.count(&placed).await == 20 })
-        .await;
-    eventually("the outbox is empty", || async { surroundings.count("outbox").await == 0 }).await;
+    eventually("a fresh batch is placed", || async { env.count(&placed).await == 20 }).await;
+    eventually("the outbox is empty", || async { env.count("outbox").await == 0 }).await;
     eventually("no session is idle in a transaction", || async {
-        surroundings.sessions("state like 'idle in transaction%'").await == 0
+        env.sessions("state like 'idle in transaction%'").await == 0
     })
     .await;
 }
 
-async fn assert_orders(surroundings: &Surroundings, expected: &Expected) {
-    let rows = surroundings.ask("select order_id || ' ' || version from orders").await;
+async fn assert_orders(env: &TestEnv, expected: &Expected) {
+    let rows = env.ask("select order_id || ' ' || version from orders").await;
     let versions: BTreeMap<String, i32> = rows
         .iter()
         .map(|row| row.rsplit_once(' ').unwrap())
@@ -116,24 +115,24 @@ async fn assert_orders(surroundings: &Surroundings, expected: &Expected) {
     assert_eq!(versions, expected.versions);
     let gaps = "select count(*) from (select order_id, count(*) n, max(version) v, min(version) f
                 from order_history group by order_id) h where n <> v or f <> 1";
-    assert_eq!(surroundings.ask(gaps).await, ["0"], "histories with gaps");
+    assert_eq!(env.ask(gaps).await, ["0"], "histories with gaps");
 }
 
-async fn assert_outcomes(surroundings: &Surroundings, expected: &Expected) {
+async fn assert_outcomes(env: &TestEnv, expected: &Expected) {
     let of = |outcome: &str| {
         format!("select count(*) from handled_messages where outcome = '{outcome}'")
     };
-    let accepted = surroundings.ask(&of("accepted")).await;
-    let rejected = surroundings.ask(&of("rejected")).await;
+    let accepted = env.ask(&of("accepted")).await;
+    let rejected = env.ask(&of("rejected")).await;
     assert_eq!(accepted, [expected.accepted.to_string()]);
     assert_eq!(rejected, [expected.rejected.to_string()]);
 }
 
 /// Each event is valid by its schema, comes at least once with one id, and per order the first
 /// copies come in the order of versions.
-fn assert_events(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
+fn assert_events(env: &TestEnv, expected: &Expected, copies: Copies) {
     let wanted = (expected.status_changes + expected.rejected).to_string();
-    let printed = surroundings.foreign_client(&["events", &subscriber_of(surroundings), &wanted]);
+    let printed = env.foreign_client(&["events", &subscriber_of(env), &wanted]);
     let schemas = schemas::Validators::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut versions: HashMap<String, i64> = HashMap::new();
@@ -164,9 +163,9 @@ fn assert_events(surroundings: &Surroundings, expected: &Expected, copies: Copie
     assert_eq!((changes, rejections), (expected.status_changes, expected.rejected));
 }
 
-fn assert_dead_letters(surroundings: &Surroundings, expected: &Expected, copies: Copies) {
+fn assert_dead_letters(env: &TestEnv, expected: &Expected, copies: Copies) {
     let wanted = expected.dead_letters.to_string();
-    let printed = surroundings.foreign_client(&["dead-letters", &wanted]);
+    let printed = env.foreign_client(&["dead-letters", &wanted]);
     let dead_letters: Vec<Value> =
         printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     match copies {

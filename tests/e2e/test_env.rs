@@ -34,7 +34,7 @@ impl Turn {
 }
 
 /// Names of exchanges, queues and a schema that nobody else uses.
-pub struct Surroundings {
+pub struct TestEnv {
     _turn: Turn,
     name: String,
     pub amqp_url: String,
@@ -69,7 +69,7 @@ pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`"))
 }
 
-impl Surroundings {
+impl TestEnv {
     pub async fn new() -> Self {
         let turn = Turn::shared().await;
         Self::at(turn, &variable("AMQP_URL"), &variable("DATABASE_URL")).await

@@ -10,7 +10,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::surroundings::{Surroundings, variable};
+use crate::test_env::{TestEnv, variable};
 
 /// A message as it came from a queue.
 #[derive(Debug)]
@@ -37,19 +37,19 @@ impl DeadLetter {
 }
 
 /// A connection to the broker, past any relay.
-pub struct Shop {
+pub struct AmqpClient {
     connection: Connection,
     channel: Channel,
     commands_exchange: String,
 }
 
-impl Shop {
-    pub async fn on(surroundings: &Surroundings) -> Self {
+impl AmqpClient {
+    pub async fn on(env: &TestEnv) -> Self {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&variable("AMQP_URL"), properties).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        let commands_exchange = surroundings.name_of("COMMANDS_EXCHANGE");
+        let commands_exchange = env.name_of("COMMANDS_EXCHANGE");
         Self { connection, channel, commands_exchange }
     }
 
@@ -125,9 +125,9 @@ pub fn place_without_id() -> String {
 }
 
 /// Publishes orders and waits for all confirms.
-pub async fn publish(surroundings: &Surroundings, orders: &[String]) {
-    let shop = Shop::on(surroundings).await;
+pub async fn publish(env: &TestEnv, orders: &[String]) {
+    let amqp = AmqpClient::on(env).await;
     for body in orders {
-        shop.send("order.place", body.as_bytes(), BasicProperties::default()).await;
+        amqp.send("order.place", body.as_bytes(), BasicProperties::default()).await;
     }
 }
