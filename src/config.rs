@@ -47,17 +47,17 @@ pub struct Settings {
     #[arg(long, env, value_name = "DATABASE_URL_FILE", global = true)]
     pub database_url_file: Option<PathBuf>,
 
-    /// Where the console, the API, health and metrics are; none: nowhere. By default
-    /// 127.0.0.1:8080, or nowhere if another program has that.
+    /// The address of the console, the API, health and metrics; none: no HTTP. By default
+    /// 127.0.0.1:8080, or no HTTP if another program uses that.
     #[arg(long, env, value_name = "HTTP_ADDR", global = true)]
     pub http_addr: Option<HttpAddr>,
 
-    /// Who may use HTTP: the lines that `order-worker token new` prints, with blanks between them.
-    /// Not set: everybody on this machine may do everything, and nobody else anything.
+    /// Tokens for HTTP: the lines that `order-worker token new` prints, separated by blanks. Not set:
+    /// only localhost can connect, with full access.
     #[arg(long, env, value_name = "HTTP_TOKENS", hide_env_values = true, global = true)]
     pub http_tokens: Option<TokenLines>,
 
-    /// A file that holds the HTTP_TOKENS. What changes in it counts within a second.
+    /// A file that holds the HTTP_TOKENS. Changes apply within a second.
     #[arg(long, env, value_name = "HTTP_TOKENS_FILE", global = true)]
     pub http_tokens_file: Option<PathBuf>,
 
@@ -79,18 +79,18 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u32).range(1024 * 1024..))]
     pub max_in_flight_bytes: u32,
 
-    /// How many batches are worked on at the same time, each on a database connection of its own.
-    /// All commands of an order go through the same lane.
+    /// Batches that are processed concurrently, each on its own database connection. All commands of
+    /// an order go through the same lane.
     #[arg(long, env, value_name = "LANES", default_value_t = 2, global = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
 
-    /// Most messages in one transaction.
+    /// Maximum messages in one transaction.
     #[arg(long, env, value_name = "BATCH_MAX", default_value_t = 500, global = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=5000))]
     pub batch_max: u16,
 
-    /// Attempts at a command for an order that does not exist (yet), before it is a dead letter.
+    /// Attempts at a command for an order that does not exist (yet) before it is dead-lettered.
     #[arg(long, env, value_name = "MAX_ATTEMPTS", default_value_t = 4, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10))]
     pub max_attempts: u32,
@@ -101,19 +101,18 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub retry_delay_ms: u32,
 
-    /// Seconds that work already begun may take after the signal to stop.
+    /// Seconds that work in progress may take after the signal to stop.
     #[arg(long, env, value_name = "SHUTDOWN_GRACE_SECONDS", default_value_t = 30, global = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_grace_seconds: u64,
 
-    /// Seconds between two looks at the outbox for events that a crash left there, and the age from
-    /// which an event counts as left.
+    /// Seconds between two passes of the relay over the outbox, and the age from which it publishes
+    /// an event that another worker left there.
     #[arg(long, env, value_name = "RELAY_INTERVAL_SECONDS", default_value_t = 30, global = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub relay_interval_seconds: u64,
 
-    /// Keep an event for which there is no subscriber in the outbox, and try again, instead of
-    /// letting it go.
+    /// Keep unroutable events in the outbox and retry them, instead of dropping them.
     #[arg(
         long,
         env,
@@ -145,7 +144,7 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub dead_letter_retention_days: u32,
 
-    /// Days for which the worker knows a handled message again; more than
+    /// Days for which the id of a handled message is remembered; more than
     /// DEAD_LETTER_RETENTION_DAYS. With COLLECT_DEAD_LETTERS=false: for ever.
     #[arg(long, env, value_name = "MESSAGE_RETENTION_DAYS", default_value_t = 90, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]

@@ -57,7 +57,7 @@ pub fn sum_up(metrics: &Metrics) {
             unknown_fields = all.unknown_fields,
             coerced_fields = all.coerced_fields,
             totals_that_differ = all.differing_totals,
-            "Put up with in messages"
+            "Deviations in messages were tolerated"
         );
     }
 }

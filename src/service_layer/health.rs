@@ -189,11 +189,7 @@ impl Health {
     pub fn cannot_consume(&self, inflow: ConsumedQueue, reason: &str) {
         self.note_consumer(inflow, false);
         if self.begins(inflow.pause(), reason) {
-            tracing::warn!(
-                reason,
-                "{} cannot be consumed, trying again without end",
-                inflow.name()
-            );
+            tracing::warn!(reason, "{} cannot be consumed, retrying", inflow.name());
         }
     }
 
@@ -210,7 +206,7 @@ impl Health {
 
     pub fn cannot_publish(&self, reason: &str) {
         if self.begins(Pause::Publishing, reason) {
-            tracing::warn!(reason, "Messages cannot be published, trying again without end");
+            tracing::warn!(reason, "Messages cannot be published, retrying");
         }
     }
 

@@ -93,7 +93,7 @@ async fn dead_letters_wait_in_their_queue_until_somebody_collects_them() {
         send(&amqp, "order.place", "{", &format!("m-{number}")).await;
     }
     eventually("all are dead letters", || async {
-        worker.log().matches("goes to the dead letters").count() == 5
+        worker.log().matches("is dead-lettered").count() == 5
     })
     .await;
     worker.stop().await;

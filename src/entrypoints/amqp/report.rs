@@ -39,7 +39,7 @@ impl Report {
                     command,
                     code = reason.code.as_str(),
                     detail = reason.detail,
-                    "Message goes to the dead letters"
+                    "Message is dead-lettered"
                 );
             }
         }

@@ -24,8 +24,8 @@ use crate::bootstrap::{Database, Failure};
 use crate::config::{InvalidSetting, Settings};
 use crate::service_layer::InvalidQuery;
 
-/// Consumes order commands from RabbitMQ, applies them in transactional batches, and publishes what
-/// became of the orders.
+/// Consumes order commands from RabbitMQ, applies them in transactional batches, and publishes the
+/// changes of orders as events.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub struct Program {
@@ -47,37 +47,37 @@ pub enum Action {
     /// Run the worker (also the default). Without AMQP_URL it reads commands from standard input
     /// and prints events.
     Run,
-    /// Show the whole main job in one go, on data of its own.
+    /// Run a demonstration of the whole process, on its own data.
     Demo(demo::Demo),
     /// Publish commands from a file or standard input.
     Publish(publish::Publish),
-    /// Print events as they come.
+    /// Print events as they are published.
     Watch(watch::Watch),
-    /// Look at orders.
+    /// List and show orders.
     Orders {
         #[command(subcommand)]
         question: orders::Question,
     },
-    /// Look into dead letters, mend them, replay them, give them up.
+    /// List, edit, replay and discard dead letters.
     DeadLetters {
         #[command(subcommand)]
         action: Box<dead_letters::DeadLetters>,
     },
-    /// Who may use the console and the API.
+    /// Create tokens for the console and the API.
     Token {
         #[command(subcommand)]
         action: token::TokenAction,
     },
-    /// The exchanges and queues on the broker.
+    /// Check, declare and delete the exchanges and queues on the broker.
     Topology {
         #[command(subcommand)]
         action: topology::TopologyAction,
     },
-    /// Bring the tables up to date.
+    /// Migrate the database to the schema of this version.
     Migrate,
     /// Print the JSON Schemas of all messages, or write them to files.
     Schemas(schemas::Schemas),
-    /// Check that database and broker answer and that a worker consumes; for containers.
+    /// Check the database, the broker and the consumer; for containers.
     Healthcheck(healthcheck::Healthcheck),
 }
 

@@ -155,16 +155,14 @@ fn tell_what_is_used(
     let orders =
         if database.expose() == DEFAULT_DATABASE_URL { "order-worker.db" } else { "the database" };
     eprintln!(
-        "No AMQP_URL is set: commands and events stay within this process, orders go to {orders}.\n{hint}"
+        "AMQP_URL is not set: using the in-process broker; orders are stored in {orders}.\n{hint}"
     );
     Ok(())
 }
 
 fn tell_who_may_ask(settings: &Settings, address: SocketAddr) -> Result<(), CommandFailed> {
     if settings.http_token_lines()?.is_none() {
-        tracing::warn!(
-            "No HTTP_TOKENS are set: HTTP answers this machine only, and lets it do everything"
-        );
+        tracing::warn!("HTTP_TOKENS is not set: only localhost can connect, with full access");
     }
     let shown = match address.ip() {
         ip if ip.is_unspecified() => format!("127.0.0.1:{}", address.port()),

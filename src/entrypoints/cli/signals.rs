@@ -20,7 +20,7 @@ pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
     let stopped = stop.clone();
     tokio::spawn(async move {
         either(&mut terminate, &mut interrupt).await;
-        tracing::info!("Stopping: no more commands are taken, what was begun is finished");
+        tracing::info!("Stopping: no new commands are consumed, work in progress is finished");
         stopped.cancel();
         either(&mut terminate, &mut interrupt).await;
         tracing::warn!("Stopping at once");
