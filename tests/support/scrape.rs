@@ -132,16 +132,16 @@ fn labels(mut text: &str) -> (Labels, &str) {
 /// A value up to its closing quote, and the rest.
 fn quoted(text: &str) -> (String, &str) {
     let mut value = String::new();
-    let mut dead_letters = text.char_indices();
-    while let Some((at, dead_letter)) = dead_letters.next() {
-        match dead_letter {
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
             '"' => return (value, &text[at + 1..]),
-            '\\' => value.push(match dead_letters.next().unwrap().1 {
+            '\\' => value.push(match letters.next().unwrap().1 {
                 'n' => '\n',
                 escaped @ ('\\' | '"') => escaped,
                 other => panic!("\\{other} is no escape"),
             }),
-            dead_letter => value.push(dead_letter),
+            letter => value.push(letter),
         }
     }
     panic!("no closing quote: {text}");

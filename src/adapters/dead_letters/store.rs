@@ -205,11 +205,11 @@ fn matching<'a>(text: &'static str, filter: &'a DeadLetterFilter) -> Statement<'
 /// What `like` takes to look for a text that stands anywhere; its wildcards are taken literally.
 fn containing(text: &str) -> String {
     let mut like = String::from("%");
-    for dead_letter in text.to_lowercase().chars() {
-        if matches!(dead_letter, '%' | '_' | '\\') {
+    for character in text.to_lowercase().chars() {
+        if matches!(character, '%' | '_' | '\\') {
             like.push('\\');
         }
-        like.push(dead_letter);
+        like.push(character);
     }
     like.push('%');
     like

@@ -66,11 +66,10 @@ fn dump(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (line, bytes) in bytes.chunks(IN_A_LINE).enumerate() {
         let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let dead_letter = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
-        let dead_letters: String = bytes.iter().map(dead_letter).collect();
+        let letter = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
+        let letters: String = bytes.iter().map(letter).collect();
         // Writing to a text cannot fail.
-        let _ =
-            writeln!(text, "{:06x}  {:<47}  {dead_letters}", line * IN_A_LINE, digits.join(" "));
+        let _ = writeln!(text, "{:06x}  {:<47}  {letters}", line * IN_A_LINE, digits.join(" "));
     }
     text
 }
