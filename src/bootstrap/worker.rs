@@ -1,17 +1,17 @@
 //! A worker of all the parts.
 
-use std::iter;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::either::{EitherPublisher, EitherStore};
 use super::{Broker, Database, Failure};
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
-use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, Report};
+use crate::entrypoints::amqp::{
+    self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts, Report,
+};
 use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
 use crate::service_layer::dead_letters::collect;
 use crate::service_layer::dead_letters::prune_for_ever;
@@ -101,9 +101,10 @@ impl Worker {
         let (source, source_task) =
             self.broker.consume(ConsumedQueue::Commands, bounds, health.clone(), stop.clone());
         let relay = self.start_relay(in_flight.clone());
-        let publishers =
-            || iter::repeat_with(|| self.broker.publisher()).take(EVENT_PUBLISHERS).collect();
-        let lane = |_| (self.database.store(), publishers());
+        let lane = |_| LanePorts {
+            store: self.database.store(),
+            event_publishers: (0..EVENT_PUBLISHERS).map(|_| self.broker.publisher()).collect(),
+        };
         let lanes = (0..self.settings.lanes).map(lane).collect();
         let ground = ConsumerDeps {
             source,
@@ -133,7 +134,7 @@ impl Worker {
         }
     }
 
-    fn request_ground(&self, in_flight: InFlight) -> CommandLaneDeps<EitherStore, EitherPublisher> {
+    fn request_ground(&self, in_flight: InFlight) -> CommandLaneDeps {
         CommandLaneDeps {
             store: self.database.store(),
             publisher: self.broker.publisher(),
@@ -162,7 +163,8 @@ impl Worker {
     fn start_chores(&self) -> Result<Chores, Failure> {
         let retention = self.settings.retention()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let pruning = tokio::spawn(prune_for_ever(self.database.clone(), retention, clock.clone()));
+        let pruning =
+            tokio::spawn(prune_for_ever(self.database.dead_letters(), retention, clock.clone()));
         let stop = CancellationToken::new();
         let collecting = self.settings.collect_dead_letters.then(|| {
             let health = self.health.clone();
@@ -172,7 +174,7 @@ impl Worker {
             };
             let (dead_letters, source_task) =
                 self.broker.consume(ConsumedQueue::DeadLetters, bounds, health, stop.clone());
-            [tokio::spawn(collect(dead_letters, self.database.clone(), clock)), source_task]
+            [tokio::spawn(collect(dead_letters, self.database.dead_letters(), clock)), source_task]
         });
         Ok(Chores { stop, pruning, collecting })
     }

@@ -92,9 +92,9 @@ impl CommandClient {
 
 /// What the lane stands on.
 #[derive(Debug)]
-pub struct CommandLaneDeps<S, P> {
-    pub store: S,
-    pub publisher: P,
+pub struct CommandLaneDeps {
+    pub store: Box<dyn Store>,
+    pub publisher: Box<dyn Publisher>,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
@@ -108,11 +108,7 @@ pub struct CommandLaneDeps<S, P> {
 /// Handles commands until nobody can send any more, and all that they left is published. The caller
 /// bounds that time by dropping the future, which loses nothing that was answered. From `stop` on,
 /// nobody waits for a locked order: such commands are turned away, without effect.
-pub async fn serve<S: Store, P: Publisher>(
-    queue: CommandQueue,
-    ground: CommandLaneDeps<S, P>,
-    stop: CancellationToken,
-) {
+pub async fn serve(queue: CommandQueue, ground: CommandLaneDeps, stop: CancellationToken) {
     let CommandLaneDeps { store, publisher, clock, health, in_flight, .. } = ground;
     // The bytes are what bounds it.
     let (batches_in, batches) = mpsc::channel(ground.max_waiting_bytes.div_ceil(MESSAGE_OVERHEAD));
@@ -138,9 +134,9 @@ pub async fn serve<S: Store, P: Publisher>(
     tokio::join!(event_publisher.run(), lane.run());
 }
 
-struct RequestLane<S> {
+struct RequestLane {
     metrics: Metrics,
-    bus: MessageBus<S>,
+    bus: MessageBus,
     queue: mpsc::Receiver<Request>,
     /// Commands of locked orders, until their senders wait no more.
     parked: Parked<Request>,
@@ -151,7 +147,7 @@ struct RequestLane<S> {
     stop: CancellationToken,
 }
 
-impl<S: Store> RequestLane<S> {
+impl RequestLane {
     async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
             let span = tracing::info_span!(

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -229,6 +230,7 @@ impl InProcessBroker {
     }
 }
 
+#[async_trait]
 impl QueueDepths for InProcessBroker {
     async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
         let state = self.lock();

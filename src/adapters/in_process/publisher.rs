@@ -1,5 +1,7 @@
 //! Publishing within the process.
 
+use async_trait::async_trait;
+
 use super::{InProcessBroker, Submitted};
 use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
 
@@ -36,6 +38,7 @@ impl InProcessPublisher {
     }
 }
 
+#[async_trait]
 impl Publisher for InProcessPublisher {
     async fn publish(
         &mut self,

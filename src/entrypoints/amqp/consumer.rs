@@ -25,16 +25,23 @@ pub struct LaneDied(String);
 /// while one waits for its confirms, the broker works on another.
 pub const EVENT_PUBLISHERS: usize = 2;
 
+/// The ports of one lane.
+#[derive(Debug)]
+pub struct LanePorts {
+    pub store: Box<dyn Store>,
+    /// [`EVENT_PUBLISHERS`], at least one.
+    pub event_publishers: Vec<Box<dyn Publisher>>,
+}
+
 /// What the consumer stands on.
 #[derive(Debug)]
-pub struct ConsumerDeps<S, P> {
+pub struct ConsumerDeps {
     pub source: CommandSource,
-    /// For each lane a store, and publishers for its events: [`EVENT_PUBLISHERS`], at least one.
-    pub lanes: Vec<(S, Vec<P>)>,
+    pub lanes: Vec<LanePorts>,
     /// For the copies of messages that are not done with.
-    pub republisher: P,
+    pub republisher: Box<dyn Publisher>,
     /// For the replies of all lanes.
-    pub reply_publisher: P,
+    pub reply_publisher: Box<dyn Publisher>,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
@@ -45,15 +52,11 @@ pub struct ConsumerDeps<S, P> {
 ///
 /// # Errors
 /// When a lane died.
-pub async fn run<S, P>(
-    ground: ConsumerDeps<S, P>,
+pub async fn run(
+    ground: ConsumerDeps,
     settings: ConsumerSettings,
     reports: Option<mpsc::UnboundedSender<Report>>,
-) -> Result<(), LaneDied>
-where
-    S: Store + 'static,
-    P: Publisher + 'static,
-{
+) -> Result<(), LaneDied> {
     let ConsumerDeps { source, lanes, republisher, reply_publisher, clock, health, in_flight } =
         ground;
     let CommandSource { deliveries, settlements, channel_epoch } = source;
@@ -84,10 +87,10 @@ where
     // All lanes together park at most half of it: there are always others to go on with.
     let most_parked = queue_size / (2 * lanes.len().max(1));
     let lanes = lanes.into_iter().zip(results_in).zip(results).enumerate();
-    for (number, (((store, publishers), results_in), results)) in lanes {
+    for (number, ((ports, results_in), results)) in lanes {
         let (queue_in, queue) = mpsc::channel(queue_size);
-        let mut event_publishers = Vec::with_capacity(publishers.len());
-        for publisher in publishers {
+        let mut event_publishers = Vec::with_capacity(ports.event_publishers.len());
+        for publisher in ports.event_publishers {
             let (batches_in, batches) = mpsc::channel(MAX_WAITING_BATCHES);
             let event_publisher = EventPublisher {
                 publisher,
@@ -102,7 +105,7 @@ where
         let lane = Lane {
             number,
             metrics: metrics.clone(),
-            bus: MessageBus::new(store, clock.clone(), health.clone(), in_flight.clone()),
+            bus: MessageBus::new(ports.store, clock.clone(), health.clone(), in_flight.clone()),
             clock: clock.clone(),
             settings: settings.clone(),
             queue,

@@ -21,7 +21,7 @@ use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     AckSender, ByteBudget, ChannelEpoch, Clock, DeadLetterReason, Delivery, Message, MessageBus,
     Original, OutboxMessage, Outcome, Publication, PublishBatch, PublishResult, ReplySender,
-    Republish, Settlement, Store,
+    Republish, Settlement,
 };
 use crate::telemetry;
 
@@ -55,9 +55,9 @@ pub struct ConsumerSettings {
 
 /// Everything that a lane works with.
 #[derive(Debug)]
-pub struct Lane<S> {
+pub struct Lane {
     pub number: usize,
-    pub bus: MessageBus<S>,
+    pub bus: MessageBus,
     pub clock: Arc<dyn Clock>,
     pub metrics: Metrics,
     pub settings: ConsumerSettings,
@@ -74,7 +74,7 @@ pub struct Lane<S> {
     pub reports: Option<mpsc::UnboundedSender<Report>>,
 }
 
-impl<S: Store> Lane<S> {
+impl Lane {
     /// Runs until the queue has ended, then waits until all that it left is published.
     pub async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {

@@ -12,6 +12,6 @@ mod republish;
 pub mod settlement;
 mod share;
 
-pub use consumer::{ConsumerDeps, EVENT_PUBLISHERS, LaneDied, run};
+pub use consumer::{ConsumerDeps, EVENT_PUBLISHERS, LaneDied, LanePorts, run};
 pub use lane::ConsumerSettings;
 pub use report::Report;

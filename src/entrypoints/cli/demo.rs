@@ -19,7 +19,7 @@ use crate::config::{DatabaseUrl, SecretUrl, Settings};
 use crate::domain::CommandKind;
 use crate::entrypoints::amqp::Report;
 use crate::service_layer::{
-    Health, OrderQueries, OrderQuery, Outcome, Page, Publication, PublishStatus, Publisher, Target,
+    Health, OrderQuery, Outcome, Page, Publication, PublishStatus, Publisher, Target,
 };
 
 /// Where its orders are when no DATABASE_URL is set, and in which schema otherwise.
@@ -153,7 +153,7 @@ impl Show {
             submit(&self.broker, command).await?;
             self.show_until_outcome().await?;
         }
-        let orders = database.orders(&OrderQuery::all(), &Page::first(u32::MAX)).await?;
+        let orders = database.orders().orders(&OrderQuery::all(), &Page::first(u32::MAX)).await?;
         let changes: i32 = orders.iter().map(crate::domain::Order::version).sum();
         let changes = usize::try_from(changes).unwrap_or_default();
         while (self.counts.status_changes, self.counts.rejections)

@@ -209,10 +209,10 @@ async fn handle(store: Obstructed, batch: &[Message]) -> Handled {
     bus_on(store).handle_batch(batch).await
 }
 
-fn bus_on(store: Obstructed) -> MessageBus<Obstructed> {
+fn bus_on(store: Obstructed) -> MessageBus {
     bus_with(store, Health::default())
 }
 
-fn bus_with(store: Obstructed, health: Health) -> MessageBus<Obstructed> {
-    MessageBus::new(store, Arc::new(TickingClock::default()), health, InFlight::default())
+fn bus_with(store: Obstructed, health: Health) -> MessageBus {
+    MessageBus::new(Box::new(store), Arc::new(TickingClock::default()), health, InFlight::default())
 }

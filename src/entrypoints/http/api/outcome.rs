@@ -7,9 +7,7 @@ use axum::http::StatusCode;
 use crate::domain::{CommandKind, MessageId, OrderId, Rejection};
 use crate::entrypoints::http::auth::Caller;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{
-    DeadLetterCode, DeadLetterReason, InboxOutcome, OrderQueries, Outcome, RetryReason,
-};
+use crate::service_layer::{DeadLetterCode, DeadLetterReason, InboxOutcome, Outcome, RetryReason};
 
 /// A command that has had its effect.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,7 +83,7 @@ pub async fn as_the_first_time(
     done: Done,
     message_id: &MessageId,
 ) -> Result<Done, Problem> {
-    let first = app.database()?.message(message_id).await?;
+    let first = app.database()?.orders().message(message_id).await?;
     match first.map(|first| first.outcome) {
         Some(InboxOutcome::Rejected(code)) => {
             let detail = "the rule refused this command when it came first";

@@ -82,21 +82,24 @@ async fn of_customer(
     State(app): State<App>,
     InPath(customer): InPath<String>,
 ) -> Result<Response, Problem> {
-    whole_list::answer(app.database()?, OrderQuery::of_customer(customer_id(customer)?)).await
+    whole_list::answer(app.database()?.orders(), OrderQuery::of_customer(customer_id(customer)?))
+        .await
 }
 
 async fn incomplete(
     State(app): State<App>,
     InPath(customer): InPath<String>,
 ) -> Result<Response, Problem> {
-    whole_list::answer(app.database()?, OrderQuery::incomplete_of(customer_id(customer)?)).await
+    whole_list::answer(app.database()?.orders(), OrderQuery::incomplete_of(customer_id(customer)?))
+        .await
 }
 
 async fn complete(
     State(app): State<App>,
     InPath(customer): InPath<String>,
 ) -> Result<Response, Problem> {
-    whole_list::answer(app.database()?, OrderQuery::completed_of(customer_id(customer)?)).await
+    whole_list::answer(app.database()?.orders(), OrderQuery::completed_of(customer_id(customer)?))
+        .await
 }
 
 async fn in_status(
@@ -105,7 +108,7 @@ async fn in_status(
 ) -> Result<Response, Problem> {
     let asked = OrderQueryText { status: Some(&status), ..OrderQueryText::default() };
     let query = asked.read().map_err(|invalid| InvalidQuery { argument: CODE.name, ..invalid })?;
-    whole_list::answer(app.database()?, query).await
+    whole_list::answer(app.database()?.orders(), query).await
 }
 
 fn customer_id(text: String) -> Result<CustomerId, InvalidQuery> {
