@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Broker, Database, Failure};
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
-use crate::entrypoints::amqp::{
-    self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts, Report,
-};
+use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts};
 use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
 use crate::service_layer::dead_letters::collect;
 use crate::service_layer::dead_letters::prune_for_ever;
@@ -50,15 +47,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Works until `stop` is cancelled and everything that was begun is settled and published. What
-    /// becomes of each message of the queue is told to `reports`. `requests` are handled also while
-    /// the broker is away; the worker ends after the last of those who can send any.
+    /// Works until `stop` is cancelled and everything that was begun is settled and published.
+    /// `requests` are handled even while the broker is away; the worker ends after the last
+    /// [`CommandClient`](crate::entrypoints::command_client::CommandClient) is dropped.
     ///
     /// # Errors
     /// When the broker has other exchanges or queues than it should, or a lane died.
     pub async fn run(
         &self,
-        reports: Option<mpsc::UnboundedSender<Report>>,
         requests: Option<CommandQueue>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
@@ -71,7 +67,7 @@ impl Worker {
         };
         let replies = self.broker.for_replies();
         let consuming = async {
-            let consumed = self.consume(&replies, in_flight.clone(), reports, stop.clone()).await;
+            let consumed = self.consume(&replies, in_flight.clone(), stop.clone()).await;
             // Whoever sends requests stops, too, when there is nothing to be consumed.
             stop.cancel();
             consumed
@@ -87,7 +83,6 @@ impl Worker {
         &self,
         replies: &Broker,
         in_flight: InFlight,
-        reports: Option<mpsc::UnboundedSender<Report>>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         tokio::select! {
@@ -115,7 +110,7 @@ impl Worker {
             health,
             in_flight,
         };
-        let consumed = amqp::run(ground, self.consumer_settings(), reports).await;
+        let consumed = amqp::run(ground, self.consumer_settings()).await;
         relay.abort();
         // The lanes are gone: whatever the reason, the source hands back what they left.
         stop.cancel();

@@ -64,7 +64,7 @@ pub struct MessageBus {
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub struct Handled {
+pub struct BatchResult {
     /// One for each message that is not among the `locked` ones, in their order.
     pub outcomes: Vec<Outcome>,
     /// The places of messages that had no effect because another transaction has their order, or
@@ -137,13 +137,17 @@ impl MessageBus {
     /// a dead letter; the others commit. Messages of an order that another transaction keeps locked
     /// are left out. While the database is in trouble, this waits and tries again, without end: the
     /// caller stops it by dropping the future, which loses nothing.
-    pub async fn handle_batch(&mut self, messages: &[Message]) -> Handled {
-        let mut handled = Handled::default();
+    pub async fn handle_batch<'a>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'a Message>,
+    ) -> BatchResult {
+        let messages: Vec<&Message> = messages.into_iter().collect();
+        let mut handled = BatchResult::default();
         let mut parts = Parts::of(messages.len());
         let mut failures = Failures::none();
         self.lookup_cooldown = self.lookup_cooldown.saturating_sub(1);
         while let Some(part) = parts.next() {
-            let batch: Vec<&Message> = part.iter().map(|&place| &messages[place]).collect();
+            let batch: Vec<&Message> = part.iter().map(|&place| messages[place]).collect();
             let needs = self.needs_of(&batch);
             let trouble = match self.attempt(&batch, &needs).await {
                 Ok((outcomes, committed, took)) => {

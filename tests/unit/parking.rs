@@ -63,8 +63,7 @@ impl Worker {
             keep_unroutable_events: false,
             reply_bytes: ByteBudget::new(1024 * 1024),
         };
-        let pipeline =
-            tokio::spawn(async move { amqp::run(ground, settings, None).await.unwrap() });
+        let pipeline = tokio::spawn(async move { amqp::run(ground, settings).await.unwrap() });
         Self { broker, database, health, locked, stop, pipeline }
     }
 

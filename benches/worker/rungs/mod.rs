@@ -199,7 +199,7 @@ impl Parts {
             keep_unroutable_events: self.settings.keep_unroutable_events,
             reply_bytes: self.settings.reply_bytes(),
         };
-        let result = amqp::run(ground, settings, None).await;
+        let result = amqp::run(ground, settings).await;
         relay.abort();
         self.stop.cancel();
         source_task.await?;

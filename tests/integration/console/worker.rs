@@ -96,7 +96,7 @@ impl Console {
             health: health.clone(),
         };
         let worker = tokio::spawn(async move {
-            worker.run(None, Some(queue), CancellationToken::new()).await.unwrap();
+            worker.run(Some(queue), CancellationToken::new()).await.unwrap();
         });
         Self {
             routes: routes(&app),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use order_worker::domain::Order;
 use order_worker::service_layer::{
-    BacklogProbe, Clock, Handled, Health, InFlight, Message, MessageBus, OrderHistory,
+    BacklogProbe, BatchResult, Clock, Health, InFlight, Message, MessageBus, OrderHistory,
     OrderQueries, Outcome, RelayStore, Store,
 };
 
@@ -51,7 +51,7 @@ pub fn bus_with_clock<D: TestDatabase>(database: &D, clock: Arc<dyn Clock>) -> M
 }
 
 /// Handles the messages in one batch, on a lane of its own.
-pub async fn handle<D: TestDatabase>(database: &D, messages: &[Message]) -> Handled {
+pub async fn handle<D: TestDatabase>(database: &D, messages: &[Message]) -> BatchResult {
     bus_on(database).handle_batch(messages).await
 }
 

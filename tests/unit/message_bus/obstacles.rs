@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::in_memory::InMemoryDatabase;
 use order_worker::domain::{Command, Item, Status};
 use order_worker::service_layer::{
-    BatchLookup, Handled, Health, InFlight, Message, MessageBus, Outcome, StoreError,
+    BatchLookup, BatchResult, Health, InFlight, Message, MessageBus, Outcome, StoreError,
 };
 use tokio::time::{Instant, advance};
 
@@ -193,7 +193,7 @@ fn names(order_id: &str, needs: &BatchLookup) -> bool {
     needs.order_ids.contains(&id(order_id))
 }
 
-fn words(handled: &Handled) -> Vec<&'static str> {
+fn words(handled: &BatchResult) -> Vec<&'static str> {
     handled.outcomes.iter().map(Outcome::as_str).collect()
 }
 
@@ -205,7 +205,7 @@ async fn with_orders(order_ids: &[&str]) -> InMemoryDatabase {
     database
 }
 
-async fn handle(store: Obstructed, batch: &[Message]) -> Handled {
+async fn handle(store: Obstructed, batch: &[Message]) -> BatchResult {
     bus_on(store).handle_batch(batch).await
 }
 

@@ -88,7 +88,7 @@ impl Line {
             keep_unroutable_events: false,
             reply_bytes: ByteBudget::new(1024 * 1024),
         };
-        amqp::run(ground, settings, None).await.unwrap();
+        amqp::run(ground, settings).await.unwrap();
     }
 }
 

@@ -78,7 +78,7 @@ impl Worker {
         let (requests, queue) = CommandClient::channel();
         env.clients.find(Some(requests));
         let serving = env.serve(queue, in_flight.of_requests(), stop.clone());
-        let pipeline = amqp::run(ground, env.settings.clone(), None);
+        let pipeline = amqp::run(ground, env.settings.clone());
         Self {
             env: env.clone(),
             consumer,
