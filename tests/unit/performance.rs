@@ -1,4 +1,4 @@
-//! The figures in the documentation are those of the file that the bench wrote.
+//! The figures in docs/performance.md and its plots match docs/performance.json.
 
 use std::fs;
 use std::path::Path;
