@@ -1,4 +1,4 @@
-//! The program with nothing installed: SQLite file, in-process broker, standard input and output.
+//! The program without servers: SQLite file, in-process broker, standard input and output.
 
 use std::io::Write;
 use std::path::Path;
@@ -72,7 +72,7 @@ fn a_line_that_is_no_command_is_reported_with_its_number() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(errors.contains("line=1") && errors.contains("1 lines were no commands"), "{errors}");
-    assert_eq!(json_lines(&output).len(), 1, "the good one is done all the same");
+    assert_eq!(json_lines(&output).len(), 1, "the valid command is processed");
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn what_was_done_before_the_end_is_a_duplicate_the_next_time() {
     let command = format!("{{\"type\": \"PlaceOrder\", \"body\": {}}}\n", place("7"));
     printed(&run_with_input(&command, folder.path()));
 
-    let again = run_with_input(&command, folder.path());
+    let rerun = run_with_input(&command, folder.path());
 
-    printed(&again);
-    assert_eq!(json_lines(&again), Vec::<Value>::new());
+    printed(&rerun);
+    assert_eq!(json_lines(&rerun), Vec::<Value>::new());
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn the_store_s_own_order_is_in_the_demo_word_for_word() {
 async fn the_demo_adds_up_on_real_servers() {
     let env = TestEnv::new().await;
     let mut demo = env.program(&["demo"]);
-    // The demo makes a schema of its own in the database as it is.
+    // The demo creates its own schema in the database.
     demo.env("DATABASE_URL", variable("DATABASE_URL"));
 
     let shown = printed(&demo.output().unwrap());

@@ -1,4 +1,4 @@
-//! What the consumer and the relay expect of a broker, on RabbitMQ and within the process.
+//! The contract of a broker, on RabbitMQ and on the in-process broker.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::test_env::{Turn, variable};
+use crate::test_env::{ServerAccess, variable};
 
 const SOON: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(300);
 
 /// A broker for one test.
 enum Broker {
-    RabbitMq { broker: Box<RabbitMq>, _turn: Turn },
+    RabbitMq { broker: Box<RabbitMq>, _access: ServerAccess },
     InProcess(InProcessBroker),
 }
 
@@ -40,10 +40,10 @@ impl Broker {
             retry_delays: vec![Duration::from_millis(50)],
             delivery_limit: 100,
         };
-        let turn = Turn::shared().await;
+        let access = ServerAccess::shared().await;
         let broker = RabbitMq::new(&variable("AMQP_URL"), topology, true).unwrap();
         broker.prepare().await.unwrap();
-        Self::RabbitMq { broker: Box::new(broker), _turn: turn }
+        Self::RabbitMq { broker: Box::new(broker), _access: access }
     }
 
     fn consume(&self, prefetch: u16, stop: &CancellationToken) -> (CommandSource, JoinHandle<()>) {
