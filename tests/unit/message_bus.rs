@@ -1,9 +1,9 @@
-//! What the message bus makes of a batch, and what it announces.
+//! Outcomes and events of a batch.
 
-mod answers;
-mod obstacles;
-mod presumption;
-mod trouble;
+mod assume_new;
+mod outages;
+mod replies;
+mod store_errors;
 
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ async fn a_refused_command_is_announced_with_the_rule() {
 
 #[tokio::test]
 async fn a_command_for_an_order_that_is_not_there_waits_unanswered() {
-    let handled = bus().handle_batch(&[cancel("14").with_id("m").answered_to("answers")]).await;
+    let handled = bus().handle_batch(&[cancel("14").with_id("m").with_reply_to("replies")]).await;
 
     let order_id = id("14");
     let expected = Outcome::RetryLater(RetryReason::OrderNotFound { order_id });

@@ -1,4 +1,4 @@
-//! No message and no request makes more series than there may be.
+//! Label values are bounded, whatever messages and requests contain.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -46,7 +46,11 @@ fn whatever_a_publisher_calls_itself_is_a_label() {
     let publishers = values_of(&seen, UNKNOWN, "publisher");
     assert!(publishers.iter().all(|name| name.chars().count() <= 64), "{publishers:?}");
     assert!(!publishers.iter().any(|name| name.contains(char::is_control)), "{publishers:?}");
-    assert_eq!(seen.value(UNKNOWN, &[("publisher", "none")]), Some(1.0), "an empty name is none");
+    assert_eq!(
+        seen.value(UNKNOWN, &[("publisher", "none")]),
+        Some(1.0),
+        "an empty name counts as none"
+    );
 }
 
 #[test]

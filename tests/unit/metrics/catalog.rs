@@ -1,4 +1,4 @@
-//! The catalog and what is scraped are one.
+//! The metrics that are exposed are those of the catalog.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outbo
 
 use super::scrape;
 
-/// Counters in which everything has happened that makes a metric appear.
+/// Metrics in which every metric has at least one series.
 pub fn eventful() -> Metrics {
     let metrics = Metrics::new();
     let nothing = Outboxed { count: 0, oldest: None };

@@ -1,4 +1,4 @@
-//! Whether the worker can work.
+//! Metrics of the worker's state: pauses, consumers, connections.
 
 use order_worker::service_layer::{ConsumedQueue, Health};
 
@@ -58,7 +58,7 @@ fn a_consumer_is_up_from_its_confirmation_to_its_end() {
     health.consumes(ConsumedQueue::Commands);
     health.consumes_no_more(ConsumedQueue::Commands);
     assert_eq!((up(), health.consumes_commands()), (Some(0.0), false));
-    assert!(health.troubles().none(), "an end in good order is no trouble");
+    assert!(health.troubles().none(), "a clean stop is not an outage");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Moving an order one status onwards.
+//! Advancing an order to its next status.
 
 use order_worker::domain::{Rejection, Status};
 

@@ -1,4 +1,4 @@
-//! Putting an order into any status.
+//! Setting the status of an order.
 
 use order_worker::domain::{Rejection, Status};
 
@@ -47,7 +47,10 @@ fn the_status_of_a_cancelled_order_cannot_be_set() {
 fn an_unknown_status_is_refused() {
     let problem = "Teleported".parse::<Status>().unwrap_err();
 
-    assert!(problem.to_string().contains("Payment complete"), "it says what there is: {problem}");
+    assert!(
+        problem.to_string().contains("Payment complete"),
+        "lists the known statuses: {problem}"
+    );
 }
 
 fn pairs() -> impl Iterator<Item = (Status, Status)> {

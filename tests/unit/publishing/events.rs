@@ -1,4 +1,4 @@
-//! Events of a lane.
+//! The publisher of a lane's events.
 
 use order_worker::service_layer::{
     EventPublisher, Health, OutboxMessage, OutboxMessageKind, PublishBatch, PublishResult,
@@ -16,7 +16,7 @@ const CANCELLED: &str = "order.status.cancelled";
 async fn an_event_that_is_refused_is_left_to_the_relay_and_holds_up_no_other() {
     for status in [PublishStatus::Refused, PublishStatus::Unconfirmed] {
         let broker = FakeBroker::default();
-        broker.says(RECEIVED, status);
+        broker.set_status(RECEIVED, status);
 
         let results =
             publish(&broker, [vec![event(RECEIVED, "a")], vec![event(CANCELLED, "b")]]).await;
@@ -30,7 +30,7 @@ async fn an_event_that_is_refused_is_left_to_the_relay_and_holds_up_no_other() {
 #[tokio::test(start_paused = true)]
 async fn only_trouble_with_the_connection_has_a_window_published_again() {
     let broker = FakeBroker::default();
-    broker.is_gone_for(2);
+    broker.fail_next(2);
 
     let results = publish(&broker, [vec![event(RECEIVED, "a")]]).await;
 

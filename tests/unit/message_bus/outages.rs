@@ -1,4 +1,4 @@
-//! What the message bus does when things go wrong.
+//! Outages of the database, and messages that it rejects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ async fn a_wait_that_is_given_up_loses_nothing() {
     let handled = bus.handle_batch(&message).await;
 
     assert_eq!(handled.outcomes[0].as_str(), "accepted");
-    assert_eq!(handled.outgoing.len(), 1, "the published one was still remembered");
+    assert_eq!(handled.outgoing.len(), 1, "the published event is deleted, not returned again");
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn published_messages_leave_the_outbox_without_a_batch_too() {
 
     assert!(!bus.has_published());
     let outgoing = bus.handle_batch(&[next_status("14")]).await.outgoing;
-    assert_eq!(outgoing.len(), 1, "nothing earlier is left");
+    assert_eq!(outgoing.len(), 1, "no earlier event is left");
 }
 
 #[tokio::test]
