@@ -9,7 +9,7 @@ const SMALL_STEPS: [&str; 4] = ["--batch-max", "20", "--prefetch", "100"];
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn ten_thousand_messages_of_a_foreign_client_add_up() {
+async fn ten_thousand_messages_of_a_python_client_have_the_expected_results() {
     let env = TestEnv::new().await;
     let worker = env.start_worker_with(&[PATIENT_RELAY]).await;
     subscribe(&env);
@@ -23,7 +23,7 @@ async fn ten_thousand_messages_of_a_foreign_client_add_up() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn five_kills_lose_nothing_and_double_nothing() {
+async fn five_kills_lose_nothing_and_duplicate_nothing() {
     let env = TestEnv::new().await;
     env.start_worker().await.stop().await;
     subscribe(&env);
@@ -51,7 +51,7 @@ async fn five_kills_lose_nothing_and_double_nothing() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_worker_that_is_told_to_stop_finishes_what_it_began() {
+async fn sigterm_finishes_deliveries_in_flight_and_returns_the_rest() {
     let env = TestEnv::new().await;
     env.start_worker().await.stop().await;
     subscribe(&env);
@@ -74,7 +74,7 @@ async fn a_worker_that_is_told_to_stop_finishes_what_it_began() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn two_workers_on_one_queue_share_the_work_and_double_nothing() {
+async fn two_workers_on_one_queue_share_the_work_and_duplicate_nothing() {
     let env = TestEnv::new().await;
     let workers = [env.start_worker().await, env.spawn_worker()];
     subscribe(&env);
@@ -93,7 +93,7 @@ async fn two_workers_on_one_queue_share_the_work_and_double_nothing() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn what_a_crash_left_in_the_outbox_is_published_at_start() {
+async fn events_left_in_the_outbox_by_a_crash_are_published_at_start() {
     let env = TestEnv::new().await;
     env.start_worker().await.stop().await;
     subscribe(&env);

@@ -22,7 +22,7 @@ async fn next_dead_letter(amqp: &AmqpClient, env: &TestEnv) -> ReceivedMessage {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_command_for_a_missing_order_is_retried_and_then_a_dead_letter() {
+async fn a_command_for_a_missing_order_is_retried_and_then_dead_lettered() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -46,7 +46,7 @@ async fn a_command_for_a_missing_order_is_retried_and_then_a_dead_letter() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_command_that_overtook_its_order_is_accepted_later() {
+async fn a_command_that_arrives_before_its_order_is_accepted_later() {
     let env = TestEnv::new().await;
     env.prepare();
     let amqp = AmqpClient::on(&env).await;
@@ -65,7 +65,7 @@ async fn a_command_that_overtook_its_order_is_accepted_later() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn whoever_asked_is_answered() {
+async fn every_command_with_reply_to_gets_a_reply() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -145,7 +145,7 @@ async fn a_dead_letter_keeps_its_bytes_and_properties() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_malformed_message_harms_nobody_beside_it() {
+async fn malformed_messages_do_not_affect_other_messages() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -176,7 +176,7 @@ async fn a_malformed_message_harms_nobody_beside_it() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_message_that_comes_a_thousand_times_has_one_effect() {
+async fn a_message_delivered_a_thousand_times_takes_effect_once() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;

@@ -83,7 +83,7 @@ pub fn control(ctl: &str, server: &str, action: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
+async fn a_broker_outage_of_ten_seconds_loses_nothing() {
     let (outage, amqp_url) = Outage::of("rabbitmq", &variable("AMQP_URL"));
     let env = TestEnv::exclusive_at(&amqp_url, &variable("DATABASE_URL")).await;
     let logged = [logged::COMMANDS_STOPPED, logged::COMMANDS_RESUMED];
@@ -93,7 +93,7 @@ async fn a_broker_that_is_gone_for_ten_seconds_costs_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_that_is_gone_for_ten_seconds_costs_nothing() {
+async fn a_database_outage_of_ten_seconds_loses_nothing() {
     let (outage, database_url) = Outage::of("postgres", &variable("DATABASE_URL"));
     let env = TestEnv::exclusive_at(&variable("AMQP_URL"), &database_url).await;
     let logged = [logged::DATABASE_OUTAGE, logged::DATABASE_BACK];

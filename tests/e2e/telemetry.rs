@@ -71,7 +71,7 @@ fn traceparent_of(event: &ReceivedMessage) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_trace_goes_on_from_the_command_through_the_worker_into_the_event() {
+async fn a_trace_continues_from_the_command_to_the_event() {
     let (collector, env) = (Collector::start().await, TestEnv::new().await);
     let worker = env.start_worker_with(&["--otlp-endpoint", &collector.address]).await;
     subscribe(&env);
@@ -98,7 +98,7 @@ async fn a_trace_goes_on_from_the_command_through_the_worker_into_the_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_collector_that_is_away_disturbs_nobody() {
+async fn an_unreachable_collector_delays_no_orders() {
     let env = TestEnv::new().await;
     let unreachable = ["--otlp-endpoint", "http://127.0.0.1:9"];
     let worker = env.start_worker_with(&unreachable).await;

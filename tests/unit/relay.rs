@@ -15,7 +15,7 @@ use crate::support::clock::TickingClock;
 use crate::support::messages::{With, cancel, id, next_status, place};
 
 #[tokio::test]
-async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
+async fn the_relay_skips_events_that_a_lane_is_publishing() {
     let database = InMemoryDatabase::new();
     let in_flight = InFlight::default();
     let clock = Arc::new(TickingClock::default());
@@ -40,7 +40,7 @@ async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
 }
 
 #[tokio::test]
-async fn the_relay_overtakes_no_earlier_message_of_an_order() {
+async fn the_relay_does_not_overtake_earlier_events_of_an_order() {
     let database = InMemoryDatabase::new();
     let in_flight = InFlight::default();
     let clock = Arc::new(TickingClock::default());
@@ -68,7 +68,7 @@ async fn the_relay_overtakes_no_earlier_message_of_an_order() {
 }
 
 #[tokio::test]
-async fn versions_of_an_order_are_published_one_after_the_other() {
+async fn versions_of_an_order_are_published_one_by_one() {
     let mut outbox = Outbox::new();
     outbox.fill(&[place("1"), next_status("1"), place("2")]).await;
 
@@ -79,7 +79,7 @@ async fn versions_of_an_order_are_published_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_routing_key_that_is_refused_holds_up_no_other_orders() {
+async fn a_refused_routing_key_delays_no_other_orders() {
     let mut outbox = Outbox::new();
     outbox.fill(&[place("1"), next_status("1"), place("2"), cancel("2"), place("3")]).await;
     outbox.broker.set_status("order.status.processing", PublishStatus::Refused);
@@ -90,7 +90,7 @@ async fn a_routing_key_that_is_refused_holds_up_no_other_orders() {
 }
 
 #[tokio::test]
-async fn a_newer_event_does_not_overtake_one_that_is_refused() {
+async fn a_newer_event_does_not_overtake_a_refused_one() {
     let mut outbox = Outbox::new();
     outbox.fill(&[place("1"), next_status("1"), next_status("1")]).await;
     outbox.broker.set_status("order.status.processing", PublishStatus::Refused);
@@ -105,7 +105,7 @@ async fn a_newer_event_does_not_overtake_one_that_is_refused() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_holds_up_the_later_events_of_its_order_alone() {
+async fn an_unreadable_outbox_row_delays_only_later_events_of_its_order() {
     let mut outbox = Outbox::new();
     outbox.fill(&[place("1"), place("2"), place("3")]).await;
     outbox.database.garble_outbox(&id("2")).await;
@@ -118,7 +118,7 @@ async fn a_row_that_cannot_be_read_holds_up_the_later_events_of_its_order_alone(
 }
 
 #[tokio::test]
-async fn a_full_subscriber_costs_the_others_one_copy_in_a_pass() {
+async fn a_full_subscriber_costs_others_one_copy_per_pass() {
     let mut outbox = Outbox::new();
     let orders: Vec<Message> = (0..100).map(|n| place(&n.to_string())).collect();
     outbox.fill(&orders).await;
@@ -137,7 +137,7 @@ async fn a_full_subscriber_costs_the_others_one_copy_in_a_pass() {
 }
 
 #[tokio::test]
-async fn a_reply_that_was_left_over_is_tried_once_and_holds_up_no_event() {
+async fn a_reply_left_in_the_outbox_is_attempted_once_and_delays_no_event() {
     let mut outbox = Outbox::new();
     outbox.fill(&[place("1").with_reply_to("full"), next_status("1")]).await;
     outbox.broker.set_status("full", PublishStatus::Refused);
@@ -147,7 +147,7 @@ async fn a_reply_that_was_left_over_is_tried_once_and_holds_up_no_event() {
 }
 
 #[tokio::test]
-async fn what_was_left_to_the_relay_is_tried_again_long_before_its_interval() {
+async fn events_left_to_the_relay_are_published_before_its_interval() {
     let outbox = Outbox::new();
     let (broker, in_flight, database) =
         (outbox.broker.clone(), outbox.in_flight.clone(), outbox.database.clone());

@@ -122,7 +122,7 @@ impl Drop for MemoryAlarm<'_> {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_memory_alarm_holds_back_events_and_no_acknowledgements() {
+async fn a_memory_alarm_delays_events_but_not_acknowledgements() {
     let Some(ctl) = controlled_broker() else { return };
     let urls = (variable("AMQP_URL"), variable("DATABASE_URL"));
     let env = TestEnv::exclusive_at(&urls.0, &urls.1).await;
@@ -156,7 +156,7 @@ async fn a_memory_alarm_holds_back_events_and_no_acknowledgements() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn events_without_a_route_stay_in_the_outbox_and_no_others() {
+async fn only_unroutable_events_stay_in_the_outbox() {
     let env = TestEnv::new().await;
     let worker = env.start_worker_with(&["--keep-unroutable-events"]).await;
     let (amqp, queue) = (AmqpClient::on(&env).await, subscriber_of(&env));
@@ -186,7 +186,7 @@ async fn events_without_a_route_stay_in_the_outbox_and_no_others() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn an_events_exchange_that_is_deleted_comes_back_and_no_event_is_lost() {
+async fn a_deleted_events_exchange_is_declared_again_and_no_event_is_lost() {
     let env = TestEnv::new().await;
     let worker = env.start_worker_with(&["--keep-unroutable-events"]).await;
     let amqp = AmqpClient::on(&env).await;
@@ -216,7 +216,7 @@ async fn an_events_exchange_that_is_deleted_comes_back_and_no_event_is_lost() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_full_subscriber_holds_events_back_and_loses_none() {
+async fn events_for_a_full_subscriber_are_delayed_but_not_lost() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -239,7 +239,7 @@ async fn a_full_subscriber_holds_events_back_and_loses_none() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_commands_queue_that_is_deleted_is_declared_and_consumed_again() {
+async fn a_deleted_commands_queue_is_declared_and_consumed_again() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     assert_processes_new_orders(&env).await;
@@ -255,7 +255,7 @@ async fn a_commands_queue_that_is_deleted_is_declared_and_consumed_again() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn dead_letters_without_a_queue_are_kept_until_there_is_one() {
+async fn dead_letters_are_kept_until_their_queue_exists_again() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -312,7 +312,7 @@ async fn dead_letters_wait_for_room_in_a_full_queue() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn dead_letters_are_handed_out_as_often_as_somebody_asks() {
+async fn dead_letters_survive_any_number_of_redeliveries() {
     let mut env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -335,7 +335,7 @@ async fn dead_letters_are_handed_out_as_often_as_somebody_asks() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_queue_that_destroys_dead_letters_is_refused() {
+async fn a_dead_letter_queue_that_drops_redelivered_messages_is_rejected() {
     let env = TestEnv::new().await;
     env.prepare();
     let amqp = AmqpClient::on(&env).await;

@@ -53,7 +53,7 @@ impl Crash {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_death_after_receiving_leaves_all_with_the_broker() {
+async fn a_crash_after_receiving_leaves_all_messages_with_the_broker() {
     let crash = Crash::at("received:1").await;
 
     assert_eq!(crash.env.count("handled_messages").await, 0);
@@ -66,7 +66,7 @@ async fn a_death_after_receiving_leaves_all_with_the_broker() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_death_between_writing_and_the_commit_leaves_nothing_written() {
+async fn a_crash_between_writing_and_commit_leaves_nothing_written() {
     let crash = Crash::at("written:1").await;
 
     assert_eq!(crash.env.count("handled_messages").await, 0);
@@ -76,7 +76,7 @@ async fn a_death_between_writing_and_the_commit_leaves_nothing_written() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_death_between_the_commit_and_the_acknowledgement_doubles_nothing() {
+async fn a_crash_between_commit_and_acknowledgement_duplicates_nothing() {
     let crash = Crash::at("committed:1").await;
 
     assert_ne!(crash.env.count("handled_messages").await, 0);
@@ -89,7 +89,7 @@ async fn a_death_between_the_commit_and_the_acknowledgement_doubles_nothing() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_death_before_publishing_leaves_the_events_in_the_outbox() {
+async fn a_crash_before_publishing_leaves_the_events_in_the_outbox() {
     let crash = Crash::at("publishing:1").await;
 
     assert_ne!(crash.env.count("outbox").await, 0);
@@ -99,7 +99,7 @@ async fn a_death_before_publishing_leaves_the_events_in_the_outbox() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_death_between_publishing_and_the_confirm_keeps_the_events_in_the_outbox() {
+async fn a_crash_between_publish_and_confirm_keeps_the_events_in_the_outbox() {
     let crash = Crash::at("published:2").await;
 
     assert_ne!(crash.env.count("outbox").await, 0);
@@ -108,7 +108,7 @@ async fn a_death_between_publishing_and_the_confirm_keeps_the_events_in_the_outb
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_death_between_the_confirm_and_the_outbox_costs_copies_at_most() {
+async fn a_crash_between_confirm_and_outbox_delete_causes_copies_at_most() {
     let crash = Crash::at("confirmed:1").await;
 
     let outbox = crash.env.count("outbox").await;
@@ -118,7 +118,7 @@ async fn a_death_between_the_confirm_and_the_outbox_costs_copies_at_most() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_death_among_acknowledgements_loses_none_and_doubles_none() {
+async fn a_crash_between_acknowledgements_loses_nothing_and_duplicates_nothing() {
     Crash::at("acknowledged:3").await.assert_recovers().await;
 }
 
@@ -152,7 +152,7 @@ async fn killed_while_the_proxy(reaction: Reaction) -> TestEnv {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn events_of_acknowledged_commands_outlive_a_kill() {
+async fn events_of_acknowledged_commands_survive_a_kill() {
     let env = killed_while_the_proxy(Reaction::DropRequests).await;
     let amqp = AmqpClient::on(&env).await;
     assert_eq!(amqp.depth(&subscriber_of(&env)).await, 0);
@@ -167,7 +167,7 @@ async fn events_of_acknowledged_commands_outlive_a_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn events_whose_confirm_got_lost_come_twice_under_one_id() {
+async fn events_whose_confirm_is_lost_are_published_twice_under_one_id() {
     let env = killed_while_the_proxy(Reaction::DropResponses).await;
 
     let worker = env.start_worker().await;
@@ -181,7 +181,7 @@ async fn events_whose_confirm_got_lost_come_twice_under_one_id() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn twenty_five_kills_with_full_hands_make_no_dead_letter() {
+async fn twenty_five_kills_with_unacknowledged_messages_make_no_dead_letter() {
     let env = TestEnv::new().await;
     env.prepare();
     let amqp = AmqpClient::on(&env).await;
@@ -248,7 +248,7 @@ async fn assert_exit_code(options: &[&str], signals: usize, exit_code: i32) {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_second_signal_ends_the_worker_at_once() {
+async fn a_second_sigterm_ends_the_worker_at_once() {
     assert_exit_code(&["--batch-max", "20"], 2, 143).await;
 }
 

@@ -52,7 +52,7 @@ async fn idle_worker(env: &TestEnv) -> Worker {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn sessions_that_are_ended_again_and_again_cost_nothing() {
+async fn repeatedly_terminated_sessions_lose_nothing() {
     let env = TestEnv::new().await;
     env.prepare();
     subscribe(&env);
@@ -77,7 +77,7 @@ async fn sessions_that_are_ended_again_and_again_cost_nothing() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_without_free_connections_is_waited_for() {
+async fn the_worker_waits_for_a_database_without_free_connections() {
     let role = OwnRole::create().await;
     let env = &role.env;
     let worker = idle_worker(env).await;
@@ -96,7 +96,7 @@ async fn a_database_without_free_connections_is_waited_for() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_that_takes_no_writes_is_waited_for() {
+async fn the_worker_waits_for_a_read_only_database() {
     let role = OwnRole::create().await;
     let env = &role.env;
     let worker = idle_worker(env).await;
@@ -120,7 +120,7 @@ async fn refuse_orders(env: &TestEnv, condition: &str, error: &str, sqlstate: &s
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_with_a_full_disk_is_waited_for() {
+async fn the_worker_waits_for_a_database_with_a_full_disk() {
     let env = TestEnv::new().await;
     let worker = idle_worker(&env).await;
     refuse_orders(&env, "true", "No space left on device", "53100").await;
@@ -152,13 +152,13 @@ async fn assert_conflicts_are_retried(sqlstate: &str) {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn deadlocks_are_tried_again_and_cost_nothing() {
+async fn deadlocks_are_retried() {
     assert_conflicts_are_retried("40P01").await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn serialization_failures_are_tried_again_and_cost_nothing() {
+async fn serialization_failures_are_retried() {
     assert_conflicts_are_retried("40001").await;
 }
 
@@ -183,7 +183,7 @@ async fn advance_all(env: &TestEnv, round: &str, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn an_order_that_somebody_locks_holds_up_itself_alone() {
+async fn a_locked_order_delays_only_its_own_commands() {
     let env = TestEnv::new().await;
     let options = ["--prefetch=40", "--lanes=1", "--http-addr=127.0.0.1:0"];
     let worker = env.start_worker_with(&options).await;
@@ -214,7 +214,7 @@ async fn an_order_that_somebody_locks_holds_up_itself_alone() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_that_falls_silent_is_given_up() {
+async fn a_query_without_a_response_times_out() {
     let env = TestEnv::new().await;
     let proxy = TcpProxy::to(host_of(&env.database_url));
     let database = PgDatabase::connect(&proxy.url_for(&env.database_url)).await;

@@ -20,7 +20,7 @@ fn hostile(env: &TestEnv, arguments: &[&str]) -> String {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn headers_nested_thousands_deep_end_as_dead_letters_and_kill_no_worker() {
+async fn headers_nested_thousands_deep_become_dead_letters_and_crash_no_worker() {
     let env = TestEnv::collecting().await;
     env.prepare();
     let commands = env.name_of("COMMANDS_EXCHANGE");
@@ -77,7 +77,7 @@ async fn properties_that_are_not_utf8_cost_no_connection() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn large_bodies_are_taken_as_far_as_there_is_memory_for_them() {
+async fn large_bodies_are_received_within_the_memory_limit() {
     let env = TestEnv::collecting().await;
     env.prepare();
     hostile(&env, &["large", "30", &(8 * 1024 * 1024).to_string()]);
@@ -100,7 +100,7 @@ async fn large_bodies_are_taken_as_far_as_there_is_memory_for_them() {
 /// redelivered again and again until they become dead letters.
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn messages_in_hand_that_cannot_be_handled_cost_no_connection() {
+async fn a_full_memory_limit_costs_no_connection() {
     let env = TestEnv::new().await;
     env.prepare();
     publish_large_orders(&env, 200).await;
@@ -126,7 +126,7 @@ async fn messages_in_hand_that_cannot_be_handled_cost_no_connection() {
 /// Orders of other publishers are processed while one with permission to publish commands attacks.
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_hostile_publisher_stops_nobodys_orders() {
+async fn a_hostile_publisher_does_not_stop_other_orders() {
     let env = TestEnv::collecting().await;
     env.prepare();
     subscribe(&env);

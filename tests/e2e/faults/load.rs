@@ -72,7 +72,7 @@ async fn two_workers_that_start_on_one_outbox_publish_each_event_once() {
 /// The heartbeat is shorter than the longest wait for memory.
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn messages_that_wait_for_memory_cost_no_connection_with_a_short_heartbeat() {
+async fn a_full_memory_limit_costs_no_connection_with_a_short_heartbeat() {
     let amqp_url = variable("AMQP_URL");
     let separator = if amqp_url.contains('?') { '&' } else { '?' };
     let amqp_url = format!("{amqp_url}{separator}heartbeat=2");
@@ -115,7 +115,7 @@ impl Drop for BusyLoops {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_worker_without_much_of_the_processor_is_slow_and_nothing_else() {
+async fn a_busy_cpu_makes_the_worker_slow_but_causes_no_errors() {
     let env = TestEnv::new().await;
     env.prepare();
     subscribe(&env);

@@ -73,7 +73,7 @@ async fn break_some(break_connections: impl Fn() -> usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn commits_whose_answer_gets_lost_take_effect_once() {
+async fn commits_whose_response_is_lost_take_effect_once() {
     let servers = ProxiedServers::with_backlog(1_500).await;
 
     servers.to_database.on_request(COMMIT, Reaction::CloseAfter, 5);
@@ -85,7 +85,7 @@ async fn commits_whose_answer_gets_lost_take_effect_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn commits_that_never_arrive_are_made_up_for() {
+async fn lost_commits_are_retried() {
     let servers = ProxiedServers::with_backlog(1_500).await;
 
     servers.to_database.on_request(COMMIT, Reaction::CloseBefore, 5);
@@ -97,7 +97,7 @@ async fn commits_that_never_arrive_are_made_up_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn connections_to_the_database_that_break_in_mid_batch_cost_nothing() {
+async fn database_connections_that_break_during_a_batch_lose_nothing() {
     let servers = ProxiedServers::with_backlog(2_500).await;
     let worker = servers.start_slow_worker().await;
 
@@ -114,7 +114,7 @@ async fn connections_to_the_database_that_break_in_mid_batch_cost_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn connections_to_the_broker_that_break_in_flight_cost_nothing() {
+async fn broker_connections_that_break_with_messages_in_flight_lose_nothing() {
     let servers = ProxiedServers::with_backlog(2_500).await;
     let worker = servers.start_slow_worker().await;
 
@@ -132,7 +132,7 @@ async fn connections_to_the_broker_that_break_in_flight_cost_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn heartbeats_notice_a_half_open_connection() {
+async fn heartbeats_detect_a_half_open_connection() {
     let servers = ProxiedServers::with_options("?heartbeat=2", 1_500).await;
     let worker = servers.start_slow_worker().await;
 
@@ -169,7 +169,7 @@ async fn a_worker_that_starts_before_its_servers_waits_for_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn slow_servers_make_it_slow_and_nothing_else() {
+async fn slow_servers_make_the_worker_slow_but_cause_no_errors() {
     let servers = ProxiedServers::with_backlog(1_500).await;
 
     servers.to_database.delay(Duration::from_millis(50));

@@ -28,7 +28,7 @@ fn of_product(order_id: &str, product_id: u32) -> String {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn what_a_trigger_refuses_is_one_dead_letter_among_sixty_orders() {
+async fn a_message_that_a_trigger_rejects_is_the_only_dead_letter_among_sixty_orders() {
     let env = TestEnv::new().await;
     env.prepare();
     reject_product_13(&env).await;
@@ -53,7 +53,7 @@ async fn what_a_trigger_refuses_is_one_dead_letter_among_sixty_orders() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_message_that_the_database_keeps_failing_at_waits_and_all_others_go_on() {
+async fn a_message_that_keeps_failing_in_the_database_waits_and_others_are_processed() {
     let env = TestEnv::new().await;
     env.prepare();
     reject_product_13(&env).await;
@@ -82,7 +82,7 @@ async fn a_message_that_the_database_keeps_failing_at_waits_and_all_others_go_on
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_request_that_a_trigger_refuses_has_an_answer_of_its_own() {
+async fn a_request_that_a_trigger_rejects_gets_500_and_others_succeed() {
     let env = TestEnv::new().await;
     env.prepare();
     reject_product_13(&env).await;

@@ -32,7 +32,7 @@ async fn send(env: &TestEnv, order_id: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn idle_sessions_that_a_firewall_drops_cost_seconds() {
+async fn idle_sessions_dropped_by_a_firewall_delay_by_seconds_only() {
     let proxy = TcpProxy::to(host_of(&variable("DATABASE_URL")));
     let database_url = proxy.url_for(&variable("DATABASE_URL"));
     let env = TestEnv::at_addresses(&variable("AMQP_URL"), &database_url).await;
@@ -63,7 +63,7 @@ async fn idle_sessions_that_a_firewall_drops_cost_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_relay_whose_machine_is_gone_loses_its_lock_within_seconds() {
+async fn a_relay_on_a_lost_machine_loses_its_lock_within_seconds() {
     let env = TestEnv::new().await;
     env.prepare();
     let proxy = TcpProxy::to(host_of(&env.database_url));
@@ -89,7 +89,7 @@ async fn a_relay_whose_machine_is_gone_loses_its_lock_within_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_worker_says_whose_session_has_the_relays_lock() {
+async fn a_worker_logs_which_worker_is_the_relay() {
     let env = TestEnv::new().await;
     env.prepare();
     let database = PgDatabase::connect(&env.database_url).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_worker_says_whose_session_has_the_relays_lock() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn tables_that_are_altered_while_they_are_read_cost_no_answer() {
+async fn tables_altered_while_they_are_read_fail_no_request() {
     let env = TestEnv::new().await;
     let worker = env.start_worker_with(&[HTTP]).await;
     let client = client_of(&worker);
@@ -140,7 +140,7 @@ async fn tables_that_are_altered_while_they_are_read_cost_no_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn no_pool_keeps_sessions_that_take_no_writes() {
+async fn pools_replace_read_only_sessions() {
     let role = OwnRole::create().await;
     let env = &role.env;
     let worker = env.start_worker_with(&[HTTP]).await;

@@ -123,19 +123,19 @@ async fn replies_to_a_full_queue(count: usize) {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn two_replies_to_a_full_queue_hold_up_no_orders() {
+async fn two_replies_to_a_full_queue_delay_no_orders() {
     replies_to_a_full_queue(2).await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_thousand_replies_to_a_full_queue_hold_up_no_orders() {
+async fn a_thousand_replies_to_a_full_queue_delay_no_orders() {
     replies_to_a_full_queue(1_000).await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_thousand_replies_to_a_queue_that_never_confirms_hold_up_no_orders() {
+async fn a_thousand_replies_to_a_queue_that_never_confirms_delay_no_orders() {
     let Some(ctl) = controlled_broker() else { return };
     let env = env_with_subscriber().await;
     let amqp = AmqpClient::on(&env).await;
@@ -184,7 +184,7 @@ async fn a_reply_never_goes_to_a_queue_of_the_worker() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_full_subscriber_holds_up_no_other_and_gets_its_events_in_order_when_there_is_room() {
+async fn a_full_subscriber_delays_no_other_and_gets_its_events_in_order_later() {
     let env = env_with_subscriber().await;
     let (amqp, healthy) = (AmqpClient::on(&env).await, subscriber_of(&env));
     let full = format!("{}.full", env.name_of("EVENTS_EXCHANGE"));
@@ -226,7 +226,7 @@ async fn read_versions(amqp: &AmqpClient, queue: &str, count: usize) -> BTreeMap
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_subscriber_that_never_confirms_holds_up_others_only_once() {
+async fn a_subscriber_that_never_confirms_delays_others_only_once() {
     let Some(ctl) = controlled_broker() else { return };
     let env = env_with_subscriber().await;
     let (amqp, healthy) = (AmqpClient::on(&env).await, subscriber_of(&env));
@@ -253,7 +253,7 @@ async fn a_subscriber_that_never_confirms_holds_up_others_only_once() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
+async fn a_full_dead_letter_queue_delays_no_orders_and_no_retries() {
     let env = env_with_subscriber().await;
     let (amqp, dead_letters) = (AmqpClient::on(&env).await, env.name_of("DEAD_LETTER_QUEUE"));
     amqp.delete_queue(&dead_letters).await;
@@ -285,7 +285,7 @@ async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_worker_that_stops_does_not_wait_for_room_for_a_dead_letter() {
+async fn a_stop_does_not_wait_for_a_full_dead_letter_queue() {
     let env = env_with_subscriber().await;
     let (amqp, dead_letters) = (AmqpClient::on(&env).await, env.name_of("DEAD_LETTER_QUEUE"));
     amqp.delete_queue(&dead_letters).await;
@@ -320,7 +320,7 @@ fn large_order(order_id: &str) -> String {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others() {
+async fn a_message_on_which_the_broker_closes_the_channel_delays_no_others() {
     let Some(ctl) = controlled_broker() else { return };
     let urls = (variable("AMQP_URL"), variable("DATABASE_URL"));
     let env = TestEnv::exclusive_at(&urls.0, &urls.1).await;
@@ -356,7 +356,7 @@ async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others()
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
+async fn a_message_whose_headers_fill_a_frame_delays_no_orders() {
     let env = env_with_subscriber().await;
     let amqp = AmqpClient::on(&env).await;
     let mut headers = FieldTable::default();
@@ -385,7 +385,7 @@ async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn the_first_requests_to_a_fresh_worker_have_their_events_within_seconds() {
+async fn the_first_requests_to_a_new_worker_publish_their_events_within_seconds() {
     let env = env_with_subscriber().await;
     let options = ["--http-addr=127.0.0.1:0", PATIENT_RELAY];
     let worker = env.spawn_worker_with(&options);

@@ -35,7 +35,7 @@ impl Store for Recorder {
 }
 
 #[tokio::test]
-async fn a_batch_that_only_places_orders_is_presumed_new() {
+async fn a_batch_that_only_places_orders_is_assumed_new() {
     let batches = [
         vec![place("14"), place_without_id()],
         vec![place("15"), next_status("14")],
@@ -46,7 +46,7 @@ async fn a_batch_that_only_places_orders_is_presumed_new() {
 }
 
 #[tokio::test]
-async fn after_a_repeat_64_batches_are_looked_up() {
+async fn after_a_duplicate_64_batches_are_looked_up() {
     let mut batches = vec![vec![place("0")], vec![place("0"), place("1")]];
     batches.extend((2..70).map(|number| vec![place(&number.to_string())]));
 

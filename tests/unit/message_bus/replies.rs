@@ -7,7 +7,7 @@ use super::{body, outgoing};
 use crate::support::messages::{With, cancel, next_status, place, place_without_id};
 
 #[tokio::test]
-async fn an_accepted_command_is_answered_with_the_assigned_number() {
+async fn the_reply_to_an_accepted_command_has_the_assigned_order_id() {
     let replies = replies(&[place_without_id().with_reply_to("replies")]).await;
 
     let expected = json!({
@@ -18,7 +18,7 @@ async fn an_accepted_command_is_answered_with_the_assigned_number() {
 }
 
 #[tokio::test]
-async fn a_duplicate_is_answered_with_the_present_status() {
+async fn the_reply_to_a_duplicate_has_the_present_status() {
     let first = place("14").with_id("m");
 
     let replies =
@@ -32,7 +32,7 @@ async fn a_duplicate_is_answered_with_the_present_status() {
 }
 
 #[tokio::test]
-async fn a_refused_command_is_answered_with_the_rule() {
+async fn the_reply_to_a_rejected_command_names_the_rule() {
     let replies =
         replies(&[place("14"), cancel("14"), cancel("14").with_reply_to("replies")]).await;
 

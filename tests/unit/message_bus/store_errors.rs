@@ -17,7 +17,7 @@ use crate::support::clock::TickingClock;
 use crate::support::messages::{id, next_status, place, set_status};
 
 #[tokio::test(start_paused = true)]
-async fn the_messages_of_a_locked_order_are_left_out_and_all_others_commit() {
+async fn messages_of_a_locked_order_are_left_out_and_all_others_commit() {
     let database = with_orders(&["1", "2", "3"]).await;
     let locked = |needs: &BatchLookup| names("2", needs).then(|| StoreError::Locked(vec![id("2")]));
     let batch = ["1", "2", "3", "2", "1"].map(next_status);
@@ -29,7 +29,7 @@ async fn the_messages_of_a_locked_order_are_left_out_and_all_others_commit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lock_whose_order_nobody_can_name_is_found_by_halves() {
+async fn an_unnamed_locked_order_is_found_by_splitting_the_batch() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let locked = |needs: &BatchLookup| names("4", needs).then(|| StoreError::Locked(Vec::new()));
     let batch = ["1", "2", "3", "4", "5", "4"].map(next_status);
@@ -41,7 +41,7 @@ async fn a_lock_whose_order_nobody_can_name_is_found_by_halves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_message_of_a_locked_order_waits_also_when_the_lock_is_gone_meanwhile() {
+async fn later_messages_of_a_locked_order_wait_even_if_the_lock_is_released_meanwhile() {
     let database = with_orders(&["1", "2"]).await;
     let mut later = [None, Some(StoreError::Locked(vec![id("2")]))].into_iter();
     // Too many items; then the first half succeeds and the second one meets a lock; then no lock.
@@ -56,7 +56,7 @@ async fn a_later_message_of_a_locked_order_waits_also_when_the_lock_is_gone_mean
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_locked_order_no_lock_is_waited_for_for_a_while() {
+async fn after_a_locked_order_the_next_batches_skip_locked_rows() {
     let database = with_orders(&["1"]).await;
     let store = FailingStore::with_errors(&database, [StoreError::Locked(vec![id("1")])]);
     let mut bus = bus_on(store.clone());
@@ -71,7 +71,7 @@ async fn after_a_locked_order_no_lock_is_waited_for_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_session_costs_no_time_and_is_no_trouble() {
+async fn a_lost_session_is_replaced_without_a_pause() {
     let database = InMemoryDatabase::new();
     let (health, began) = (Health::default(), Instant::now());
     let store = FailingStore::with_errors(&database, [lost()]);
@@ -84,7 +84,7 @@ async fn a_lost_session_costs_no_time_and_is_no_trouble() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_lost_as_soon_as_it_is_made_is_waited_for() {
+async fn repeatedly_lost_sessions_cause_a_pause() {
     let database = InMemoryDatabase::new();
     let (health, began) = (Health::default(), Instant::now());
     let store = FailingStore::with_errors(&database, [lost(), lost(), lost()]);
@@ -97,7 +97,7 @@ async fn a_session_that_is_lost_as_soon_as_it_is_made_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_is_too_large_to_be_loaded_is_handled_in_halves() {
+async fn a_batch_that_is_too_large_to_load_is_split() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let too_large =
         |needs: &BatchLookup| (needs.order_ids.len() > 2).then_some(StoreError::TooLarge);
@@ -110,7 +110,7 @@ async fn a_batch_that_is_too_large_to_be_loaded_is_handled_in_halves() {
 }
 
 #[tokio::test]
-async fn many_commands_for_one_large_order_leave_no_batch_of_too_many_items() {
+async fn commands_for_one_large_order_are_split_by_their_items() {
     let database = InMemoryDatabase::new();
     let mut bus = bus_on(FailingStore::new(&database, |_| None));
     bus.handle_batch(&[with_500_items(place("1"))]).await;
@@ -124,7 +124,7 @@ async fn many_commands_for_one_large_order_leave_no_batch_of_too_many_items() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_the_database_keeps_failing_at_waits_alone() {
+async fn a_message_that_keeps_failing_in_the_database_waits_alone() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let fails = |needs: &BatchLookup| names("1", needs).then(failed);
     let mut bus = bus_on(FailingStore::new(&database, fails));
@@ -141,7 +141,7 @@ async fn a_message_that_the_database_keeps_failing_at_waits_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_database_that_fails_at_everything_is_asked_with_pauses_and_loses_nothing() {
+async fn a_database_that_fails_at_every_message_is_retried_with_pauses() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let store = FailingStore::new(&database, |_| Some(failed()));
     let mut bus = bus_on(store.clone());
@@ -156,7 +156,7 @@ async fn a_database_that_fails_at_everything_is_asked_with_pauses_and_loses_noth
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_conflicts_without_end_waits_alone() {
+async fn a_message_with_endless_conflicts_waits_alone() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let conflicts =
         |needs: &BatchLookup| names("4", needs).then(|| StoreError::Conflict("again".to_owned()));

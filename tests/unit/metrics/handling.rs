@@ -13,7 +13,7 @@ use super::scrape;
 const MESSAGES: &str = "order_worker_messages_total";
 
 #[tokio::test]
-async fn commands_are_counted_by_what_became_of_them() {
+async fn commands_are_counted_by_outcome() {
     let commands = [place("1"), place("1"), cancel("1"), cancel("1"), cancel("2")];
 
     let seen = Pipeline::new().process(&commands).await;
@@ -33,7 +33,7 @@ async fn commands_are_counted_by_what_became_of_them() {
 }
 
 #[tokio::test]
-async fn a_message_that_names_no_command_is_counted_as_unknown() {
+async fn a_message_with_an_unknown_command_is_counted_as_unknown() {
     let unknown = command("PlayChess", &json!({}));
 
     let seen = Pipeline::new().process(&[unknown]).await;
@@ -43,7 +43,7 @@ async fn a_message_that_names_no_command_is_counted_as_unknown() {
 }
 
 #[tokio::test]
-async fn what_a_rule_refuses_is_counted_by_the_rule() {
+async fn rejections_are_counted_by_rule() {
     let next = command("SetNextStatus", &json!({"order_id": "1", "from": "Shipping"}));
 
     let seen = Pipeline::new().process(&[place("1"), next, cancel("1"), cancel("1")]).await;
@@ -55,7 +55,7 @@ async fn what_a_rule_refuses_is_counted_by_the_rule() {
 }
 
 #[tokio::test]
-async fn a_command_that_waits_for_another_attempt_is_a_retry() {
+async fn retries_are_counted_by_reason() {
     let seen = Pipeline::new().process(&[cancel("1"), cancel("2")]).await;
 
     let reason = [("reason", "order_not_found")];
@@ -93,7 +93,7 @@ async fn end_to_end_counts_from_the_publishers_timestamp_where_there_is_one() {
 }
 
 #[test]
-fn transactions_that_another_one_was_faster_than_are_counted() {
+fn conflicting_transactions_are_counted() {
     let metrics = Metrics::new();
     let handled = BatchResult { conflicts: 2, ..BatchResult::default() };
 
@@ -104,7 +104,7 @@ fn transactions_that_another_one_was_faster_than_are_counted() {
 }
 
 #[tokio::test]
-async fn a_command_that_the_broker_handed_out_before_is_counted() {
+async fn redelivered_commands_are_counted() {
     let (pipeline, first, again) = (Pipeline::new(), place("1"), place("2"));
 
     let seen =
@@ -115,7 +115,7 @@ async fn a_command_that_the_broker_handed_out_before_is_counted() {
 }
 
 #[tokio::test]
-async fn drift_from_the_contract_is_counted_by_publisher() {
+async fn deviations_from_the_schema_are_counted_by_publisher() {
     let mut drifting = order("1");
     drifting["colour"] = json!("red");
     drifting["items"][0]["quantity"] = json!("2");

@@ -34,7 +34,7 @@ fn every_metric_and_label_in_dashboard_and_alerts_exists() {
 }
 
 #[test]
-fn every_value_that_they_select_by_exists() {
+fn every_label_value_in_dashboard_and_alerts_exists() {
     let seen = scrape(&eventful());
     let mut found = 0;
     for Query { expression, .. } in queries() {

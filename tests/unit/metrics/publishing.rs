@@ -27,7 +27,7 @@ async fn events_are_counted_by_their_type() {
 }
 
 #[tokio::test]
-async fn an_event_without_a_subscriber_and_an_answer_without_a_reader_are_unroutable() {
+async fn events_and_replies_without_a_queue_are_counted_as_unroutable() {
     let mut with_reply_to = place("1");
     with_reply_to.properties.reply_to = Some("no-such-queue".to_owned());
 
@@ -52,7 +52,7 @@ async fn dead_letters_are_counted_by_code_once_they_are_confirmed() {
 }
 
 #[tokio::test]
-async fn the_wait_for_confirms_is_measured_for_batches_that_leave_something() {
+async fn the_confirm_duration_is_measured_for_batches_with_events() {
     let pipeline = Pipeline::new();
     let _subscription = pipeline.broker.subscribe();
 
@@ -63,7 +63,7 @@ async fn the_wait_for_confirms_is_measured_for_batches_that_leave_something() {
 }
 
 #[tokio::test]
-async fn what_the_relay_publishes_is_counted_as_its_own() {
+async fn events_published_by_the_relay_are_counted_separately() {
     let pipeline = Pipeline::new();
     let _subscription = pipeline.broker.subscribe();
     let (store, clock) = (pipeline.database.store(), Arc::new(TickingClock::default()));

@@ -12,7 +12,7 @@ use crate::support::clock::TickingClock;
 use crate::support::messages::{cancel, place};
 
 #[tokio::test]
-async fn requests_are_told_from_messages_of_the_queue() {
+async fn http_commands_are_counted_separately_from_queue_messages() {
     let pipeline = Pipeline::new();
     let _subscription = pipeline.broker.subscribe();
     let (requests, queue) = CommandClient::channel();

@@ -34,7 +34,7 @@ fn backlog() -> Backlog {
 }
 
 #[test]
-fn what_the_servers_say_is_shown() {
+fn sampled_values_are_exposed() {
     let metrics = Metrics::new();
     metrics.sampled.database(Some(&backlog()));
     metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
@@ -52,7 +52,7 @@ fn what_the_servers_say_is_shown() {
 }
 
 #[test]
-fn what_no_server_says_is_absent_and_not_zero() {
+fn a_failed_sample_is_absent_and_not_zero() {
     let metrics = Metrics::new();
     let before = scrape(&metrics);
     metrics.sampled.database(Some(&backlog()));
@@ -72,7 +72,7 @@ fn what_no_server_says_is_absent_and_not_zero() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn servers_are_asked_again_until_they_answer() {
+async fn failed_samples_are_retried() {
     let metrics = Metrics::new();
     let stop = CancellationToken::new();
     let database = InMemoryDatabase::new();
@@ -94,7 +94,7 @@ async fn servers_are_asked_again_until_they_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_takes_long_is_asked_less_often() {
+async fn a_slow_server_is_sampled_less_often() {
     let metrics = Metrics::new();
     let stop = CancellationToken::new();
     let asking = tokio::spawn(sample_backlog(Box::new(Slow), metrics.clone(), stop.clone()));
@@ -110,7 +110,7 @@ async fn a_server_that_takes_long_is_asked_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_queues_of_the_in_process_broker_are_seen() {
+async fn the_queues_of_the_in_process_broker_are_sampled() {
     let pipeline = Pipeline::new();
     pipeline.broker.submit(place("1"));
     let (metrics, stop) = (pipeline.metrics().clone(), CancellationToken::new());

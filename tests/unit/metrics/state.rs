@@ -5,7 +5,7 @@ use order_worker::service_layer::{ConsumedQueue, Health};
 use super::scrape;
 
 #[test]
-fn a_pause_is_seen_while_it_lasts_and_counted_once() {
+fn a_pause_is_exposed_while_it_lasts_and_counted_once() {
     let health = Health::default();
     health.database_in_trouble("refused");
     health.database_in_trouble("refused again");
@@ -23,7 +23,7 @@ fn a_pause_is_seen_while_it_lasts_and_counted_once() {
 }
 
 #[test]
-fn each_reason_to_pause_has_its_name() {
+fn each_reason_for_a_pause_has_a_label() {
     let health = Health::default();
     health.database_in_trouble("x");
     health.cannot_consume(ConsumedQueue::Commands, "x");
@@ -74,7 +74,7 @@ fn connections_are_counted_by_their_purpose() {
 }
 
 #[test]
-fn the_program_tells_its_version_and_its_size() {
+fn build_info_and_process_metrics_are_exposed() {
     let seen = scrape(Health::default().metrics());
 
     let version = [("version", env!("CARGO_PKG_VERSION"))];

@@ -13,7 +13,7 @@ use super::{FakeBroker, to};
 const DEAD_LETTERS: &str = "dead letters";
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_of_dead_letters_holds_up_no_retry() {
+async fn a_full_dead_letter_queue_delays_no_retry() {
     let republisher = RunningRepublisher::new();
     republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
 
@@ -29,7 +29,7 @@ async fn a_full_queue_of_dead_letters_holds_up_no_retry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_was_not_confirmed_is_published_again() {
+async fn only_unconfirmed_copies_are_published_again() {
     let republisher = RunningRepublisher::new();
     republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
     republisher.copy(1, dead_letters(), "dead");
@@ -44,7 +44,7 @@ async fn only_what_was_not_confirmed_is_published_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_of_a_command_without_a_queue_is_published_until_there_is_one() {
+async fn a_copy_without_a_queue_is_republished_until_the_queue_exists() {
     let republisher = RunningRepublisher::new();
     republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Unroutable);
     republisher.copy(1, dead_letters(), "dead");
@@ -58,7 +58,7 @@ async fn a_copy_of_a_command_without_a_queue_is_published_until_there_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_of_what_the_broker_has_again_is_forgotten() {
+async fn a_copy_of_a_requeued_delivery_is_dropped() {
     let republisher = RunningRepublisher::new();
     republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
     republisher.copy(1, dead_letters(), "dead");
@@ -73,7 +73,7 @@ async fn a_copy_of_what_the_broker_has_again_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_nobody_takes_does_not_hold_up_the_acknowledgement_of_a_dead_letter() {
+async fn a_refused_reply_does_not_delay_the_acknowledgement_of_a_dead_letter() {
     let republisher = RunningRepublisher::new();
     republisher.broker.set_status("full", PublishStatus::Refused);
 
@@ -85,7 +85,7 @@ async fn a_reply_that_nobody_takes_does_not_hold_up_the_acknowledgement_of_a_dea
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_that_is_refused_is_tried_once_more_at_the_end_and_left() {
+async fn a_stop_retries_a_refused_copy_once_and_then_leaves_it() {
     let mut republisher = RunningRepublisher::new();
     republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
     republisher.copy(1, dead_letters(), "dead");
@@ -100,7 +100,7 @@ async fn a_copy_that_is_refused_is_tried_once_more_at_the_end_and_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_for_which_there_is_room_at_the_end_is_not_left() {
+async fn a_stop_publishes_a_copy_whose_queue_has_room_again() {
     let mut republisher = RunningRepublisher::new();
     republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
     republisher.copy(1, dead_letters(), "dead");

@@ -13,7 +13,7 @@ use super::{FakeBroker, outgoing, seconds_since, to};
 use crate::scrape::Scrape;
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_is_refused_is_tried_three_times_and_given_up() {
+async fn a_refused_reply_is_dropped_after_three_attempts() {
     let mut publisher = RunningReplyPublisher::new();
     publisher.broker.set_status("full", PublishStatus::Refused);
 
@@ -25,7 +25,7 @@ async fn a_reply_that_is_refused_is_tried_three_times_and_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_had_no_room_for_a_moment_gets_its_reply() {
+async fn a_briefly_full_queue_gets_its_reply() {
     let mut publisher = RunningReplyPublisher::new();
     publisher.broker.set_status("full", PublishStatus::Refused);
     publisher.reply_to("full", "patient");
@@ -38,7 +38,7 @@ async fn a_queue_that_had_no_room_for_a_moment_gets_its_reply() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_never_confirms_is_given_up_within_ten_seconds() {
+async fn a_reply_that_is_never_confirmed_is_dropped_within_ten_seconds() {
     let mut publisher = RunningReplyPublisher::new();
     publisher.broker.set_status("silent", PublishStatus::Unconfirmed);
     let began = Instant::now();
@@ -51,7 +51,7 @@ async fn a_queue_that_never_confirms_is_given_up_within_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_waits_for_its_next_attempt_without_holding_up_others() {
+async fn a_reply_that_waits_for_its_next_attempt_delays_no_others() {
     let mut publisher = RunningReplyPublisher::new();
     publisher.broker.set_status("full", PublishStatus::Refused);
     publisher.reply_to("full", "hopeless");
@@ -65,7 +65,7 @@ async fn a_reply_waits_for_its_next_attempt_without_holding_up_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_was_given_up_gets_one_attempt_for_a_while() {
+async fn a_failed_reply_queue_gets_single_attempts_for_a_minute() {
     let mut publisher = RunningReplyPublisher::new();
     publisher.broker.set_status("full", PublishStatus::Refused);
     publisher.reply_to("full", "first");
@@ -89,7 +89,7 @@ async fn a_target_that_was_given_up_gets_one_attempt_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_without_a_queue_and_one_to_the_workers_own_queue_are_dropped_at_once() {
+async fn replies_to_missing_queues_and_own_queues_are_dropped_at_once() {
     let mut publisher = RunningReplyPublisher::new();
     publisher.broker.set_status("gone", PublishStatus::Unroutable);
     publisher.broker.set_status("orders.commands", PublishStatus::OwnQueue);
@@ -105,7 +105,7 @@ async fn a_reply_without_a_queue_and_one_to_the_workers_own_queue_are_dropped_at
 }
 
 #[tokio::test(start_paused = true)]
-async fn replies_that_wait_are_bounded_in_memory() {
+async fn waiting_replies_are_bounded_in_memory() {
     let publisher = RunningReplyPublisher::new();
     publisher.broker.set_status("silent", PublishStatus::Unconfirmed);
     let large = "x".repeat(1024 * 1024);
@@ -119,7 +119,7 @@ async fn replies_that_wait_are_bounded_in_memory() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_stops_does_not_wait_for_hopeless_replies() {
+async fn a_stop_does_not_wait_for_undeliverable_replies() {
     for status in [PublishStatus::Refused, PublishStatus::Unconfirmed] {
         let publisher = RunningReplyPublisher::new();
         publisher.broker.set_status("hopeless", status);
@@ -133,7 +133,7 @@ async fn a_worker_that_stops_does_not_wait_for_hopeless_replies() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_stops_publishes_the_replies_that_are_taken() {
+async fn a_stop_publishes_the_replies_that_can_be_delivered() {
     let publisher = RunningReplyPublisher::new();
     for n in 0..5_000 {
         publisher.reply_to("healthy", &n.to_string());

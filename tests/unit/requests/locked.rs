@@ -26,7 +26,7 @@ fn lane(env: &LaneEnv) -> (CommandClient, Arc<AtomicBool>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_for_a_locked_order_is_late_and_those_for_others_are_not() {
+async fn a_command_for_a_locked_order_times_out_and_others_do_not() {
     let env = LaneEnv::new();
     let (client, locked) = lane(&env);
     client.handle(place("1")).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_command_for_a_locked_order_is_late_and_those_for_others_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_commands_of_a_locked_order_take_effect_in_their_order_when_the_lock_is_gone() {
+async fn commands_of_a_locked_order_take_effect_in_order_after_the_lock() {
     let env = LaneEnv::new();
     let (client, locked) = lane(&env);
     client.handle(place("1")).await.unwrap();
@@ -70,7 +70,7 @@ async fn the_commands_of_a_locked_order_take_effect_in_their_order_when_the_lock
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_for_a_locked_order_is_turned_away_at_once_when_the_worker_stops() {
+async fn a_stop_rejects_commands_of_locked_orders_at_once() {
     let env = LaneEnv::new();
     let (client, locked) = lane(&env);
     client.handle(place("1")).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_command_for_a_locked_order_is_turned_away_at_once_when_the_worker_sto
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_waits_for_any_more_does_not_take_effect_later() {
+async fn a_timed_out_command_of_a_locked_order_does_not_take_effect_later() {
     let env = LaneEnv::new();
     let (client, locked) = lane(&env);
     client.handle(place("1")).await.unwrap();

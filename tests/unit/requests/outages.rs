@@ -8,7 +8,7 @@ use super::lane::LaneEnv;
 use crate::support::messages::{With, place, place_without_id};
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_is_late_takes_effect_once_however_often_it_is_sent() {
+async fn a_timed_out_command_takes_effect_once_however_often_it_is_sent() {
     let env = LaneEnv::new();
     let (client, lane) = env.lane();
     env.database.set_available(false);
@@ -26,7 +26,7 @@ async fn a_command_that_is_late_takes_effect_once_however_often_it_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sender_who_goes_takes_nothing_back() {
+async fn a_client_that_disconnects_does_not_cancel_its_command() {
     let env = LaneEnv::new();
     let (client, lane) = env.lane();
     env.database.set_available(false);
@@ -43,7 +43,7 @@ async fn a_sender_who_goes_takes_nothing_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_lane_ends_after_its_last_sender_when_all_is_published() {
+async fn the_lane_ends_after_its_last_client_when_all_events_are_published() {
     let env = LaneEnv::with_a_held_broker();
     let (client, mut lane) = env.lane();
     client.handle(place_without_id()).await.unwrap();
@@ -59,7 +59,7 @@ async fn the_lane_ends_after_its_last_sender_when_all_is_published() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_lane_lives_while_anybody_can_send() {
+async fn the_lane_lives_while_there_is_a_client() {
     let env = LaneEnv::new();
     let (client, _lane) = env.lane();
     let other = client.clone();
@@ -71,7 +71,7 @@ async fn the_lane_lives_while_anybody_can_send() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_when_the_worker_ends_hears_so() {
+async fn waiting_clients_get_an_error_when_the_lane_ends() {
     let env = LaneEnv::new();
     let (client, lane) = env.lane();
     env.database.set_available(false);

@@ -21,7 +21,7 @@ async fn commands_that_arrive_together_share_a_batch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_has_its_bound() {
+async fn a_batch_has_at_most_batch_max_commands() {
     let env = LaneEnv { batch_max: 2, ..LaneEnv::new() };
     let (client, _lane) = env.lane();
 
@@ -31,7 +31,7 @@ async fn a_batch_has_its_bound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_sender_has_the_outcome_of_its_own_command() {
+async fn each_client_gets_the_outcome_of_its_own_command() {
     let env = LaneEnv::new();
     let (client, _lane) = env.lane();
 
@@ -43,7 +43,7 @@ async fn each_sender_has_the_outcome_of_its_own_command() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_comes_after_the_commit_and_does_not_wait_for_the_broker() {
+async fn a_response_follows_the_commit_without_waiting_for_the_broker() {
     let env = LaneEnv::with_a_held_broker();
     let (client, _lane) = env.lane();
 
@@ -56,7 +56,7 @@ async fn an_answer_comes_after_the_commit_and_does_not_wait_for_the_broker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_nobody_waits_for_any_more_is_not_begun() {
+async fn a_command_whose_client_is_gone_is_not_begun() {
     let env = LaneEnv::new();
     let (client, queue) = CommandClient::channel();
     {
@@ -76,7 +76,7 @@ async fn a_command_that_nobody_waits_for_any_more_is_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_too_many_is_turned_away_at_once() {
+async fn a_command_beyond_the_queue_limit_is_rejected_at_once() {
     let (client, _queue) = CommandClient::channel();
     let mut waiting = Vec::new();
     let refused = loop {

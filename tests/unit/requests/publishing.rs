@@ -28,7 +28,7 @@ async fn events_are_published_in_the_order_of_their_commits_and_leave_the_outbox
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_of_versions() {
+async fn events_beyond_the_memory_limit_are_left_to_the_relay_in_version_order() {
     let env = LaneEnv { max_waiting_bytes: ROOM_FOR_A_FEW, ..LaneEnv::with_a_held_broker() };
     let (client, lane) = env.lane();
     client.handle(place("1")).await.unwrap();
@@ -53,7 +53,7 @@ async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_requests_while_the_broker_is_busy_leave_nothing_to_the_relay() {
+async fn many_requests_during_slow_confirms_leave_nothing_to_the_relay() {
     let env = LaneEnv::with_a_held_broker();
     let (client, lane) = env.lane();
     for n in 0..100 {
@@ -70,7 +70,7 @@ async fn many_requests_while_the_broker_is_busy_leave_nothing_to_the_relay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_event_of_the_queue_does_not_overtake_one_of_a_request() {
+async fn a_newer_event_of_a_queue_lane_does_not_overtake_one_of_http() {
     let env = LaneEnv::with_a_held_broker();
     let (client, _lane) = env.lane();
     client.handle(place("1")).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_newer_event_of_the_queue_does_not_overtake_one_of_a_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_event_of_a_request_does_not_overtake_one_of_the_queue() {
+async fn a_newer_event_of_http_does_not_overtake_one_of_a_queue_lane() {
     let env = LaneEnv::new();
     let (client, _lane) = env.lane();
     let given_out = env.bus_of_queue_lane().handle_batch(&[place("1")]).await.outgoing;
@@ -95,7 +95,7 @@ async fn a_newer_event_of_a_request_does_not_overtake_one_of_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lane_does_not_repeat_what_it_is_publishing_itself() {
+async fn a_lane_does_not_republish_its_own_events_in_flight() {
     let env = LaneEnv::with_a_held_broker();
     let (client, lane) = env.lane();
 
@@ -108,7 +108,7 @@ async fn a_lane_does_not_repeat_what_it_is_publishing_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_relay_leaves_alone_what_either_is_publishing() {
+async fn the_relay_skips_events_that_any_lane_is_publishing() {
     let env = LaneEnv::with_a_held_broker();
     let (client, _lane) = env.lane();
     client.handle(place("1")).await.unwrap();

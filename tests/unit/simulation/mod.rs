@@ -29,7 +29,7 @@ const NONE: Counts = [0; Fault::ALL.len()];
 const SEED: &str = "SIMULATION_SEED";
 
 #[test]
-fn whatever_fails_and_whenever_every_promise_holds() {
+fn every_guarantee_holds_in_random_fault_schedules() {
     let counts = run(0..2000);
 
     println!("{:?}", Fault::ALL.map(|fault| (fault, counts[fault as usize])));
@@ -39,7 +39,7 @@ fn whatever_fails_and_whenever_every_promise_holds() {
 }
 
 #[test]
-fn without_faults_each_event_is_sent_once() {
+fn without_faults_each_event_is_published_once() {
     for seed in 0..100 {
         let report = schedule::run(seed, false);
         assert_eq!(report.violations, [] as [String; 0], "{}", report.trace.join("\n"));
@@ -49,7 +49,7 @@ fn without_faults_each_event_is_sent_once() {
 }
 
 #[test]
-fn a_seed_tells_everything_about_its_schedule() {
+fn a_seed_determines_its_schedule() {
     for seed in 0..50 {
         assert_eq!(schedule::run(seed, true).trace, schedule::run(seed, true).trace, "{seed}");
     }

@@ -135,7 +135,7 @@ impl Worker {
             Ok((Ok(Ok(())), Ok(()))) if handed_back == 0 => {}
             Ok((Ok(Ok(())), Ok(()))) if MAY_LEAVE_DELIVERIES.iter().any(|it| happened(*it)) => {}
             Ok(ended) => {
-                ledger.violated(format!("ended {ended:?}, handed back {handed_back} deliveries"))
+                ledger.violated(format!("ended {ended:?}, handed back {handed_back} deliveries"));
             }
             Err(_) if handed_back > 0 => chance.happened(Fault::GracePeriodExceeded),
             Err(_) => {}
