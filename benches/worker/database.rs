@@ -5,7 +5,7 @@ use crate::Failure;
 use crate::backlog::{finish_work, until};
 use crate::bench_env::{BenchEnv, with_bench_env};
 use crate::check::check;
-use crate::counting_relay::CountingRelay;
+use crate::counting_proxy::CountingProxy;
 use crate::options::Options;
 use crate::results::Database;
 use crate::servers::Servers;
@@ -26,8 +26,8 @@ async fn database_on(env: &BenchEnv<'_>, options: &Options) -> Result<Database, 
     env.publish(&workload.commands).await?;
     env.servers.checkpoint().await;
     env.servers.wait_until_idle().await;
-    let relay = CountingRelay::to(&env.database_url()).await?;
-    let settings = [("DATABASE_URL", relay.url().to_owned())];
+    let proxy = CountingProxy::to(&env.database_url()).await?;
+    let settings = [("DATABASE_URL", proxy.url().to_owned())];
     let (wal, commits) = (env.count(WAL).await?, env.count(COMMITS).await?);
     let mut workers = vec![WorkerProcess::spawn(&options.shipped(), env, &settings)?];
     until(env, &mut workers, workload.expected.events()).await?;
@@ -36,7 +36,7 @@ async fn database_on(env: &BenchEnv<'_>, options: &Options) -> Result<Database, 
     // A session reports its commits when it ends.
     let commits_after = env.count(COMMITS).await?;
     check(env, &workload.expected, 0).await?;
-    let (round_trips, bytes_sent) = relay.counts();
+    let (round_trips, bytes_sent) = proxy.counts();
     let each = |count: u64| rounded(count as f64 / workload.commands.len() as f64, 4);
     Ok(Database {
         wal_bytes: rounded(each((wal_after - wal).cast_unsigned()), 0),

@@ -5,7 +5,7 @@ mod amqp;
 mod backlog;
 mod bench_env;
 mod check;
-mod counting_relay;
+mod counting_proxy;
 mod database;
 mod growth;
 mod idle;

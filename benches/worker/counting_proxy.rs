@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::Failure;
 
 #[derive(Debug)]
-pub struct CountingRelay {
+pub struct CountingProxy {
     url: String,
     counts: Arc<Counts>,
 }
@@ -20,13 +20,13 @@ struct Counts {
     bytes: AtomicU64,
 }
 
-impl CountingRelay {
+impl CountingProxy {
     /// A proxy to the server of this URL; accepts connections as long as the runtime lives.
     pub async fn to(database_url: &str) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (url, server) = redirected(database_url, &listener.local_addr()?.to_string())?;
         let counts = Arc::<Counts>::default();
-        let relay = Self { url, counts: counts.clone() };
+        let proxy = Self { url, counts: counts.clone() };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (server, counts) = (server.clone(), counts.clone());
@@ -34,7 +34,7 @@ impl CountingRelay {
                 tokio::spawn(async move { pass_on(client, &server, &counts).await.ok() });
             }
         });
-        Ok(relay)
+        Ok(proxy)
     }
 
     /// The URL of the proxy.
