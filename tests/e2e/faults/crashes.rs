@@ -33,10 +33,11 @@ impl Crash {
         Self { env, expected }
     }
 
-    /// Ready messages in the commands queue: the broker requeues those of the crashed worker.
-    async fn commands_in_queue(&self) -> usize {
+    /// Waits until the broker has requeued all commands of the crashed worker.
+    async fn wait_for_requeue(&self) {
         let amqp = AmqpClient::on(&self.env).await;
-        amqp.depth(&self.env.name_of("COMMANDS_QUEUE")).await
+        let queue = self.env.name_of("COMMANDS_QUEUE");
+        amqp.wait_for_depth(&queue, self.expected.messages).await;
     }
 
     async fn events_in_queue(&self) -> usize {
@@ -57,10 +58,7 @@ async fn a_crash_after_receiving_leaves_all_messages_with_the_broker() {
     let crash = Crash::at("received:1").await;
 
     assert_eq!(crash.env.count("handled_messages").await, 0);
-    eventually("all commands are back", || async {
-        crash.commands_in_queue().await == crash.expected.messages
-    })
-    .await;
+    crash.wait_for_requeue().await;
     crash.assert_recovers().await;
 }
 
@@ -80,10 +78,7 @@ async fn a_crash_between_commit_and_acknowledgement_duplicates_nothing() {
     let crash = Crash::at("committed:1").await;
 
     assert_ne!(crash.env.count("handled_messages").await, 0);
-    eventually("all commands are back", || async {
-        crash.commands_in_queue().await == crash.expected.messages
-    })
-    .await;
+    crash.wait_for_requeue().await;
     crash.assert_recovers().await;
 }
 
