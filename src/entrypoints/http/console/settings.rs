@@ -55,7 +55,7 @@ fn database(app: &App) -> Markup {
 }
 
 fn tokens(app: &App) -> &'static str {
-    if app.tokens.is_empty() {
+    if !app.tokens.are_required() {
         "none: everybody on this machine may do everything, and nobody else anything"
     } else {
         "needed by everybody"
