@@ -57,7 +57,7 @@ impl Server {
         match Self::at(address).await {
             Ok(server) => Ok(Some(server)),
             Err(error) if settings.http_addr.is_none() => {
-                tracing::warn!(address, %error, "No console and no API: the default address cannot be bound; set HTTP_ADDR");
+                tracing::warn!(address, %error, "No console and no API: the default address is not available; set HTTP_ADDR");
                 Ok(None)
             }
             Err(error) => {
