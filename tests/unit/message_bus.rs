@@ -7,7 +7,7 @@ mod trouble;
 
 use std::sync::Arc;
 
-use crate::support::in_memory::{InMemoryDatabase, InMemoryStore};
+use crate::support::in_memory::InMemoryDatabase;
 use order_worker::domain::Status;
 use order_worker::service_layer::{
     Health, InFlight, Message, MessageBus, OutboxMessage, OutboxMessageKind, Outcome, RetryReason,
@@ -127,10 +127,10 @@ async fn an_empty_batch_is_no_trouble() {
     assert_eq!((handled.outcomes, handled.outgoing), (vec![], vec![]));
 }
 
-fn bus() -> MessageBus<InMemoryStore> {
+fn bus() -> MessageBus {
     let store = InMemoryDatabase::new().store();
     MessageBus::new(
-        store,
+        Box::new(store),
         Arc::new(TickingClock::default()),
         Health::default(),
         InFlight::default(),

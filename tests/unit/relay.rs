@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::in_memory::{InMemoryDatabase, InMemoryRelayStore};
+use crate::support::in_memory::InMemoryDatabase;
+use async_trait::async_trait;
 use order_worker::service_layer::{
     Health, InFlight, Message, MessageBus, Publication, PublishError, PublishStatus, Publisher,
     Relay, RelayPass,
@@ -18,10 +19,16 @@ async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
     let database = InMemoryDatabase::new();
     let in_flight = InFlight::default();
     let clock = Arc::new(TickingClock::default());
-    let mut bus = MessageBus::new(database.store(), clock, Health::default(), in_flight.clone());
+    let mut bus =
+        MessageBus::new(Box::new(database.store()), clock, Health::default(), in_flight.clone());
     let published = Published::default();
-    let mut relay =
-        Relay::new(database.relay(), published.clone(), Health::default(), in_flight, false);
+    let mut relay = Relay::new(
+        Box::new(database.relay()),
+        Box::new(published.clone()),
+        Health::default(),
+        in_flight,
+        false,
+    );
 
     let given_out = bus.handle_batch(&[place("14")]).await.outgoing;
     assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 0);
@@ -37,10 +44,16 @@ async fn the_relay_overtakes_no_earlier_message_of_an_order() {
     let database = InMemoryDatabase::new();
     let in_flight = InFlight::default();
     let clock = Arc::new(TickingClock::default());
-    let mut bus = MessageBus::new(database.store(), clock, Health::default(), in_flight.clone());
+    let mut bus =
+        MessageBus::new(Box::new(database.store()), clock, Health::default(), in_flight.clone());
     let published = Published::default();
-    let mut relay =
-        Relay::new(database.relay(), published.clone(), Health::default(), in_flight, false);
+    let mut relay = Relay::new(
+        Box::new(database.relay()),
+        Box::new(published.clone()),
+        Health::default(),
+        in_flight,
+        false,
+    );
     let first = bus.handle_batch(&[place("14")]).await.outgoing;
     let second = bus.handle_batch(&[next_status("14")]).await.outgoing;
 
@@ -141,7 +154,7 @@ async fn what_was_left_to_the_relay_is_tried_again_long_before_its_interval() {
     // The database has the real time, so this takes as long as it says.
     let relay = tokio::spawn(outbox.relay.run(Duration::from_secs(30)));
     let clock = Arc::new(TickingClock::default());
-    let mut bus = MessageBus::new(database.store(), clock, Health::default(), in_flight);
+    let mut bus = MessageBus::new(Box::new(database.store()), clock, Health::default(), in_flight);
     let event = bus.handle_batch(&[place("1")]).await.outgoing.remove(0);
 
     bus.note_unpublished(&event.key);
@@ -160,14 +173,20 @@ struct Outbox {
     database: InMemoryDatabase,
     broker: FakeBroker,
     in_flight: InFlight,
-    relay: Relay<InMemoryRelayStore, FakeBroker>,
+    relay: Relay,
 }
 
 impl Outbox {
     fn new() -> Self {
         let (database, broker) = (InMemoryDatabase::new(), FakeBroker::default());
         let (in_flight, health) = (InFlight::default(), Health::default());
-        let relay = Relay::new(database.relay(), broker.clone(), health, in_flight.clone(), false);
+        let relay = Relay::new(
+            Box::new(database.relay()),
+            Box::new(broker.clone()),
+            health,
+            in_flight.clone(),
+            false,
+        );
         Self { database, broker, in_flight, relay }
     }
 
@@ -175,7 +194,7 @@ impl Outbox {
     async fn left(&self, messages: &[Message]) {
         let clock = Arc::new(TickingClock::default());
         let store = self.database.store();
-        MessageBus::new(store, clock, Health::default(), InFlight::default())
+        MessageBus::new(Box::new(store), clock, Health::default(), InFlight::default())
             .handle_batch(messages)
             .await;
     }
@@ -202,6 +221,7 @@ impl Published {
     }
 }
 
+#[async_trait]
 impl Publisher for Published {
     async fn publish(
         &mut self,

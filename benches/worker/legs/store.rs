@@ -1,6 +1,6 @@
 //! The insert through the worker's own store, with all that its guarantees need.
 
-use order_worker::service_layer::{OutboxKey, Store, StoreTransaction};
+use order_worker::service_layer::{OutboxKey, Store};
 
 use super::Stopwatch;
 use super::prepared::Batch;

@@ -1,36 +1,33 @@
 //! An outbox that is not emptied by the way.
 
+use async_trait::async_trait;
 use order_worker::service_layer::{
     BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
 };
 
 /// Commits a batch, and takes confirmed events out of the outbox in a statement of its own.
 #[derive(Debug)]
-pub struct DeletesApart<S> {
-    pub store: S,
+pub struct DeletesApart {
+    pub store: Box<dyn Store>,
     /// A session of its own.
-    pub sweeper: S,
+    pub sweeper: Box<dyn Store>,
 }
 
 #[derive(Debug)]
-pub struct Transaction<'a, T, S> {
-    transaction: T,
-    sweeper: &'a mut S,
+pub struct Transaction<'a> {
+    transaction: Box<dyn StoreTransaction + 'a>,
+    sweeper: &'a mut dyn Store,
 }
 
-impl<S: Store> Store for DeletesApart<S> {
-    type Transaction<'a>
-        = Transaction<'a, S::Transaction<'a>, S>
-    where
-        S: 'a;
-
+#[async_trait]
+impl Store for DeletesApart {
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, Self::Transaction<'_>), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         let Self { store, sweeper } = self;
         let (loaded, transaction) = store.begin(needs).await?;
-        Ok((loaded, Transaction { transaction, sweeper }))
+        Ok((loaded, Box::new(Transaction { transaction, sweeper: &mut **sweeper })))
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -38,8 +35,9 @@ impl<S: Store> Store for DeletesApart<S> {
     }
 }
 
-impl<T: StoreTransaction, S: Store> StoreTransaction for Transaction<'_, T, S> {
-    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
+#[async_trait]
+impl StoreTransaction for Transaction<'_> {
+    async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         // The copy costs this rung some CPU that is not the deletes': about 1 % of a batch's.
         let without_deletes = Changes {
             placed: changes.placed.clone(),
@@ -58,7 +56,7 @@ impl<T: StoreTransaction, S: Store> StoreTransaction for Transaction<'_, T, S> {
         Ok(earlier)
     }
 
-    async fn rollback(self) -> Result<(), StoreError> {
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
         self.transaction.rollback().await
     }
 }

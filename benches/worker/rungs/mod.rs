@@ -12,11 +12,13 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use order_worker::adapters::clock::SystemClock;
-use order_worker::adapters::postgres::{PgDatabase, PgRelayStore};
-use order_worker::adapters::rabbitmq::{RabbitMq, RabbitPublisher};
+use order_worker::adapters::postgres::PgDatabase;
+use order_worker::adapters::rabbitmq::RabbitMq;
 use order_worker::bootstrap::{Broker, topology};
 use order_worker::config::{DatabaseUrl, Settings};
-use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS};
+use order_worker::entrypoints::amqp::{
+    self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts,
+};
 use order_worker::service_layer::{
     CommandSource, ConsumedQueue, Health, InFlight, IntakeBounds, Publisher, Relay, Store,
 };
@@ -125,15 +127,18 @@ impl Parts {
     }
 
     async fn run(self, rung: Rung) -> Result<(), Failure> {
-        let (store, publisher) = (|| self.database.store(), || self.broker.publisher());
+        let store = || -> Box<dyn Store> { Box::new(self.database.store()) };
+        let publisher = || -> Box<dyn Publisher> { Box::new(self.broker.publisher()) };
         match rung {
             Rung::Parts => self.work(self.source(), store, publisher).await,
             Rung::ConfirmsOneByOne => {
-                self.work(self.source(), store, || OneByOne(publisher())).await
+                self.work(self.source(), store, || Box::new(OneByOne(publisher()))).await
             }
             Rung::DeletesApart => {
-                let store = || DeletesApart { store: store(), sweeper: store() };
-                self.work(self.source(), store, publisher).await
+                let apart = || -> Box<dyn Store> {
+                    Box::new(DeletesApart { store: store(), sweeper: store() })
+                };
+                self.work(self.source(), apart, publisher).await
             }
             Rung::PlainSource => {
                 self.work(self.plain_source(AckTracker::OfRuns).await?, store, publisher).await
@@ -143,8 +148,8 @@ impl Parts {
             }
             Rung::Stopwatch => {
                 let times = Times::default();
-                let store = || times.store(store());
-                let publisher = || times.publisher(publisher());
+                let store = || -> Box<dyn Store> { Box::new(times.store(store())) };
+                let publisher = || -> Box<dyn Publisher> { Box::new(times.publisher(publisher())) };
                 self.work(self.source(), store, publisher).await?;
                 times.print();
                 Ok(())
@@ -167,11 +172,11 @@ impl Parts {
     }
 
     /// Works until told to stop, and everything that was begun is settled and published.
-    async fn work<S: Store + 'static, P: Publisher + 'static>(
+    async fn work(
         &self,
         (source, source_task): Source,
-        store: impl Fn() -> S,
-        publisher: impl Fn() -> P,
+        store: impl Fn() -> Box<dyn Store>,
+        publisher: impl Fn() -> Box<dyn Publisher>,
     ) -> Result<(), Failure> {
         let publishers = || (0..EVENT_PUBLISHERS).map(|_| publisher()).collect();
         let in_flight = InFlight::default();
@@ -179,7 +184,9 @@ impl Parts {
         let relay = tokio::spawn(relay.run(self.settings.relay_interval()));
         let ground = ConsumerDeps {
             source,
-            lanes: (0..self.settings.lanes).map(|_| (store(), publishers())).collect(),
+            lanes: (0..self.settings.lanes)
+                .map(|_| LanePorts { store: store(), event_publishers: publishers() })
+                .collect(),
             republisher: publisher(),
             reply_publisher: publisher(),
             clock: Arc::new(SystemClock),
@@ -192,7 +199,7 @@ impl Parts {
             keep_unroutable_events: self.settings.keep_unroutable_events,
             reply_bytes: self.settings.reply_bytes(),
         };
-        let result = amqp::run(ground, settings, None).await;
+        let result = amqp::run(ground, settings).await;
         relay.abort();
         self.stop.cancel();
         source_task.await?;
@@ -200,9 +207,10 @@ impl Parts {
         Ok(result?)
     }
 
-    fn relay(&self, in_flight: InFlight) -> Relay<PgRelayStore, RabbitPublisher> {
+    fn relay(&self, in_flight: InFlight) -> Relay {
         let keep_unroutable = self.settings.keep_unroutable_events;
-        let (store, publisher) = (self.database.relay(), self.broker.publisher());
+        let store = Box::new(self.database.relay());
+        let publisher = Box::new(self.broker.publisher());
         Relay::new(store, publisher, self.health.clone(), in_flight, keep_unroutable)
     }
 }

@@ -1,12 +1,14 @@
 //! Publishing without windows.
 
+use async_trait::async_trait;
 use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher};
 
 /// Publishes a message when the one before is confirmed.
 #[derive(Debug)]
-pub struct OneByOne<P>(pub P);
+pub struct OneByOne(pub Box<dyn Publisher>);
 
-impl<P: Publisher> Publisher for OneByOne<P> {
+#[async_trait]
+impl Publisher for OneByOne {
     async fn publish(
         &mut self,
         window: &[Publication],

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::service_layer::{
     BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxRow, Publication, PublishError,
@@ -23,11 +24,11 @@ struct Moments {
 }
 
 impl Times {
-    pub fn store<S: Store>(&self, store: S) -> TimedStore<S> {
+    pub fn store(&self, store: Box<dyn Store>) -> TimedStore {
         TimedStore { store, times: self.clone() }
     }
 
-    pub fn publisher<P: Publisher>(&self, publisher: P) -> TimedPublisher<P> {
+    pub fn publisher(&self, publisher: Box<dyn Publisher>) -> TimedPublisher {
         TimedPublisher { publisher, times: self.clone() }
     }
 
@@ -54,29 +55,25 @@ fn now() -> i64 {
 }
 
 #[derive(Debug)]
-pub struct TimedStore<S> {
-    store: S,
+pub struct TimedStore {
+    store: Box<dyn Store>,
     times: Times,
 }
 
 #[derive(Debug)]
-pub struct Transaction<T> {
-    transaction: T,
+pub struct Transaction<'a> {
+    transaction: Box<dyn StoreTransaction + 'a>,
     times: Times,
 }
 
-impl<S: Store> Store for TimedStore<S> {
-    type Transaction<'a>
-        = Transaction<S::Transaction<'a>>
-    where
-        S: 'a;
-
+#[async_trait]
+impl Store for TimedStore {
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, Self::Transaction<'_>), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         let (loaded, transaction) = self.store.begin(needs).await?;
-        Ok((loaded, Transaction { transaction, times: self.times.clone() }))
+        Ok((loaded, Box::new(Transaction { transaction, times: self.times.clone() })))
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -84,8 +81,9 @@ impl<S: Store> Store for TimedStore<S> {
     }
 }
 
-impl<T: StoreTransaction> StoreTransaction for Transaction<T> {
-    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
+#[async_trait]
+impl StoreTransaction for Transaction<'_> {
+    async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         let earlier = self.transaction.commit(changes).await?;
         let committed = now();
         let keys = changes.outgoing.iter().map(|outgoing| (outgoing.key.clone(), committed));
@@ -93,18 +91,19 @@ impl<T: StoreTransaction> StoreTransaction for Transaction<T> {
         Ok(earlier)
     }
 
-    async fn rollback(self) -> Result<(), StoreError> {
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
         self.transaction.rollback().await
     }
 }
 
 #[derive(Debug)]
-pub struct TimedPublisher<P> {
-    publisher: P,
+pub struct TimedPublisher {
+    publisher: Box<dyn Publisher>,
     times: Times,
 }
 
-impl<P: Publisher> Publisher for TimedPublisher<P> {
+#[async_trait]
+impl Publisher for TimedPublisher {
     async fn publish(
         &mut self,
         window: &[Publication],

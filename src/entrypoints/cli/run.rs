@@ -103,7 +103,7 @@ async fn work(
         tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        worked = worker.run(None, Some(requests), stop.clone()) => {
+        worked = worker.run(Some(requests), stop.clone()) => {
             tracing::info!("Stopped");
             Ok(worked?)
         }

@@ -1,7 +1,7 @@
 //! A database that ends sessions, has no room, takes no writes, or makes the worker wait.
 
 use order_worker::adapters::postgres::PgDatabase;
-use order_worker::service_layer::{BatchLookup, Store, StoreError, StoreTransaction};
+use order_worker::service_layer::{BatchLookup, Store, StoreError};
 use sqlx::Executor;
 use uuid::Uuid;
 

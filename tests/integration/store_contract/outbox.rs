@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use order_worker::domain::Status;
 use order_worker::service_layer::{
     BatchLookup, Changes, MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxRow, RelayStore, Store,
-    StoreTransaction,
 };
 use uuid::Uuid;
 

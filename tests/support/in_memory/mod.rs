@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use queries::InMemoryQueries;
 pub use relay::InMemoryRelayStore;
-pub use store::{InMemoryStore, InMemoryTransaction};
+pub use store::InMemoryStore;
 use tables::Tables;
 
 use order_worker::domain::OrderId;

@@ -1,6 +1,7 @@
 //! Questions about orders in memory.
 
 use super::InMemoryDatabase;
+use async_trait::async_trait;
 use order_worker::domain::{MessageId, Order, OrderId};
 use order_worker::service_layer::{
     Cause, HistoryEntry, HistoryRow, InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page,
@@ -19,6 +20,7 @@ impl InMemoryQueries {
     }
 }
 
+#[async_trait]
 impl OrderQueries for InMemoryQueries {
     async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         let tables = self.database.lock().await?;

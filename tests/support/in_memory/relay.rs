@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::OwnedMutexGuard;
 
@@ -25,6 +26,7 @@ impl InMemoryRelayStore {
     }
 }
 
+#[async_trait]
 impl RelayStore for InMemoryRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
         if self.turn.is_none() {

@@ -1,5 +1,6 @@
 //! Transactions in memory.
 
+use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
@@ -10,7 +11,7 @@ use order_worker::service_layer::{
 };
 
 /// One lane's session with a database in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InMemoryStore {
     database: InMemoryDatabase,
 }
@@ -29,20 +30,20 @@ impl InMemoryStore {
     }
 }
 
+#[async_trait]
 impl Store for InMemoryStore {
-    type Transaction<'a> = InMemoryTransaction;
-
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, InMemoryTransaction), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         let mut tables = self.database.lock().await?;
         let loaded = tables.load(needs);
         let items: usize = loaded.orders.iter().map(|order| order.items().iter().count()).sum();
         if items > MAX_LOADED_ITEMS && needs.order_ids.len() > 1 {
             return Err(StoreError::TooLarge);
         }
-        Ok((loaded, InMemoryTransaction { database: self.database.clone(), tables }))
+        let database = self.database.clone();
+        Ok((loaded, Box::new(InMemoryTransaction { database, tables })))
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -51,13 +52,14 @@ impl Store for InMemoryStore {
     }
 }
 
+#[async_trait]
 impl StoreTransaction for InMemoryTransaction {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn commit(mut self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         self.database.ensure_available()?;
         self.tables.apply(changes)
     }
 
-    async fn rollback(self) -> Result<(), StoreError> {
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::in_memory::InMemoryDatabase;
 use order_worker::domain::{Command, Item, Status};
 use order_worker::service_layer::{
-    BatchLookup, Handled, Health, InFlight, Message, MessageBus, Outcome, StoreError,
+    BatchLookup, BatchResult, Health, InFlight, Message, MessageBus, Outcome, StoreError,
 };
 use tokio::time::{Instant, advance};
 
@@ -193,7 +193,7 @@ fn names(order_id: &str, needs: &BatchLookup) -> bool {
     needs.order_ids.contains(&id(order_id))
 }
 
-fn words(handled: &Handled) -> Vec<&'static str> {
+fn words(handled: &BatchResult) -> Vec<&'static str> {
     handled.outcomes.iter().map(Outcome::as_str).collect()
 }
 
@@ -205,14 +205,14 @@ async fn with_orders(order_ids: &[&str]) -> InMemoryDatabase {
     database
 }
 
-async fn handle(store: Obstructed, batch: &[Message]) -> Handled {
+async fn handle(store: Obstructed, batch: &[Message]) -> BatchResult {
     bus_on(store).handle_batch(batch).await
 }
 
-fn bus_on(store: Obstructed) -> MessageBus<Obstructed> {
+fn bus_on(store: Obstructed) -> MessageBus {
     bus_with(store, Health::default())
 }
 
-fn bus_with(store: Obstructed, health: Health) -> MessageBus<Obstructed> {
-    MessageBus::new(store, Arc::new(TickingClock::default()), health, InFlight::default())
+fn bus_with(store: Obstructed, health: Health) -> MessageBus {
+    MessageBus::new(Box::new(store), Arc::new(TickingClock::default()), health, InFlight::default())
 }

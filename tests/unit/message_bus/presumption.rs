@@ -2,27 +2,29 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::in_memory::{InMemoryDatabase, InMemoryStore, InMemoryTransaction};
+use crate::support::in_memory::{InMemoryDatabase, InMemoryStore};
+use async_trait::async_trait;
 use order_worker::service_layer::{
     BatchLookup, BatchState, Health, InFlight, Message, MessageBus, OutboxKey, Store, StoreError,
+    StoreTransaction,
 };
 
 use crate::support::clock::TickingClock;
 use crate::support::messages::{next_status, place, place_without_id};
 
 /// Remembers for each transaction whether all was presumed new.
+#[derive(Debug)]
 struct Recorder {
     inner: InMemoryStore,
     presumptions: Arc<Mutex<Vec<bool>>>,
 }
 
+#[async_trait]
 impl Store for Recorder {
-    type Transaction<'a> = InMemoryTransaction;
-
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, InMemoryTransaction), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         self.presumptions.lock().unwrap().push(needs.assume_new);
         self.inner.begin(needs).await
     }
@@ -61,7 +63,7 @@ async fn presumptions(batches: &[Vec<Message>]) -> Vec<bool> {
     let inner = InMemoryDatabase::new().store();
     let store = Recorder { inner, presumptions: presumptions.clone() };
     let clock = Arc::new(TickingClock::default());
-    let mut bus = MessageBus::new(store, clock, Health::default(), InFlight::default());
+    let mut bus = MessageBus::new(Box::new(store), clock, Health::default(), InFlight::default());
     for batch in batches {
         bus.handle_batch(batch).await;
     }

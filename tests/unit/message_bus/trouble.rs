@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::in_memory::{InMemoryDatabase, InMemoryStore};
+use crate::support::in_memory::InMemoryDatabase;
 use order_worker::service_layer::{
     Health, InFlight, MessageBus, OrderQueries, OrderQuery, Outcome, Page,
 };
@@ -106,9 +106,9 @@ async fn published_messages_stay_noted_while_the_database_is_away() {
     assert!(bus.has_published());
 }
 
-fn bus_on(database: &InMemoryDatabase, health: Health) -> MessageBus<InMemoryStore> {
+fn bus_on(database: &InMemoryDatabase, health: Health) -> MessageBus {
     MessageBus::new(
-        database.store(),
+        Box::new(database.store()),
         Arc::new(TickingClock::default()),
         health,
         InFlight::default(),

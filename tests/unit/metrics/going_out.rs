@@ -67,12 +67,18 @@ async fn what_the_relay_publishes_is_counted_as_its_own() {
     let line = Line::new();
     let _subscription = line.broker.subscribe();
     let (store, clock) = (line.database.store(), Arc::new(TickingClock::default()));
-    let mut crashed = MessageBus::new(store, clock, line.health.clone(), InFlight::default());
+    let mut crashed =
+        MessageBus::new(Box::new(store), clock, line.health.clone(), InFlight::default());
     crashed.handle_batch(&[messages::place("1"), messages::place("2")]).await;
 
     let (relay_store, publisher) = (line.database.relay(), line.broker.publisher());
-    let mut relay =
-        Relay::new(relay_store, publisher, line.health.clone(), InFlight::default(), false);
+    let mut relay = Relay::new(
+        Box::new(relay_store),
+        Box::new(publisher),
+        line.health.clone(),
+        InFlight::default(),
+        false,
+    );
     relay.publish_waiting(Instant::now()).await.unwrap();
 
     let seen = scrape(line.metrics());

@@ -3,7 +3,7 @@
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_process::Submitted;
 use order_worker::metrics::{Metrics, Source};
-use order_worker::service_layer::{Clock, Handled};
+use order_worker::service_layer::{BatchResult, Clock};
 use serde_json::json;
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ async fn end_to_end_counts_from_the_publishers_timestamp_where_there_is_one() {
 #[test]
 fn transactions_that_another_one_was_faster_than_are_counted() {
     let metrics = Metrics::new();
-    let handled = Handled { conflicts: 2, ..Handled::default() };
+    let handled = BatchResult { conflicts: 2, ..BatchResult::default() };
 
     metrics.messages.batch(Source::Queue, 1, &handled, Duration::from_millis(5));
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::in_memory::InMemoryDatabase;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_process::{InProcessBroker, Submitted};
-use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings};
+use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, LanePorts};
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
     ByteBudget, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Envelope, Health, InFlight,
@@ -72,9 +72,12 @@ impl Line {
     async fn work_off(&self, source: CommandSource) {
         let ground = ConsumerDeps {
             source,
-            lanes: vec![(self.database.store(), vec![self.broker.publisher()])],
-            republisher: self.broker.publisher(),
-            reply_publisher: self.broker.publisher(),
+            lanes: vec![LanePorts {
+                store: Box::new(self.database.store()),
+                event_publishers: vec![Box::new(self.broker.publisher())],
+            }],
+            republisher: Box::new(self.broker.publisher()),
+            reply_publisher: Box::new(self.broker.publisher()),
             clock: Arc::new(SystemClock),
             health: self.health.clone(),
             in_flight: InFlight::default(),
@@ -85,7 +88,7 @@ impl Line {
             keep_unroutable_events: false,
             reply_bytes: ByteBudget::new(1024 * 1024),
         };
-        amqp::run(ground, settings, None).await.unwrap();
+        amqp::run(ground, settings).await.unwrap();
     }
 }
 

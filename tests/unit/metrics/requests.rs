@@ -35,15 +35,10 @@ async fn requests_are_told_from_messages_of_the_queue() {
     assert_eq!(seen.value("order_worker_confirm_duration_seconds_count", &[]), Some(1.0));
 }
 
-fn ground(
-    line: &Line,
-) -> CommandLaneDeps<
-    impl order_worker::service_layer::Store + use<>,
-    impl order_worker::service_layer::Publisher + use<>,
-> {
+fn ground(line: &Line) -> CommandLaneDeps {
     CommandLaneDeps {
-        store: line.database.store(),
-        publisher: line.broker.publisher(),
+        store: Box::new(line.database.store()),
+        publisher: Box::new(line.broker.publisher()),
         clock: Arc::new(TickingClock::default()),
         health: line.health.clone(),
         in_flight: InFlight::default(),

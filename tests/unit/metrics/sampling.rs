@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::in_memory::InMemoryDatabase;
+use async_trait::async_trait;
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
     Backlog, BacklogProbe, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,
@@ -76,7 +77,8 @@ async fn servers_are_asked_again_until_they_answer() {
     let stop = CancellationToken::new();
     let database = InMemoryDatabase::new();
     database.set_available(false);
-    let asking = tokio::spawn(sample_backlog(database.clone(), metrics.clone(), stop.clone()));
+    let asking =
+        tokio::spawn(sample_backlog(Box::new(database.clone()), metrics.clone(), stop.clone()));
     sleep(Duration::from_secs(12)).await;
     let silent = scrape(&metrics);
 
@@ -95,7 +97,7 @@ async fn servers_are_asked_again_until_they_answer() {
 async fn a_server_that_takes_long_is_asked_less_often() {
     let metrics = Metrics::new();
     let stop = CancellationToken::new();
-    let asking = tokio::spawn(sample_backlog(Slow, metrics.clone(), stop.clone()));
+    let asking = tokio::spawn(sample_backlog(Box::new(Slow), metrics.clone(), stop.clone()));
 
     sleep(Duration::from_secs(100)).await;
 
@@ -138,8 +140,10 @@ async fn a_consumer_of_the_in_process_broker_counts_until_it_ends() {
 }
 
 /// Takes a second to say nothing.
+#[derive(Debug)]
 struct Slow;
 
+#[async_trait]
 impl BacklogProbe for Slow {
     async fn stock(&mut self) -> Result<Backlog, StoreError> {
         sleep(Duration::from_secs(1)).await;

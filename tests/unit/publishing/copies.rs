@@ -131,14 +131,14 @@ impl Line {
         let (copies_in, copies) = mpsc::unbounded_channel();
         let (settlements_in, settlements) = mpsc::unbounded_channel();
         let (replies, reply_publisher) = ReplyPublisher::new(
-            broker.clone(),
+            Box::new(broker.clone()),
             Health::default(),
             Vec::new(),
             ByteBudget::new(1024),
         );
         tokio::spawn(reply_publisher.run());
         let republisher = Republisher {
-            publisher: broker.clone(),
+            publisher: Box::new(broker.clone()),
             health: Health::default(),
             settlements: settlements_in,
             channel_epoch: channel_epoch.clone(),

@@ -54,7 +54,7 @@ async fn publish<const N: usize>(
     }
     drop(batches_in);
     let publisher = EventPublisher {
-        publisher: broker.clone(),
+        publisher: Box::new(broker.clone()),
         health: Health::default(),
         batches: waiting,
         results: results_in,

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use order_worker::domain::OrderId;
 use order_worker::service_layer::{
     OutboxKey, OutboxMessage, OutboxMessageKind, Properties, Publication, PublishError,
@@ -53,6 +54,7 @@ impl FakeBroker {
     }
 }
 
+#[async_trait]
 impl Publisher for FakeBroker {
     async fn publish(
         &mut self,

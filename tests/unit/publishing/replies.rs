@@ -160,7 +160,7 @@ impl Line {
         let metrics = health.metrics().clone();
         let (results_in, results) = mpsc::unbounded_channel();
         let (replies, publisher) = ReplyPublisher::new(
-            broker.clone(),
+            Box::new(broker.clone()),
             health,
             vec![results_in],
             ByteBudget::new(16 * 1024 * 1024),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::support::in_memory::InMemoryDatabase;
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use order_worker::entrypoints::command_client::{
     CommandClient, CommandLaneDeps, CommandQueue, MAX_WAITING_BYTES, serve,
@@ -66,10 +67,10 @@ impl TestEnv {
         self.serve_on(self.database.store(), queue)
     }
 
-    pub fn serve_on<S: Store + 'static>(&self, store: S, queue: CommandQueue) -> JoinHandle<()> {
+    pub fn serve_on(&self, store: impl Store + 'static, queue: CommandQueue) -> JoinHandle<()> {
         let ground = CommandLaneDeps {
-            store,
-            publisher: self.broker.clone(),
+            store: Box::new(store),
+            publisher: Box::new(self.broker.clone()),
             clock: Arc::new(TickingClock::default()),
             health: Health::default(),
             in_flight: self.in_flight.of_requests(),
@@ -81,13 +82,18 @@ impl TestEnv {
     }
 
     /// A lane of the queue's, on the same database.
-    pub fn queues_bus(&self) -> MessageBus<impl order_worker::service_layer::Store> {
+    pub fn queues_bus(&self) -> MessageBus {
         let clock = Arc::new(TickingClock::default());
-        MessageBus::new(self.database.store(), clock, Health::default(), self.in_flight.clone())
+        MessageBus::new(
+            Box::new(self.database.store()),
+            clock,
+            Health::default(),
+            self.in_flight.clone(),
+        )
     }
 
-    pub fn relay(&self) -> Relay<impl RelayStore, HeldBroker> {
-        let (store, publisher) = (self.database.relay(), self.broker.clone());
+    pub fn relay(&self) -> Relay {
+        let (store, publisher) = (Box::new(self.database.relay()), Box::new(self.broker.clone()));
         Relay::new(store, publisher, Health::default(), self.in_flight.clone(), false)
     }
 
@@ -126,6 +132,7 @@ impl HeldBroker {
     }
 }
 
+#[async_trait]
 impl Publisher for HeldBroker {
     async fn publish(
         &mut self,

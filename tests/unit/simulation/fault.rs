@@ -129,7 +129,8 @@ impl Fault {
             | Self::ClockJumped
             | Self::ReplyUnconfirmed
             | Self::ClientHungUp => 300,
-            Self::SubscriberFull | Self::DeadLettersFull => 50,
+            Self::SubscriberFull => 50,
+            Self::DeadLettersFull => 80,
             Self::PublishingBlocked | Self::Killed | Self::Stopped | Self::Relieved => 100,
             Self::DatabaseAway => 20,
         }

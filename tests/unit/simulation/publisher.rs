@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
 
 use super::broker::Broker;
@@ -22,6 +23,7 @@ pub struct SimulatedPublisher {
     pub keeps_unroutable: bool,
 }
 
+#[async_trait]
 impl Publisher for SimulatedPublisher {
     async fn publish(
         &mut self,

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::support::in_memory::{InMemoryRelayStore, InMemoryStore, InMemoryTransaction};
+use crate::support::in_memory::{InMemoryRelayStore, InMemoryStore};
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use order_worker::domain::MessageId;
 use order_worker::service_layer::{
@@ -34,8 +35,8 @@ pub struct SimulatedStore {
 }
 
 #[derive(Debug)]
-pub struct SimulatedTransaction {
-    inner: InMemoryTransaction,
+pub struct SimulatedTransaction<'a> {
+    inner: Box<dyn StoreTransaction + 'a>,
     chance: Chance,
     ledger: Ledger,
 }
@@ -55,13 +56,12 @@ impl SimulatedStore {
     }
 }
 
+#[async_trait]
 impl Store for SimulatedStore {
-    type Transaction<'a> = SimulatedTransaction;
-
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, SimulatedTransaction), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         self.check_freshness(needs);
         self.chance.latency().await;
         if self.chance.fires(Fault::DatabaseAway) {
@@ -77,7 +77,7 @@ impl Store for SimulatedStore {
         }
         let (loaded, inner) = self.inner.begin(needs).await?;
         let (chance, ledger) = (self.chance.clone(), self.ledger.clone());
-        Ok((loaded, SimulatedTransaction { inner, chance, ledger }))
+        Ok((loaded, Box::new(SimulatedTransaction { inner, chance, ledger })))
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -86,9 +86,10 @@ impl Store for SimulatedStore {
     }
 }
 
-impl StoreTransaction for SimulatedTransaction {
-    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
-        let Self { inner, chance, ledger } = self;
+#[async_trait]
+impl StoreTransaction for SimulatedTransaction<'_> {
+    async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
+        let Self { inner, chance, ledger } = *self;
         chance.latency().await;
         chance.dawdle(Fault::DatabaseSlow, SLOW).await;
         if chance.fires(Fault::Conflict) {
@@ -113,7 +114,7 @@ impl StoreTransaction for SimulatedTransaction {
         Ok(earlier.into_iter().map(OutboxRow::Message).collect())
     }
 
-    async fn rollback(self) -> Result<(), StoreError> {
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
         self.inner.rollback().await
     }
 }
@@ -129,6 +130,7 @@ pub struct SimulatedRelayStore {
     pub page: usize,
 }
 
+#[async_trait]
 impl RelayStore for SimulatedRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
         self.chance.latency().await;

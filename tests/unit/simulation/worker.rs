@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::support::in_memory::InMemoryDatabase;
 use order_worker::entrypoints::amqp::{
-    self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LaneDied,
+    self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LaneDied, LanePorts,
 };
 use order_worker::entrypoints::command_client::{
     self, CommandClient, CommandLaneDeps, CommandQueue,
 };
-use order_worker::service_layer::{Health, InFlight, Relay};
+use order_worker::service_layer::{Health, InFlight, Publisher, Relay};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -78,7 +78,7 @@ impl Worker {
         let (requests, queue) = CommandClient::channel();
         env.clients.find(Some(requests));
         let serving = env.serve(queue, in_flight.of_requests(), stop.clone());
-        let pipeline = amqp::run(ground, env.settings.clone(), None);
+        let pipeline = amqp::run(ground, env.settings.clone());
         Self {
             env: env.clone(),
             consumer,
@@ -179,7 +179,7 @@ impl TestEnv {
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + use<> {
         let ground = CommandLaneDeps {
-            store: self.store(None),
+            store: Box::new(self.store(None)),
             publisher: self.publisher(),
             clock: self.clock.clone(),
             health: self.health.clone(),
@@ -191,9 +191,13 @@ impl TestEnv {
         command_client::serve(queue, ground, stop)
     }
 
-    fn lanes(&self, consumer: u32) -> Vec<(SimulatedStore, Vec<SimulatedPublisher>)> {
+    fn lanes(&self, consumer: u32) -> Vec<LanePorts> {
         let publishers = || (0..EVENT_PUBLISHERS).map(|_| self.publisher()).collect();
-        (0..self.lanes).map(|_| (self.store(Some(consumer)), publishers())).collect()
+        let ports = |_| LanePorts {
+            store: Box::new(self.store(Some(consumer))),
+            event_publishers: publishers(),
+        };
+        (0..self.lanes).map(ports).collect()
     }
 
     fn store(&self, consumer: Option<u32>) -> SimulatedStore {
@@ -207,16 +211,16 @@ impl TestEnv {
         }
     }
 
-    fn publisher(&self) -> SimulatedPublisher {
-        SimulatedPublisher {
+    fn publisher(&self) -> Box<dyn Publisher> {
+        Box::new(SimulatedPublisher {
             broker: self.broker.clone(),
             chance: self.chance.clone(),
             ledger: self.ledger.clone(),
             keeps_unroutable: self.settings.keep_unroutable_events,
-        }
+        })
     }
 
-    fn relay(&self, in_flight: InFlight) -> Relay<SimulatedRelayStore, SimulatedPublisher> {
+    fn relay(&self, in_flight: InFlight) -> Relay {
         let store = SimulatedRelayStore {
             inner: self.database.relay(),
             chance: self.chance.clone(),
@@ -225,6 +229,6 @@ impl TestEnv {
             page: [1, 3, 500][self.chance.below(3)],
         };
         let keeps = self.settings.keep_unroutable_events;
-        Relay::new(store, self.publisher(), self.health.clone(), in_flight, keeps)
+        Relay::new(Box::new(store), self.publisher(), self.health.clone(), in_flight, keeps)
     }
 }

@@ -7,9 +7,7 @@ use axum::http::StatusCode;
 use crate::domain::{CommandKind, MessageId, OrderId, Rejection};
 use crate::entrypoints::http::auth::Caller;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{
-    DeadLetterCode, DeadLetterReason, InboxOutcome, OrderQueries, Outcome, RetryReason,
-};
+use crate::service_layer::{DeadLetterCode, DeadLetterReason, InboxOutcome, Outcome, RetryReason};
 
 /// A command that took effect.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +77,7 @@ fn internal_error() -> Problem {
 /// # Errors
 /// When a rule rejected it the first time, or the database is unavailable.
 pub async fn first_result(app: &App, done: Done, message_id: &MessageId) -> Result<Done, Problem> {
-    let first = app.database()?.message(message_id).await?;
+    let first = app.database()?.orders().message(message_id).await?;
     match first.map(|first| first.outcome) {
         Some(InboxOutcome::Rejected(code)) => {
             let detail = "the rule rejected this command the first time";

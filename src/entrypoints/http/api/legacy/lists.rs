@@ -91,7 +91,7 @@ async fn of_customer(
 ) -> Result<Response, Problem> {
     let customer_id = CustomerId::new(customer)
         .map_err(|error| InvalidQuery::new(CUSTOMER_ID.name, error.to_string()))?;
-    whole_list::respond(app.database()?, query(customer_id)).await
+    whole_list::respond(app.database()?.orders(), query(customer_id)).await
 }
 
 async fn in_status(
@@ -100,5 +100,5 @@ async fn in_status(
 ) -> Result<Response, Problem> {
     let text = OrderQueryText { status: Some(&status), ..OrderQueryText::default() };
     let query = text.read().map_err(|invalid| InvalidQuery { argument: CODE.name, ..invalid })?;
-    whole_list::respond(app.database()?, query).await
+    whole_list::respond(app.database()?.orders(), query).await
 }

@@ -3,6 +3,8 @@
 //! They are read page by page while the response is sent, so that a list of any length takes the memory
 //! of one page, and a slow client holds no database connection.
 
+use std::sync::Arc;
+
 use axum::BoxError;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
@@ -24,22 +26,22 @@ const ORDER_BYTES: usize = 400;
 /// # Errors
 /// When the database is unavailable. If it fails in the middle of a long list, the connection is closed
 /// before the end of the body.
-pub async fn respond<Q>(queries: &Q, query: OrderQuery) -> Result<Response, Problem>
-where
-    Q: OrderQueries + Clone + 'static,
-{
+pub async fn respond(
+    queries: Arc<dyn OrderQueries>,
+    query: OrderQuery,
+) -> Result<Response, Problem> {
     let orders = queries.orders(&query, &Page::first(PAGE_SIZE)).await?;
     if is_last(&orders) {
         let list: Vec<_> = orders.iter().map(StoreOrder::from).collect();
         return json(StatusCode::OK, &list, ORDER_BYTES * orders.len() + 2);
     }
-    let list = LongList { queries: queries.clone(), query, next: Next::First(orders) };
+    let list = LongList { queries, query, next: Next::First(orders) };
     Ok(json_body(StatusCode::OK, Body::from_stream(list.into_chunks())))
 }
 
 /// A list that is being sent.
-struct LongList<Q> {
-    queries: Q,
+struct LongList {
+    queries: Arc<dyn OrderQueries>,
     query: OrderQuery,
     next: Next,
 }
@@ -50,7 +52,7 @@ enum Next {
     End,
 }
 
-impl<Q: OrderQueries> LongList<Q> {
+impl LongList {
     fn into_chunks(self) -> impl Stream<Item = Result<Bytes, BoxError>> {
         stream::try_unfold(self, Self::next_chunk)
     }
@@ -95,8 +97,6 @@ fn chunk(opening: &str, orders: &[Order]) -> serde_json::Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::body::to_bytes;
     use serde_json::Value;
 
@@ -131,7 +131,7 @@ mod tests {
     }
 
     async fn listed(database: &SqliteDatabase) -> Vec<i64> {
-        let response = respond(&database.queries(), OrderQuery::all()).await.unwrap();
+        let response = respond(Arc::new(database.queries()), OrderQuery::all()).await.unwrap();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let list: Vec<Value> = serde_json::from_slice(&body).unwrap();
         list.iter().map(|order| order["id"].as_i64().unwrap()).collect()
@@ -144,8 +144,12 @@ mod tests {
         let database = SqliteDatabase::open(&url).await.unwrap();
         database.migrate().await.unwrap();
         let clock = Arc::new(SystemClock);
-        let mut bus =
-            MessageBus::new(database.store(), clock, Health::default(), InFlight::default());
+        let mut bus = MessageBus::new(
+            Box::new(database.store()),
+            clock,
+            Health::default(),
+            InFlight::default(),
+        );
         let mut placed = 0;
         for count in [0, 1, 499, 500, 501, 1_000, 1_200] {
             let new: Vec<Message> =

@@ -16,7 +16,7 @@ use crate::entrypoints::http::api::{problems, response};
 use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
 use crate::entrypoints::order_body::OrderBody;
-use crate::service_layer::{InvalidQuery, OrderQueries};
+use crate::service_layer::InvalidQuery;
 
 pub const SHOW: Endpoint = Endpoint {
     methods: &[Method::GET],
@@ -80,7 +80,7 @@ async fn show(
 ) -> Result<Response, Problem> {
     let order_id = OrderId::new(order_id)
         .map_err(|error| InvalidQuery::new(ORDER_ID.name, error.to_string()))?;
-    let found = app.database()?.order(&order_id).await?;
+    let found = app.database()?.orders().order(&order_id).await?;
     let found = found.ok_or_else(|| Problem::not_found("the order does not exist"))?;
     response::json(StatusCode::OK, &OrderBody::from(&found), 2_000)
 }

@@ -15,7 +15,7 @@ use crate::entrypoints::http::api::{parameters, problems, response};
 use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
 use crate::entrypoints::order_body::OrderBody;
-use crate::service_layer::{OrderQueries, OrderQuery, OrderQueryText, Page, Place};
+use crate::service_layer::{OrderQuery, OrderQueryText, Page, Place};
 
 /// Orders per page.
 const MAX_LIMIT: u32 = 500;
@@ -135,7 +135,7 @@ async fn list(State(app): State<App>, parameters: QueryParameters) -> Result<Res
     let limit = page.limit as usize;
     // One more than is shown, to know whether there are more.
     page.limit += 1;
-    let mut orders = app.database()?.orders(&query, &page).await?;
+    let mut orders = app.database()?.orders().orders(&query, &page).await?;
     let has_more = orders.len() > limit;
     orders.truncate(limit);
     let next = orders.last().filter(|_| has_more).map(|last| Place::of(last).to_string());

@@ -17,9 +17,9 @@ use crate::entrypoints::http::api::parameters::MESSAGE_ID;
 use crate::entrypoints::http::api::{problems, response};
 use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
+use crate::service_layer::dead_letters::DeadLetterRecord;
 use crate::service_layer::wire::{microseconds, moment, status_name_or_null, text_or_null};
-use crate::service_layer::{InboxEntry, InvalidQuery, OrderQueries};
+use crate::service_layer::{InboxEntry, InvalidQuery};
 
 pub const SHOW: Endpoint = Endpoint {
     methods: &[Method::GET],
@@ -90,10 +90,10 @@ async fn show(
     let message_id = MessageId::new(message_id)
         .map_err(|error| InvalidQuery::new(MESSAGE_ID.name, error.to_string()))?;
     let database = app.database()?;
-    if let Some(handled) = database.message(&message_id).await? {
+    if let Some(handled) = database.orders().message(&message_id).await? {
         return response::json(StatusCode::OK, &MessageBody::from(&handled), 400);
     }
-    let dead_letter = database.dead_letter_of_message(&message_id).await?;
+    let dead_letter = database.dead_letters().dead_letter_of_message(&message_id).await?;
     let dead_letter = dead_letter
         .ok_or_else(|| Problem::not_found("the message is unknown or not handled yet"))?;
     response::json(StatusCode::OK, &MessageBody::of(&message_id, &dead_letter), 400)

@@ -108,19 +108,11 @@ impl<T> Parked<T> {
         tokio::time::sleep_until(self.next_round).await;
     }
 
-    /// Lets go of all commands of which this does not hold.
-    pub fn retain(&mut self, is_wanted: impl Fn(&T) -> bool) {
-        self.due.retain(|(_, command)| is_wanted(command));
-        let waiting = std::mem::take(&mut self.waiting);
+    /// Drops all commands.
+    pub fn clear(&mut self) {
+        self.due.clear();
+        self.waiting.clear();
         self.orders.clear();
-        for (order_id, command) in waiting {
-            if is_wanted(&command) {
-                if let Some(order_id) = &order_id {
-                    *self.orders.entry(order_id.clone()).or_default() += 1;
-                }
-                self.waiting.push((order_id, command));
-            }
-        }
     }
 
     /// Says in the log and in the metrics what has changed; called after each batch.
@@ -225,7 +217,7 @@ mod tests {
         assert!(!parked.holds(Some(&order("B"))) && !parked.holds(None));
         assert!(parked.is_full());
 
-        parked.retain(|&command| command == 2);
-        assert!(!parked.holds(Some(&order("A"))) && !parked.is_full());
+        parked.clear();
+        assert!(!parked.holds(Some(&order("A"))) && parked.is_empty());
     }
 }
