@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint bench servers schemas screenshots demo clean-servers
+.PHONY: help test test-newer lint bench servers schemas screenshots demo clean-servers
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -12,6 +12,17 @@ test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with
 	driver=$$(scripts/chromedriver) && \
 	export ORDER_WORKER_TEST_PYTHON="$$python" ORDER_WORKER_TEST_CHROMEDRIVER="$$driver" && \
 	exec scripts/with-servers cargo test --locked --all-features -- --include-ignored
+
+# Only tests that depend on the servers (they are marked as ignored): the others would be the same as in
+# `make test`. So would those in a browser and of a store's web site, which look at pages.
+test-newer: ## Run the tests that need servers on newer ones (see scripts/newer-servers)
+	cargo test --locked --all-features --no-run --test e2e --test integration
+	servers=$$(scripts/newer-servers) && \
+	python=$$(scripts/python-for-tests) && \
+	export ORDER_WORKER_TEST_SERVERS_ROOT="$$servers" ORDER_WORKER_TEST_PYTHON="$$python" && \
+	unset AMQP_URL DATABASE_URL && \
+	exec scripts/with-servers cargo test --locked --all-features --test e2e --test integration -- \
+	    --ignored --skip console:: --skip store_site::
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --check

@@ -8,7 +8,9 @@ use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::{RabbitError, RabbitMq, Topology};
 use crate::config::Settings;
 use crate::metrics::Metrics;
-use crate::service_layer::{Backoff, CommandSource, ConsumedQueue, Health, IntakeBounds};
+use crate::service_layer::{
+    Backoff, CommandSource, ConsumedQueue, Health, IntakeBounds, Publisher, sample_queues,
+};
 
 /// Where commands come from and events go.
 #[derive(Debug, Clone)]
@@ -58,6 +60,23 @@ impl Broker {
         match self {
             Self::RabbitMq(rabbitmq) => rabbitmq.publishing_is_blocked(),
             Self::InProcess(_) => false,
+        }
+    }
+
+    pub fn publisher(&self) -> Box<dyn Publisher> {
+        match self {
+            Self::RabbitMq(broker) => Box::new(broker.publisher()),
+            Self::InProcess(broker) => Box::new(broker.publisher()),
+        }
+    }
+
+    /// Samples the depth of the queues until `stop` is cancelled.
+    pub async fn sample(self, metrics: Metrics, stop: CancellationToken) {
+        match self {
+            Self::RabbitMq(rabbitmq) => {
+                sample_queues(rabbitmq.depths(), metrics, stop).await.close().await;
+            }
+            Self::InProcess(broker) => drop(sample_queues(broker, metrics, stop).await),
         }
     }
 

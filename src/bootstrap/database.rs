@@ -1,19 +1,19 @@
 //! The database that the settings name.
 
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
 
 use super::Failure;
+use crate::adapters::clock::SystemClock;
 use crate::adapters::postgres::PgDatabase;
 use crate::adapters::sqlite::SqliteDatabase;
 use crate::config::{DatabaseUrl, Settings};
-use crate::domain::{MessageId, Order, OrderId};
-use crate::service_layer::dead_letters::{
-    AuditEntry, DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup,
-    DeadLetterRecord, DeadLetterStore, DeadLetterSummary, Pruned, Retention, Revision,
-};
+use crate::metrics::Metrics;
+use crate::service_layer::dead_letters::{DeadLetterStore, DryRun};
 use crate::service_layer::{
-    Backoff, Health, InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page, PiiAccess,
-    PiiAccessLog, StoreError,
+    BacklogProbe, Backoff, Health, OrderQueries, PiiAccessLog, RelayStore, Store, StoreError,
+    sample_backlog,
 };
 
 /// Where the orders are.
@@ -84,161 +84,58 @@ impl Database {
         };
         migrated.then_some(()).ok_or(Failure::NotMigrated)
     }
-}
 
-impl OrderQueries for Database {
-    async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
+    /// A session for one lane.
+    pub fn store(&self) -> Box<dyn Store> {
         match self {
-            Self::Postgres(database) => database.queries().orders(query, page).await,
-            Self::Sqlite(database) => database.queries().orders(query, page).await,
+            Self::Postgres(database) => Box::new(database.store()),
+            Self::Sqlite(database) => Box::new(database.store()),
         }
     }
 
-    async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError> {
+    /// The outbox, for a relay.
+    pub fn relay(&self) -> Box<dyn RelayStore> {
         match self {
-            Self::Postgres(database) => database.queries().order(order_id).await,
-            Self::Sqlite(database) => database.queries().order(order_id).await,
+            Self::Postgres(database) => Box::new(database.relay()),
+            Self::Sqlite(database) => Box::new(database.relay()),
         }
     }
 
-    async fn message(&self, message_id: &MessageId) -> Result<Option<InboxEntry>, StoreError> {
+    pub fn orders(&self) -> Arc<dyn OrderQueries> {
         match self {
-            Self::Postgres(database) => database.queries().message(message_id).await,
-            Self::Sqlite(database) => database.queries().message(message_id).await,
+            Self::Postgres(database) => Arc::new(database.queries()),
+            Self::Sqlite(database) => Arc::new(database.queries()),
         }
     }
-}
 
-impl PiiAccessLog for Database {
-    async fn record_disclosure(&self, disclosure: &PiiAccess) -> Result<(), StoreError> {
+    pub fn dead_letters(&self) -> Arc<dyn DeadLetterStore> {
         match self {
-            Self::Postgres(database) => database.disclosures().record_disclosure(disclosure).await,
-            Self::Sqlite(database) => database.disclosures().record_disclosure(disclosure).await,
+            Self::Postgres(database) => Arc::new(database.dead_letters()),
+            Self::Sqlite(database) => Arc::new(database.dead_letters()),
         }
     }
 
-    async fn disclosures(
-        &self,
-        order_id: &OrderId,
-        limit: u32,
-    ) -> Result<Vec<PiiAccess>, StoreError> {
+    pub fn pii_access_log(&self) -> Arc<dyn PiiAccessLog> {
         match self {
-            Self::Postgres(database) => database.disclosures().disclosures(order_id, limit).await,
-            Self::Sqlite(database) => database.disclosures().disclosures(order_id, limit).await,
+            Self::Postgres(database) => Arc::new(database.disclosures()),
+            Self::Sqlite(database) => Arc::new(database.disclosures()),
         }
     }
-}
 
-/// Hands a question or a change on to whichever database it is.
-macro_rules! dead_letters {
-    ($database:expr, $method:ident($($argument:expr),*)) => {
-        match $database {
-            Database::Postgres(database) => database.dead_letters().$method($($argument),*).await,
-            Database::Sqlite(database) => database.dead_letters().$method($($argument),*).await,
+    /// Processes dead letters without keeping the effects.
+    pub fn dry_run(&self) -> DryRun {
+        DryRun::new(self.store(), self.orders(), Arc::new(SystemClock))
+    }
+
+    /// Samples the backlog in the tables until `stop` is cancelled.
+    pub async fn sample(self, metrics: Metrics, stop: CancellationToken) {
+        sample_backlog(self.backlog_probe(), metrics, stop).await;
+    }
+
+    fn backlog_probe(&self) -> Box<dyn BacklogProbe> {
+        match self {
+            Self::Postgres(database) => Box::new(database.stock()),
+            Self::Sqlite(database) => Box::new(database.stock()),
         }
-    };
-}
-
-impl DeadLetterStore for Database {
-    async fn collect(
-        &self,
-        dead_letters: &[DeadLetter],
-        now: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        dead_letters!(self, collect(dead_letters, now))
-    }
-
-    async fn dead_letters(
-        &self,
-        filter: &DeadLetterFilter,
-        after: Option<DeadLetterCursor>,
-        limit: u32,
-    ) -> Result<Vec<DeadLetterSummary>, StoreError> {
-        dead_letters!(self, dead_letters(filter, after, limit))
-    }
-
-    async fn dead_letter_ids(
-        &self,
-        filter: &DeadLetterFilter,
-        limit: u32,
-    ) -> Result<Vec<i64>, StoreError> {
-        dead_letters!(self, dead_letter_ids(filter, limit))
-    }
-
-    async fn dead_letter_groups(
-        &self,
-        filter: &DeadLetterFilter,
-        limit: u32,
-    ) -> Result<Vec<DeadLetterGroup>, StoreError> {
-        dead_letters!(self, dead_letter_groups(filter, limit))
-    }
-
-    async fn dead_letter_counts(
-        &self,
-        filter: &DeadLetterFilter,
-        limit: u32,
-    ) -> Result<Vec<DeadLetterCount>, StoreError> {
-        dead_letters!(self, dead_letter_counts(filter, limit))
-    }
-
-    async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
-        dead_letters!(self, dead_letter(id))
-    }
-
-    async fn dead_letter_of_message(
-        &self,
-        message_id: &MessageId,
-    ) -> Result<Option<DeadLetterRecord>, StoreError> {
-        dead_letters!(self, dead_letter_of_message(message_id))
-    }
-
-    async fn dead_letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
-        dead_letters!(self, dead_letter_actions(id))
-    }
-
-    async fn claim_dead_letter(
-        &self,
-        id: i64,
-        most_replays: u32,
-        abandoned_before: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Result<Option<DeadLetterRecord>, StoreError> {
-        dead_letters!(self, claim_dead_letter(id, most_replays, abandoned_before, now))
-    }
-
-    async fn finish_replay(
-        &self,
-        id: i64,
-        replay: u32,
-        confirmed: bool,
-        action: &AuditEntry,
-    ) -> Result<(), StoreError> {
-        dead_letters!(self, finish_replay(id, replay, confirmed, action))
-    }
-
-    async fn revise_dead_letter(
-        &self,
-        id: i64,
-        revision: u32,
-        revised: &Revision,
-        action: &AuditEntry,
-    ) -> Result<bool, StoreError> {
-        dead_letters!(self, revise_dead_letter(id, revision, revised, action))
-    }
-
-    async fn discard_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
-        dead_letters!(self, discard_dead_letter(id, action))
-    }
-
-    async fn restore_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
-        dead_letters!(self, restore_dead_letter(id, action))
-    }
-
-    async fn record_action(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
-        dead_letters!(self, record_action(id, action))
-    }
-
-    async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
-        dead_letters!(self, prune(retention, limit))
     }
 }

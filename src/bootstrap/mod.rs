@@ -2,13 +2,10 @@
 
 mod broker;
 mod database;
-mod either;
-mod sampling;
 mod worker;
 
 pub use broker::{Broker, topology};
 pub use database::Database;
-pub use either::{EitherPublisher, EitherStore, EitherTransaction, rehearsal};
 pub use worker::Worker;
 
 use crate::adapters::rabbitmq::RabbitError;

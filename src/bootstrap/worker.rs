@@ -1,17 +1,14 @@
 //! A worker of all the parts.
 
-use std::iter;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::either::{EitherPublisher, EitherStore};
 use super::{Broker, Database, Failure};
 use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
-use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, Report};
+use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts};
 use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
 use crate::service_layer::dead_letters::collect;
 use crate::service_layer::dead_letters::prune_for_ever;
@@ -50,15 +47,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Works until `stop` is cancelled and everything that was begun is settled and published. What
-    /// becomes of each message of the queue is told to `reports`. `requests` are handled also while
-    /// the broker is away; the worker ends after the last of those who can send any.
+    /// Works until `stop` is cancelled and everything that was begun is settled and published.
+    /// `requests` are handled even while the broker is away; the worker ends after the last
+    /// [`CommandClient`](crate::entrypoints::command_client::CommandClient) is dropped.
     ///
     /// # Errors
     /// When the broker has other exchanges or queues than it should, or a lane died.
     pub async fn run(
         &self,
-        reports: Option<mpsc::UnboundedSender<Report>>,
         requests: Option<CommandQueue>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
@@ -71,7 +67,7 @@ impl Worker {
         };
         let replies = self.broker.for_replies();
         let consuming = async {
-            let consumed = self.consume(&replies, in_flight.clone(), reports, stop.clone()).await;
+            let consumed = self.consume(&replies, in_flight.clone(), stop.clone()).await;
             // Whoever sends requests stops, too, when there is nothing to be consumed.
             stop.cancel();
             consumed
@@ -87,7 +83,6 @@ impl Worker {
         &self,
         replies: &Broker,
         in_flight: InFlight,
-        reports: Option<mpsc::UnboundedSender<Report>>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         tokio::select! {
@@ -101,9 +96,10 @@ impl Worker {
         let (source, source_task) =
             self.broker.consume(ConsumedQueue::Commands, bounds, health.clone(), stop.clone());
         let relay = self.start_relay(in_flight.clone());
-        let publishers =
-            || iter::repeat_with(|| self.broker.publisher()).take(EVENT_PUBLISHERS).collect();
-        let lane = |_| (self.database.store(), publishers());
+        let lane = |_| LanePorts {
+            store: self.database.store(),
+            event_publishers: (0..EVENT_PUBLISHERS).map(|_| self.broker.publisher()).collect(),
+        };
         let lanes = (0..self.settings.lanes).map(lane).collect();
         let ground = ConsumerDeps {
             source,
@@ -114,7 +110,7 @@ impl Worker {
             health,
             in_flight,
         };
-        let consumed = amqp::run(ground, self.consumer_settings(), reports).await;
+        let consumed = amqp::run(ground, self.consumer_settings()).await;
         relay.abort();
         // The lanes are gone: whatever the reason, the source hands back what they left.
         stop.cancel();
@@ -133,7 +129,7 @@ impl Worker {
         }
     }
 
-    fn request_ground(&self, in_flight: InFlight) -> CommandLaneDeps<EitherStore, EitherPublisher> {
+    fn request_ground(&self, in_flight: InFlight) -> CommandLaneDeps {
         CommandLaneDeps {
             store: self.database.store(),
             publisher: self.broker.publisher(),
@@ -162,7 +158,8 @@ impl Worker {
     fn start_chores(&self) -> Result<Chores, Failure> {
         let retention = self.settings.retention()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let pruning = tokio::spawn(prune_for_ever(self.database.clone(), retention, clock.clone()));
+        let pruning =
+            tokio::spawn(prune_for_ever(self.database.dead_letters(), retention, clock.clone()));
         let stop = CancellationToken::new();
         let collecting = self.settings.collect_dead_letters.then(|| {
             let health = self.health.clone();
@@ -172,7 +169,7 @@ impl Worker {
             };
             let (dead_letters, source_task) =
                 self.broker.consume(ConsumedQueue::DeadLetters, bounds, health, stop.clone());
-            [tokio::spawn(collect(dead_letters, self.database.clone(), clock)), source_task]
+            [tokio::spawn(collect(dead_letters, self.database.dead_letters(), clock)), source_task]
         });
         Ok(Chores { stop, pruning, collecting })
     }

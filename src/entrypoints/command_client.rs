@@ -1,7 +1,8 @@
-//! Commands whose senders wait for the outcome: a lane of their own, beside those of the queue.
+//! Commands whose clients wait for the outcome, as over HTTP. They have a lane of their own, beside
+//! those of the queue.
 //!
-//! What such a command leaves to be published waits in the outbox while the broker is away: the
-//! sender has its answer as soon as the database has the order.
+//! The client gets its response as soon as the database has committed. What the command leaves to be
+//! published waits in the outbox while the broker is unavailable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +10,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
-use tracing::field::Empty;
 
-use super::parked::Parked;
+use super::lane::{Handled, Incoming, Lane, OutcomeSink, Parked};
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    ByteBudget, Clock, EventPublisher, Handled, Health, InFlight, MESSAGE_OVERHEAD, Message,
-    MessageBus, OutboxMessage, Outcome, PublishBatch, PublishResult, Publisher, Store,
+    ByteBudget, Clock, EventPublisher, Health, InFlight, MESSAGE_OVERHEAD, Message, MessageBus,
+    OutboxMessage, Outcome, PublishBatch, Publisher, Store,
 };
-use crate::telemetry;
 
 /// Most commands that wait for their turn; further ones are turned away at once.
 const MAX_WAITING: usize = 1_000;
@@ -29,23 +27,15 @@ pub const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 /// Longest wait of a sender.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long the lane waits without work before it takes confirmed messages out of the outbox in a
-/// transaction of their own.
-const IDLE: Duration = Duration::from_millis(50);
-
-/// Takes commands and answers with their outcomes; clones share the lane.
+/// Submits commands and returns their outcomes; clones share the lane.
 #[derive(Debug, Clone)]
 pub struct CommandClient(mpsc::Sender<Request>);
 
-/// The commands on their way to their lane.
+/// Submitted commands on their way to the lane.
 #[derive(Debug)]
 pub struct CommandQueue(mpsc::Receiver<Request>);
 
-#[derive(Debug)]
-struct Request {
-    message: Message,
-    answer: oneshot::Sender<Outcome>,
-}
+type Request = Incoming<oneshot::Sender<Outcome>>;
 
 /// Why a command has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,8 +68,11 @@ impl CommandClient {
     /// # Errors
     /// See [`SubmitError`]. Of a command that came too late it is not known whether it takes effect.
     pub async fn handle(&self, message: Message) -> Result<Outcome, SubmitError> {
-        let (answer, outcome) = oneshot::channel();
-        self.0.try_send(Request { message, answer }).map_err(|error| match error {
+        let (origin, outcome) = oneshot::channel();
+        let kind = Some(message.command.kind());
+        // Its size was limited when the request was read.
+        let request = Incoming { message: Ok(message), kind, redelivered: false, bytes: 0, origin };
+        self.0.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SubmitError::Full,
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
         })?;
@@ -92,9 +85,9 @@ impl CommandClient {
 
 /// What the lane stands on.
 #[derive(Debug)]
-pub struct CommandLaneDeps<S, P> {
-    pub store: S,
-    pub publisher: P,
+pub struct CommandLaneDeps {
+    pub store: Box<dyn Store>,
+    pub publisher: Box<dyn Publisher>,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
@@ -108,160 +101,72 @@ pub struct CommandLaneDeps<S, P> {
 /// Handles commands until nobody can send any more, and all that they left is published. The caller
 /// bounds that time by dropping the future, which loses nothing that was answered. From `stop` on,
 /// nobody waits for a locked order: such commands are turned away, without effect.
-pub async fn serve<S: Store, P: Publisher>(
-    queue: CommandQueue,
-    ground: CommandLaneDeps<S, P>,
-    stop: CancellationToken,
-) {
-    let CommandLaneDeps { store, publisher, clock, health, in_flight, .. } = ground;
-    // The bytes are what bounds it.
-    let (batches_in, batches) = mpsc::channel(ground.max_waiting_bytes.div_ceil(MESSAGE_OVERHEAD));
+pub async fn serve(queue: CommandQueue, deps: CommandLaneDeps, stop: CancellationToken) {
+    let CommandLaneDeps { store, publisher, clock, health, in_flight, .. } = deps;
+    // The bytes are the limit, not the number.
+    let (batches_in, batches) = mpsc::channel(deps.max_waiting_bytes.div_ceil(MESSAGE_OVERHEAD));
     let (results_in, results) = mpsc::unbounded_channel();
     let event_publisher = EventPublisher {
         publisher,
         health: health.clone(),
         batches,
         results: results_in,
-        keep_unroutable_events: ground.keep_unroutable_events,
+        keep_unroutable_events: deps.keep_unroutable_events,
     };
-    let lane = RequestLane {
-        metrics: health.metrics().clone(),
-        parked: Parked::new(MAX_WAITING, health.metrics().clone(), Source::Http),
-        bus: MessageBus::new(store, clock, health, in_flight),
-        queue: queue.0,
+    let metrics = health.metrics().clone();
+    let sink = HttpOutcomes {
+        metrics: metrics.clone(),
         batches: batches_in,
-        waiting: ByteBudget::new(ground.max_waiting_bytes),
+        waiting: ByteBudget::new(deps.max_waiting_bytes),
+        in_flight: in_flight.clone(),
+    };
+    let lane = Lane {
+        number: 0,
+        bus: MessageBus::new(store, clock, health, in_flight),
+        metrics: metrics.clone(),
+        batch_max: deps.batch_max,
+        queue: queue.0,
+        parked: Parked::new(MAX_WAITING, metrics, Source::Http),
+        sink,
         results,
-        batch_max: ground.batch_max,
-        stop,
+        stop_parking: stop,
     };
     tokio::join!(event_publisher.run(), lane.run());
 }
 
-struct RequestLane<S> {
+/// Outcomes are sent to the waiting clients.
+struct HttpOutcomes {
     metrics: Metrics,
-    bus: MessageBus<S>,
-    queue: mpsc::Receiver<Request>,
-    /// Commands of locked orders, until their senders wait no more.
-    parked: Parked<Request>,
     batches: mpsc::Sender<PublishBatch>,
     waiting: ByteBudget,
-    results: mpsc::UnboundedReceiver<PublishResult>,
-    batch_max: usize,
-    stop: CancellationToken,
+    in_flight: InFlight,
 }
 
-impl<S: Store> RequestLane<S> {
-    async fn run(mut self) {
-        while let Some(batch) = self.next_batch().await {
-            let span = tracing::info_span!(
-                "requests",
-                messages = batch.len(),
-                otel.name = Empty,
-                otel.kind = Empty,
-            );
-            telemetry::describe_batch(&span, batch.len());
-            self.process(batch).instrument(span).await;
-        }
-        let Self { mut bus, mut results, batches, .. } = self;
-        drop(batches);
-        while let Some(result) = results.recv().await {
-            bus.note(result);
-        }
-        bus.remove_published().await;
+impl OutcomeSink for HttpOutcomes {
+    type Origin = oneshot::Sender<Outcome>;
+
+    const SOURCE: Source = Source::Http;
+
+    /// Whether the client still waits.
+    fn is_awaited(&self, client: &Self::Origin) -> bool {
+        !client.is_closed()
     }
 
-    /// Whatever waits, up to the size of a batch, without what nobody waits for any more.
-    async fn next_batch(&mut self) -> Option<Vec<Request>> {
-        loop {
-            let mut batch = self.parked_batch();
-            if !batch.is_empty() {
-                return Some(batch);
-            }
-            tokio::select! {
-                biased;
-                Some(result) = self.results.recv() => self.bus.note(result),
-                () = self.stop.cancelled(), if !self.parked.is_empty() => {
-                    self.parked.retain(|_| false);
-                }
-                received = self.queue.recv_many(&mut batch, self.batch_max), if !self.parked.is_full() => {
-                    if received == 0 {
-                        return None;
-                    }
-                    let batch: Vec<_> =
-                        batch.into_iter().filter_map(|request| self.unless_parked(request)).collect();
-                    if !batch.is_empty() {
-                        return Some(batch);
-                    }
-                }
-                () = self.parked.until_due() => {}
-                () = tokio::time::sleep(IDLE), if self.bus.has_published() => {
-                    self.bus.remove_published().await;
-                }
-            }
+    fn settle(&mut self, batch: Vec<Handled<Self::Origin>>) {
+        for Handled { kind, outcome, origin: client, .. } in batch {
+            self.metrics.messages.received(Source::Http, false);
+            self.metrics.messages.handled(Source::Http, kind, &outcome);
+            // The client may be gone; the command has its effect all the same.
+            let _ = client.send(outcome);
         }
     }
 
-    /// Commands that were parked and are to be tried again.
-    fn parked_batch(&mut self) -> Vec<Request> {
-        self.parked.retain(|request| !request.answer.is_closed());
-        self.parked.report();
-        std::iter::from_fn(|| self.parked.next_due()).take(self.batch_max).collect()
-    }
-
-    /// A command that is to be handled now: somebody waits for it, and no other of its order does.
-    fn unless_parked(&mut self, request: Request) -> Option<Request> {
-        let order_id = request.message.command.order_id();
-        if request.answer.is_closed() {
-            return None;
-        }
-        if self.parked.holds(order_id) {
-            self.parked.park(order_id.cloned(), request);
-            return None;
-        }
-        Some(request)
-    }
-
-    async fn process(&mut self, batch: Vec<Request>) {
-        let (messages, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|request| (request.message, request.answer)).unzip();
-        let began = Instant::now();
-        let mut handled = self.bus.handle_batch(&messages).await;
-        let committed_at = Instant::now();
-        let mut locked = std::mem::take(&mut handled.locked).into_iter().peekable();
-        let (mut done, mut done_answers) = (Vec::with_capacity(messages.len()), Vec::new());
-        for (place, (message, answer)) in messages.into_iter().zip(answers).enumerate() {
-            if locked.next_if_eq(&place).is_some() {
-                let order_id = message.command.order_id().cloned();
-                self.parked.park(order_id, Request { message, answer });
-            } else {
-                done.push(message);
-                done_answers.push(answer);
-            }
-        }
-        self.count(&done, &handled, committed_at - began);
-        for (answer, outcome) in done_answers.into_iter().zip(handled.outcomes) {
-            // Whoever asked may have gone; the command has its effect all the same.
-            let _ = answer.send(outcome);
-        }
-        self.publish(handled.outgoing, committed_at);
-    }
-
-    fn count(&self, messages: &[Message], handled: &Handled, took: Duration) {
-        let counters = &self.metrics.messages;
-        counters.batch(Source::Http, messages.len(), handled, took);
-        for (message, outcome) in messages.iter().zip(&handled.outcomes) {
-            counters.received(Source::Http, false);
-            counters.handled(Source::Http, Some(message.command.kind()), outcome);
-        }
-    }
-
-    /// Hands the events on, or leaves them to the relay when too much waits: the replies to the senders
-    /// must not wait for the broker. No command over HTTP has a `reply_to`, so a reply in here was left
-    /// by another lane, and is the relay's as well.
-    fn publish(&mut self, outgoing: Vec<OutboxMessage>, committed_at: Instant) {
+    /// Never waits for the broker, as the next responses would wait too: what does not fit into the
+    /// budget is left to the relay. HTTP commands have no `reply_to`, so a reply in here was left by
+    /// another lane, and is the relay's as well.
+    async fn publish(&mut self, messages: Vec<OutboxMessage>, committed_at: Instant) {
         let (events, replies): (Vec<_>, Vec<_>) =
-            outgoing.into_iter().partition(|message| message.kind.is_event());
+            messages.into_iter().partition(|message| message.kind.is_event());
         self.leave_to_relay(&replies);
         if events.is_empty() {
             return;
@@ -278,10 +183,12 @@ impl<S: Store> RequestLane<S> {
             self.leave_to_relay(&batch.events);
         }
     }
+}
 
+impl HttpOutcomes {
     fn leave_to_relay(&self, messages: &[OutboxMessage]) {
-        for message in messages {
-            self.bus.note_unpublished(&message.key);
+        if !messages.is_empty() {
+            self.in_flight.leave(messages.iter().map(|message| message.key.event_id));
         }
     }
 }

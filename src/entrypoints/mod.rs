@@ -6,7 +6,7 @@ pub mod cli;
 pub mod command_client;
 pub mod deviations;
 pub mod http;
+pub mod lane;
 pub mod order_body;
-mod parked;
 mod printable;
 pub mod schemas;

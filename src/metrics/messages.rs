@@ -7,7 +7,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{HistogramSnapshot, catalog};
 use crate::domain::{CommandKind, Rejection, Status};
-use crate::service_layer::{Handled, Outcome, RetryReason};
+use crate::service_layer::{BatchResult, Outcome, RetryReason};
 
 /// Where a command came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl Messages {
     }
 
     /// A batch of so many messages is committed, after so long.
-    pub fn batch(&self, source: Source, messages: usize, handled: &Handled, took: Duration) {
+    pub fn batch(&self, source: Source, messages: usize, handled: &BatchResult, took: Duration) {
         let of_source = self.of(source);
         of_source.batch_messages.observe(size(messages));
         of_source.batch_seconds.observe(took.as_secs_f64());

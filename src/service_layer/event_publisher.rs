@@ -51,15 +51,15 @@ impl PublishResult {
 /// not hold up the events of others. The next commit of that order finds it in the outbox and hands
 /// it over again in front of the newer event.
 #[derive(Debug)]
-pub struct EventPublisher<P> {
-    pub publisher: P,
+pub struct EventPublisher {
+    pub publisher: Box<dyn Publisher>,
     pub health: Health,
     pub batches: mpsc::Receiver<PublishBatch>,
     pub results: mpsc::UnboundedSender<PublishResult>,
     pub keep_unroutable_events: bool,
 }
 
-impl<P: Publisher> EventPublisher<P> {
+impl EventPublisher {
     /// Runs until the lane has ended and all its batches are published.
     pub async fn run(mut self) {
         while let Some(batches) = self.next_batches().await {
@@ -98,7 +98,7 @@ impl<P: Publisher> EventPublisher<P> {
         kill_points::reached("publishing");
         let span = tracing::debug_span!("publish", otel.name = Empty, otel.kind = Empty);
         telemetry::describe_publishing(&span, window.len());
-        let publishing = publish_window(&mut self.publisher, &self.health, &window);
+        let publishing = publish_window(&mut *self.publisher, &self.health, &window);
         let statuses = publishing.instrument(span).await;
         kill_points::reached("confirmed");
         for (committed_at, _room) in committed {

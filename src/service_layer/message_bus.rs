@@ -16,7 +16,7 @@ use super::{
     Backoff, BatchLookup, Clock, DeadLetterCode, DeadLetterReason, Health, HistoryRow,
     IdempotencyKey, InFlight, InboxEntry, InboxOutcome, MAX_LOADED_ITEMS, Message, OrderState,
     Orders, OutboxKey, OutboxMessage, Outcome, PublishResult, RetryReason, Store, StoreError,
-    StoreTransaction, UnitOfWork,
+    UnitOfWork,
 };
 use crate::domain::{
     Command, MessageId, Order, OrderId, Rejected, Rejection, StatusChange, StatusChanged,
@@ -46,8 +46,8 @@ const FAILURE_COOLDOWN: Duration = Duration::from_secs(30);
 
 /// Dispatches messages to their handlers, a batch in one unit of work.
 #[derive(Debug)]
-pub struct MessageBus<S> {
-    store: S,
+pub struct MessageBus {
+    store: Box<dyn Store>,
     clock: Arc<dyn Clock>,
     health: Health,
     /// Confirmed by the broker; the next transaction takes them out of the outbox.
@@ -64,7 +64,7 @@ pub struct MessageBus<S> {
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub struct Handled {
+pub struct BatchResult {
     /// One for each message that is not among the `locked` ones, in their order.
     pub outcomes: Vec<Outcome>,
     /// The places of messages that had no effect because another transaction has their order, or
@@ -111,8 +111,13 @@ struct Failures {
     refused_alone: Option<usize>,
 }
 
-impl<S: Store> MessageBus<S> {
-    pub fn new(store: S, clock: Arc<dyn Clock>, health: Health, in_flight: InFlight) -> Self {
+impl MessageBus {
+    pub fn new(
+        store: Box<dyn Store>,
+        clock: Arc<dyn Clock>,
+        health: Health,
+        in_flight: InFlight,
+    ) -> Self {
         Self {
             store,
             clock,
@@ -132,13 +137,17 @@ impl<S: Store> MessageBus<S> {
     /// a dead letter; the others commit. Messages of an order that another transaction keeps locked
     /// are left out. While the database is in trouble, this waits and tries again, without end: the
     /// caller stops it by dropping the future, which loses nothing.
-    pub async fn handle_batch(&mut self, messages: &[Message]) -> Handled {
-        let mut handled = Handled::default();
+    pub async fn handle_batch<'a>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'a Message>,
+    ) -> BatchResult {
+        let messages: Vec<&Message> = messages.into_iter().collect();
+        let mut handled = BatchResult::default();
         let mut parts = Parts::of(messages.len());
         let mut failures = Failures::none();
         self.lookup_cooldown = self.lookup_cooldown.saturating_sub(1);
         while let Some(part) = parts.next() {
-            let batch: Vec<&Message> = part.iter().map(|&place| &messages[place]).collect();
+            let batch: Vec<&Message> = part.iter().map(|&place| messages[place]).collect();
             let needs = self.needs_of(&batch);
             let trouble = match self.attempt(&batch, &needs).await {
                 Ok((outcomes, committed, took)) => {
@@ -283,7 +292,7 @@ impl<S: Store> MessageBus<S> {
     /// # Errors
     /// When the database is in trouble or does not take one of the messages.
     pub async fn rehearse(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
-        let mut uow = UnitOfWork::begin(&mut self.store, &BatchLookup::of(messages)).await?;
+        let mut uow = UnitOfWork::begin(&mut *self.store, &BatchLookup::of(messages)).await?;
         let now = self.clock.now();
         let outcomes = messages.iter().map(|message| process(message, &mut uow, now)).collect();
         uow.rollback().await?;
@@ -345,7 +354,7 @@ impl<S: Store> MessageBus<S> {
         messages: &[&Message],
         needs: &BatchLookup,
     ) -> Result<(Vec<Outcome>, Committed, Duration), AttemptError> {
-        let mut uow = UnitOfWork::begin(&mut self.store, needs).await?;
+        let mut uow = UnitOfWork::begin(&mut *self.store, needs).await?;
         if !needs.assume_new
             && messages.len() > 1
             && items_of_events(messages, &uow.orders) > MAX_LOADED_ITEMS
@@ -387,11 +396,7 @@ fn places_an_order(message: &Message) -> bool {
     matches!(message.command, Command::PlaceOrder(_))
 }
 
-fn process_in_span<T: StoreTransaction>(
-    message: &Message,
-    uow: &mut UnitOfWork<T>,
-    now: DateTime<Utc>,
-) -> Outcome {
+fn process_in_span(message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) -> Outcome {
     let span = tracing::debug_span!(
         "message",
         command = message.command.kind().name(),
@@ -416,11 +421,7 @@ fn process_in_span<T: StoreTransaction>(
 }
 
 /// Handles one message and records in the unit of work what it leaves behind.
-fn process<T: StoreTransaction>(
-    message: &Message,
-    uow: &mut UnitOfWork<T>,
-    now: DateTime<Utc>,
-) -> Outcome {
+fn process(message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) -> Outcome {
     let outcome = match message.intent.as_ref().and_then(|intent| seen_before(intent, uow)) {
         Some(outcome) => outcome,
         None => match handlers::handle(message.command.clone(), &mut uow.orders, now) {
@@ -443,7 +444,7 @@ fn process<T: StoreTransaction>(
     outcome
 }
 
-fn seen_before<T>(intent: &IdempotencyKey, uow: &UnitOfWork<T>) -> Option<Outcome> {
+fn seen_before(intent: &IdempotencyKey, uow: &UnitOfWork<'_>) -> Option<Outcome> {
     let handled = uow.inbox.get(&intent.message_id)?;
     if handled.body_hash != intent.body_hash {
         return Some(Outcome::DeadLetter(DeadLetterReason::new(
@@ -456,11 +457,11 @@ fn seen_before<T>(intent: &IdempotencyKey, uow: &UnitOfWork<T>) -> Option<Outcom
     Some(Outcome::Duplicate(Some(OrderState { order_id: handled.order.order_id.clone(), status })))
 }
 
-fn changed<T>(
+fn changed(
     order_id: &OrderId,
     change: StatusChange,
     message: &Message,
-    uow: &mut UnitOfWork<T>,
+    uow: &mut UnitOfWork<'_>,
 ) -> Outcome {
     let order = uow.orders.get(order_id).expect("a changed order is in the unit of work");
     let event = StatusChanged { order, change };
@@ -475,11 +476,11 @@ fn changed<T>(
     Outcome::Accepted(OrderState { order_id: order_id.clone(), status: change.status })
 }
 
-fn refused<T>(
+fn refused(
     order_id: &OrderId,
     refusal: Rejection,
     message: &Message,
-    uow: &mut UnitOfWork<T>,
+    uow: &mut UnitOfWork<'_>,
     now: DateTime<Utc>,
 ) -> Outcome {
     let order = uow.orders.get(order_id).expect("a refusal names an order of the unit of work");
@@ -502,13 +503,13 @@ fn order_id_reused(order_id: &OrderId) -> Outcome {
     ))
 }
 
-fn state_of<T>(order_id: &OrderId, uow: &UnitOfWork<T>) -> OrderState {
+fn state_of(order_id: &OrderId, uow: &UnitOfWork<'_>) -> OrderState {
     let order = uow.orders.get(order_id).expect("a handled order is in the unit of work");
     OrderState { order_id: order_id.clone(), status: order.status() }
 }
 
 /// Puts a message that is done with into the inbox, unless it is there already.
-fn remember<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now: DateTime<Utc>) {
+fn remember(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) {
     let Some(intent) = &message.intent else { return };
     let (order, outcome) = match outcome {
         Outcome::Accepted(order) => (order, InboxOutcome::Accepted),
@@ -531,7 +532,7 @@ fn remember<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, no
     uow.handled.push(handled);
 }
 
-fn answer<T>(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<T>, now: DateTime<Utc>) {
+fn answer(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) {
     let order_id = match outcome {
         Outcome::Accepted(order)
         | Outcome::Rejected(order, _)

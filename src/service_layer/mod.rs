@@ -45,7 +45,7 @@ pub use health::{ConsumedQueue, Health, Outages, RelayRole};
 pub use in_flight::InFlight;
 pub use log_throttle::LogThrottle;
 pub use message::{BodyHash, IdempotencyKey, Message};
-pub use message_bus::{Handled, MessageBus};
+pub use message_bus::{BatchResult, MessageBus};
 pub use outbox::{
     OutboxEntry, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey,
 };

@@ -1,7 +1,8 @@
 //! The port of the record of who was shown what the console hides.
 
-use std::future::Future;
+use std::fmt::Debug;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::StoreError;
@@ -17,23 +18,21 @@ pub struct PiiAccess {
 }
 
 /// Keeps disclosures for good.
-pub trait PiiAccessLog: Send + Sync {
+#[async_trait]
+pub trait PiiAccessLog: Debug + Send + Sync {
     /// MUST be committed when this answers: only then is anything shown.
     ///
     /// # Errors
     /// When the database is in trouble.
-    fn record_disclosure(
-        &self,
-        disclosure: &PiiAccess,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn record_disclosure(&self, disclosure: &PiiAccess) -> Result<(), StoreError>;
 
     /// At most `limit` disclosures of an order, the latest first.
     ///
     /// # Errors
     /// When the database is in trouble or holds a row that is no disclosure.
-    fn disclosures(
+    async fn disclosures(
         &self,
         order_id: &OrderId,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<PiiAccess>, StoreError>> + Send;
+    ) -> Result<Vec<PiiAccess>, StoreError>;
 }

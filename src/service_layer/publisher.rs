@@ -1,7 +1,9 @@
 //! The port through which messages go out.
 
 use std::borrow::Cow;
-use std::future::Future;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
 
 use super::{Backoff, Health, Properties};
 
@@ -76,7 +78,8 @@ impl PublishStatus {
 pub struct PublishError(pub String);
 
 /// Publishes windows of messages.
-pub trait Publisher: Send {
+#[async_trait]
+pub trait Publisher: Debug + Send + Sync {
     /// Publishes the window in its order and waits until each message is judged by itself.
     ///
     /// The result MUST hold one status for each message, in the same order. A returned message MUST
@@ -93,16 +96,14 @@ pub trait Publisher: Send {
     /// # Errors
     /// When the connection broke or could not be opened. Some of the messages may have been
     /// published; publishing the window again is then the caller's choice.
-    fn publish(
-        &mut self,
-        window: &[Publication],
-    ) -> impl Future<Output = Result<Vec<PublishStatus>, PublishError>> + Send;
+    async fn publish(&mut self, window: &[Publication])
+    -> Result<Vec<PublishStatus>, PublishError>;
 }
 
 /// Publishes a window once, and again only after trouble with the connection: then without end. The
 /// caller stops it by dropping the future.
-pub async fn publish_window<P: Publisher>(
-    publisher: &mut P,
+pub async fn publish_window(
+    publisher: &mut dyn Publisher,
     health: &Health,
     window: &[Publication],
 ) -> Vec<PublishStatus> {

@@ -1,9 +1,10 @@
 //! Publishes what is left in the outbox.
 
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
+use std::fmt::Debug;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -22,13 +23,14 @@ pub const RELAY_WINDOW: usize = 500;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// The outbox as the relay sees it.
-pub trait RelayStore: Send {
+#[async_trait]
+pub trait RelayStore: Debug + Send {
     /// Becomes the one relay of this database, or says that there is another. It MUST stay so until
     /// this value is dropped or its connection breaks.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn try_become_relay(&mut self) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn try_become_relay(&mut self) -> Result<bool, StoreError>;
 
     /// Who was the relay when this one tried to become it in vain, as far as the database tells.
     fn holder(&self) -> Option<RelayHolder> {
@@ -39,29 +41,26 @@ pub trait RelayStore: Send {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn now(&mut self) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
+    async fn now(&mut self) -> Result<DateTime<Utc>, StoreError>;
 
     /// The next rows of the outbox that were committed up to a moment, after the key `after`, sorted
     /// by their keys. What cannot be read MUST be among them.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn waiting(
+    async fn waiting(
         &mut self,
         committed_until: DateTime<Utc>,
         after: Option<&RawOutboxKey>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
+    ) -> Result<Vec<OutboxRow>, StoreError>;
 
     /// Takes published messages out of the outbox. What somebody else has locked MUST NOT be waited
     /// for: it stays, and is published again by the next pass.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn remove(
-        &mut self,
-        published: &[OutboxKey],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError>;
 }
 
 /// The session that has the relay's lock.
@@ -93,9 +92,9 @@ pub struct RelayPass {
 /// which an event was not taken gets a single event in the next pass, and twice as many each time all
 /// are taken; after a refusal no more in that pass.
 #[derive(Debug)]
-pub struct Relay<S, P> {
-    store: S,
-    publisher: P,
+pub struct Relay {
+    store: Box<dyn RelayStore>,
+    publisher: Box<dyn Publisher>,
     health: Health,
     in_flight: InFlight,
     keep_unroutable: bool,
@@ -122,10 +121,10 @@ impl Held {
     }
 }
 
-impl<S: RelayStore, P: Publisher> Relay<S, P> {
+impl Relay {
     pub fn new(
-        store: S,
-        publisher: P,
+        store: Box<dyn RelayStore>,
+        publisher: Box<dyn Publisher>,
         health: Health,
         in_flight: InFlight,
         keep_unroutable: bool,
@@ -297,7 +296,7 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
     ) -> Vec<OutboxKey> {
         let (entries, window): (Vec<_>, Vec<_>) =
             round.into_iter().map(OutboxMessage::into_publication).unzip();
-        let statuses = publish_window(&mut self.publisher, &self.health, &window).await;
+        let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
         let (mut done, mut taken) = (Vec::with_capacity(entries.len()), HashSet::new());
         for ((entry, publication), status) in entries.into_iter().zip(window).zip(statuses) {
             self.health.event_judged(&entry, &publication.target, status);
@@ -341,7 +340,7 @@ impl<S: RelayStore, P: Publisher> Relay<S, P> {
         }
         let (entries, window): (Vec<_>, Vec<_>) =
             replies.into_iter().map(OutboxMessage::into_publication).unzip();
-        let statuses = publish_window(&mut self.publisher, &self.health, &window).await;
+        let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
         for (publication, status) in window.iter().zip(statuses) {
             self.health.metrics().publishing.judged(OutboxMessageKind::Reply, status);
             if let Some(reason) = DropReason::of(status) {

@@ -108,8 +108,8 @@ struct ReplyDelivery {
 ///
 /// A reply that is refused or not confirmed waits for its next attempt while others are published.
 #[derive(Debug)]
-pub struct ReplyPublisher<P> {
-    publisher: P,
+pub struct ReplyPublisher {
+    publisher: Box<dyn Publisher>,
     health: Health,
     replies: mpsc::UnboundedReceiver<QueuedReply>,
     /// By the number of the lane.
@@ -156,10 +156,10 @@ impl ReplySender {
     }
 }
 
-impl<P: Publisher> ReplyPublisher<P> {
+impl ReplyPublisher {
     /// A publisher and its queue. `results` are of the lanes, by their numbers.
     pub fn new(
-        publisher: P,
+        publisher: Box<dyn Publisher>,
         health: Health,
         results: Vec<mpsc::UnboundedSender<PublishResult>>,
         budget: ByteBudget,
@@ -224,7 +224,7 @@ impl<P: Publisher> ReplyPublisher<P> {
         let began = Instant::now();
         let parts = |QueuedReply { publication, delivery }| (publication, delivery);
         let (window, deliveries): (Vec<_>, Vec<_>) = replies.into_iter().map(parts).unzip();
-        let statuses = publish_window(&mut self.publisher, &self.health, &window).await;
+        let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
         let mut done: Vec<PublishResult> = Vec::new();
         done.resize_with(self.results.len(), PublishResult::default);
         let judged = window.into_iter().zip(deliveries).zip(statuses);

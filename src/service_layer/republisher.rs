@@ -37,8 +37,8 @@ pub struct Original {
 /// Publishes the copies of all lanes, each judged by itself: one that is not taken is tried again with
 /// a growing pause, while the others are acknowledged.
 #[derive(Debug)]
-pub struct Republisher<P> {
-    pub publisher: P,
+pub struct Republisher {
+    pub publisher: Box<dyn Publisher>,
     pub health: Health,
     pub settlements: AckSender,
     pub channel_epoch: ChannelEpoch,
@@ -56,7 +56,7 @@ struct Waiting {
     backoff: Backoff,
 }
 
-impl<P: Publisher> Republisher<P> {
+impl Republisher {
     /// Runs until the lanes have ended and all that they left is published, or was tried once more. The
     /// commands whose copies are not taken then are not acknowledged: the broker hands them out again.
     pub async fn run(mut self) {
@@ -89,7 +89,7 @@ impl<P: Publisher> Republisher<P> {
     async fn publish(&mut self, copies: Vec<Republish>) -> Vec<Republish> {
         let parts = |Republish { copy, original }| (copy, original);
         let (window, originals): (Vec<_>, Vec<_>) = copies.into_iter().map(parts).unzip();
-        let statuses = publish_window(&mut self.publisher, &self.health, &window).await;
+        let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
         let mut acks = Vec::with_capacity(originals.len());
         let mut kept = Vec::new();
         for ((copy, original), status) in window.into_iter().zip(originals).zip(statuses) {

@@ -1,8 +1,9 @@
 //! What waits in the database and at the broker, asked now and then.
 
-use std::future::Future;
+use std::fmt::Debug;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -70,23 +71,25 @@ impl OpenDeadLetters {
 
 /// A database that can say what waits in it. Each answer MUST cost the same, however large the
 /// tables are: rows are counted up to [`MAX_COUNTED`].
-pub trait BacklogProbe: Send {
+#[async_trait]
+pub trait BacklogProbe: Debug + Send {
     /// # Errors
     /// When the database is in trouble.
-    fn stock(&mut self) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
+    async fn stock(&mut self) -> Result<Backlog, StoreError>;
 }
 
 /// A broker that can say what waits in its queues.
+#[async_trait]
 pub trait QueueDepths: Send {
     /// None when the broker does not answer, or has no such queue.
     ///
     /// Cancel safety: dropping the future MUST leave the next question answerable.
-    fn depth(&mut self, inflow: ConsumedQueue) -> impl Future<Output = Option<QueueDepth>> + Send;
+    async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth>;
 }
 
 /// Asks the database until `stop` is cancelled, and notes what it says, also when it says nothing.
 pub async fn sample_backlog(
-    mut database: impl BacklogProbe,
+    mut database: Box<dyn BacklogProbe>,
     metrics: Metrics,
     stop: CancellationToken,
 ) {

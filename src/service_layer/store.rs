@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
+use std::fmt::Debug;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{BodyHash, Message, OrderState, OutboxKey, OutboxMessage, OutboxRow};
@@ -196,11 +197,8 @@ impl StoreError {
 }
 
 /// A session with a database: one lane's own.
-pub trait Store: Send {
-    type Transaction<'a>: StoreTransaction
-    where
-        Self: 'a;
-
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
     /// Begins a transaction and loads what a batch names. MUST lock the orders that exist until the
     /// transaction ends, so that no other unit of work changes them, and MUST return only numbers
     /// that no order has and no other transaction gets. MAY load nothing where all is
@@ -212,10 +210,10 @@ pub trait Store: Send {
     ///
     /// # Errors
     /// See [`StoreError`]; nothing is changed then.
-    fn begin(
+    async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> impl Future<Output = Result<(BatchState, Self::Transaction<'_>), StoreError>> + Send;
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError>;
 
     /// Takes published messages out of the outbox; those that are gone already are no error. What
     /// somebody else has locked MUST NOT be waited for: it stays for the relay, which publishes it
@@ -223,14 +221,12 @@ pub trait Store: Send {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn remove_published(
-        &mut self,
-        published: &[OutboxKey],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError>;
 }
 
 /// An open transaction. Dropping it rolls it back.
-pub trait StoreTransaction: Send {
+#[async_trait]
+pub trait StoreTransaction: Debug + Send {
     /// Writes all changes and commits. All or none of them MUST become visible to others. Published
     /// messages that somebody else has locked stay in the outbox, see [`Store::remove_published`].
     ///
@@ -243,14 +239,11 @@ pub trait StoreTransaction: Send {
     /// [`StoreError::Refused`] when a row is not acceptable; nothing is changed then. An order that
     /// was there already may be either. After [`StoreError::Unavailable`] the changes may be committed
     /// or not.
-    fn commit(
-        self,
-        changes: &Changes,
-    ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
+    async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError>;
 
     /// Gives up all changes and keeps the session usable.
     ///
     /// # Errors
     /// See [`StoreError`]; the changes are given up all the same.
-    fn rollback(self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError>;
 }

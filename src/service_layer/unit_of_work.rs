@@ -68,8 +68,8 @@ impl From<(Vec<Order>, Vec<OrderId>)> for Orders {
 
 /// One transaction over a batch. `commit` consumes it; dropping it rolls everything back.
 #[derive(Debug)]
-pub struct UnitOfWork<T> {
-    transaction: T,
+pub struct UnitOfWork<'a> {
+    transaction: Box<dyn StoreTransaction + 'a>,
     pub orders: Orders,
     /// The messages that are done with: before this batch, or in it.
     pub inbox: HashMap<MessageId, InboxEntry>,
@@ -118,15 +118,12 @@ impl Committed {
     }
 }
 
-impl<'a, T: StoreTransaction> UnitOfWork<T> {
+impl<'a> UnitOfWork<'a> {
     /// Begins a unit of work over what the batch needs.
     ///
     /// # Errors
     /// See [`Store::begin`].
-    pub async fn begin<S>(store: &'a mut S, needs: &BatchLookup) -> Result<Self, StoreError>
-    where
-        S: Store<Transaction<'a> = T> + 'a,
-    {
+    pub async fn begin(store: &'a mut dyn Store, needs: &BatchLookup) -> Result<Self, StoreError> {
         let (BatchState { handled, orders, numbers }, transaction) = store.begin(needs).await?;
         Ok(Self {
             transaction,

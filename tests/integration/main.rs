@@ -13,5 +13,5 @@ mod sqlite;
 mod stopped_replay;
 mod store_contract;
 #[path = "../support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the unit tests use more of it")]
+#[expect(dead_code, reason = "the unit tests use more of it")]
 mod support;

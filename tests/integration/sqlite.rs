@@ -7,7 +7,6 @@ use order_worker::adapters::sqlite::{
 use order_worker::domain::CustomerId;
 use order_worker::service_layer::{
     BatchLookup, Changes, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError,
-    StoreTransaction,
 };
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;

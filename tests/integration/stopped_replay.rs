@@ -4,9 +4,8 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_worker::adapters::sqlite::{
-    SqliteDatabase, SqliteDeadLetters, SqliteQueries, SqliteStore,
-};
+use async_trait::async_trait;
+use order_worker::adapters::sqlite::SqliteDatabase;
 use order_worker::service_layer::dead_letters::{
     Actor, DryRun, Progress, Replay, ReplayLimits, Replayed,
 };
@@ -20,8 +19,10 @@ use crate::dead_letter_contract::dead_letter;
 use crate::support::clock::TickingClock;
 
 /// Has whoever publishes wait for ever, and somebody lose their patience.
+#[derive(Debug)]
 struct Blocked(CancellationToken);
 
+#[async_trait]
 impl Publisher for Blocked {
     async fn publish(&mut self, _: &[Publication]) -> Result<Vec<PublishStatus>, PublishError> {
         self.0.cancel();
@@ -52,15 +53,17 @@ async fn a_replay_that_is_stopped_does_not_wait_for_a_broker_that_is_blocked() {
     assert_eq!((kept.state, kept.replays), (DeadLetterState::Open, 0), "as it was");
 }
 
-type SqliteReplay = Replay<SqliteDeadLetters, SqliteStore, SqliteQueries, Blocked>;
-
-fn replay(database: &SqliteDatabase) -> SqliteReplay {
+fn replay(database: &SqliteDatabase) -> Replay {
     let (stop, clock) = (CancellationToken::new(), Arc::new(TickingClock::default()));
     Replay {
-        dead_letters: database.dead_letters(),
-        orders: database.queries(),
-        rehearsal: DryRun::new(database.store(), database.queries(), clock.clone()),
-        publisher: Blocked(stop.clone()),
+        dead_letters: Arc::new(database.dead_letters()),
+        orders: Arc::new(database.queries()),
+        rehearsal: DryRun::new(
+            Box::new(database.store()),
+            Arc::new(database.queries()),
+            clock.clone(),
+        ),
+        publisher: Box::new(Blocked(stop.clone())),
         clock,
         actor: Actor::new("ada", None),
         limits: ReplayLimits {

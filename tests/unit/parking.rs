@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::in_memory::InMemoryDatabase;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_process::{InProcessBroker, Submitted};
-use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings};
+use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, LanePorts};
 use order_worker::service_layer::{
     ByteBudget, Health, InFlight, OrderQueries, Properties, StoreError,
 };
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::obstructed::Obstructed;
+use crate::failing_store::FailingStore;
 use crate::support::messages::id;
 
 /// So few that 10 commands may be parked.
@@ -40,16 +40,19 @@ impl Worker {
         let (database, health) = (InMemoryDatabase::new(), Health::default());
         let (locked, stop) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
         let is_locked = locked.clone();
-        let store = Obstructed::by(&database, move |needs| {
+        let store = FailingStore::new(&database, move |needs| {
             let meets = is_locked.load(Relaxed) && needs.order_ids.contains(&id("0"));
             meets.then(|| StoreError::Locked(vec![id("0")]))
         });
         let (source, _source_task) = broker.consume(PREFETCH, stop.clone());
         let ground = ConsumerDeps {
             source,
-            lanes: vec![(store, vec![broker.publisher()])],
-            republisher: broker.publisher(),
-            reply_publisher: broker.publisher(),
+            lanes: vec![LanePorts {
+                store: Box::new(store),
+                event_publishers: vec![Box::new(broker.publisher())],
+            }],
+            republisher: Box::new(broker.publisher()),
+            reply_publisher: Box::new(broker.publisher()),
             clock: Arc::new(SystemClock),
             health: health.clone(),
             in_flight: InFlight::default(),
@@ -60,8 +63,7 @@ impl Worker {
             keep_unroutable_events: false,
             reply_bytes: ByteBudget::new(1024 * 1024),
         };
-        let pipeline =
-            tokio::spawn(async move { amqp::run(ground, settings, None).await.unwrap() });
+        let pipeline = tokio::spawn(async move { amqp::run(ground, settings).await.unwrap() });
         Self { broker, database, health, locked, stop, pipeline }
     }
 

@@ -1,5 +1,8 @@
 //! The port, on any database that has the tables.
 
+use std::fmt::Debug;
+
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::rows::{
@@ -14,7 +17,8 @@ use crate::service_layer::dead_letters::{
     DeadLetterRecord, DeadLetterStore, DeadLetterSummary, Pruned, Retention, Revision,
 };
 
-impl<D: DeadLetterDatabase> DeadLetterStore for D {
+#[async_trait]
+impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
     async fn collect(
         &self,
         dead_letters: &[DeadLetter],

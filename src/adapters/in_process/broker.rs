@@ -1,9 +1,10 @@
 //! Queues in memory.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,7 @@ struct State {
     /// Submitted and not settled: ready, handed out, or waiting for a retry.
     open: usize,
     subscribers: Vec<mpsc::UnboundedSender<Publication>>,
+    reply_queues: HashMap<String, mpsc::UnboundedSender<Publication>>,
     /// Those that nobody collects.
     dead_letters: Vec<Publication>,
     collector: Option<mpsc::UnboundedSender<Publication>>,
@@ -86,6 +88,13 @@ impl InProcessBroker {
         let (events, subscription) = mpsc::unbounded_channel();
         self.lock().subscribers.push(events);
         subscription
+    }
+
+    /// Declares a queue for replies: a command names it as its `reply_to`.
+    pub fn declare_reply_queue(&self, name: &str) -> mpsc::UnboundedReceiver<Publication> {
+        let (replies, queue) = mpsc::unbounded_channel();
+        self.lock().reply_queues.insert(name.to_owned(), replies);
+        queue
     }
 
     /// What went to the dead letters so far.
@@ -201,6 +210,12 @@ impl InProcessBroker {
         !state.subscribers.is_empty()
     }
 
+    /// Whether the queue exists and took the reply.
+    pub(super) fn reply(&self, queue: &str, reply: &Publication) -> bool {
+        let state = self.lock();
+        state.reply_queues.get(queue).is_some_and(|queue| queue.send(reply.clone()).is_ok())
+    }
+
     pub(super) fn keep_dead_letter(&self, dead_letter: Publication) {
         let mut state = self.lock();
         let left = match &state.collector {
@@ -229,6 +244,7 @@ impl InProcessBroker {
     }
 }
 
+#[async_trait]
 impl QueueDepths for InProcessBroker {
     async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
         let state = self.lock();

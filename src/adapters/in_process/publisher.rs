@@ -1,5 +1,7 @@
 //! Publishing within the process.
 
+use async_trait::async_trait;
+
 use super::{InProcessBroker, Submitted};
 use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
 
@@ -24,8 +26,11 @@ impl InProcessPublisher {
             Target::Commands { routing_key } => self.broker.submit(submitted(routing_key)),
             Target::Retry { attempt } => self.broker.submit_later(*attempt, submitted("")),
             Target::DeadLetters { .. } => self.broker.keep_dead_letter(publication.clone()),
-            // Nobody can have a queue for replies in here.
-            Target::Queue { .. } => return PublishStatus::Unroutable,
+            Target::Queue { name } => {
+                if !self.broker.reply(name, publication) {
+                    return PublishStatus::Unroutable;
+                }
+            }
             Target::Events { .. } => {
                 if !self.broker.tell_subscribers(publication) {
                     return PublishStatus::Unroutable;
@@ -36,6 +41,7 @@ impl InProcessPublisher {
     }
 }
 
+#[async_trait]
 impl Publisher for InProcessPublisher {
     async fn publish(
         &mut self,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -52,6 +53,7 @@ impl PgBacklogProbe {
     }
 }
 
+#[async_trait]
 impl BacklogProbe for PgBacklogProbe {
     async fn stock(&mut self) -> Result<Backlog, StoreError> {
         let row = self.pool.fetch_one(|| sqlx::query(HAS_ORDERS)).await?;

@@ -1,5 +1,6 @@
 //! The record of disclosures.
 
+use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -26,6 +27,7 @@ impl PgPiiAccessLog {
     }
 }
 
+#[async_trait]
 impl PiiAccessLog for PgPiiAccessLog {
     async fn record_disclosure(&self, disclosure: &PiiAccess) -> Result<(), StoreError> {
         let PiiAccess { at, who, order_id } = disclosure;

@@ -1,5 +1,7 @@
 //! Questions about orders.
 
+use async_trait::async_trait;
+
 use super::load::{HANDLED, parsed};
 use super::order_rows::{order_columns, orders_with_items};
 use super::pages::page_statement;
@@ -29,6 +31,7 @@ impl PgQueries {
     }
 }
 
+#[async_trait]
 impl OrderQueries for PgQueries {
     async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         orders_with_items(&self.readers, || page_statement(query, page)).await

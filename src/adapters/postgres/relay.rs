@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
@@ -59,6 +60,7 @@ impl Drop for PgRelayStore {
     }
 }
 
+#[async_trait]
 impl RelayStore for PgRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
         let mut place = self.place.lock().await;

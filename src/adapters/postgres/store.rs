@@ -1,5 +1,6 @@
 //! Transactions over a batch.
 
+use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use super::session::{ANSWER_TIMEOUT, Session, Taken, within};
@@ -28,16 +29,17 @@ impl PgStore {
     }
 }
 
+#[async_trait]
 impl Store for PgStore {
-    type Transaction<'a> = PgTransaction<'a>;
-
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, PgTransaction<'_>), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         let mut taken = self.session.take().await?;
         match begin(&mut taken.connection, needs).await {
-            Ok(loaded) => Ok((loaded, PgTransaction { session: &mut self.session, taken })),
+            Ok(loaded) => {
+                Ok((loaded, Box::new(PgTransaction { session: &mut self.session, taken })))
+            }
             Err(error) => {
                 if error.keeps_session() {
                     execute(&mut taken.connection, "rollback").await?;
@@ -74,8 +76,9 @@ async fn begin(
     Ok(loaded)
 }
 
+#[async_trait]
 impl StoreTransaction for PgTransaction<'_> {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn commit(mut self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         match write::write(&mut self.taken.connection, changes).await {
             Ok(earlier) => {
                 kill_points::reached("written");
@@ -90,7 +93,7 @@ impl StoreTransaction for PgTransaction<'_> {
         }
     }
 
-    async fn rollback(self) -> Result<(), StoreError> {
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
         self.end("rollback").await
     }
 }

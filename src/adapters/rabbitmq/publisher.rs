@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use lapin::message::BasicReturnMessage;
 use lapin::options::ConfirmSelectOptions;
 use lapin::{Channel, Connection};
@@ -231,6 +232,7 @@ impl RabbitPublisher {
     }
 }
 
+#[async_trait]
 impl Publisher for RabbitPublisher {
     async fn publish(
         &mut self,

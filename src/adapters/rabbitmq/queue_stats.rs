@@ -1,5 +1,6 @@
 //! Asks a broker what waits in its queues.
 
+use async_trait::async_trait;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
@@ -54,6 +55,7 @@ impl RabbitDepths {
     }
 }
 
+#[async_trait]
 impl QueueDepths for RabbitDepths {
     async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
         let topology = self.broker.topology.clone();

@@ -22,6 +22,7 @@ pub struct Received {
 pub struct Subscription {
     /// Keeps the connection open.
     _connection: Connection,
+    queue: String,
     consumer: Consumer,
 }
 
@@ -53,11 +54,17 @@ impl RabbitMq {
         let consume =
             channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default());
         let consumer = within(ANSWER_TIMEOUT, consume).await?;
-        Ok(Subscription { _connection: connection, consumer })
+        let queue = queue.name().as_str().to_owned();
+        Ok(Subscription { _connection: connection, queue, consumer })
     }
 }
 
 impl Subscription {
+    /// The name of the queue, which takes replies as well.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
     /// The next event.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
@@ -47,6 +48,7 @@ impl SqliteBacklogProbe {
     }
 }
 
+#[async_trait]
 impl BacklogProbe for SqliteBacklogProbe {
     async fn stock(&mut self) -> Result<Backlog, StoreError> {
         let orders = sqlx::query(HAS_ORDERS).fetch_one(&self.readers).await;

@@ -1,5 +1,6 @@
 //! The record of disclosures.
 
+use async_trait::async_trait;
 use chrono::DateTime;
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
@@ -29,6 +30,7 @@ impl SqlitePiiAccessLog {
     }
 }
 
+#[async_trait]
 impl PiiAccessLog for SqlitePiiAccessLog {
     async fn record_disclosure(&self, disclosure: &PiiAccess) -> Result<(), StoreError> {
         let PiiAccess { at, who, order_id } = disclosure;

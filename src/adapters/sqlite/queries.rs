@@ -1,5 +1,6 @@
 //! Questions about orders.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -37,6 +38,7 @@ impl SqliteQueries {
     }
 }
 
+#[async_trait]
 impl OrderQueries for SqliteQueries {
     async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         let mut statement = page_statement(query, page);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -38,6 +39,7 @@ impl SqliteRelayStore {
     }
 }
 
+#[async_trait]
 impl RelayStore for SqliteRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
         if self.claim.is_none() {

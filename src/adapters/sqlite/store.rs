@@ -1,5 +1,6 @@
 //! Transactions over a batch.
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
 
 use super::writer::{Turn, Writer};
@@ -26,18 +27,17 @@ impl SqliteStore {
     }
 }
 
+#[async_trait]
 impl Store for SqliteStore {
-    type Transaction<'a> = SqliteTransaction;
-
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, SqliteTransaction), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         let mut turn = self.writer.turn().await?;
         // Locks the file at once: a lock that is taken later can fail.
         turn.execute("begin immediate").await?;
         match load(&mut turn.connection, needs).await {
-            Ok(loaded) => Ok((loaded, SqliteTransaction { turn })),
+            Ok(loaded) => Ok((loaded, Box::new(SqliteTransaction { turn }))),
             Err(error) => {
                 if error.keeps_session() {
                     SqliteTransaction { turn }.end("rollback").await?;
@@ -64,8 +64,9 @@ async fn load(
     Ok(loaded)
 }
 
+#[async_trait]
 impl StoreTransaction for SqliteTransaction {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn commit(mut self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         match write::write(&mut self.turn.connection, changes).await {
             Ok(earlier) => {
                 self.end("commit").await?;
@@ -79,7 +80,7 @@ impl StoreTransaction for SqliteTransaction {
         }
     }
 
-    async fn rollback(self) -> Result<(), StoreError> {
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
         self.end("rollback").await
     }
 }

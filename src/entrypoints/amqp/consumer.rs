@@ -4,19 +4,32 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use super::decoded_delivery::DecodedDelivery;
-use super::lane::{ConsumerSettings, Lane};
-use super::report::Report;
+use super::decoded_delivery::{decoded, lane_of};
+use super::queue_outcomes::QueueOutcomes;
 use crate::entrypoints::deviations;
-use crate::entrypoints::parked::Parked;
+use crate::entrypoints::lane::{Incoming, Lane, Parked};
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    Clock, CommandSource, Delivery, EventPublisher, Health, InFlight, MAX_WAITING_BATCHES,
-    MessageBus, Publisher, ReplyPublisher, Republisher, Store,
+    ByteBudget, Clock, CommandSource, Delivery, EventPublisher, Health, InFlight,
+    MAX_WAITING_BATCHES, MessageBus, Publisher, ReplyPublisher, Republisher, Store,
 };
 
-/// A lane ended although nobody told it to; it has a bug.
+/// How the consumer works.
+#[derive(Debug, Clone)]
+pub struct ConsumerSettings {
+    /// Maximum messages in a batch, at least 1.
+    pub batch_max: usize,
+    /// Attempts at a message that names an order which does not exist, at least 1.
+    pub max_attempts: u32,
+    /// Whether an event without subscribers stays in the outbox.
+    pub keep_unroutable_events: bool,
+    /// Limits the replies in memory, and so their number.
+    pub reply_bytes: ByteBudget,
+}
+
+/// A lane ended unexpectedly, because of a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("a lane died, its messages stay with the broker: {0}")]
 pub struct LaneDied(String);
@@ -25,16 +38,23 @@ pub struct LaneDied(String);
 /// while one waits for its confirms, the broker works on another.
 pub const EVENT_PUBLISHERS: usize = 2;
 
+/// The ports of one lane.
+#[derive(Debug)]
+pub struct LanePorts {
+    pub store: Box<dyn Store>,
+    /// [`EVENT_PUBLISHERS`], at least one.
+    pub event_publishers: Vec<Box<dyn Publisher>>,
+}
+
 /// What the consumer stands on.
 #[derive(Debug)]
-pub struct ConsumerDeps<S, P> {
+pub struct ConsumerDeps {
     pub source: CommandSource,
-    /// For each lane a store, and publishers for its events: [`EVENT_PUBLISHERS`], at least one.
-    pub lanes: Vec<(S, Vec<P>)>,
+    pub lanes: Vec<LanePorts>,
     /// For the copies of messages that are not done with.
-    pub republisher: P,
+    pub republisher: Box<dyn Publisher>,
     /// For the replies of all lanes.
-    pub reply_publisher: P,
+    pub reply_publisher: Box<dyn Publisher>,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
@@ -45,17 +65,9 @@ pub struct ConsumerDeps<S, P> {
 ///
 /// # Errors
 /// When a lane died.
-pub async fn run<S, P>(
-    ground: ConsumerDeps<S, P>,
-    settings: ConsumerSettings,
-    reports: Option<mpsc::UnboundedSender<Report>>,
-) -> Result<(), LaneDied>
-where
-    S: Store + 'static,
-    P: Publisher + 'static,
-{
+pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), LaneDied> {
     let ConsumerDeps { source, lanes, republisher, reply_publisher, clock, health, in_flight } =
-        ground;
+        deps;
     let CommandSource { deliveries, settlements, channel_epoch } = source;
     let metrics = health.metrics();
     let mut tasks = JoinSet::new();
@@ -82,12 +94,12 @@ where
     // Together the queues hold what a source can have out.
     let queue_size = deliveries.max_capacity();
     // All lanes together park at most half of it: there are always others to go on with.
-    let most_parked = queue_size / (2 * lanes.len().max(1));
+    let max_parked = queue_size / (2 * lanes.len().max(1));
     let lanes = lanes.into_iter().zip(results_in).zip(results).enumerate();
-    for (number, (((store, publishers), results_in), results)) in lanes {
+    for (number, ((ports, results_in), results)) in lanes {
         let (queue_in, queue) = mpsc::channel(queue_size);
-        let mut event_publishers = Vec::with_capacity(publishers.len());
-        for publisher in publishers {
+        let mut event_publishers = Vec::with_capacity(ports.event_publishers.len());
+        for publisher in ports.event_publishers {
             let (batches_in, batches) = mpsc::channel(MAX_WAITING_BATCHES);
             let event_publisher = EventPublisher {
                 publisher,
@@ -99,26 +111,34 @@ where
             event_publishers.push(batches_in);
             tasks.spawn(event_publisher.run());
         }
-        let lane = Lane {
-            number,
-            metrics: metrics.clone(),
-            bus: MessageBus::new(store, clock.clone(), health.clone(), in_flight.clone()),
+        let sink = QueueOutcomes {
+            lane: number,
             clock: clock.clone(),
-            settings: settings.clone(),
-            queue,
-            parked: Parked::new(most_parked, metrics.clone(), Source::Queue),
+            metrics: metrics.clone(),
+            max_attempts: settings.max_attempts,
             channel_epoch: channel_epoch.clone(),
             settlements: settlements.clone(),
             event_publishers,
             copies: copies_in.clone(),
             replies: replies.clone(),
+            in_flight: in_flight.clone(),
+        };
+        let lane = Lane {
+            number,
+            bus: MessageBus::new(ports.store, clock.clone(), health.clone(), in_flight.clone()),
+            metrics: metrics.clone(),
+            batch_max: settings.batch_max,
+            queue,
+            parked: Parked::new(max_parked, metrics.clone(), Source::Queue),
+            sink,
             results,
-            reports: reports.clone(),
+            // What is parked waits for the end: later commands of its order must not overtake it.
+            stop_parking: CancellationToken::new(),
         };
         queues.push(queue_in);
         tasks.spawn(lane.run());
     }
-    drop((settlements, copies_in, replies, reports));
+    drop((settlements, copies_in, replies));
     // A task like the lanes: what it hands on within the runtime's threads wakes no other thread.
     tasks.spawn(distribute(deliveries, queues, metrics.clone()));
     while let Some(ended) = tasks.join_next().await {
@@ -127,18 +147,16 @@ where
     Ok(())
 }
 
-/// Looks at what comes and hands it to its lane, until nothing more comes.
+/// Passes deliveries to their lanes until the source ends.
 async fn distribute(
     mut deliveries: mpsc::Receiver<Delivery>,
-    lanes: Vec<mpsc::Sender<DecodedDelivery>>,
+    lanes: Vec<mpsc::Sender<Incoming<Delivery>>>,
     metrics: Metrics,
 ) {
     while let Some(delivery) = deliveries.recv().await {
-        metrics.messages.received(Source::Queue, delivery.redelivered);
-        let work = DecodedDelivery::on(delivery);
-        deviations::count(work.decoded.notes, &work.delivery.envelope.properties, &metrics);
-        let lane = work.lane(lanes.len());
-        if lanes[lane].send(work).await.is_err() {
+        let incoming = decoded(delivery, &metrics);
+        let lane = lane_of(&incoming, lanes.len());
+        if lanes[lane].send(incoming).await.is_err() {
             // The lane died.
             break;
         }

@@ -1,46 +1,35 @@
-//! A delivery that has been looked at, on its way to its lane.
+//! From a delivery to a command on its way to its lane.
 
-use super::share::share;
-use crate::domain::OrderId;
-use crate::service_layer::decode::{self, Decoded, Deviations};
-use crate::service_layer::{Delivery, Message};
+use super::hash_partition::hash_partition;
+use crate::entrypoints::deviations;
+use crate::entrypoints::lane::Incoming;
+use crate::metrics::{Metrics, Source};
+use crate::service_layer::Delivery;
+use crate::service_layer::decode;
 
-/// A delivery and what it turned out to be.
-#[derive(Debug)]
-pub struct DecodedDelivery {
-    pub delivery: Delivery,
-    pub decoded: Decoded,
+/// Decodes a delivery and counts it.
+pub fn decoded(delivery: Delivery, metrics: &Metrics) -> Incoming<Delivery> {
+    metrics.messages.received(Source::Queue, delivery.redelivered);
+    let decoded = decode::decode(&delivery.envelope);
+    deviations::count(decoded.notes, &delivery.envelope.properties, metrics);
+    Incoming {
+        message: decoded.result,
+        kind: decoded.kind,
+        redelivered: delivery.redelivered,
+        bytes: delivery.envelope.body.len(),
+        origin: delivery,
+    }
 }
 
-impl DecodedDelivery {
-    pub fn on(delivery: Delivery) -> Self {
-        Self { decoded: decode::decode(&delivery.envelope), delivery }
-    }
-
-    /// A delivery that was taken up, and has to wait: its message was read and counted before.
-    pub fn again(delivery: Delivery, message: Message) -> Self {
-        let kind = Some(message.command.kind());
-        Self {
-            delivery,
-            decoded: Decoded { result: Ok(message), kind, notes: Deviations::default() },
-        }
-    }
-
-    /// The order that the message names.
-    pub fn order_id(&self) -> Option<&OrderId> {
-        self.decoded.result.as_ref().ok().and_then(|message| message.command.order_id())
-    }
-
-    /// The lane, of `lanes`: the same for all commands of an order, so that they take effect in the
-    /// order of the queue. Orders without a number go by their message id; the repeats of a message
-    /// meet in one batch then. What is refused may go anywhere.
-    pub fn lane(&self, lanes: usize) -> usize {
-        match &self.decoded.result {
-            Ok(message) => match message.command.order_id() {
-                Some(order_id) => share(order_id, lanes),
-                None => share(message.message_id(), lanes),
-            },
-            Err(_) => share(self.delivery.tag.number, lanes),
-        }
+/// The lane, of `lanes`: the same for all commands of an order, so that they take effect in the order
+/// of the queue. Orders without a number go by their message id, so that repeats meet in one batch. A
+/// refused message may go to any.
+pub fn lane_of(incoming: &Incoming<Delivery>, lanes: usize) -> usize {
+    match &incoming.message {
+        Ok(message) => match message.command.order_id() {
+            Some(order_id) => hash_partition(order_id, lanes),
+            None => hash_partition(message.message_id(), lanes),
+        },
+        Err(_) => hash_partition(incoming.origin.tag.number, lanes),
     }
 }

@@ -1,17 +1,15 @@
-//! The consumer: from deliveries to settlements.
+//! The consumer of the commands queue: from deliveries to settlements.
 //!
-//! [`run`] takes deliveries from a source, has them [decoded](crate::service_layer::decode) and hands them to lanes,
-//! one for each share of the orders. A lane handles what waits as a batch, decides by each outcome
-//! how its message is [`settled`](settlement), and leaves what is to be published to its outbound.
+//! [`run`] takes deliveries from a source, has them [decoded](crate::service_layer::decode) and passes
+//! them to [lanes](crate::entrypoints::lane), each with its share of the orders. What happens to a
+//! message is decided by its outcome alone, see [`disposition`].
 
 mod consumer;
 mod decoded_delivery;
-mod lane;
-mod report;
+pub mod disposition;
+mod hash_partition;
+mod outcome_log;
+mod queue_outcomes;
 mod republish;
-pub mod settlement;
-mod share;
 
-pub use consumer::{ConsumerDeps, EVENT_PUBLISHERS, LaneDied, run};
-pub use lane::ConsumerSettings;
-pub use report::Report;
+pub use consumer::{ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LaneDied, LanePorts, run};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -17,16 +18,19 @@ use crate::adapters::rabbitmq::Subscription;
 use crate::bootstrap::{Broker, Database, Worker};
 use crate::config::{DatabaseUrl, SecretUrl, Settings};
 use crate::domain::CommandKind;
-use crate::entrypoints::amqp::Report;
+use crate::service_layer::wire::CommandOutcomeBody;
 use crate::service_layer::{
-    Health, OrderQueries, OrderQuery, Outcome, Page, Publication, PublishStatus, Publisher, Target,
+    Envelope, Health, OrderQuery, Page, Publication, PublishStatus, Publisher, Target, decode,
 };
 
 /// Where its orders are when no DATABASE_URL is set, and in which schema otherwise.
 const FILE: &str = "order-worker-demo.db";
 const SCHEMA: &str = "order_worker_demo";
 
-/// Longest wait for the next thing to happen.
+/// The reply queue on the in-process broker.
+const REPLY_QUEUE: &str = "demo.replies";
+
+/// Maximum wait for the next event or reply.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Between two looks at the dead letters.
@@ -51,19 +55,43 @@ struct Counts {
     rejections: usize,
 }
 
+/// A command that was sent.
+struct Sent {
+    /// None when the message does not say which command it is.
+    kind: Option<CommandKind>,
+    message_id: Option<String>,
+}
+
 /// A demo under way.
 struct Show {
     json: bool,
     broker: Broker,
-    events: Events,
-    reports: mpsc::UnboundedReceiver<Report>,
+    inbox: Inbox,
     counts: Counts,
 }
 
-/// The events, as a subscriber gets them.
-enum Events {
-    InProcess(mpsc::UnboundedReceiver<Publication>),
+/// The queue of a subscriber who also sends the commands: it gets the events and the replies.
+enum Inbox {
+    InProcess {
+        events: mpsc::UnboundedReceiver<Publication>,
+        replies: mpsc::UnboundedReceiver<Publication>,
+    },
     RabbitMq(Box<Subscription>),
+}
+
+/// A message in that queue.
+enum InboxMessage {
+    Event(Value),
+    Reply(Reply),
+}
+
+/// See the schema `CommandOutcome`.
+#[derive(Debug, Deserialize)]
+struct Reply {
+    outcome: String,
+    order_id: Option<String>,
+    code: Option<String>,
+    detail: Option<String>,
 }
 
 impl Demo {
@@ -73,16 +101,14 @@ impl Demo {
         settings.collect_dead_letters = false;
         let database = fresh_database(&mut settings).await?;
         let broker = Broker::of(&settings)?;
-        let events = Events::of(&broker).await?;
-        let (reports_in, reports) = mpsc::unbounded_channel();
+        let inbox = Inbox::of(&broker).await?;
         let stop = CancellationToken::new();
         let worker = Worker { settings, database, broker, health: Health::default() };
         let (database, broker) = (worker.database.clone(), worker.broker.clone());
         self.introduce(&worker)?;
         let stopped = stop.clone();
-        let working =
-            tokio::spawn(async move { worker.run(Some(reports_in), None, stopped).await });
-        let mut show = Show { json: self.json, broker, events, reports, counts: Counts::default() };
+        let working = tokio::spawn(async move { worker.run(None, stopped).await });
+        let mut show = Show { json: self.json, broker, inbox, counts: Counts::default() };
         let told = show.tell(&database).await;
         stop.cancel();
         let worked = working.await.map_err(std::io::Error::other)?;
@@ -144,23 +170,34 @@ async fn fresh_database(settings: &mut Settings) -> Result<Database, CommandFail
 }
 
 impl Show {
-    /// Feeds the commands one after the other, so that each outcome stands behind its command.
+    /// Sends the commands one after the other, and prints each with its outcome.
     async fn tell(&mut self, database: &Database) -> Result<(), CommandFailed> {
         for line in EXAMPLES.lines() {
-            let command = parse_line(line)
+            let mut command = parse_line(line)
                 .map_err(|error| CommandFailed::Told(format!("the line {error}")))?;
+            command.properties.reply_to = Some(self.inbox.reply_queue().to_owned());
+            let sent = Sent::of(&command);
             self.counts.fed += 1;
             submit(&self.broker, command).await?;
-            self.show_until_outcome().await?;
+            loop {
+                match self.inbox.next().await? {
+                    InboxMessage::Event(event) => self.show_event(&event)?,
+                    InboxMessage::Reply(reply) => break self.show_outcome(&sent, &reply)?,
+                }
+            }
         }
-        let orders = database.orders(&OrderQuery::all(), &Page::first(u32::MAX)).await?;
+        let orders = database.orders().orders(&OrderQuery::all(), &Page::first(u32::MAX)).await?;
         let changes: i32 = orders.iter().map(crate::domain::Order::version).sum();
         let changes = usize::try_from(changes).unwrap_or_default();
         while (self.counts.status_changes, self.counts.rejections)
             != (changes, self.counts.rejected)
         {
-            let event = self.events.next().await?;
-            self.show_event(&event)?;
+            match self.inbox.next().await? {
+                InboxMessage::Event(event) => self.show_event(&event)?,
+                InboxMessage::Reply(_) => {
+                    return Err(CommandFailed::Told("a command was replied to twice".to_owned()));
+                }
+            }
         }
         let dead_letters = self.dead_letters().await?;
         self.sum_up(orders.len(), changes, dead_letters)
@@ -182,44 +219,24 @@ impl Show {
         }
     }
 
-    async fn show_until_outcome(&mut self) -> Result<(), CommandFailed> {
-        loop {
-            tokio::select! {
-                biased;
-                report = self.reports.recv() => {
-                    let report = report.ok_or_else(|| CommandFailed::Told("the worker ended".to_owned()))?;
-                    return self.show_outcome(&report);
-                }
-                event = self.events.next() => {
-                    let event = event?;
-                    self.show_event(&event)?;
-                }
-            }
-        }
-    }
-
-    fn show_outcome(&mut self, report: &Report) -> Result<(), CommandFailed> {
-        let (count, why) = match &report.outcome {
-            Outcome::Accepted(_) => (&mut self.counts.accepted, String::new()),
-            Outcome::Duplicate(_) => (&mut self.counts.duplicates, String::new()),
-            Outcome::Rejected(_, refusal) => {
-                (&mut self.counts.rejected, format!("{}: {refusal}", refusal.code()))
-            }
-            Outcome::DeadLetter(dead) => (&mut self.counts.dead_letters, dead.to_string()),
-            Outcome::RetryLater(reason) => return Err(CommandFailed::Told(reason.to_string())),
+    fn show_outcome(&mut self, sent: &Sent, reply: &Reply) -> Result<(), CommandFailed> {
+        let count = match reply.outcome.as_str() {
+            "accepted" => &mut self.counts.accepted,
+            "duplicate" => &mut self.counts.duplicates,
+            "rejected" => &mut self.counts.rejected,
+            "dead_lettered" => &mut self.counts.dead_letters,
+            other => return Err(CommandFailed::Told(format!("the outcome {other} is unknown"))),
         };
         *count += 1;
-        let order_id = match &report.outcome {
-            Outcome::Accepted(order)
-            | Outcome::Rejected(order, _)
-            | Outcome::Duplicate(Some(order)) => Some(order.order_id.as_str()),
-            Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => None,
+        let (outcome, order_id) = (reply.outcome.as_str(), reply.order_id.as_deref());
+        let why = match (&reply.code, &reply.detail) {
+            (Some(code), Some(detail)) => format!("{code}: {detail}"),
+            _ => String::new(),
         };
-        let command = report.kind.map(CommandKind::name);
-        let outcome = report.outcome.as_str();
+        let command = sent.kind.map(CommandKind::name);
         if self.json {
             let line = json!({
-                "command": command, "message_id": report.message_id, "order_id": order_id,
+                "command": command, "message_id": sent.message_id, "order_id": order_id,
                 "outcome": outcome, "why": why,
             });
             return print_line(&line.to_string());
@@ -232,8 +249,7 @@ impl Show {
         ))
     }
 
-    fn show_event(&mut self, body: &[u8]) -> Result<(), CommandFailed> {
-        let event: Value = serde_json::from_slice(body).map_err(std::io::Error::other)?;
+    fn show_event(&mut self, event: &Value) -> Result<(), CommandFailed> {
         match event["type"].as_str() {
             Some("OrderStatusChanged") => self.counts.status_changes += 1,
             _ => self.counts.rejections += 1,
@@ -241,7 +257,7 @@ impl Show {
         if self.json {
             return print_line(&event.to_string());
         }
-        print_line(&format!("   event  {}", watch::as_text(body)))
+        print_line(&format!("   event  {}", watch::as_text(event.to_string().as_bytes())))
     }
 
     /// The counts, and whether each agrees with what it must be equal to.
@@ -315,10 +331,25 @@ async fn submit(broker: &Broker, command: Submitted) -> Result<(), CommandFailed
     Ok(())
 }
 
-impl Events {
+impl Sent {
+    fn of(command: &Submitted) -> Self {
+        let Submitted { routing_key, properties, body } = command.clone();
+        let properties_id = properties.message_id.clone();
+        let envelope = Envelope { routing_key, properties, body, ..Envelope::default() };
+        let decoded = decode::decode(&envelope);
+        let message_id = decoded.result.ok().and_then(|message| message.intent);
+        let message_id = message_id.map(|it| it.message_id.to_string()).or(properties_id);
+        Self { kind: decoded.kind, message_id }
+    }
+}
+
+impl Inbox {
     async fn of(broker: &Broker) -> Result<Self, CommandFailed> {
         Ok(match broker {
-            Broker::InProcess(broker) => Self::InProcess(broker.subscribe()),
+            Broker::InProcess(broker) => Self::InProcess {
+                events: broker.subscribe(),
+                replies: broker.declare_reply_queue(REPLY_QUEUE),
+            },
             Broker::RabbitMq(rabbitmq) => {
                 rabbitmq.prepare().await?;
                 Self::RabbitMq(Box::new(rabbitmq.subscribe(&["order.#".to_owned()]).await?))
@@ -326,22 +357,42 @@ impl Events {
         })
     }
 
-    /// The body of the next event.
-    async fn next(&mut self) -> Result<Vec<u8>, CommandFailed> {
+    /// What commands name as their `reply_to`.
+    fn reply_queue(&self) -> &str {
+        match self {
+            Self::InProcess { .. } => REPLY_QUEUE,
+            Self::RabbitMq(subscription) => subscription.queue(),
+        }
+    }
+
+    async fn next(&mut self) -> Result<InboxMessage, CommandFailed> {
         let next = async {
-            match self {
-                Self::InProcess(events) => match events.recv().await {
-                    Some(event) => Ok(event.body),
-                    None => Err(CommandFailed::Told("the broker ended".to_owned())),
-                },
-                Self::RabbitMq(subscription) => Ok(subscription.next().await?.body),
-            }
+            let (kind, body) = match self {
+                Self::InProcess { events, replies } => {
+                    let message = tokio::select! {
+                        biased;
+                        reply = replies.recv() => reply,
+                        event = events.recv() => event,
+                    };
+                    let message = message
+                        .ok_or_else(|| CommandFailed::Told("the broker ended".to_owned()))?;
+                    (message.properties.kind, message.body)
+                }
+                Self::RabbitMq(subscription) => {
+                    let message = subscription.next().await?;
+                    (message.properties.kind, message.body)
+                }
+            };
+            let message = if kind.as_deref() == Some(CommandOutcomeBody::TYPE) {
+                serde_json::from_slice(&body).map(InboxMessage::Reply)
+            } else {
+                serde_json::from_slice(&body).map(InboxMessage::Event)
+            };
+            Ok(message.map_err(std::io::Error::other)?)
         };
         let out_of_patience = |_| {
             let seconds = PATIENCE.as_secs();
-            CommandFailed::Told(format!(
-                "nothing happened for {seconds} s; some events are missing"
-            ))
+            CommandFailed::Told(format!("no event and no reply came within {seconds} s"))
         };
         timeout(PATIENCE, next).await.map_err(out_of_patience)?
     }

@@ -8,9 +8,7 @@ use crate::config::Settings;
 use crate::domain::{Order, OrderId, Status};
 use crate::entrypoints::order_body::OrderBody;
 use crate::service_layer::wire::format_moment;
-use crate::service_layer::{
-    HistoryEntry, InvalidQuery, OrderQueries, OrderQuery, OrderQueryText, Page,
-};
+use crate::service_layer::{HistoryEntry, InvalidQuery, OrderQuery, OrderQueryText, Page};
 
 #[derive(Debug, Subcommand)]
 pub enum Question {
@@ -70,7 +68,7 @@ impl List {
     async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let query = self.query()?;
         let database = migrated_database(settings).await?;
-        let orders = database.orders(&query, &Page::first(self.limit)).await?;
+        let orders = database.orders().orders(&query, &Page::first(self.limit)).await?;
         if self.json {
             return print_json(&orders.iter().map(OrderBody::from).collect::<Vec<_>>());
         }
@@ -111,7 +109,7 @@ impl Show {
     async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let order_id = OrderId::new(self.order_id.as_str())
             .map_err(|error| InvalidQuery { argument: "order_id", problem: error.to_string() })?;
-        let found = migrated_database(settings).await?.order(&order_id).await?;
+        let found = migrated_database(settings).await?.orders().order(&order_id).await?;
         let Some(found) = found else {
             return Err(CommandFailed::Told(format!(
                 "there is no order {}",

@@ -154,7 +154,7 @@ fn read_window(
 }
 
 async fn publish(
-    publisher: &mut impl Publisher,
+    publisher: &mut dyn Publisher,
     window: &Window,
     counts: &mut Counts,
 ) -> Result<(), CommandFailed> {

@@ -53,7 +53,7 @@ impl Decision {
     /// When the database is in trouble.
     pub async fn carry_out(
         self,
-        dead_letters: &impl DeadLetterStore,
+        dead_letters: &dyn DeadLetterStore,
         id: i64,
         action: &AuditEntry,
     ) -> Result<bool, StoreError> {

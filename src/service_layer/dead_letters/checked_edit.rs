@@ -2,8 +2,8 @@
 
 use super::dry_run::{DryRun, DryRunOutcome};
 use super::parse::{as_sent, pattern_of, subject_of};
+use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{DeadLetterRecord, Reason, Revision};
-use crate::service_layer::{OrderQueries, Store, StoreError};
 
 /// Another body, and what a replay with it would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl CheckedEdit {
     }
 }
 
-impl<S: Store, Q: OrderQueries> DryRun<S, Q> {
+impl DryRun {
     /// Tries a dead letter out with another body. Nothing changes.
     ///
     /// # Errors

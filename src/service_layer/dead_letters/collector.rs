@@ -11,7 +11,11 @@ const MAX_AT_ONCE: usize = 100;
 
 /// Collects until the source ends. A dead letter is acknowledged after its commit, never before; while the
 /// database is in trouble they wait in the queue.
-pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: Arc<dyn Clock>) {
+pub async fn collect(
+    source: CommandSource,
+    store: Arc<dyn DeadLetterStore>,
+    clock: Arc<dyn Clock>,
+) {
     let CommandSource { mut deliveries, settlements, channel_epoch } = source;
     let mut waiting = Vec::new();
     while deliveries.recv_many(&mut waiting, MAX_AT_ONCE).await > 0 {
@@ -23,7 +27,7 @@ pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: 
                 dead_letters.push(parse::read(delivery, clock.now()));
             }
         }
-        let kept = keep(&store, &dead_letters, &*clock).await;
+        let kept = keep(&*store, &dead_letters, &*clock).await;
         drop((dead_letters, holds));
         let acks = tags.into_iter().zip(kept).filter(|(_, kept)| *kept);
         // Without a source to take them, the dead letters come again and are known then.
@@ -33,7 +37,7 @@ pub async fn collect(source: CommandSource, store: impl DeadLetterStore, clock: 
 
 /// Keeps the dead letters, together or else one by one; says which are kept.
 async fn keep(
-    store: &impl DeadLetterStore,
+    store: &dyn DeadLetterStore,
     dead_letters: &[DeadLetter],
     clock: &dyn Clock,
 ) -> Vec<bool> {
@@ -57,7 +61,7 @@ async fn keep(
 
 /// Keeps the dead letters, however long that takes; false when the database refuses them.
 async fn keep_all(
-    store: &impl DeadLetterStore,
+    store: &dyn DeadLetterStore,
     dead_letters: &[DeadLetter],
     clock: &dyn Clock,
 ) -> bool {

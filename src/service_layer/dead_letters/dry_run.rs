@@ -16,9 +16,9 @@ use crate::service_layer::{
 
 /// Tries dead letters out in units of work that are rolled back.
 #[derive(Debug)]
-pub struct DryRun<S, Q> {
-    bus: MessageBus<S>,
-    orders: Q,
+pub struct DryRun {
+    bus: MessageBus,
+    orders: Arc<dyn OrderQueries>,
 }
 
 /// What a replay would come to.
@@ -84,8 +84,12 @@ impl DryRunOutcome {
     }
 }
 
-impl<S: Store, Q: OrderQueries> DryRun<S, Q> {
-    pub fn new(store: S, orders: Q, clock: Arc<dyn Clock>) -> Self {
+impl DryRun {
+    pub fn new(
+        store: Box<dyn Store>,
+        orders: Arc<dyn OrderQueries>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let bus = MessageBus::new(store, clock, Health::default(), InFlight::default());
         Self { bus, orders }
     }

@@ -15,7 +15,7 @@ use super::replay_schedule::ReplaySchedule;
 use super::replayed::Replayed;
 use crate::service_layer::dead_letters::{AuditAction, DeadLetterState, DeadLetterStore};
 use crate::service_layer::{
-    Clock, IdempotencyKey, OrderQueries, Publication, PublishStatus, Publisher, Store, StoreError,
+    Clock, IdempotencyKey, OrderQueries, Publication, PublishStatus, Publisher, StoreError,
 };
 
 /// After this time, somebody who took a dead letter for a replay and did not finish it has died.
@@ -51,11 +51,11 @@ pub struct Progress {
 
 /// Replays dead letters.
 #[derive(Debug)]
-pub struct Replay<D, S, Q, P> {
-    pub dead_letters: D,
-    pub orders: Q,
-    pub rehearsal: DryRun<S, Q>,
-    pub publisher: P,
+pub struct Replay {
+    pub dead_letters: Arc<dyn DeadLetterStore>,
+    pub orders: Arc<dyn OrderQueries>,
+    pub rehearsal: DryRun,
+    pub publisher: Box<dyn Publisher>,
     pub clock: Arc<dyn Clock>,
     pub actor: Actor,
     pub limits: ReplayLimits,
@@ -75,13 +75,7 @@ pub fn abandoned_before(now: DateTime<Utc>) -> DateTime<Utc> {
     now - ABANDONED_AFTER
 }
 
-impl<D, S, Q, P> Replay<D, S, Q, P>
-where
-    D: DeadLetterStore,
-    S: Store,
-    Q: OrderQueries,
-    P: Publisher,
-{
+impl Replay {
     /// Replays these dead letters, in this order, and no others: what fails again is not taken up
     /// once more. Answers how many were not tried because it stopped before.
     ///

@@ -41,7 +41,7 @@ impl RetentionPeriods {
 
 /// Removes what is old enough, in small batches, until dropped.
 pub async fn prune_for_ever(
-    store: impl DeadLetterStore,
+    store: Arc<dyn DeadLetterStore>,
     periods: RetentionPeriods,
     clock: Arc<dyn Clock>,
 ) {

@@ -59,7 +59,7 @@ pub fn alike(filter: DeadLetterFilter, example: DeadLetter) -> DeadLetterFilter 
 /// # Errors
 /// See [`StoreError`].
 pub async fn replayable_ids(
-    dead_letters: &impl DeadLetterStore,
+    dead_letters: &dyn DeadLetterStore,
     filter: &DeadLetterFilter,
     limit: u32,
     now: DateTime<Utc>,
@@ -88,7 +88,7 @@ pub async fn replayable_ids(
 /// # Errors
 /// See [`StoreError`].
 pub async fn present_order(
-    orders: &impl OrderQueries,
+    orders: &dyn OrderQueries,
     stored: &DeadLetterRecord,
 ) -> Result<Option<OrderHistory>, StoreError> {
     match stored.dead_letter.subject.order_id.as_deref().map(OrderId::new) {

@@ -1,7 +1,8 @@
 //! The port behind the dead letters: what a database must do for them.
 
-use std::future::Future;
+use std::fmt::Debug;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -88,7 +89,8 @@ impl Pruned {
 ///
 /// Each method is one transaction. A change of state MUST be atomic: of two that want the same dead
 /// dead letter, one gets it. Every change MUST be recorded with its action in the same transaction.
-pub trait DeadLetterStore: Send + Sync {
+#[async_trait]
+pub trait DeadLetterStore: Debug + Send + Sync {
     /// Keeps dead letters. One whose key is there already MUST have no effect. One that is the latest
     /// replay of a kept dead letter with the same body MUST open that dead letter again (state open, failures
     /// one more, reason and time of the failure) instead of becoming a further row; a repeat of the
@@ -98,78 +100,72 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`]; nothing is kept then.
-    fn collect(
+    async fn collect(
         &self,
         dead_letters: &[DeadLetter],
         now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    ) -> Result<u64, StoreError>;
 
     /// At most `limit` dead letters, the one that failed last first; those that come after a place
     /// where one is given.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn dead_letters(
+    async fn dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<DeadLetterCursor>,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<DeadLetterSummary>, StoreError>> + Send;
+    ) -> Result<Vec<DeadLetterSummary>, StoreError>;
 
     /// The ids of those that match, in the order in which they came; at most `limit`.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn dead_letter_ids(
+    async fn dead_letter_ids(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
+    ) -> Result<Vec<i64>, StoreError>;
 
     /// By code, command and pattern, the largest first; at most `limit`.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn dead_letter_groups(
+    async fn dead_letter_groups(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<DeadLetterGroup>, StoreError>> + Send;
+    ) -> Result<Vec<DeadLetterGroup>, StoreError>;
 
     /// By state and code, the largest first; at most `limit`.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn dead_letter_counts(
+    async fn dead_letter_counts(
         &self,
         filter: &DeadLetterFilter,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<DeadLetterCount>, StoreError>> + Send;
+    ) -> Result<Vec<DeadLetterCount>, StoreError>;
 
     /// # Errors
     /// See [`StoreError`].
-    fn dead_letter(
-        &self,
-        id: i64,
-    ) -> impl Future<Output = Result<Option<DeadLetterRecord>, StoreError>> + Send;
+    async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError>;
 
     /// The dead letter of a message with this message id, the last one where there are more.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn dead_letter_of_message(
+    async fn dead_letter_of_message(
         &self,
         message_id: &MessageId,
-    ) -> impl Future<Output = Result<Option<DeadLetterRecord>, StoreError>> + Send;
+    ) -> Result<Option<DeadLetterRecord>, StoreError>;
 
     /// What was done with a dead letter, the first action first.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn dead_letter_actions(
-        &self,
-        id: i64,
-    ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreError>> + Send;
+    async fn dead_letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Takes a dead letter for a replay: it is Replaying, and has one replay more. None when it is
     /// not open, or has had `most_replays`. One that has been Replaying since before
@@ -177,13 +173,13 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn claim_dead_letter(
+    async fn claim_dead_letter(
         &self,
         id: i64,
         most_replays: u32,
         abandoned_before: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Option<DeadLetterRecord>, StoreError>> + Send;
+    ) -> Result<Option<DeadLetterRecord>, StoreError>;
 
     /// Ends a replay: Replayed when the broker has `confirmed` it, else open again with the replay
     /// not counted. Has no effect on its state when that is not Replaying with this number of
@@ -191,65 +187,49 @@ pub trait DeadLetterStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn finish_replay(
+    async fn finish_replay(
         &self,
         id: i64,
         replay: u32,
         confirmed: bool,
         action: &AuditEntry,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> Result<(), StoreError>;
 
     /// Gives an open dead letter another body; false when it is not open or is not in this revision
     /// any more.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn revise_dead_letter(
+    async fn revise_dead_letter(
         &self,
         id: i64,
         revision: u32,
         revised: &Revision,
         action: &AuditEntry,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    ) -> Result<bool, StoreError>;
 
     /// Open → Discarded; false when it is not open.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn discard_dead_letter(
-        &self,
-        id: i64,
-        action: &AuditEntry,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn discard_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError>;
 
     /// Discarded or Replayed → Open; false when it is neither.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn restore_dead_letter(
-        &self,
-        id: i64,
-        action: &AuditEntry,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn restore_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError>;
 
     /// Records what somebody did with a dead letter that does not change it; false when there is
     /// none.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn record_action(
-        &self,
-        id: i64,
-        action: &AuditEntry,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    async fn record_action(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError>;
 
     /// Removes at most `limit` rows of each kind that are old enough.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn prune(
-        &self,
-        retention: &Retention,
-        limit: u32,
-    ) -> impl Future<Output = Result<Pruned, StoreError>> + Send;
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError>;
 }

@@ -3,8 +3,9 @@
 mod order_query;
 mod page;
 
-use std::future::Future;
+use std::fmt::Debug;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use order_query::{InvalidQuery, OrderQuery, OrderQueryText, Sort, StatusFilter};
@@ -40,34 +41,25 @@ pub struct Cause {
 }
 
 /// Answers questions about orders. Reads only what is committed.
-pub trait OrderQueries: Send + Sync {
+#[async_trait]
+pub trait OrderQueries: Debug + Send + Sync {
     /// One page of the orders, sorted as [`OrderQuery::sort`] says; ties by order id. An order that
     /// comes into being, or changes, while somebody goes from page to page MUST NOT make another
     /// order appear twice or be left out.
     ///
     /// # Errors
     /// When the database is in trouble or holds a row that is no order.
-    fn orders(
-        &self,
-        query: &OrderQuery,
-        page: &Page,
-    ) -> impl Future<Output = Result<Vec<Order>, StoreError>> + Send;
+    async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError>;
 
     /// One order with its history; none when there is no such order.
     ///
     /// # Errors
     /// As above.
-    fn order(
-        &self,
-        order_id: &OrderId,
-    ) -> impl Future<Output = Result<Option<OrderHistory>, StoreError>> + Send;
+    async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError>;
 
     /// What became of a message; none when it is not done with.
     ///
     /// # Errors
     /// As above.
-    fn message(
-        &self,
-        message_id: &MessageId,
-    ) -> impl Future<Output = Result<Option<InboxEntry>, StoreError>> + Send;
+    async fn message(&self, message_id: &MessageId) -> Result<Option<InboxEntry>, StoreError>;
 }

@@ -1,19 +1,19 @@
-//! The API on real servers: what it has to do with the queue, and what happens when one is away.
+//! The API with real servers: together with the queue, and during outages.
 
 use lapin::BasicProperties;
 
 use super::client::{Client, Request};
-use super::here::{cart, order};
+use super::test_worker::{cart, order};
 use crate::amqp_client::AmqpClient;
-use crate::relay::{Relay, host_of};
 use crate::schemas::Validators;
+use crate::tcp_proxy::{TcpProxy, host_of};
 use crate::test_env::{TestEnv, Worker, eventually, variable};
 use crate::workload::{subscribe, subscriber_of};
 
 const HTTP: &[&str] = &["--http-addr=127.0.0.1:0"];
 
 fn client_of(worker: &Worker) -> Client {
-    Client::of_log(&worker.log()).expect("the worker tells its address")
+    Client::of_log(&worker.log()).expect("the worker logs its address")
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_command_over_http_causes_the_same_event_as_one_from_the_queue() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_command_that_comes_over_http_and_from_the_queue_takes_effect_once() {
+async fn a_command_sent_over_http_and_from_the_queue_takes_effect_once() {
     let env = TestEnv::new().await;
     let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
@@ -69,14 +69,14 @@ async fn a_command_that_comes_over_http_and_from_the_queue_takes_effect_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later() {
-    let relay = Relay::to(host_of(&variable("AMQP_URL")));
-    let amqp_url = relay.in_place_of(&variable("AMQP_URL"));
+async fn orders_are_accepted_during_a_broker_outage_and_published_after_it() {
+    let proxy = TcpProxy::to(host_of(&variable("AMQP_URL")));
+    let amqp_url = proxy.url_for(&variable("AMQP_URL"));
     let env = TestEnv::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
     env.prepare();
     subscribe(&env);
     let worker = env.start_worker_with(HTTP).await;
-    relay.cut();
+    proxy.cut();
 
     let answers: Vec<u16> = (0..20)
         .map(|n| client_of(&worker).send(&Request::post("/api/orders").json(order(n))).status)
@@ -84,7 +84,7 @@ async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later()
 
     assert_eq!(answers, [201; 20]);
     assert_eq!(env.count("outbox").await, 20);
-    relay.mend();
+    proxy.restore();
     let amqp = AmqpClient::on(&env).await;
     let mut events = std::collections::BTreeSet::new();
     while events.len() < 20 {
@@ -98,7 +98,7 @@ async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later()
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_dead_letter_is_told_as_what_became_of_its_message() {
+async fn a_dead_letter_is_the_outcome_of_its_message() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
@@ -121,21 +121,21 @@ async fn a_dead_letter_is_told_as_what_became_of_its_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_that_is_away_is_said_and_the_next_request_is_answered_again() {
-    let relay = Relay::to(host_of(&variable("DATABASE_URL")));
-    let database_url = relay.in_place_of(&variable("DATABASE_URL"));
+async fn a_database_outage_is_a_503_until_it_ends() {
+    let proxy = TcpProxy::to(host_of(&variable("DATABASE_URL")));
+    let database_url = proxy.url_for(&variable("DATABASE_URL"));
     let env = TestEnv::at_addresses(&variable("AMQP_URL"), &database_url).await;
     let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
     client.place(&order("7"));
-    relay.cut();
+    proxy.cut();
 
     let away = client.get("/api/orders/7");
 
     assert_eq!(away.problem().0, 503);
     assert!(away.header("retry-after").is_some());
     assert!(!away.body.contains("onnection"), "{}", away.body);
-    relay.mend();
+    proxy.restore();
     eventually("it is answered again", || async { client.get("/api/orders/7").status == 200 })
         .await;
     worker.stop().await;

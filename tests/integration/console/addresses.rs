@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use order_worker::domain::OrderId;
 use order_worker::entrypoints::http::auth::Role;
-use order_worker::service_layer::{PiiAccess, PiiAccessLog};
+use order_worker::service_layer::PiiAccess;
 
 use super::worker::Console;
 use crate::support::messages::place;
@@ -12,7 +12,7 @@ const EMAIL: &str = "ada@example.com";
 const SHOW: &str = "/order/email?id=14";
 
 async fn recorded(console: &Console) -> Vec<PiiAccess> {
-    console.database.disclosures(&OrderId::new("14").unwrap(), 10).await.unwrap()
+    console.database.pii_access_log().disclosures(&OrderId::new("14").unwrap(), 10).await.unwrap()
 }
 
 #[tokio::test]

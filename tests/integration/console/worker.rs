@@ -16,7 +16,7 @@ use order_worker::entrypoints::cli::Program;
 use order_worker::entrypoints::command_client::CommandClient;
 use order_worker::entrypoints::http::auth::{Role, Token};
 use order_worker::entrypoints::http::{App, routes};
-use order_worker::service_layer::{Health, Message, OrderHistory, OrderQueries, Outcome};
+use order_worker::service_layer::{Health, Message, OrderHistory, Outcome};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +88,7 @@ impl Console {
         let database = Database::ready(&settings, &health).await.unwrap();
         let (requests, queue) = CommandClient::channel();
         let app = App::new(&settings, &broker, &health, requests.clone()).unwrap();
-        app.ask(database.clone());
+        app.set_database(database.clone());
         let worker = Worker {
             settings,
             database: database.clone(),
@@ -96,7 +96,7 @@ impl Console {
             health: health.clone(),
         };
         let worker = tokio::spawn(async move {
-            worker.run(None, Some(queue), CancellationToken::new()).await.unwrap();
+            worker.run(Some(queue), CancellationToken::new()).await.unwrap();
         });
         Self {
             routes: routes(&app),
@@ -137,7 +137,7 @@ impl Console {
 
     pub async fn order(&self, order_id: &str) -> OrderHistory {
         let order_id = OrderId::new(order_id).unwrap();
-        self.database.order(&order_id).await.unwrap().expect("the order is there")
+        self.database.orders().order(&order_id).await.unwrap().expect("the order is there")
     }
 }
 

@@ -7,7 +7,6 @@ use order_worker::service_layer::dead_letters::{DeadLetterFilter, DeadLetterStor
 use order_worker::service_layer::{
     BacklogProbe, BatchLookup, Changes, Health, InFlight, MessageBus, OrderQueries, OrderQuery,
     OutboxKey, OutboxMessage, Page, PiiAccess, PiiAccessLog, RelayStore, Store, StoreError,
-    StoreTransaction,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -247,7 +246,8 @@ async fn a_column_of_another_type_is_met_by_a_new_session_at_once() {
     let database = Postgres::start().await;
     let health = Health::default();
     let clock = Arc::new(TickingClock::default());
-    let mut bus = MessageBus::new(database.store(), clock, health.clone(), InFlight::default());
+    let mut bus =
+        MessageBus::new(Box::new(database.store()), clock, health.clone(), InFlight::default());
     bus.handle_batch(&[place("1")]).await;
     bus.handle_batch(&[next_status("1")]).await;
     let mut session = database.session().await;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use order_worker::domain::Order;
 use order_worker::service_layer::{
-    BacklogProbe, Clock, Handled, Health, InFlight, Message, MessageBus, OrderHistory,
+    BacklogProbe, BatchResult, Clock, Health, InFlight, Message, MessageBus, OrderHistory,
     OrderQueries, Outcome, RelayStore, Store,
 };
 
@@ -22,7 +22,7 @@ use crate::support::messages::id;
 
 /// A database that one test has for itself.
 pub trait TestDatabase {
-    type Store: Store;
+    type Store: Store + 'static;
     type Queries: OrderQueries;
     type Relay: RelayStore;
     type Backlog: BacklogProbe;
@@ -42,19 +42,16 @@ pub trait TestDatabase {
     async fn finish(self);
 }
 
-pub fn bus_on<D: TestDatabase>(database: &D) -> MessageBus<D::Store> {
+pub fn bus_on<D: TestDatabase>(database: &D) -> MessageBus {
     bus_with_clock(database, Arc::new(TickingClock::default()))
 }
 
-pub fn bus_with_clock<D: TestDatabase>(
-    database: &D,
-    clock: Arc<dyn Clock>,
-) -> MessageBus<D::Store> {
-    MessageBus::new(database.store(), clock, Health::default(), InFlight::default())
+pub fn bus_with_clock<D: TestDatabase>(database: &D, clock: Arc<dyn Clock>) -> MessageBus {
+    MessageBus::new(Box::new(database.store()), clock, Health::default(), InFlight::default())
 }
 
 /// Handles the messages in one batch, on a lane of its own.
-pub async fn handle<D: TestDatabase>(database: &D, messages: &[Message]) -> Handled {
+pub async fn handle<D: TestDatabase>(database: &D, messages: &[Message]) -> BatchResult {
     bus_on(database).handle_batch(messages).await
 }
 

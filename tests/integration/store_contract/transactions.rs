@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use order_worker::domain::{Order, Status};
 use order_worker::service_layer::{
-    BatchLookup, Message, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError,
-    StoreTransaction, UnitOfWork,
+    BatchLookup, Message, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError, UnitOfWork,
 };
 
 use super::{TestDatabase, bus_on, bus_with_clock, dead_letter_code, find, order, outcomes, words};

@@ -1,9 +1,11 @@
-//! What waits in a database in memory.
+//! The backlog of the in-memory database.
 
 use super::InMemoryDatabase;
+use async_trait::async_trait;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::service_layer::{Backlog, BacklogProbe, Clock, StoreError};
 
+#[async_trait]
 impl BacklogProbe for InMemoryDatabase {
     async fn stock(&mut self) -> Result<Backlog, StoreError> {
         let tables = self.lock().await?;

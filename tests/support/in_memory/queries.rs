@@ -1,13 +1,14 @@
-//! Questions about orders in memory.
+//! The read side of the in-memory database.
 
 use super::InMemoryDatabase;
+use async_trait::async_trait;
 use order_worker::domain::{MessageId, Order, OrderId};
 use order_worker::service_layer::{
     Cause, HistoryEntry, HistoryRow, InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page,
     Place, StoreError,
 };
 
-/// Reads orders in memory.
+/// Queries on the in-memory database.
 #[derive(Debug, Clone)]
 pub struct InMemoryQueries {
     database: InMemoryDatabase,
@@ -19,6 +20,7 @@ impl InMemoryQueries {
     }
 }
 
+#[async_trait]
 impl OrderQueries for InMemoryQueries {
     async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         let tables = self.database.lock().await?;

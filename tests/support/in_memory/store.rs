@@ -1,5 +1,6 @@
-//! Transactions in memory.
+//! Transactions of the in-memory database.
 
+use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
@@ -9,14 +10,14 @@ use order_worker::service_layer::{
     StoreTransaction,
 };
 
-/// One lane's session with a database in memory.
-#[derive(Debug)]
+/// A lane's session with the in-memory database.
+#[derive(Debug, Clone)]
 pub struct InMemoryStore {
     database: InMemoryDatabase,
 }
 
-/// An open transaction. It has the tables for itself and changes nothing before its commit, so
-/// dropping it rolls it back.
+/// An open transaction. It locks the tables and changes nothing before its commit, so dropping it rolls
+/// back.
 #[derive(Debug)]
 pub struct InMemoryTransaction {
     database: InMemoryDatabase,
@@ -29,20 +30,20 @@ impl InMemoryStore {
     }
 }
 
+#[async_trait]
 impl Store for InMemoryStore {
-    type Transaction<'a> = InMemoryTransaction;
-
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, InMemoryTransaction), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         let mut tables = self.database.lock().await?;
         let loaded = tables.load(needs);
         let items: usize = loaded.orders.iter().map(|order| order.items().iter().count()).sum();
         if items > MAX_LOADED_ITEMS && needs.order_ids.len() > 1 {
             return Err(StoreError::TooLarge);
         }
-        Ok((loaded, InMemoryTransaction { database: self.database.clone(), tables }))
+        let database = self.database.clone();
+        Ok((loaded, Box::new(InMemoryTransaction { database, tables })))
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -51,13 +52,14 @@ impl Store for InMemoryStore {
     }
 }
 
+#[async_trait]
 impl StoreTransaction for InMemoryTransaction {
-    async fn commit(mut self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn commit(mut self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         self.database.ensure_available()?;
         self.tables.apply(changes)
     }
 
-    async fn rollback(self) -> Result<(), StoreError> {
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
         Ok(())
     }
 }

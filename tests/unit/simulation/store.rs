@@ -1,9 +1,10 @@
-//! A database that fails by a seed, around the one in memory.
+//! The in-memory database, with faults.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::support::in_memory::{InMemoryRelayStore, InMemoryStore, InMemoryTransaction};
+use crate::support::in_memory::{InMemoryRelayStore, InMemoryStore};
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use order_worker::domain::MessageId;
 use order_worker::service_layer::{
@@ -27,44 +28,43 @@ pub struct SimulatedStore {
     pub chance: Chance,
     pub ledger: Ledger,
     pub broker: Broker,
-    /// None for the lane of requests, whose commands no broker hands out.
+    /// `None` for the HTTP lane.
     pub consumer: Option<u32>,
-    /// The messages of the batch that was begun last; its halves and repeats name no others.
+    /// The messages of the present batch; its halves and retries have no others.
     pub batch: BTreeSet<MessageId>,
 }
 
 #[derive(Debug)]
-pub struct SimulatedTransaction {
-    inner: InMemoryTransaction,
+pub struct SimulatedTransaction<'a> {
+    inner: Box<dyn StoreTransaction + 'a>,
     chance: Chance,
     ledger: Ledger,
 }
 
 impl SimulatedStore {
-    /// A lane takes up nothing that the broker has again.
+    /// A lane must not begin a message that the broker has requeued.
     fn check_freshness(&mut self, needs: &BatchLookup) {
         let Some(consumer) = self.consumer else { return };
         let named: BTreeSet<MessageId> = needs.message_ids.iter().cloned().collect();
         if named.is_subset(&self.batch) {
             return;
         }
-        for stale in named.iter().filter(|id| !self.broker.has_out(consumer, id.as_str())) {
-            self.ledger.violated(format!("a lane began {stale}, which the broker has again"));
+        for stale in named.iter().filter(|id| !self.broker.has_unacked(consumer, id.as_str())) {
+            self.ledger.violated(format!("a lane began {stale}, which the broker has requeued"));
         }
         self.batch = named;
     }
 }
 
+#[async_trait]
 impl Store for SimulatedStore {
-    type Transaction<'a> = SimulatedTransaction;
-
     async fn begin(
         &mut self,
         needs: &BatchLookup,
-    ) -> Result<(BatchState, SimulatedTransaction), StoreError> {
+    ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         self.check_freshness(needs);
         self.chance.latency().await;
-        if self.chance.fires(Fault::DatabaseAway) {
+        if self.chance.fires(Fault::DatabaseUnreachable) {
             tokio::time::sleep(self.chance.wait(AWAY)).await;
             return Err(unavailable());
         }
@@ -77,7 +77,7 @@ impl Store for SimulatedStore {
         }
         let (loaded, inner) = self.inner.begin(needs).await?;
         let (chance, ledger) = (self.chance.clone(), self.ledger.clone());
-        Ok((loaded, SimulatedTransaction { inner, chance, ledger }))
+        Ok((loaded, Box::new(SimulatedTransaction { inner, chance, ledger })))
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -86,11 +86,12 @@ impl Store for SimulatedStore {
     }
 }
 
-impl StoreTransaction for SimulatedTransaction {
-    async fn commit(self, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
-        let Self { inner, chance, ledger } = self;
+#[async_trait]
+impl StoreTransaction for SimulatedTransaction<'_> {
+    async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
+        let Self { inner, chance, ledger } = *self;
         chance.latency().await;
-        chance.dawdle(Fault::DatabaseSlow, SLOW).await;
+        chance.delay_on(Fault::DatabaseSlow, SLOW).await;
         if chance.fires(Fault::Conflict) {
             return Err(StoreError::Conflict("serialization failure".to_owned()));
         }
@@ -104,7 +105,7 @@ impl StoreTransaction for SimulatedTransaction {
         })?;
         ledger.removes(&changes.published);
         ledger.committed(changes);
-        chance.note(&format!("commits {}", told(&changes.outgoing)));
+        chance.log(&format!("commits {}", summary(&changes.outgoing)));
         let earlier = sorted(&ledger, earlier);
         chance.latency().await;
         if chance.fires(Fault::CommitUnknown) {
@@ -113,33 +114,34 @@ impl StoreTransaction for SimulatedTransaction {
         Ok(earlier.into_iter().map(OutboxRow::Message).collect())
     }
 
-    async fn rollback(self) -> Result<(), StoreError> {
+    async fn rollback(self: Box<Self>) -> Result<(), StoreError> {
         self.inner.rollback().await
     }
 }
 
-/// The relay's session. Here the database tells the time of the schedule.
+/// The relay's session. The database's clock is that of the schedule.
 #[derive(Debug)]
 pub struct SimulatedRelayStore {
     pub inner: InMemoryRelayStore,
     pub chance: Chance,
     pub ledger: Ledger,
     pub started: Instant,
-    /// Most rows at a time; with few, the relay has to ask again.
+    /// Maximum rows per page; with few, the relay has to read several pages.
     pub page: usize,
 }
 
+#[async_trait]
 impl RelayStore for SimulatedRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
         self.chance.latency().await;
-        if self.chance.fires(Fault::RelayBlind) {
+        if self.chance.fires(Fault::RelayReadFailed) {
             return Err(unavailable());
         }
         self.inner.try_become_relay().await
     }
 
     async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
-        Ok(self.moment(Instant::now()))
+        Ok(self.timestamp(Instant::now()))
     }
 
     async fn waiting(
@@ -149,15 +151,15 @@ impl RelayStore for SimulatedRelayStore {
         limit: usize,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         self.chance.latency().await;
-        if self.chance.fires(Fault::RelayBlind) {
+        if self.chance.fires(Fault::RelayReadFailed) {
             return Err(unavailable());
         }
         let waiting = self.inner.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await?;
         let mut waiting = sorted(&self.ledger, waiting);
         let after = after.map(|key| self.ledger.sort_key(&key.parse().unwrap()));
         waiting.retain(|OutboxMessage { key, .. }| {
-            // What happens within one millisecond happens at once here: take it for younger.
-            self.moment(self.ledger.commit_of(key.event_id).at) < committed_until
+            // The clock has a resolution of 1 ms: what is equal counts as younger.
+            self.timestamp(self.ledger.commit_of(key.event_id).at) < committed_until
                 && after.as_ref().is_none_or(|after| self.ledger.sort_key(key) > *after)
         });
         waiting.truncate(limit.min(self.page));
@@ -171,7 +173,7 @@ impl RelayStore for SimulatedRelayStore {
 }
 
 impl SimulatedRelayStore {
-    fn moment(&self, at: Instant) -> DateTime<Utc> {
+    fn timestamp(&self, at: Instant) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::from_std(at - self.started).unwrap()
     }
 }
@@ -195,7 +197,7 @@ async fn remove(
     Ok(())
 }
 
-/// Rows as the ledger sorts them; here all can be read.
+/// Rows in the ledger's order; all are readable here.
 fn sorted(ledger: &Ledger, rows: Vec<OutboxRow>) -> Vec<OutboxMessage> {
     let mut messages: Vec<_> = rows.into_iter().filter_map(OutboxRow::into_message).collect();
     ledger.sort(&mut messages);
@@ -206,7 +208,7 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable("simulated".to_owned())
 }
 
-fn told(outgoing: &[OutboxMessage]) -> String {
+fn summary(outgoing: &[OutboxMessage]) -> String {
     let names = outgoing.iter().map(|message| {
         let (kind, key) = (message.kind, &message.key);
         format!("{kind:?} {} v{}", key.order_id, key.version)

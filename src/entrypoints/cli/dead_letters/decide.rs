@@ -52,7 +52,7 @@ impl Deciding {
         let action = decision.action(actor, SystemClock.now());
         let mut left = Vec::new();
         for &id in ids {
-            if !decision.carry_out(database, id, &action).await? {
+            if !decision.carry_out(&*database.dead_letters(), id, &action).await? {
                 left.push(id);
             }
         }

@@ -10,14 +10,13 @@ use serde_json::json;
 
 use super::{ActorArguments, dead_letter};
 use crate::adapters::clock::SystemClock;
-use crate::bootstrap::rehearsal;
 use crate::config::Settings;
 use crate::entrypoints::body_format::difference;
 use crate::entrypoints::cli::output::{print_json, print_line, printable};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::CheckedEdit;
-use crate::service_layer::dead_letters::{AuditAction, DeadLetterRecord, DeadLetterStore};
+use crate::service_layer::dead_letters::{AuditAction, DeadLetterRecord};
 
 #[derive(Debug, Args)]
 pub struct Edit {
@@ -50,8 +49,8 @@ impl Edit {
         if body == stored.dead_letter.body {
             return Err(CommandFailed::told("the body is the same: nothing was changed"));
         }
-        let clock = Arc::new(SystemClock);
-        let mending = rehearsal(&database, clock).with_body(&stored, body).await?;
+        let _clock = Arc::new(SystemClock);
+        let mending = database.dry_run().with_body(&stored, body).await?;
         if let (Some(failure), false) = (mending.prospect.failure(), self.force) {
             return Err(CommandFailed::told(format!(
                 "with this body it would still fail ({failure}): nothing was changed (--force keeps it all the same)"
@@ -59,7 +58,11 @@ impl Edit {
         }
         let action = actor.action(SystemClock.now(), AuditAction::Edit, mending.verdict());
         let revision = stored.revision;
-        if !database.revise_dead_letter(self.id, revision, &mending.revision, &action).await? {
+        if !database
+            .dead_letters()
+            .revise_dead_letter(self.id, revision, &mending.revision, &action)
+            .await?
+        {
             return Err(CommandFailed::told(
                 "it is not open, or somebody else has edited it meanwhile",
             ));

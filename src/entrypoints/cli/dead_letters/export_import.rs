@@ -18,8 +18,7 @@ use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::pattern_of;
 use crate::service_layer::dead_letters::{
-    Base64, DeadLetter, DeadLetterRecord, DeadLetterStore, Reason, Subject, properties_from_json,
-    properties_to_json,
+    Base64, DeadLetter, DeadLetterRecord, Reason, Subject, properties_from_json, properties_to_json,
 };
 
 /// Most dead letters in one transaction.
@@ -64,9 +63,9 @@ impl Export {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
         let filter = self.filter.filter(&database, None).await?;
-        for id in database.dead_letter_ids(&filter, u32::MAX).await? {
+        for id in database.dead_letters().dead_letter_ids(&filter, u32::MAX).await? {
             // It may be gone meanwhile.
-            if let Some(stored) = database.dead_letter(id).await? {
+            if let Some(stored) = database.dead_letters().dead_letter(id).await? {
                 let line = Line::of(&stored).and_then(|line| serde_json::to_string(&line));
                 print_line(&line.map_err(std::io::Error::other)?)?;
             }
@@ -81,7 +80,7 @@ impl Import {
         let dead_letters = read(&self.file)?;
         let mut new = 0;
         for some in dead_letters.chunks(MAX_AT_ONCE) {
-            new += database.collect(some, SystemClock.now()).await?;
+            new += database.dead_letters().collect(some, SystemClock.now()).await?;
         }
         let known = dead_letters.len() as u64 - new;
         print_line(&format!("{new} imported, {known} were there already"))

@@ -7,9 +7,7 @@ use super::selection::FilterArguments;
 use crate::config::Settings;
 use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
-use crate::service_layer::dead_letters::{
-    DeadLetterGroup, DeadLetterState, DeadLetterStore, DeadLetterSummary,
-};
+use crate::service_layer::dead_letters::{DeadLetterGroup, DeadLetterState, DeadLetterSummary};
 use crate::service_layer::wire::format_moment;
 
 #[derive(Debug, Args)]
@@ -49,9 +47,13 @@ impl List {
         let database = migrated_database(settings).await?;
         let filter = self.filter.filter(&database, self.state.0).await?;
         if self.group {
-            return self.print_groups(&database.dead_letter_groups(&filter, self.limit).await?);
+            return self.print_groups(
+                &database.dead_letters().dead_letter_groups(&filter, self.limit).await?,
+            );
         }
-        self.print_dead_letters(&database.dead_letters(&filter, None, self.limit).await?)
+        self.print_dead_letters(
+            &database.dead_letters().dead_letters(&filter, None, self.limit).await?,
+        )
     }
 
     fn print_dead_letters(&self, dead_letters: &[DeadLetterSummary]) -> Result<(), CommandFailed> {

@@ -14,7 +14,7 @@ use super::CommandFailed;
 use crate::bootstrap::Database;
 use crate::config::Settings;
 use crate::service_layer::dead_letters::Actor;
-use crate::service_layer::dead_letters::{DeadLetterRecord, DeadLetterStore};
+use crate::service_layer::dead_letters::DeadLetterRecord;
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
@@ -79,6 +79,6 @@ impl DeadLetters {
 }
 
 async fn dead_letter(database: &Database, id: i64) -> Result<DeadLetterRecord, CommandFailed> {
-    let found = database.dead_letter(id).await?;
+    let found = database.dead_letters().dead_letter(id).await?;
     found.ok_or_else(|| CommandFailed::Told(format!("there is no dead letter {id}")))
 }

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use super::ActorArguments;
 use super::selection::Selection;
 use crate::adapters::clock::SystemClock;
-use crate::bootstrap::{Broker, Database, rehearsal};
+use crate::bootstrap::{Broker, Database};
 use crate::config::Settings;
 use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::topology::rabbitmq;
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::dead_letters::{
-    DeadLetterRecord, DeadLetterStore, DryRunOutcome, Progress, Replay as Replaying, ReplayLimits,
-    ReplaySchedule, interval,
+    DeadLetterRecord, DryRunOutcome, Progress, Replay as Replaying, ReplayLimits, ReplaySchedule,
+    interval,
 };
 
 #[derive(Debug, Args)]
@@ -70,11 +70,11 @@ impl Replay {
     }
 
     async fn rehearse(&self, ids: &[i64], database: &Database) -> Result<(), CommandFailed> {
-        let mut rehearsal = rehearsal(database, Arc::new(SystemClock));
+        let mut rehearsal = database.dry_run();
         let progress = progress(ids.len(), self.json);
         let mut prospects = Vec::with_capacity(ids.len());
         for &id in ids {
-            if let Some(stored) = database.dead_letter(id).await? {
+            if let Some(stored) = database.dead_letters().dead_letter(id).await? {
                 let prospect = rehearsal.of(&stored).await?.prospect;
                 prospects.push((stored, prospect));
             }
@@ -120,9 +120,9 @@ impl Replay {
         broker: &Broker,
     ) -> Result<(), CommandFailed> {
         let mut replaying = Replaying {
-            dead_letters: database.clone(),
-            orders: database.clone(),
-            rehearsal: rehearsal(database, Arc::new(SystemClock)),
+            dead_letters: database.dead_letters(),
+            orders: database.orders(),
+            rehearsal: database.dry_run(),
             publisher: broker.publisher(),
             clock: Arc::new(SystemClock),
             actor: self.actor.actor(),

@@ -10,7 +10,7 @@ use crate::bootstrap::Database;
 use crate::entrypoints::cli::CommandFailed;
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
-    Age, DeadLetterFilter, DeadLetterState, DeadLetterStore, alike, replayable_ids,
+    Age, DeadLetterFilter, DeadLetterState, alike, replayable_ids,
 };
 
 /// Every part that is given must hold.
@@ -107,7 +107,7 @@ impl Selection {
             return Ok(self.ids.clone());
         }
         let filter = self.filter.filter(database, Some(state)).await?;
-        Ok(database.dead_letter_ids(&filter, u32::MAX).await?)
+        Ok(database.dead_letters().dead_letter_ids(&filter, u32::MAX).await?)
     }
 
     /// The open ones, and those that somebody took for a replay and never finished.
@@ -116,7 +116,7 @@ impl Selection {
             return Ok(self.ids.clone());
         }
         let filter = self.filter.filter(database, None).await?;
-        Ok(replayable_ids(database, &filter, u32::MAX, SystemClock.now()).await?)
+        Ok(replayable_ids(&*database.dead_letters(), &filter, u32::MAX, SystemClock.now()).await?)
     }
 
     /// Whether it names ids, rather than what they have in common.

@@ -12,9 +12,7 @@ use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::present_order;
-use crate::service_layer::dead_letters::{
-    AuditEntry, DeadLetterRecord, DeadLetterStore, properties_to_json,
-};
+use crate::service_layer::dead_letters::{AuditEntry, DeadLetterRecord, properties_to_json};
 use crate::service_layer::wire::format_moment;
 
 #[derive(Debug, Args)]
@@ -29,8 +27,8 @@ impl Show {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
         let stored = dead_letter(&database, self.id).await?;
-        let actions = database.dead_letter_actions(self.id).await?;
-        let order = present_order(&database, &stored).await?;
+        let actions = database.dead_letters().dead_letter_actions(self.id).await?;
+        let order = present_order(&*database.orders(), &stored).await?;
         if self.json {
             return print_json(&in_full(&stored, &actions, order.as_ref())?);
         }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use super::{JobLine, Note};
+use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
     AuditEntry, DeadLetterStore, Decision, DryRun, DryRunOutcome, Progress, Replay,
 };
-use crate::service_layer::{OrderQueries, Publisher, Store, StoreError};
 
 /// Tries dead letters out, one after the other. Answers how many were not tried.
 ///
 /// # Errors
 /// When the database is in trouble.
 pub async fn rehearse(
-    mut rehearsal: DryRun<impl Store, impl OrderQueries>,
-    dead_letters: impl DeadLetterStore,
+    mut rehearsal: DryRun,
+    dead_letters: Arc<dyn DeadLetterStore>,
     ids: Arc<[i64]>,
     note: Note,
 ) -> Result<usize, StoreError> {
@@ -43,11 +43,7 @@ fn is_trouble(prospect: &DryRunOutcome) -> bool {
 ///
 /// # Errors
 /// When the database is in trouble.
-pub async fn replay(
-    mut replay: Replay<impl DeadLetterStore, impl Store, impl OrderQueries, impl Publisher>,
-    ids: Arc<[i64]>,
-    note: Note,
-) -> Result<usize, StoreError> {
+pub async fn replay(mut replay: Replay, ids: Arc<[i64]>, note: Note) -> Result<usize, StoreError> {
     replay.stop = note.stop();
     let tell = |Progress { id, replayed }: Progress| {
         let line = JobLine { id, word: replayed.as_str(), detail: replayed.detail() };
@@ -63,7 +59,7 @@ pub async fn replay(
 pub async fn decide(
     decision: Decision,
     action: AuditEntry,
-    dead_letters: impl DeadLetterStore,
+    dead_letters: Arc<dyn DeadLetterStore>,
     ids: Arc<[i64]>,
     note: Note,
 ) -> Result<usize, StoreError> {
@@ -72,7 +68,7 @@ pub async fn decide(
         if stop.is_cancelled() {
             return Ok(ids.len() - tried);
         }
-        let is_done = decision.carry_out(&dead_letters, id, &action).await?;
+        let is_done = decision.carry_out(&*dead_letters, id, &action).await?;
         let word = if is_done { decision.as_str() } else { decision.why_left() };
         note.add(JobLine { id, word, detail: String::new() }, !is_done);
     }

@@ -6,7 +6,7 @@ use order_worker::adapters::in_process::Submitted;
 use order_worker::bootstrap::Broker;
 use order_worker::service_layer::Properties;
 use order_worker::service_layer::dead_letters::{
-    AuditAction, AuditEntry, DeadLetterFilter, DeadLetterRecord, DeadLetterState, DeadLetterStore,
+    AuditAction, AuditEntry, DeadLetterFilter, DeadLetterRecord, DeadLetterState,
 };
 
 use crate::console::worker::{Answer, Browser, Console, within_a_minute};
@@ -62,11 +62,20 @@ impl Console {
     }
 
     async fn dead_letter_ids(&self) -> Vec<i64> {
-        self.database.dead_letter_ids(&DeadLetterFilter::default(), 10_000).await.unwrap()
+        self.database
+            .dead_letters()
+            .dead_letter_ids(&DeadLetterFilter::default(), 10_000)
+            .await
+            .unwrap()
     }
 
     pub async fn kept_dead_letter(&self, id: i64) -> DeadLetterRecord {
-        self.database.dead_letter(id).await.unwrap().expect("the dead letter is there")
+        self.database
+            .dead_letters()
+            .dead_letter(id)
+            .await
+            .unwrap()
+            .expect("the dead letter is there")
     }
 
     pub async fn state(&self, id: i64) -> DeadLetterState {
@@ -74,7 +83,7 @@ impl Console {
     }
 
     pub async fn actions(&self, id: i64) -> Vec<AuditEntry> {
-        self.database.dead_letter_actions(id).await.unwrap()
+        self.database.dead_letters().dead_letter_actions(id).await.unwrap()
     }
 
     /// What was done with it, but for looking at it.

@@ -1,7 +1,9 @@
-//! All orders of a query as one list, however many they are.
+//! All orders of a query as one JSON array.
 //!
-//! They are read page by page while they are sent, so that a list of any length takes the memory of
-//! a page, and a slow client holds no connection of the database.
+//! They are read page by page while the response is sent, so that a list of any length takes the memory
+//! of one page, and a slow client holds no database connection.
+
+use std::sync::Arc;
 
 use axum::BoxError;
 use axum::body::{Body, Bytes};
@@ -15,42 +17,42 @@ use crate::entrypoints::http::Problem;
 use crate::entrypoints::http::api::response::{json, json_body};
 use crate::service_layer::{OrderQueries, OrderQuery, Page, Place, StoreError};
 
-/// Most orders that are read at a time.
-const PAGE: u32 = 500;
+/// Maximum number of orders read at a time.
+const PAGE_SIZE: u32 = 500;
 
-/// About how many bytes an order takes.
+/// Expected size of an order, in bytes.
 const ORDER_BYTES: usize = 400;
 
 /// # Errors
-/// When the database does not answer. Should it stop to answer in the midst of a long list, the
-/// connection breaks off.
-pub async fn answer<Q>(queries: &Q, query: OrderQuery) -> Result<Response, Problem>
-where
-    Q: OrderQueries + Clone + 'static,
-{
-    let orders = queries.orders(&query, &Page::first(PAGE)).await?;
+/// When the database is unavailable. If it fails in the middle of a long list, the connection is closed
+/// before the end of the body.
+pub async fn respond(
+    queries: Arc<dyn OrderQueries>,
+    query: OrderQuery,
+) -> Result<Response, Problem> {
+    let orders = queries.orders(&query, &Page::first(PAGE_SIZE)).await?;
     if is_last(&orders) {
         let list: Vec<_> = orders.iter().map(StoreOrder::from).collect();
         return json(StatusCode::OK, &list, ORDER_BYTES * orders.len() + 2);
     }
-    let list = LongList { queries: queries.clone(), query, next: Next::First(orders) };
+    let list = LongList { queries, query, next: Next::First(orders) };
     Ok(json_body(StatusCode::OK, Body::from_stream(list.into_chunks())))
 }
 
-/// A list on its way.
-struct LongList<Q> {
-    queries: Q,
+/// A list that is being sent.
+struct LongList {
+    queries: Arc<dyn OrderQueries>,
     query: OrderQuery,
     next: Next,
 }
 
 enum Next {
     First(Vec<Order>),
-    Behind(Place),
+    After(Place),
     End,
 }
 
-impl<Q: OrderQueries> LongList<Q> {
+impl LongList {
     fn into_chunks(self) -> impl Stream<Item = Result<Bytes, BoxError>> {
         stream::try_unfold(self, Self::next_chunk)
     }
@@ -58,27 +60,27 @@ impl<Q: OrderQueries> LongList<Q> {
     async fn next_chunk(mut self) -> Result<Option<(Bytes, Self)>, BoxError> {
         let (opening, orders) = match std::mem::replace(&mut self.next, Next::End) {
             Next::First(orders) => ("[", orders),
-            Next::Behind(place) => (",", self.page_behind(place).await?),
+            Next::After(place) => (",", self.page_after(place).await?),
             Next::End => return Ok(None),
         };
         if let Some(last) = orders.last().filter(|_| !is_last(&orders)) {
-            self.next = Next::Behind(Place::of(last));
+            self.next = Next::After(Place::of(last));
         }
         Ok(Some((chunk(opening, &orders)?, self)))
     }
 
-    async fn page_behind(&self, place: Place) -> Result<Vec<Order>, StoreError> {
-        let page = Page::after(place, PAGE);
+    async fn page_after(&self, place: Place) -> Result<Vec<Order>, StoreError> {
+        let page = Page::after(place, PAGE_SIZE);
         let orders = self.queries.orders(&self.query, &page).await;
-        orders.inspect_err(|error| tracing::warn!(%error, "A long list breaks off"))
+        orders.inspect_err(|error| tracing::warn!(%error, "A list of orders was cut off"))
     }
 }
 
 fn is_last(page: &[Order]) -> bool {
-    page.len() < PAGE as usize
+    page.len() < PAGE_SIZE as usize
 }
 
-/// The orders as a part of the list, which ends with the last page.
+/// A page as a part of the array, which ends with the last page.
 fn chunk(opening: &str, orders: &[Order]) -> serde_json::Result<Bytes> {
     let mut text = Vec::with_capacity(ORDER_BYTES * orders.len() + 2);
     let mut separator = opening;
@@ -95,8 +97,6 @@ fn chunk(opening: &str, orders: &[Order]) -> serde_json::Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::body::to_bytes;
     use serde_json::Value;
 
@@ -131,21 +131,25 @@ mod tests {
     }
 
     async fn listed(database: &SqliteDatabase) -> Vec<i64> {
-        let answer = answer(&database.queries(), OrderQuery::all()).await.unwrap();
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let response = respond(Arc::new(database.queries()), OrderQuery::all()).await.unwrap();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let list: Vec<Value> = serde_json::from_slice(&body).unwrap();
         list.iter().map(|order| order["id"].as_i64().unwrap()).collect()
     }
 
     #[tokio::test]
-    async fn a_list_of_any_length_is_whole() {
+    async fn a_list_of_any_length_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("orders.db").display());
         let database = SqliteDatabase::open(&url).await.unwrap();
         database.migrate().await.unwrap();
         let clock = Arc::new(SystemClock);
-        let mut bus =
-            MessageBus::new(database.store(), clock, Health::default(), InFlight::default());
+        let mut bus = MessageBus::new(
+            Box::new(database.store()),
+            clock,
+            Health::default(),
+            InFlight::default(),
+        );
         let mut placed = 0;
         for count in [0, 1, 499, 500, 501, 1_000, 1_200] {
             let new: Vec<Message> =

@@ -7,9 +7,7 @@ use maud::{Markup, html};
 use super::search::{ANY, Search};
 use crate::bootstrap::Database;
 use crate::service_layer::StoreError;
-use crate::service_layer::dead_letters::{
-    DeadLetterCount, DeadLetterFilter, DeadLetterState, DeadLetterStore,
-};
+use crate::service_layer::dead_letters::{DeadLetterCount, DeadLetterFilter, DeadLetterState};
 
 /// Most sums, of states and codes together; the worker itself has some dozens.
 const MAX_COUNTED: u32 = 1_000;
@@ -23,7 +21,7 @@ pub struct Sums(Vec<DeadLetterCount>);
 impl Sums {
     pub async fn of(database: &Database, filter: &DeadLetterFilter) -> Result<Self, StoreError> {
         let wide = DeadLetterFilter { state: None, code: None, pattern: None, ..filter.clone() };
-        Ok(Self(database.dead_letter_counts(&wide, MAX_COUNTED).await?))
+        Ok(Self(database.dead_letters().dead_letter_counts(&wide, MAX_COUNTED).await?))
     }
 
     pub fn are_none(&self) -> bool {

@@ -125,11 +125,11 @@ async fn decide(
     }
     let (database, action) = (app.database()?, decision.action(&actor, SystemClock.now()));
     if let [id] = meant.ids[..] {
-        let is_done = decision.carry_out(database, id, &action).await?;
-        visitor.tell_next(told(decision, id, is_done));
+        let is_done = decision.carry_out(&*database.dead_letters(), id, &action).await?;
+        visitor.set_flash(told(decision, id, is_done));
         return Ok(Redirect::to(&format!("/dead-letters/{id}")).into_response());
     }
-    let (dead_letters, ids): (_, Arc<[i64]>) = (database.clone(), meant.ids.clone().into());
+    let (dead_letters, ids): (_, Arc<[i64]>) = (database.dead_letters(), meant.ids.clone().into());
     let order = Order { kind: JobKind::Decision(decision), actor, ids: ids.clone() };
     let work = |note| jobs::decide(decision, action, dead_letters, ids, note);
     Ok(begin(&app, &visitor, &meant, order, work).into_response())

@@ -14,8 +14,7 @@ use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::{
-    AuditEntry, DeadLetterRecord, DeadLetterState, DeadLetterStore, DryRunOutcome, present_order,
-    properties_to_json,
+    AuditEntry, DeadLetterRecord, DeadLetterState, DryRunOutcome, present_order, properties_to_json,
 };
 
 /// All that a page tells of a dead letter.
@@ -50,7 +49,7 @@ pub fn parsed(id: &str) -> Result<i64, Problem> {
 /// # Errors
 /// When there is no such dead letter, or the database does not answer.
 pub async fn dead_letter(app: &App, id: i64) -> Result<DeadLetterRecord, Problem> {
-    let found = app.database()?.dead_letter(id).await?;
+    let found = app.database()?.dead_letters().dead_letter(id).await?;
     found.ok_or_else(|| {
         Problem::not_found(format!("there is no dead letter {id}, or it was old enough to go"))
     })
@@ -61,8 +60,8 @@ pub async fn dead_letter(app: &App, id: i64) -> Result<DeadLetterRecord, Problem
 pub async fn find(app: &App, id: i64) -> Result<Shown, Problem> {
     let database = app.database()?;
     let stored = dead_letter(app, id).await?;
-    let actions = database.dead_letter_actions(id).await?;
-    let order = present_order(database, &stored).await?;
+    let actions = database.dead_letters().dead_letter_actions(id).await?;
+    let order = present_order(&*database.orders(), &stored).await?;
     Ok(Shown { stored, actions, order })
 }
 

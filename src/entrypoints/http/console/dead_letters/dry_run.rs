@@ -10,8 +10,6 @@ use super::fields::Fields;
 use super::jobs::begin;
 use super::masking::Addresses;
 use super::selection::{Purpose, Selection};
-use crate::adapters::clock::SystemClock;
-use crate::bootstrap::rehearsal;
 use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::{App, Problem};
@@ -25,7 +23,7 @@ pub async fn one(
     Submitted { visitor, form: _ }: Submitted<Fields>,
 ) -> Result<Page, Problem> {
     let shown = find(&app, parsed(&id)?).await?;
-    let mut rehearsal = rehearsal(app.database()?, Arc::new(SystemClock));
+    let mut rehearsal = app.database()?.dry_run();
     let prospect = rehearsal.of(&shown.stored).await?.prospect;
     Ok(page_of(&visitor, &shown, Addresses::Masked, Some(&prospect)))
 }
@@ -40,7 +38,7 @@ pub async fn several(
     let ids: Arc<[i64]> = meant.ids.clone().into();
     let actor = Actor::new(&visitor.caller().name, None);
     let order = Order { kind: JobKind::DryRun, actor, ids: ids.clone() };
-    let (rehearsal, dead_letters) = (rehearsal(database, Arc::new(SystemClock)), database.clone());
+    let (rehearsal, dead_letters) = (database.dry_run(), database.dead_letters());
     let work = |note| jobs::rehearse(rehearsal, dead_letters, ids, note);
     Ok(begin(&app, &visitor, &meant, order, work).into_response())
 }

@@ -1,7 +1,5 @@
 //! Giving a dead letter another body.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -15,14 +13,13 @@ use super::fields::Fields;
 use super::masking::Addresses;
 use super::reveal_email;
 use crate::adapters::clock::SystemClock;
-use crate::bootstrap::rehearsal;
 use crate::entrypoints::body_format::difference as differ;
 use crate::entrypoints::http::console::components::notice::{self, Flash};
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
-    Actor, AuditAction, AuditEntry, CheckedEdit, DeadLetterRecord, DeadLetterState, DeadLetterStore,
+    Actor, AuditAction, AuditEntry, CheckedEdit, DeadLetterRecord, DeadLetterState,
 };
 
 /// Opens the present body for editing, which shows it as it is.
@@ -33,7 +30,7 @@ pub async fn begin(
 ) -> Result<Response, Problem> {
     let stored = dead_letter(&app, parsed(&id)?).await?;
     if stored.state != DeadLetterState::Open {
-        visitor.tell_next(Flash::Refused(not_open(&stored)));
+        visitor.set_flash(Flash::Refused(not_open(&stored)));
         return Ok(back(&stored));
     }
     if hides_addresses(&stored.dead_letter.body) {
@@ -87,7 +84,7 @@ pub async fn save(
         return Ok(incomplete(draft.page(&visitor, &stored, &tried_out(&stored, &mending))));
     }
     if keep(&app, &stored, &mending, &actor).await? {
-        visitor.tell_next(Flash::Done(kept(&stored, &mending)));
+        visitor.set_flash(Flash::Done(kept(&stored, &mending)));
         return Ok(back(&stored));
     }
     let present = dead_letter(&app, stored.id).await?;
@@ -102,7 +99,11 @@ async fn keep(
 ) -> Result<bool, Problem> {
     let action = actor.action(SystemClock.now(), AuditAction::Edit, mending.verdict());
     let CheckedEdit { revision, .. } = mending;
-    Ok(app.database()?.revise_dead_letter(stored.id, stored.revision, revision, &action).await?)
+    Ok(app
+        .database()?
+        .dead_letters()
+        .revise_dead_letter(stored.id, stored.revision, revision, &action)
+        .await?)
 }
 
 /// What somebody wrote is not lost: it stands beside what is there now.
@@ -112,7 +113,7 @@ async fn conflict(
     present: &DeadLetterRecord,
     draft: &Draft,
 ) -> Result<Response, Problem> {
-    let actions = app.database()?.dead_letter_actions(present.id).await?;
+    let actions = app.database()?.dead_letters().dead_letter_actions(present.id).await?;
     let edited = actions.iter().rfind(|action| action.what == AuditAction::Edit);
     let notices = html! {
         @if present.state != DeadLetterState::Open { (notice::trouble(&not_open(present))) }
@@ -142,7 +143,7 @@ async fn mending(
     stored: &DeadLetterRecord,
     body: Vec<u8>,
 ) -> Result<CheckedEdit, Problem> {
-    let mut rehearsal = rehearsal(app.database()?, Arc::new(SystemClock));
+    let mut rehearsal = app.database()?.dry_run();
     Ok(rehearsal.with_body(stored, body).await?)
 }
 

@@ -7,9 +7,7 @@ use super::search::Search;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{form, timestamp};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::dead_letters::{
-    DeadLetterFilter, DeadLetterGroup, DeadLetterState, DeadLetterStore,
-};
+use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterGroup, DeadLetterState};
 
 /// Most groups on the page.
 const MAX_GROUPS: u32 = 100;
@@ -21,7 +19,7 @@ pub async fn groups(
     search: &Search,
     filter: &DeadLetterFilter,
 ) -> Result<Markup, Problem> {
-    let groups = app.database()?.dead_letter_groups(filter, MAX_GROUPS).await?;
+    let groups = app.database()?.dead_letters().dead_letter_groups(filter, MAX_GROUPS).await?;
     Ok(html! {
         @if groups.is_empty() { p .empty { "No dead letter is like that." } }
         @else {

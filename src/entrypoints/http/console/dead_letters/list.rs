@@ -16,7 +16,7 @@ use crate::entrypoints::http::console::components::{
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterStore, DeadLetterSummary};
+use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterSummary};
 
 /// Dead letters on a page.
 const ON_A_PAGE: u32 = 50;
@@ -96,7 +96,8 @@ async fn dead_letters(
 ) -> Result<Markup, Problem> {
     // One more than is shown tells whether there are more.
     let limit = ON_A_PAGE + 1;
-    let mut dead_letters = app.database()?.dead_letters(filter, search.after()?, limit).await?;
+    let mut dead_letters =
+        app.database()?.dead_letters().dead_letters(filter, search.after()?, limit).await?;
     let has_more = dead_letters.len() > ON_A_PAGE as usize;
     dead_letters.truncate(ON_A_PAGE as usize);
     let next =

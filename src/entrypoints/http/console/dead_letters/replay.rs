@@ -13,7 +13,6 @@ use super::jobs::{begin, nothing_meant};
 use super::replay_page::{MAX_REPLAYS, question};
 use super::selection::{Purpose, Selection};
 use crate::adapters::clock::SystemClock;
-use crate::bootstrap::rehearsal;
 use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::dead_letters::jobs::{self, JobKind, Order};
@@ -44,9 +43,9 @@ pub async fn start(
     let meant = Selection::of(&form)?.meant(&form, database, Purpose::Replay).await?;
     let actor = actor(&visitor, &form);
     let replay = Replay {
-        dead_letters: database.clone(),
-        orders: database.clone(),
-        rehearsal: rehearsal(database, Arc::new(SystemClock)),
+        dead_letters: database.dead_letters(),
+        orders: database.orders(),
+        rehearsal: database.dry_run(),
         publisher: app.broker.publisher(),
         clock: Arc::new(SystemClock),
         actor: actor.clone(),

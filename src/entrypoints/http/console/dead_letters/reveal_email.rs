@@ -11,7 +11,7 @@ use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::Actor;
-use crate::service_layer::dead_letters::{AuditAction, DeadLetterStore};
+use crate::service_layer::dead_letters::AuditAction;
 
 /// Records who asks, then shows the addresses on this one page.
 pub async fn show(
@@ -31,7 +31,7 @@ pub async fn show(
 pub async fn record(app: &App, visitor: &CurrentUser, id: i64, how: &str) -> Result<(), Problem> {
     let actor = Actor::new(&visitor.caller().name, None);
     let action = actor.action(SystemClock.now(), AuditAction::Disclose, how);
-    if app.database()?.record_action(id, &action).await? {
+    if app.database()?.dead_letters().record_action(id, &action).await? {
         tracing::info!(
             dead_letter = id,
             who = action.who,

@@ -14,7 +14,7 @@ use crate::entrypoints::http::Problem;
 use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::jobs::MAX_DEAD_LETTERS;
 use crate::service_layer::dead_letters::replayable_ids;
-use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterState, DeadLetterStore};
+use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterState};
 
 /// What a form carries of the dead letters that it means.
 #[derive(Debug)]
@@ -106,14 +106,16 @@ async fn matching(
     let filter = search.filter(now)?;
     let limit = MAX_DEAD_LETTERS + 1;
     let states = match purpose {
-        Purpose::Replay => return Ok(replayable_ids(database, &filter, limit, now).await?),
+        Purpose::Replay => {
+            return Ok(replayable_ids(&*database.dead_letters(), &filter, limit, now).await?);
+        }
         Purpose::Discard => &[DeadLetterState::Open][..],
         Purpose::Restore => &[DeadLetterState::Replayed, DeadLetterState::Discarded][..],
     };
     let mut ids = Vec::new();
     for &state in states.iter().filter(|state| filter.state.is_none_or(|it| it == **state)) {
         let filter = DeadLetterFilter { state: Some(state), ..filter.clone() };
-        ids.extend(database.dead_letter_ids(&filter, limit).await?);
+        ids.extend(database.dead_letters().dead_letter_ids(&filter, limit).await?);
     }
     ids.sort_unstable();
     Ok(ids)

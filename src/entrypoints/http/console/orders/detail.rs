@@ -15,7 +15,7 @@ use crate::entrypoints::http::console::components::{
 };
 use crate::entrypoints::http::console::layout::{self, Section, page};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{OrderHistory, OrderQueries, PiiAccess, PiiAccessLog};
+use crate::service_layer::{OrderHistory, PiiAccess};
 
 /// Most disclosures that are shown.
 const DISCLOSURES_SHOWN: u32 = 20;
@@ -56,9 +56,9 @@ impl Which {
 /// When there is no such order, or the database does not answer.
 pub async fn find(app: &App, order_id: &OrderId) -> Result<Shown, Problem> {
     let database = app.database()?;
-    let found = database.order(order_id).await?;
+    let found = database.orders().order(order_id).await?;
     let found = found.ok_or_else(|| Problem::not_found("there is no such order"))?;
-    let disclosures = database.disclosures(order_id, DISCLOSURES_SHOWN).await?;
+    let disclosures = database.pii_access_log().disclosures(order_id, DISCLOSURES_SHOWN).await?;
     Ok(Shown { found, disclosures })
 }
 

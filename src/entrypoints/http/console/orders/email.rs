@@ -11,7 +11,7 @@ use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::console::components::address;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{Clock, PiiAccess, PiiAccessLog};
+use crate::service_layer::{Clock, PiiAccess};
 
 #[derive(Debug, Deserialize)]
 pub struct Nothing {}
@@ -30,7 +30,7 @@ pub async fn show(
         who: visitor.caller().name.clone(),
         order_id: order_id.clone(),
     };
-    app.database()?.record_disclosure(&disclosure).await?;
+    app.database()?.pii_access_log().record_disclosure(&disclosure).await?;
     let shown = find(&app, &order_id).await?;
     let email = html! { bdi { (shown.found.order.customer().email) } };
     Ok(page_of(&visitor, &shown, &email))

@@ -12,7 +12,7 @@ use crate::entrypoints::http::console::components::{
 };
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{InvalidQuery, OrderQueries, Page, Place};
+use crate::service_layer::{InvalidQuery, Page, Place};
 
 /// Orders on a page.
 const ON_A_PAGE: u32 = 50;
@@ -31,7 +31,8 @@ pub async fn show(
         Err(invalid) => return Ok(misunderstood(&visitor, &search, &invalid)),
     };
     // One more than is shown tells whether there are more.
-    let mut orders = app.database()?.orders(&query, &Page { after, limit: ON_A_PAGE + 1 }).await?;
+    let mut orders =
+        app.database()?.orders().orders(&query, &Page { after, limit: ON_A_PAGE + 1 }).await?;
     let has_more = orders.len() > ON_A_PAGE as usize;
     orders.truncate(ON_A_PAGE as usize);
     let next = orders.last().filter(|_| has_more);
@@ -50,7 +51,7 @@ async fn by_id(
     order_id: &str,
 ) -> Result<Response, Problem> {
     let found = match OrderId::new(order_id) {
-        Ok(order_id) => app.database()?.order(&order_id).await?.is_some(),
+        Ok(order_id) => app.database()?.orders().order(&order_id).await?.is_some(),
         Err(_) => false,
     };
     if found {

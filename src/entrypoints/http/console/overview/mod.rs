@@ -17,7 +17,7 @@ use maud::{Markup, html};
 use super::layout::{self, Section, page};
 use super::{CurrentUser, onboarding};
 use crate::entrypoints::http::App;
-use crate::service_layer::{OrderQueries, OrderQuery, Outages, Page};
+use crate::service_layer::{OrderQuery, Outages, Page};
 use figures::Figures;
 
 /// Where the script of a page asks for the figures alone.
@@ -70,6 +70,6 @@ async fn is_new(app: &App) -> bool {
         return !stock.has_orders;
     }
     let Ok(database) = app.database() else { return false };
-    let orders = database.orders(&OrderQuery::all(), &Page::first(1)).await;
+    let orders = database.orders().orders(&OrderQuery::all(), &Page::first(1)).await;
     orders.is_ok_and(|orders| orders.is_empty())
 }
