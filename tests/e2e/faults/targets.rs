@@ -59,26 +59,39 @@ impl Drop for Suspended<'_> {
 /// A broker that closes channels over bodies of more than 4 KiB, until this is dropped.
 struct SmallMessages<'a> {
     ctl: &'a str,
+    before: String,
 }
 
 impl<'a> SmallMessages<'a> {
     fn only(ctl: &'a str) -> Self {
-        let small = Self { ctl };
-        small.set_max_message_size(4 * 1024);
+        let before =
+            evaluate(ctl, "{ok, Bytes} = application:get_env(rabbit, max_message_size), Bytes.");
+        let small = Self { ctl, before: before.trim().to_owned() };
+        small.set_max_message_size("4096");
         small
     }
 
-    fn set_max_message_size(&self, bytes: usize) {
-        let code = format!("application:set_env(rabbit, max_message_size, {bytes}).");
-        control(self.ctl, "rabbitmq", &["ctl", "-q", "eval", &code]);
+    fn set_max_message_size(&self, bytes: &str) {
+        // RabbitMQ 3 reads the setting, RabbitMQ 4 a copy of it.
+        evaluate(
+            self.ctl,
+            &format!(
+                "application:set_env(rabbit, max_message_size, {bytes}),
+                 persistent_term:put(max_message_size, {bytes})."
+            ),
+        );
     }
 }
 
 impl Drop for SmallMessages<'_> {
     fn drop(&mut self) {
-        // The default of RabbitMQ 3.
-        self.set_max_message_size(128 * 1024 * 1024);
+        self.set_max_message_size(&self.before);
     }
+}
+
+/// Runs Erlang code in the broker; returns what it prints.
+fn evaluate(ctl: &str, code: &str) -> String {
+    control(ctl, "rabbitmq", &["ctl", "-q", "eval", code])
 }
 
 /// What controls the broker; none, and a word about it, for a broker that the tests may not touch.
