@@ -1,4 +1,4 @@
-//! Exact amounts of money, read from their digits.
+//! Exact amounts of money, parsed from decimal digits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 
 /// An amount of money: at least 0, below 10^10, at most two decimals.
 ///
-/// Never passes through a binary float. `Decimal`'s own parser is not used, because it rounds
-/// excess digits away silently and takes `1_000.5`.
+/// Never a binary float. The parser of `Decimal` is not used, because it silently rounds excess
+/// digits and accepts `1_000.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(Decimal);
 
@@ -25,7 +25,7 @@ pub enum InvalidMoney {
     TooLarge,
 }
 
-/// First amount that is too large, in cents: 10^10 units.
+/// The exclusive maximum, in cents: 10^10 units.
 const TOO_LARGE_CENTS: i64 = 1_000_000_000_000;
 
 impl Money {
@@ -88,7 +88,7 @@ impl TryFrom<Decimal> for Money {
 impl FromStr for Money {
     type Err = InvalidMoney;
 
-    /// Reads `12`, `12.5`, `012.50`, `1.25e1`: digits, one optional point with digits on both
+    /// Parses `12`, `12.5`, `012.50`, `1.25e1`: digits, one optional point with digits on both
     /// sides, an optional exponent. No sign, no space, no separator.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(amount) = text.strip_prefix('-') {

@@ -486,7 +486,7 @@ fn refused<T>(
     let event = Rejected {
         command: message.command.kind(),
         order_id: order_id.clone(),
-        refusal,
+        rejection: refusal,
         status: order.status(),
         version: order.version(),
         at: now,
