@@ -110,21 +110,17 @@ impl OrderQueries for Database {
 }
 
 impl PiiAccessLog for Database {
-    async fn record_disclosure(&self, disclosure: &PiiAccess) -> Result<(), StoreError> {
+    async fn record_access(&self, access: &PiiAccess) -> Result<(), StoreError> {
         match self {
-            Self::Postgres(database) => database.disclosures().record_disclosure(disclosure).await,
-            Self::Sqlite(database) => database.disclosures().record_disclosure(disclosure).await,
+            Self::Postgres(database) => database.pii_access_log().record_access(access).await,
+            Self::Sqlite(database) => database.pii_access_log().record_access(access).await,
         }
     }
 
-    async fn disclosures(
-        &self,
-        order_id: &OrderId,
-        limit: u32,
-    ) -> Result<Vec<PiiAccess>, StoreError> {
+    async fn accesses(&self, order_id: &OrderId, limit: u32) -> Result<Vec<PiiAccess>, StoreError> {
         match self {
-            Self::Postgres(database) => database.disclosures().disclosures(order_id, limit).await,
-            Self::Sqlite(database) => database.disclosures().disclosures(order_id, limit).await,
+            Self::Postgres(database) => database.pii_access_log().accesses(order_id, limit).await,
+            Self::Sqlite(database) => database.pii_access_log().accesses(order_id, limit).await,
         }
     }
 }

@@ -22,8 +22,10 @@ impl Database {
     /// Notes what waits in the tables, until `stop` is cancelled.
     pub async fn sample(self, metrics: Metrics, stop: CancellationToken) {
         match self {
-            Self::Postgres(database) => sample_backlog(database.stock(), metrics, stop).await,
-            Self::Sqlite(database) => sample_backlog(database.stock(), metrics, stop).await,
+            Self::Postgres(database) => {
+                sample_backlog(database.backlog_probe(), metrics, stop).await
+            }
+            Self::Sqlite(database) => sample_backlog(database.backlog_probe(), metrics, stop).await,
         }
     }
 }

@@ -267,7 +267,7 @@ impl<S: Store> RequestLane<S> {
             return;
         }
         let bytes = events.iter().map(|event| event.body.len() + MESSAGE_OVERHEAD).sum();
-        let Some(room) = self.waiting.try_hold(bytes) else {
+        let Some(room) = self.waiting.try_reserve(bytes) else {
             return self.leave_to_relay(&events);
         };
         let batch = PublishBatch { events, committed_at, room: Some(room) };

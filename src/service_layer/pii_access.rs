@@ -22,16 +22,16 @@ pub trait PiiAccessLog: Send + Sync {
     ///
     /// # Errors
     /// When the database is in trouble.
-    fn record_disclosure(
+    fn record_access(
         &self,
-        disclosure: &PiiAccess,
+        access: &PiiAccess,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// At most `limit` disclosures of an order, the latest first.
     ///
     /// # Errors
     /// When the database is in trouble or holds a row that is no disclosure.
-    fn disclosures(
+    fn accesses(
         &self,
         order_id: &OrderId,
         limit: u32,

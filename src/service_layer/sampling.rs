@@ -73,7 +73,7 @@ impl OpenDeadLetters {
 pub trait BacklogProbe: Send {
     /// # Errors
     /// When the database is in trouble.
-    fn stock(&mut self) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
+    fn backlog(&mut self) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
 }
 
 /// A broker that can say what waits in its queues.
@@ -93,7 +93,7 @@ pub async fn sample_backlog(
     let look_again = async {
         loop {
             let began = Instant::now();
-            let stock = timeout(ANSWER_WITHIN, database.stock()).await.ok().and_then(Result::ok);
+            let stock = timeout(ANSWER_WITHIN, database.backlog()).await.ok().and_then(Result::ok);
             metrics.sampled.database(stock.as_ref());
             rest(began).await;
         }

@@ -6,8 +6,8 @@
 mod builders;
 mod console;
 mod dead_letter_contract;
-mod disclosure_contract;
 mod in_memory;
+mod pii_access_contract;
 mod postgres;
 mod sqlite;
 mod stopped_replay;

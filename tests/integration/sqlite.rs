@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::builders::WithContent;
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
-use crate::disclosure_contract::{WithDisclosures, disclosure_contract};
+use crate::pii_access_contract::{WithPiiAccessLog, pii_access_contract};
 use crate::store_contract::{TestDatabase, order, outcomes, store_contract, words};
 use crate::support::messages::{cancel, id, place};
 
@@ -53,8 +53,8 @@ impl TestDatabase for Sqlite {
         self.database.relay()
     }
 
-    fn stock(&self) -> SqliteBacklogProbe {
-        self.database.stock()
+    fn backlog_probe(&self) -> SqliteBacklogProbe {
+        self.database.backlog_probe()
     }
 
     async fn poison(&self, order_id: &str) {
@@ -72,11 +72,11 @@ impl TestDatabase for Sqlite {
     async fn finish(self) {}
 }
 
-impl WithDisclosures for Sqlite {
+impl WithPiiAccessLog for Sqlite {
     type PiiAccessLog = SqlitePiiAccessLog;
 
-    fn disclosures(&self) -> SqlitePiiAccessLog {
-        self.database.disclosures()
+    fn pii_access_log(&self) -> SqlitePiiAccessLog {
+        self.database.pii_access_log()
     }
 }
 
@@ -103,8 +103,8 @@ impl Sqlite {
 
 store_contract!(Sqlite);
 
-mod disclosures {
-    super::disclosure_contract!(super::Sqlite);
+mod pii_access {
+    super::pii_access_contract!(super::Sqlite);
 }
 
 mod dead_letters {

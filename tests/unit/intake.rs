@@ -7,7 +7,7 @@ use amq_protocol::frame::AMQPFrame;
 use amq_protocol::frame::parsing::parse_frame;
 use amq_protocol::protocol::basic::AMQPProperties;
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
-use order_worker::adapters::rabbitmq::intake::{FrameFilter, GateKeeper, UNREADABLE};
+use order_worker::adapters::rabbitmq::intake::{FrameFilter, GateHandle, UNREADABLE_HEADER};
 use order_worker::service_layer::ByteBudget;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -52,19 +52,19 @@ fn with_headers(table: &[u8]) -> Vec<u8> {
     content_header(2, HEADERS, &with_length(table))
 }
 
-fn nested_lists(levels: usize) -> Vec<u8> {
+fn nested_arrays(levels: usize) -> Vec<u8> {
     let inner = (0..levels).fold(vec![b'V'], |inner, _| [&b"A"[..], &with_length(&inner)].concat());
     [text("deep"), inner].concat()
 }
 
 /// What a client gets that was sent these bytes, in pieces.
-fn given_out(filter: &mut FrameFilter, bytes: &[u8], piece: usize) -> Vec<u8> {
+fn filtered_in_chunks(filter: &mut FrameFilter, bytes: &[u8], piece: usize) -> Vec<u8> {
     let mut context = Context::from_waker(Waker::noop());
     let (mut out, mut room) = (Vec::new(), [0; 4096]);
     for piece in bytes.chunks(piece) {
         filter.input().extend_from_slice(piece);
-        let advanced = filter.advance(&mut context);
-        while let count @ 1.. = filter.give_out(&mut room) {
+        let advanced = filter.poll_filter(&mut context);
+        while let count @ 1.. = filter.read_into(&mut room) {
             out.extend_from_slice(&room[..count]);
         }
         if matches!(advanced, Poll::Ready(Err(_))) {
@@ -75,7 +75,7 @@ fn given_out(filter: &mut FrameFilter, bytes: &[u8], piece: usize) -> Vec<u8> {
 }
 
 fn filtered(bytes: &[u8]) -> Vec<u8> {
-    given_out(&mut FrameFilter::new(Some(LARGE_FRAME_MAX), None), bytes, 1_000)
+    filtered_in_chunks(&mut FrameFilter::new(Some(LARGE_FRAME_MAX), None), bytes, 1_000)
 }
 
 /// The frames, as the client's own parser reads them.
@@ -101,7 +101,7 @@ fn headers(bytes: &[u8]) -> FieldTable {
 }
 
 fn why(headers: &FieldTable) -> Option<String> {
-    match headers.inner().get(UNREADABLE) {
+    match headers.inner().get(UNREADABLE_HEADER) {
         Some(AMQPValue::LongString(why)) => Some(why.to_string()),
         _ => None,
     }
@@ -109,7 +109,7 @@ fn why(headers: &FieldTable) -> Option<String> {
 
 #[test]
 fn what_the_client_can_read_passes_as_it_is() {
-    let table = [text("a"), vec![b't', 1], nested_lists(32)].concat();
+    let table = [text("a"), vec![b't', 1], nested_arrays(32)].concat();
     let message =
         [deliver(1, b"order.place"), with_headers(&table), frame(3, b"{}"), frame(8, b"")].concat();
 
@@ -120,14 +120,14 @@ fn what_the_client_can_read_passes_as_it_is() {
 fn headers_within_each_other_are_handed_on_as_bytes() {
     for levels in [33, 1_000, 8_000, 25_000] {
         let table =
-            [text("shop"), b"S".to_vec(), with_length(b"eu"), nested_lists(levels)].concat();
+            [text("shop"), b"S".to_vec(), with_length(b"eu"), nested_arrays(levels)].concat();
 
         let headers = headers(&with_headers(&table));
 
         assert_eq!(why(&headers).as_deref(), Some("too_deep"));
         assert_eq!(headers.inner()["shop"], AMQPValue::LongString(LongString::from("eu")));
         let Some(AMQPValue::ByteArray(deep)) = headers.inner().get("deep") else { panic!() };
-        assert_eq!(deep.as_slice(), &nested_lists(levels)[5..]);
+        assert_eq!(deep.as_slice(), &nested_arrays(levels)[5..]);
     }
 }
 
@@ -181,15 +181,15 @@ fn what_is_cut_off_or_unknown_is_kept_as_bytes() {
 fn a_repaired_frame_is_not_larger_than_the_client_takes() {
     let mut filter = FrameFilter::new(Some(LARGE_FRAME_MAX), None);
     let tune = [&[0, 10, 0, 30, 0, 0], &SMALL_FRAME_MAX.to_be_bytes()[..], &[0, 10]].concat();
-    given_out(&mut filter, &frame(1, &tune), 1_000);
+    filtered_in_chunks(&mut filter, &frame(1, &tune), 1_000);
     let fits = usize::try_from(SMALL_FRAME_MAX).unwrap() - 8;
     // As large as a frame may be, so that there is no room for what is added.
-    let filling = fits - 14 - 4 - nested_lists(2_000).len() - 9;
+    let filling = fits - 14 - 4 - nested_arrays(2_000).len() - 9;
     let filler = [text("fill"), b"x".to_vec()[..1].to_vec(), with_length(&vec![7; filling - 1])];
-    let table = [filler.concat(), nested_lists(2_000)].concat();
+    let table = [filler.concat(), nested_arrays(2_000)].concat();
     let message = with_headers(&table);
 
-    let out = given_out(&mut filter, &message, 1_000);
+    let out = filtered_in_chunks(&mut filter, &message, 1_000);
 
     assert!(out.len() <= message.len().max(fits + 8), "{} of {}", out.len(), message.len());
     let AMQPFrame::Header(_, header) = &frames(&out)[0] else { panic!() };
@@ -214,8 +214,8 @@ fn a_larger_frame_reaches_a_client_that_connects_again_for_it() {
     let message = with_headers(&[text("a"), b"x".to_vec(), with_length(&vec![7; 20_000])].concat());
     let filter = || FrameFilter::new(Some(SMALL_FRAME_MAX), None);
 
-    assert_eq!(given_out(&mut filter().that_may_grow(true), &message, 1_000), message);
-    assert_ne!(given_out(&mut filter(), &message, 1_000), message);
+    assert_eq!(filtered_in_chunks(&mut filter().with_frame_growth(true), &message, 1_000), message);
+    assert_ne!(filtered_in_chunks(&mut filter(), &message, 1_000), message);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_crowd_of_small_tables_is_handed_on_as_bytes() {
 
 #[test]
 fn the_mark_of_what_could_not_be_read_cannot_be_forged_away() {
-    let forged = [text(UNREADABLE), b"S".to_vec(), with_length(b"x")].concat();
+    let forged = [text(UNREADABLE_HEADER), b"S".to_vec(), with_length(b"x")].concat();
     let message =
         content_header(2, HEADERS | MESSAGE_ID, &[with_length(&forged), text(b"\xff")].concat());
 
@@ -240,7 +240,7 @@ fn the_mark_of_what_could_not_be_read_cannot_be_forged_away() {
 
 #[tokio::test]
 async fn bodies_come_in_as_far_as_there_are_bytes_and_are_dropped_after_that() {
-    let keeper = GateKeeper::new(ByteBudget::new(1_000));
+    let keeper = GateHandle::new(ByteBudget::new(1_000));
     let mut filter = FrameFilter::new(None, Some(keeper.builder().gate()));
     let message = |tag: u8| {
         let parts =
@@ -249,13 +249,13 @@ async fn bodies_come_in_as_far_as_there_are_bytes_and_are_dropped_after_that() {
     };
 
     let two = [message(1), message(2)].concat();
-    let first = given_out(&mut filter, &two, 100);
-    let waiting = given_out(&mut filter, &message(3), 10_000);
+    let first = filtered_in_chunks(&mut filter, &two, 100);
+    let waiting = filtered_in_chunks(&mut filter, &message(3), 10_000);
 
     assert_eq!(first, two);
     assert_eq!(frames(&waiting).len(), 1, "the third body waits: {waiting:?}");
     keeper.discard();
-    let rest = given_out(&mut filter, &message(4), 10_000);
+    let rest = filtered_in_chunks(&mut filter, &message(4), 10_000);
     let sizes = |frame: &AMQPFrame| match frame {
         AMQPFrame::Header(_, header) => Some(header.body_size),
         AMQPFrame::Body(..) => panic!("no body comes in"),
@@ -310,8 +310,8 @@ proptest! {
         kind in 1..4_u8,
         piece in 1..50_usize,
     ) {
-        let _ = given_out(&mut FrameFilter::new(None, None), &bytes, piece);
-        let out = given_out(&mut FrameFilter::new(None, None), &frame(kind, &bytes), piece);
+        let _ = filtered_in_chunks(&mut FrameFilter::new(None, None), &bytes, piece);
+        let out = filtered_in_chunks(&mut FrameFilter::new(None, None), &frame(kind, &bytes), piece);
         prop_assert!(out.len() <= bytes.len() * 4 + 200);
     }
 
@@ -320,8 +320,8 @@ proptest! {
         levels in 0..40_usize,
         piece in 1..50_usize,
     ) {
-        let message = [deliver(1, b"order.place"), with_headers(&nested_lists(levels))].concat();
+        let message = [deliver(1, b"order.place"), with_headers(&nested_arrays(levels))].concat();
         let mut filter = FrameFilter::new(None, None);
-        prop_assert_eq!(given_out(&mut filter, &message, piece), filtered(&message));
+        prop_assert_eq!(filtered_in_chunks(&mut filter, &message, piece), filtered(&message));
     }
 }

@@ -1,4 +1,4 @@
-//! Publishing within the process.
+//! Publishes to the in-process broker.
 
 use super::{InProcessBroker, Submitted};
 use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
@@ -23,11 +23,11 @@ impl InProcessPublisher {
         match &publication.target {
             Target::Commands { routing_key } => self.broker.submit(submitted(routing_key)),
             Target::Retry { attempt } => self.broker.submit_later(*attempt, submitted("")),
-            Target::DeadLetters { .. } => self.broker.keep_dead_letter(publication.clone()),
-            // Nobody can have a queue for replies in here.
+            Target::DeadLetters { .. } => self.broker.add_dead_letter(publication.clone()),
+            // There are no reply queues in the process.
             Target::Queue { .. } => return PublishStatus::Unroutable,
             Target::Events { .. } => {
-                if !self.broker.tell_subscribers(publication) {
+                if !self.broker.send_to_subscribers(publication) {
                     return PublishStatus::Unroutable;
                 }
             }

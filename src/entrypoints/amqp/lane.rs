@@ -247,7 +247,7 @@ impl<S: Store> Lane<S> {
             };
             let mut report = Report { kind, message_id, outcome };
             let tag = delivery.tag;
-            let hold = delivery.hold.take();
+            let reservation = delivery.reservation.take();
             let sent_at = delivery.envelope.properties.timestamp;
             match self.apply(delivery, &mut report) {
                 None => {
@@ -256,7 +256,7 @@ impl<S: Store> Lane<S> {
                 }
                 Some((copy, reply)) => {
                     let dead_letter = report.outcome.dead_letter_code();
-                    let original = Original { tag, dead_letter, reply, hold };
+                    let original = Original { tag, dead_letter, reply, reservation };
                     copies.push(Republish { copy, original });
                 }
             }

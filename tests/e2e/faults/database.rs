@@ -241,7 +241,7 @@ async fn a_database_that_falls_silent_is_given_up() {
     tokio::time::resume();
 
     let Err(StoreError::Unavailable(reason)) = silent else { panic!("{silent:?}") };
-    assert!(reason.contains("no answer within"), "{reason}");
+    assert!(reason.contains("no response within"), "{reason}");
     let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
     transaction.rollback().await.unwrap();
     env.remove().await;

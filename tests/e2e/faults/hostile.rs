@@ -99,7 +99,7 @@ async fn large_bodies_are_taken_as_far_as_there_is_memory_for_them() {
     assert_eq!(env.ask(dead_letters).await, ["too_large 8388608"]);
     let peak = peak_memory_mib(&worker);
     assert!(peak < 200, "{peak} MiB for 240 MiB of messages");
-    assert!(!worker.log().contains("handed back"), "{}", worker.log());
+    assert!(!worker.log().contains("are requeued"), "{}", worker.log());
     worker.stop().await;
     env.remove().await;
 }
@@ -121,7 +121,7 @@ async fn messages_in_hand_that_cannot_be_handled_cost_no_connection() {
     // Room for five of them.
     let worker = env.start_worker_with(&["--max-in-flight-bytes=1048576"]).await;
 
-    eventually("the rest is given up", || async { worker.log().contains("handed back") }).await;
+    eventually("the rest is given up", || async { worker.log().contains("are requeued") }).await;
     // Nothing that could be waited for is to happen: the broker's 30 s pass.
     tokio::time::sleep(Duration::from_secs(25)).await;
     sqlx::raw_sql("rollback").execute(&mut session).await.unwrap();

@@ -86,7 +86,7 @@ async fn messages_that_wait_for_memory_cost_no_connection_with_a_short_heartbeat
     // Room for five of them.
     let worker = env.start_worker_with(&["--max-in-flight-bytes=1048576"]).await;
 
-    eventually("the rest is given up", || async { worker.log().contains("handed back") }).await;
+    eventually("the rest is given up", || async { worker.log().contains("are requeued") }).await;
     sqlx::raw_sql("rollback").execute(&mut session).await.unwrap();
     eventually("all are placed", || async { env.count("orders").await == 100 }).await;
     assert!(!worker.log().contains("cannot be consumed"), "{}", worker.log());

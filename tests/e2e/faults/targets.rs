@@ -374,7 +374,7 @@ async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others()
         env.ask("select order_id from outbox").await == ["large"]
     })
     .await;
-    assert!(worker.log().contains("closed the channel over a message"), "{}", worker.log());
+    assert!(worker.log().contains("closed the channel because of a message"), "{}", worker.log());
     drop(small);
     assert_eq!(amqp.next_of(&subscriber).await.json()["order_id"], "large");
     eventually("the large one is a dead letter", || async { amqp.depth(&dead_letters).await == 3 })

@@ -12,7 +12,7 @@ const EMAIL: &str = "ada@example.com";
 const SHOW: &str = "/order/email?id=14";
 
 async fn recorded(console: &Console) -> Vec<PiiAccess> {
-    console.database.disclosures(&OrderId::new("14").unwrap(), 10).await.unwrap()
+    console.database.accesses(&OrderId::new("14").unwrap(), 10).await.unwrap()
 }
 
 #[tokio::test]

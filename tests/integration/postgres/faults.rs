@@ -272,9 +272,10 @@ async fn no_pool_minds_a_column_of_another_type() {
     outcomes(&database, &[place("1")]).await;
     let mut session = database.session().await;
     let (queries, dead_letters) = (database.queries(), database.database.dead_letters());
-    let (disclosures, mut stock) = (database.database.disclosures(), database.stock());
+    let (pii_access_log, mut backlog) =
+        (database.database.pii_access_log(), database.backlog_probe());
     let now = moment("2026-11-20T09:30:00Z");
-    let disclosure = PiiAccess { at: now, who: "Ada".into(), order_id: id("1") };
+    let access = PiiAccess { at: now, who: "Ada".into(), order_id: id("1") };
 
     for kind in ["varchar(400)", "text", "varchar(400)", "text"] {
         // More often than each session of a pool has its turn.
@@ -283,9 +284,9 @@ async fn no_pool_minds_a_column_of_another_type() {
             assert!(queries.order(&id("1")).await.unwrap().is_some());
             dead_letters.dead_letters(&DeadLetterFilter::default(), None, 10).await.unwrap();
             dead_letters.claim_dead_letter(1, 1, now, now).await.unwrap();
-            disclosures.record_disclosure(&disclosure).await.unwrap();
-            disclosures.disclosures(&id("1"), 10).await.unwrap();
-            stock.stock().await.unwrap();
+            pii_access_log.record_access(&access).await.unwrap();
+            pii_access_log.accesses(&id("1"), 10).await.unwrap();
+            backlog.backlog().await.unwrap();
         }
         for (table, column) in [
             ("orders", "customer_name"),

@@ -29,5 +29,5 @@ pub async fn the_oldest_message_of_the_outbox_has_its_age<D: TestDatabase>(datab
 }
 
 async fn outbox<D: TestDatabase>(database: &D) -> Outboxed {
-    database.stock().stock().await.unwrap().outbox
+    database.backlog_probe().backlog().await.unwrap().outbox
 }

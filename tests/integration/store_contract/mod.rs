@@ -1,12 +1,12 @@
 //! What every store must do, whatever it is made of.
 
+pub mod backlog;
 pub mod idempotency;
 pub mod numbers;
 pub mod outbox;
 pub mod pages;
 pub mod queries;
 pub mod round_trips;
-pub mod stock;
 pub mod transactions;
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub trait TestDatabase {
     fn store(&self) -> Self::Store;
     fn queries(&self) -> Self::Queries;
     fn relay(&self) -> Self::Relay;
-    fn stock(&self) -> Self::Backlog;
+    fn backlog_probe(&self) -> Self::Backlog;
 
     /// From now on refuses to place this order.
     async fn poison(&self, order_id: &str);
@@ -121,8 +121,8 @@ macro_rules! store_contract {
             outbox::the_relay_reads_in_the_order_of_keys,
             outbox::the_relay_leaves_young_messages_alone,
             outbox::there_is_one_relay_at_a_time,
-            stock::the_outbox_is_counted,
-            stock::the_oldest_message_of_the_outbox_has_its_age,
+            backlog::the_outbox_is_counted,
+            backlog::the_oldest_message_of_the_outbox_has_its_age,
             round_trips::text_round_trips_exactly,
             round_trips::money_round_trips_exactly,
             round_trips::moments_round_trip_exactly,

@@ -141,7 +141,7 @@ async fn a_consumer_of_the_in_process_broker_counts_until_it_ends() {
 struct Slow;
 
 impl BacklogProbe for Slow {
-    async fn stock(&mut self) -> Result<Backlog, StoreError> {
+    async fn backlog(&mut self) -> Result<Backlog, StoreError> {
         sleep(Duration::from_secs(1)).await;
         Err(StoreError::Unavailable("busy".to_owned()))
     }

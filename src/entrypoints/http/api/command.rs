@@ -12,7 +12,9 @@ use crate::entrypoints::deviations;
 use crate::entrypoints::http::auth::{Authenticated, Caller};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::decode::{self, Decoded};
-use crate::service_layer::{ByteHold, DeadLetterCode, Envelope, HeaderValue, Headers, Properties};
+use crate::service_layer::{
+    ByteReservation, DeadLetterCode, Envelope, HeaderValue, Headers, Properties,
+};
 use crate::telemetry;
 
 /// The client's name for its intent, which makes a repeat recognizable.
@@ -34,7 +36,7 @@ pub struct CommandRequest {
     /// Why there is none is said to whoever takes it.
     body: Result<Vec<u8>, Problem>,
     /// The memory for the body, until the command is handled.
-    hold: Option<ByteHold>,
+    reservation: Option<ByteReservation>,
 }
 
 impl FromRequest<App> for CommandRequest {
@@ -50,11 +52,11 @@ impl FromRequest<App> for CommandRequest {
         let Authenticated(caller) = Authenticated::from_request_parts(&mut parts, app).await?;
         // Only now: who may not ask takes no bytes from those who may.
         let body = request_body::read(Request::from_parts(parts, body), &app.body_bytes).await;
-        let (body, hold) = match body {
-            Ok(body) => (Ok(body.bytes), body.hold),
+        let (body, reservation) = match body {
+            Ok(body) => (Ok(body.bytes), body.reservation),
             Err(problem) => (Err(problem), None),
         };
-        Ok(Self { caller, key, correlation_id, traceparent, body, hold })
+        Ok(Self { caller, key, correlation_id, traceparent, body, reservation })
     }
 }
 
@@ -75,7 +77,7 @@ impl CommandRequest {
         kind: CommandKind,
         body: impl Into<Vec<u8>>,
     ) -> Result<Done, Problem> {
-        let _hold = self.hold.take();
+        let _reservation = self.reservation.take();
         let (envelope, decoded, is_named) = self.decoded(kind, body.into());
         deviations::count(decoded.notes, &envelope.properties, app.health.metrics());
         let message = decoded.result.map_err(outcome::refused)?;
@@ -109,7 +111,7 @@ impl CommandRequest {
     }
 
     fn envelope(&self, kind: CommandKind, body: Vec<u8>) -> Envelope {
-        let traceparent = telemetry::present_trace().or_else(|| self.traceparent.clone());
+        let traceparent = telemetry::current_traceparent().or_else(|| self.traceparent.clone());
         let traceparent = traceparent.as_deref().map(HeaderValue::from);
         let headers = traceparent.map(|it| (TRACEPARENT.to_owned(), it));
         Envelope {
@@ -180,7 +182,7 @@ mod tests {
             correlation_id: Some("cart-9".to_owned()),
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
             body: Ok(Vec::new()),
-            hold: None,
+            reservation: None,
         }
     }
 

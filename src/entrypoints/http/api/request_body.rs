@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::entrypoints::http::Problem;
 use crate::service_layer::decode::MAX_BODY_BYTES;
-use crate::service_layer::{ByteBudget, ByteHold, DeadLetterCode};
+use crate::service_layer::{ByteBudget, ByteReservation, DeadLetterCode};
 
 /// Longest wait until there is memory for what came of a body.
 const ROOM_WITHIN: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const ROOM_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct RequestBody {
     pub bytes: Vec<u8>,
-    pub hold: Option<ByteHold>,
+    pub reservation: Option<ByteReservation>,
 }
 
 /// Reads a body, and takes memory for what has come of it: not for what it says will come, or those who
@@ -41,9 +41,9 @@ pub async fn read(request: Request, memory: &ByteBudget) -> Result<RequestBody, 
             return Err(too_large());
         }
         let room = room_for(data.len(), memory).await?;
-        match &mut body.hold {
-            Some(hold) => hold.merge(room),
-            None => body.hold = Some(room),
+        match &mut body.reservation {
+            Some(reservation) => reservation.merge(room),
+            None => body.reservation = Some(room),
         }
         body.bytes.extend_from_slice(&data);
     }
@@ -51,8 +51,8 @@ pub async fn read(request: Request, memory: &ByteBudget) -> Result<RequestBody, 
     if body.bytes.is_empty() { Ok(body) } else { form.map(|()| body) }
 }
 
-async fn room_for(bytes: usize, memory: &ByteBudget) -> Result<ByteHold, Problem> {
-    timeout(ROOM_WITHIN, memory.clone().hold(bytes)).await.map_err(|_| {
+async fn room_for(bytes: usize, memory: &ByteBudget) -> Result<ByteReservation, Problem> {
+    timeout(ROOM_WITHIN, memory.clone().reserve(bytes)).await.map_err(|_| {
         let detail = "the bodies of other requests fill the memory for them: try again later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })
@@ -172,7 +172,7 @@ mod tests {
         let refused = super::read(second(), &memory).await.unwrap_err();
 
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(memory.held(), 900);
+        assert_eq!(memory.reserved(), 900);
         let second = super::read(second(), &memory);
         let (second, ()) = tokio::join!(second, async { drop(first) });
         assert!(second.is_ok());
@@ -191,12 +191,12 @@ mod tests {
             async move { super::read(stalled, &memory).await }
         });
 
-        while memory.held() == 0 {
+        while memory.reserved() == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(memory.held(), 2);
+        assert_eq!(memory.reserved(), 2);
         reading.abort();
         assert!(reading.await.unwrap_err().is_cancelled());
-        assert_eq!(memory.held(), 0);
+        assert_eq!(memory.reserved(), 0);
     }
 }
