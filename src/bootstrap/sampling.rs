@@ -23,7 +23,7 @@ impl Database {
     pub async fn sample(self, metrics: Metrics, stop: CancellationToken) {
         match self {
             Self::Postgres(database) => {
-                sample_backlog(database.backlog_probe(), metrics, stop).await
+                sample_backlog(database.backlog_probe(), metrics, stop).await;
             }
             Self::Sqlite(database) => sample_backlog(database.backlog_probe(), metrics, stop).await,
         }

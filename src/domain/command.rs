@@ -118,7 +118,7 @@ impl CommandKind {
 
     /// Parses a name such as `PlaceOrder`, in any case and with any word separator.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| same_letters(name, kind.name()))
+        Self::ALL.into_iter().find(|kind| equal_ignoring_case_and_separators(name, kind.name()))
     }
 
     /// Parses a routing key such as `order.set_next_status`, in any case and with any separator.
@@ -127,7 +127,7 @@ impl CommandKind {
         if !prefix.eq_ignore_ascii_case("order") {
             return None;
         }
-        Self::ALL.into_iter().find(|kind| same_letters(word, kind.word()))
+        Self::ALL.into_iter().find(|kind| equal_ignoring_case_and_separators(word, kind.word()))
     }
 }
 
@@ -138,11 +138,11 @@ impl fmt::Display for CommandKind {
 }
 
 /// Whether two names are equal, ignoring case and word separators.
-fn same_letters(left: &str, right: &str) -> bool {
-    fn letters(name: &str) -> impl Iterator<Item = u8> + '_ {
+fn equal_ignoring_case_and_separators(left: &str, right: &str) -> bool {
+    fn normalized(name: &str) -> impl Iterator<Item = u8> + '_ {
         name.bytes().filter(|byte| !b" _-.".contains(byte)).map(|byte| byte.to_ascii_lowercase())
     }
-    letters(left).eq(letters(right))
+    normalized(left).eq(normalized(right))
 }
 
 #[cfg(test)]

@@ -104,9 +104,9 @@ impl FromStr for Money {
             return Ok(Self::ZERO);
         };
         let last = significant.map(|(at, _)| at).last().unwrap_or(first);
-        // The power of ten, counted in cents, that the digit at `place` stands for.
+        // The power of ten, counted in cents, of the digit at `position`.
         let count = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
-        let power = |place: usize| count(whole.len()) - 1 - count(place) + exponent + 2;
+        let power = |position: usize| count(whole.len()) - 1 - count(position) + exponent + 2;
         if power(last) < 0 {
             return Err(InvalidMoney::TooPrecise);
         }
@@ -140,8 +140,8 @@ fn split_number(text: &str) -> Option<(&str, &str, i64)> {
     all_digits(whole).then_some((whole, fraction, exponent))
 }
 
-/// An exponent, cut off at ±1,000,000: beyond that only its sign matters to an amount of at most
-/// 256 KiB of digits.
+/// Parses an exponent, clamped to ±1,000,000: beyond that only its sign matters, for amounts of up
+/// to 256 KiB of digits.
 fn parse_exponent(text: &str) -> Option<i64> {
     let (negative, digits) = match text.strip_prefix(['+', '-']) {
         Some(digits) => (text.starts_with('-'), digits),
@@ -226,10 +226,10 @@ mod tests {
 
     #[test]
     fn products_and_sums_stay_in_bounds() {
-        let most: Money = "9999999999.99".parse().unwrap();
-        assert_eq!(most.times(2), Err(InvalidMoney::TooLarge));
-        assert_eq!(most.times(u32::MAX), Err(InvalidMoney::TooLarge));
-        assert_eq!(most.plus(Money::from_cents(1).unwrap()), Err(InvalidMoney::TooLarge));
+        let max: Money = "9999999999.99".parse().unwrap();
+        assert_eq!(max.times(2), Err(InvalidMoney::TooLarge));
+        assert_eq!(max.times(u32::MAX), Err(InvalidMoney::TooLarge));
+        assert_eq!(max.plus(Money::from_cents(1).unwrap()), Err(InvalidMoney::TooLarge));
         assert_eq!("12.50".parse::<Money>().unwrap().times(3).unwrap().to_string(), "37.50");
     }
 

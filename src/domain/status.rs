@@ -93,14 +93,17 @@ impl FromStr for Status {
         if let Ok(code) = text.parse::<i64>() {
             return Self::try_from(code);
         }
-        let letters = |name: &str| -> String {
+        let normalized = |name: &str| -> String {
             name.chars()
                 .filter(|c| !matches!(c, ' ' | '_' | '-' | '.'))
                 .flat_map(char::to_lowercase)
                 .collect()
         };
-        let wanted = letters(text);
-        Self::ALL.into_iter().find(|status| letters(status.word()) == wanted).ok_or(UnknownStatus)
+        let wanted = normalized(text);
+        Self::ALL
+            .into_iter()
+            .find(|status| normalized(status.word()) == wanted)
+            .ok_or(UnknownStatus)
     }
 }
 

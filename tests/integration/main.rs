@@ -1,5 +1,4 @@
-//! The stores, on real databases and in memory: one contract for all of them, and one for dead
-//! dead letters. The pages of the console.
+//! The contracts of the stores, on real databases and in memory, and the pages of the console.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 

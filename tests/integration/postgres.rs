@@ -1,4 +1,4 @@
-//! The contract on PostgreSQL, in a schema of its own for each test.
+//! The contracts on PostgreSQL, in a separate schema for each test.
 
 mod faults;
 
@@ -99,9 +99,9 @@ async fn execute(statements: String) {
     connection.close().await.unwrap();
 }
 
-#[expect(clippy::disallowed_methods, reason = "which server the tests may use is no setting")]
+#[expect(clippy::disallowed_methods, reason = "the server for tests is not a setting")]
 fn server() -> String {
-    std::env::var("DATABASE_URL").expect("DATABASE_URL names no PostgreSQL: run `make test`")
+    std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run `make test`")
 }
 
 store_contract!(Postgres, #[ignore = "needs PostgreSQL: make test"]);

@@ -1,4 +1,4 @@
-//! The contract on SQLite, in a file of its own for each test.
+//! The contracts on SQLite, in a separate file for each test.
 
 use order_worker::adapters::sqlite::{
     SqliteBacklogProbe, SqliteDatabase, SqliteDeadLetters, SqlitePiiAccessLog, SqliteQueries,
@@ -93,7 +93,7 @@ impl WithDeadLetters for Sqlite {
 }
 
 impl Sqlite {
-    /// Executes statements as somebody else would, on a connection of their own.
+    /// Executes statements on a separate connection.
     async fn execute(&self, statements: String) {
         let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
@@ -112,7 +112,7 @@ mod dead_letters {
 }
 
 #[tokio::test]
-async fn orders_are_there_after_opening_the_file_again() {
+async fn orders_survive_reopening_the_file() {
     let mut database = Sqlite::start().await;
     outcomes(&database, &[place("14")]).await;
 
@@ -124,7 +124,7 @@ async fn orders_are_there_after_opening_the_file_again() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_no_order_is_an_error_that_names_it() {
+async fn an_invalid_row_is_an_error_with_its_order_id() {
     let database = Sqlite::start().await;
     outcomes(&database, &[place("14"), place("15")]).await;
     database.execute("delete from order_items where order_id = '14'".to_owned()).await;
@@ -153,7 +153,7 @@ async fn an_error_names_the_constraint_and_no_value() {
 }
 
 #[tokio::test]
-async fn without_its_tables_a_file_is_unavailable() {
+async fn a_file_without_tables_is_unavailable() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("empty.db").display());
     let database = SqliteDatabase::open(&url).await.unwrap();
@@ -186,7 +186,7 @@ async fn what_a_trigger_raises_or_a_function_does_not_take_is_one_messages_fault
 }
 
 #[tokio::test]
-async fn a_table_that_is_gone_is_nobodys_fault() {
+async fn a_missing_table_is_an_outage() {
     let database = Sqlite::start().await;
     database.execute("drop table order_history".to_owned()).await;
     let mut store = database.store();
@@ -194,7 +194,7 @@ async fn a_table_that_is_gone_is_nobodys_fault() {
 
     let written = transaction.commit(&Changes::default()).await.map(drop);
 
-    assert!(written.is_ok(), "nothing to write, nothing missed: {written:?}");
+    assert!(written.is_ok(), "nothing is written, so no table is missed: {written:?}");
     database.execute("drop table orders".to_owned()).await;
     let loaded = store.begin(&BatchLookup::of(&[place("1")])).await.map(drop);
     assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{loaded:?}");

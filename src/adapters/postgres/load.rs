@@ -87,8 +87,8 @@ pub(super) async fn load(
     let message_ids: Vec<&str> = needs.message_ids.iter().map(MessageId::as_str).collect();
     let order_ids: Vec<&str> = needs.order_ids.iter().map(OrderId::as_str).collect();
     // All items of a single order; for several orders one more than allowed, to detect too many.
-    let most_items = if order_ids.len() > 1 { MAX_LOADED_ITEMS } else { usize::MAX - 1 };
-    let limit = i64::try_from(most_items + 1).unwrap_or(i64::MAX);
+    let max_items = if order_ids.len() > 1 { MAX_LOADED_ITEMS } else { usize::MAX - 1 };
+    let limit = i64::try_from(max_items + 1).unwrap_or(i64::MAX);
     let statement = if skip_locked { LOAD_UNLOCKED } else { LOAD };
     let query = sqlx::query(statement).bind(message_ids).bind(order_ids).bind(limit);
     let loaded = with_timeout(RESPONSE_TIMEOUT, query.fetch_one(connection)).await;
@@ -102,7 +102,7 @@ pub(super) async fn load(
         loaded.handled.insert(handled.message_id.clone(), handled);
     }
     let (orders, items) = order_rows(&row).map_err(|error| store_error(&error))?;
-    if items > most_items {
+    if items > max_items {
         return Err(StoreError::TooLarge);
     }
     for order in orders {
@@ -111,8 +111,8 @@ pub(super) async fn load(
     Ok(loaded)
 }
 
-/// Who waited for a lock in vain asks again without waiting, which tells whose lock it was. Who did
-/// not even wait met the lock of a table.
+/// After a lock timeout, the caller loads again with `skip locked`, which returns the locked
+/// orders. A timeout despite `skip locked` is that of a table lock.
 fn load_error(error: &sqlx::Error, skip_locked: bool) -> StoreError {
     if is_lock_timeout(error) && !skip_locked {
         return StoreError::Locked(Vec::new());
@@ -126,7 +126,7 @@ fn ensure_none_is_locked(row: &PgRow) -> Result<(), StoreError> {
     if locked.is_empty() { Ok(()) } else { Err(StoreError::Locked(locked)) }
 }
 
-/// Puts the columns of [`LOAD`] together again; also says how many items there are.
+/// Assembles rows from the column arrays of [`LOAD`]; also returns the number of items.
 fn order_rows(row: &PgRow) -> Result<(Vec<OrderRow>, usize), sqlx::Error> {
     let mut customer_ids = column::<String>(row, "customer_ids")?;
     let mut customer_names = column::<String>(row, "customer_names")?;

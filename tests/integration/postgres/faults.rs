@@ -1,4 +1,4 @@
-//! What each kind of trouble of PostgreSQL is taken for.
+//! How errors and locks of PostgreSQL are mapped, and which of them a new session resolves.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,15 +17,15 @@ use crate::support::clock::{TickingClock, moment};
 use crate::support::messages::{id, next_status, place, some_order};
 
 impl Postgres {
-    /// A session beside the worker's.
+    /// A separate session.
     async fn session(&self) -> PgConnection {
         let mut session = PgConnection::connect(&server()).await.unwrap();
         run(&mut session, &format!("set search_path to {}", self.schema)).await;
         session
     }
 
-    /// What becomes of an order while a trigger raises its name as SQLSTATE.
-    async fn placing(&self, sqlstate: &str) -> StoreError {
+    /// The error of inserting an order while a trigger raises its order id as SQLSTATE.
+    async fn error_of(&self, sqlstate: &str) -> StoreError {
         let mut store = self.store();
         let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
         let now = moment("2026-11-20T09:30:00Z");
@@ -56,32 +56,32 @@ async fn which_errors_are_an_outage_is_a_list_and_all_others_are_a_messages() {
         "08006", "25006", "28000", "3D000", "42P01", "42703", "53100", "53200", "53300", "55000",
         "57P01", "57P03", "58030", "XX000",
     ] {
-        let error = database.placing(outage).await;
+        let error = database.error_of(outage).await;
         assert!(matches!(error, StoreError::Unavailable(_)), "{outage}: {error}");
     }
     for failure in ["2200H", "23502", "2F003", "39001", "42501", "57014", "XX001", "XX002"] {
-        let error = database.placing(failure).await;
+        let error = database.error_of(failure).await;
         assert!(matches!(error, StoreError::Failed(_)), "{failure}: {error}");
     }
     for conflict in ["40000", "40001", "40002", "40P01", "72000"] {
-        let error = database.placing(conflict).await;
+        let error = database.error_of(conflict).await;
         assert!(matches!(error, StoreError::Conflict(_)), "{conflict}: {error}");
     }
     for a_messages in
         ["P0001", "22001", "22P02", "23503", "23514", "23505", "54000", "0A000", "38000", "ZZ123"]
     {
-        let error = database.placing(a_messages).await;
+        let error = database.error_of(a_messages).await;
         let StoreError::Refused(text) = &error else { panic!("{a_messages}: {error}") };
         assert!(!text.contains("private"), "{text}");
     }
-    let lock = database.placing("55P03").await;
+    let lock = database.error_of("55P03").await;
     assert!(matches!(&lock, StoreError::Locked(unknown) if unknown.is_empty()), "{lock}");
     database.finish().await;
 }
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn a_locked_order_is_named_within_a_second_or_so_and_at_once_where_nobody_waits() {
+async fn locked_orders_are_reported_after_lock_timeout_or_at_once_with_skip_locked() {
     let database = Postgres::start().await;
     outcomes(&database, &[place("1"), place("2"), place("3")]).await;
     let mut lock = database.session().await;
@@ -101,7 +101,7 @@ async fn a_locked_order_is_named_within_a_second_or_so_and_at_once_where_nobody_
         assert_eq!(locked, [id("2")]);
     }
     assert!(took > Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
-    assert!(took_at_once < Duration::from_millis(500), "it waited again: {took_at_once:?}");
+    assert!(took_at_once < Duration::from_millis(500), "it waited: {took_at_once:?}");
     assert!(store.begin(&BatchLookup::of(&[next_status("1")])).await.is_ok());
     run(&mut lock, "rollback").await;
     database.finish().await;
@@ -179,7 +179,7 @@ async fn published_rows_that_somebody_locks_are_waited_for_by_nobody_and_removed
 
     assert_eq!((words(&handled.outcomes), handled.locked), (vec!["accepted"; 2], vec![]));
     assert!(took < Duration::from_millis(900), "{took:?}");
-    assert_eq!(handled.outgoing.len(), 2, "what is published is not published again here");
+    assert_eq!(handled.outgoing.len(), 2, "published messages are not published again");
     run(&mut lock, "rollback").await;
     let now = relay.now().await.unwrap();
     let left = relay.waiting(now, None, 10).await.unwrap();
@@ -278,7 +278,7 @@ async fn no_pool_minds_a_column_of_another_type() {
     let access = PiiAccess { at: now, who: "Ada".into(), order_id: id("1") };
 
     for kind in ["varchar(400)", "text", "varchar(400)", "text"] {
-        // More often than each session of a pool has its turn.
+        // Often enough to use each session of a pool.
         for _ in 0..6 {
             queries.orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
             assert!(queries.order(&id("1")).await.unwrap().is_some());

@@ -1,4 +1,4 @@
-//! Messages on their way out.
+//! The outbox.
 
 use chrono::TimeDelta;
 use order_worker::domain::Status;
@@ -32,17 +32,19 @@ pub async fn removing_what_was_published_empties_the_outbox<D: TestDatabase>(dat
     database.store().remove_published(&published).await.unwrap();
 
     assert_eq!(waiting(database).await, []);
-    database.store().remove_published(&published).await.expect("gone already is no error");
+    database.store().remove_published(&published).await.expect("a missing row is no error");
 }
 
-pub async fn what_was_published_leaves_with_the_next_commit<D: TestDatabase>(database: &D) {
+pub async fn published_messages_leave_the_outbox_with_the_next_commit<D: TestDatabase>(
+    database: &D,
+) {
     let mut bus = bus_on(database);
     let first = bus.handle_batch(&[place("14")]).await.outgoing;
     bus.note_published(keys(&first));
 
     let second = bus.handle_batch(&[next_status("14")]).await.outgoing;
 
-    assert_eq!(versions(&second), [2], "what was published is not to be published again");
+    assert_eq!(versions(&second), [2], "published messages are not published again");
     assert_eq!(waiting(database).await, second);
 }
 
@@ -140,7 +142,7 @@ pub async fn the_relay_reads_in_the_order_of_keys<D: TestDatabase>(database: &D)
     assert_eq!(page, all[2..4]);
 }
 
-pub async fn the_relay_leaves_young_messages_alone<D: TestDatabase>(database: &D) {
+pub async fn the_relay_skips_recent_messages<D: TestDatabase>(database: &D) {
     handle(database, &[place("14")]).await;
     let mut relay = relay_on(database).await;
 
@@ -156,7 +158,7 @@ pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
     let mut other = database.relay();
 
     assert!(!other.try_become_relay().await.unwrap());
-    assert!(one.try_become_relay().await.unwrap(), "it stays the one");
+    assert!(one.try_become_relay().await.unwrap(), "it stays the relay");
 
     drop(one);
     relay_on(database).await;
@@ -172,7 +174,7 @@ fn messages(rows: Vec<OutboxRow>) -> Vec<OutboxMessage> {
     rows.into_iter().filter_map(OutboxRow::into_message).collect()
 }
 
-/// The one relay. A server may need a moment to see that the last one has gone.
+/// Becomes the relay. The server may need a moment to end the session of the previous one.
 async fn relay_on<D: TestDatabase>(database: &D) -> D::Relay {
     let mut relay = database.relay();
     while !relay.try_become_relay().await.unwrap() {}

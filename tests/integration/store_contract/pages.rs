@@ -1,4 +1,4 @@
-//! Long lists, page by page.
+//! Pagination.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub async fn pages_together_give_each_order_once_and_in_order<D: TestDatabase>(d
     }
 }
 
-pub async fn orders_of_one_moment_are_paged_by_order_id<D: TestDatabase>(database: &D) {
+pub async fn orders_placed_at_the_same_time_are_paged_by_order_id<D: TestDatabase>(database: &D) {
     let moments = [["5", "b", "10"], ["9", "B", "a"], ["7", "é", "'"]]
         .map(|ids| ids.map(|order_id| place(order_id).of_customer("Ada")));
     handle_each(database, moments.iter().map(<[Message; 3]>::as_slice)).await;
@@ -55,7 +55,7 @@ pub async fn orders_of_one_moment_are_paged_by_order_id<D: TestDatabase>(databas
     assert_eq!(of_ada, ["'", "7", "é", "9", "10", "5", "B", "a", "b"]);
 }
 
-pub async fn orders_that_come_meanwhile_repeat_none_and_hide_none<D: TestDatabase>(database: &D) {
+pub async fn orders_placed_meanwhile_repeat_none_and_hide_none<D: TestDatabase>(database: &D) {
     place_sample_orders(database).await;
     let queries = [OrderQuery::all(), OrderQuery::of_customer(customer("Ada"))];
 
@@ -81,7 +81,7 @@ pub async fn a_page_behind_the_last_order_is_empty<D: TestDatabase>(database: &D
     assert_eq!((rest, place), (vec![], None));
 }
 
-/// The ids on a page, and the place of its last order, as a client hands it back.
+/// The ids on a page, and the cursor of its last order, as a client passes it back.
 async fn page<D: TestDatabase>(
     database: &D,
     query: &OrderQuery,

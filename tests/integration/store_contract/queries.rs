@@ -1,4 +1,4 @@
-//! Questions about orders.
+//! The read side.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub async fn incomplete_orders_leave_out_the_completed<D: TestDatabase>(database
     assert_eq!(ids(database, &query).await, ["5", "1", "2", "4"]);
 }
 
-pub async fn completed_orders_are_just_the_completed<D: TestDatabase>(database: &D) {
+pub async fn completed_orders_are_only_the_completed<D: TestDatabase>(database: &D) {
     place_sample_orders(database).await;
 
     let of_ada = OrderQuery::completed_of(customer("Ada"));
@@ -69,7 +69,7 @@ pub async fn a_period_without_orders_is_empty<D: TestDatabase>(database: &D) {
     assert_eq!(ids(database, &before).await, [""; 0]);
 }
 
-pub async fn the_parts_of_a_query_combine<D: TestDatabase>(database: &D) {
+pub async fn filters_combine<D: TestDatabase>(database: &D) {
     place_sample_orders(database).await;
     let from = Some(order(database, "2").await.created_at());
     let until = Some(order(database, "5").await.created_at());
@@ -85,20 +85,20 @@ pub async fn the_parts_of_a_query_combine<D: TestDatabase>(database: &D) {
     assert_eq!(ids(database, &all_but_completed).await, ["5", "4", "2"]);
 }
 
-pub async fn orders_of_one_moment_come_by_order_id<D: TestDatabase>(database: &D) {
+pub async fn orders_placed_at_the_same_time_are_sorted_by_order_id<D: TestDatabase>(database: &D) {
     handle_each(database, [&[place("b"), place("B"), place("10"), place("9"), place("a")][..]])
         .await;
 
     assert_eq!(ids(database, &OrderQuery::all()).await, ["10", "9", "B", "a", "b"]);
 }
 
-pub async fn what_is_not_there_is_not_found<D: TestDatabase>(database: &D) {
+pub async fn unknown_ids_and_customers_find_nothing<D: TestDatabase>(database: &D) {
     place_sample_orders(database).await;
 
-    let nobody = OrderQuery::of_customer(customer("' or 1=1 --"));
+    let unknown = OrderQuery::of_customer(customer("' or 1=1 --"));
     let message = database.queries().message(&MessageId::new("unknown").unwrap()).await;
 
-    assert_eq!(ids(database, &nobody).await, [""; 0]);
+    assert_eq!(ids(database, &unknown).await, [""; 0]);
     assert_eq!(find(database, "unknown").await, None);
     assert_eq!(message.unwrap(), None);
 }

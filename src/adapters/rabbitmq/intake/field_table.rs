@@ -110,9 +110,9 @@ pub(super) mod tests {
     use super::*;
 
     /// A value of this type, with a length before its content.
-    pub fn with_length(letter: u8, content: &[u8]) -> Vec<u8> {
+    pub fn with_length(type_byte: u8, content: &[u8]) -> Vec<u8> {
         let length = u32::try_from(content.len()).expect("short").to_be_bytes();
-        [&[letter], &length[..], content].concat()
+        [&[type_byte], &length[..], content].concat()
     }
 
     pub fn entry(name: &[u8], value: &[u8]) -> Vec<u8> {
@@ -154,15 +154,15 @@ pub(super) mod tests {
             (b'd', 8),
             (b'T', 8),
         ];
-        for (letter, length) in fixed {
-            let value = [vec![letter], vec![1; length]].concat();
-            assert_eq!(check(&entry(b"h", &value)), Ok(()), "{}", char::from(letter));
+        for (type_byte, length) in fixed {
+            let value = [vec![type_byte], vec![1; length]].concat();
+            assert_eq!(check(&entry(b"h", &value)), Ok(()), "{}", char::from(type_byte));
             let cut_off = &value[..value.len() - usize::from(length > 0)];
             let checked = check(&entry(b"h", cut_off));
-            assert_eq!(checked.is_err(), length > 0, "{}", char::from(letter));
+            assert_eq!(checked.is_err(), length > 0, "{}", char::from(type_byte));
         }
-        for letter in [b'S', b'x'] {
-            assert_eq!(check(&entry(b"h", &with_length(letter, b"\xff"))), Ok(()));
+        for type_byte in [b'S', b'x'] {
+            assert_eq!(check(&entry(b"h", &with_length(type_byte, b"\xff"))), Ok(()));
         }
     }
 

@@ -126,8 +126,8 @@ impl Gate {
             return Poll::Ready(Admission::Discarded);
         }
         let budget = &self.shared.budget;
-        let is_free = if self.waiting.is_none() { budget.try_reserve(bytes) } else { None };
-        let reservation = if let Some(reservation) = is_free {
+        let free = if self.waiting.is_none() { budget.try_reserve(bytes) } else { None };
+        let reservation = if let Some(reservation) = free {
             reservation
         } else {
             let waiting =
