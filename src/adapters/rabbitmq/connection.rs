@@ -117,8 +117,7 @@ impl RabbitMq {
     }
 
     /// Opens a connection named after its purpose, as shown in the management UI. Incoming frames
-    /// are
-    /// [filtered](super::intake).
+    /// are [filtered](super::intake).
     pub(super) async fn connect(&self, purpose: &'static str) -> Result<Connection, RabbitError> {
         self.connect_gated(purpose, None).await
     }

@@ -1,4 +1,4 @@
-//! The connection for writing, which everyone shares.
+//! The shared connection for writing.
 
 use std::sync::Arc;
 
