@@ -168,7 +168,7 @@ async fn a_file_without_tables_is_unavailable() {
 }
 
 #[tokio::test]
-async fn what_a_trigger_raises_or_a_function_does_not_take_is_one_messages_fault() {
+async fn errors_of_triggers_and_functions_are_the_fault_of_one_message() {
     let database = Sqlite::start().await;
     database
         .execute(

@@ -116,7 +116,7 @@ fn parsable_frames_pass_unchanged() {
 }
 
 #[test]
-fn headers_within_each_other_are_handed_on_as_bytes() {
+fn deeply_nested_headers_become_byte_arrays() {
     for levels in [33, 1_000, 8_000, 25_000] {
         let table =
             [text("shop"), b"S".to_vec(), with_length(b"eu"), nested_arrays(levels)].concat();
@@ -131,7 +131,7 @@ fn headers_within_each_other_are_handed_on_as_bytes() {
 }
 
 #[test]
-fn a_text_that_is_not_utf8_is_kept_as_bytes_beside_what_can_be_shown() {
+fn the_original_bytes_of_a_property_that_is_not_utf8_are_kept() {
     let message = content_header(2, MESSAGE_ID, &text(b"order-\xff"));
 
     let properties = properties(&message);
@@ -157,7 +157,7 @@ fn header_names_and_routing_keys_may_be_any_bytes() {
 }
 
 #[test]
-fn a_reason_to_close_that_is_cut_off_in_a_character_is_readable() {
+fn a_reply_text_cut_off_within_a_character_becomes_utf8() {
     for method in [[0, 10, 0, 50], [0, 20, 0, 40]] {
         let closed = frames(&filtered(&close(method, b"no queue 'caf\xC3")));
 
@@ -292,7 +292,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn whatever_the_properties_are_the_client_can_read_them(
+    fn any_properties_become_parsable(
         flags in any::<u16>(),
         texts in vec(any::<u8>(), 0..60),
         entries in vec((vec(any::<u8>(), 0..9), value()), 0..5),

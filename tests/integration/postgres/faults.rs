@@ -41,7 +41,7 @@ async fn run(session: &mut PgConnection, statements: &str) {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn which_errors_are_an_outage_is_a_list_and_all_others_are_a_messages() {
+async fn errors_on_no_list_are_the_fault_of_a_message() {
     let database = Postgres::start().await;
     let mut session = database.session().await;
     run(
@@ -109,7 +109,7 @@ async fn locked_orders_are_reported_after_lock_timeout_or_at_once_with_skip_lock
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn a_table_that_somebody_locks_is_an_outage() {
+async fn a_locked_table_is_an_outage() {
     let database = Postgres::start().await;
     let mut lock = database.session().await;
     run(&mut lock, "begin; lock table orders").await;
@@ -126,7 +126,7 @@ async fn a_table_that_somebody_locks_is_an_outage() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn an_order_that_somebody_is_about_to_place_is_locked_without_a_name() {
+async fn an_uncommitted_order_with_the_same_id_is_locked_without_an_order_id() {
     let database = Postgres::start().await;
     outcomes(&database, &[place("1")]).await;
     let mut lock = database.session().await;
@@ -160,7 +160,7 @@ async fn written_order(database: &Postgres) -> Result<(), StoreError> {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn published_rows_that_somebody_locks_are_waited_for_by_nobody_and_removed_later() {
+async fn locked_published_rows_are_skipped_and_removed_later() {
     let database = Postgres::start().await;
     let mut bus = bus_on(&database);
     let published: Vec<OutboxKey> =
@@ -191,7 +191,7 @@ async fn published_rows_that_somebody_locks_are_waited_for_by_nobody_and_removed
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn an_event_is_as_old_as_its_writing_and_not_as_its_transaction() {
+async fn the_age_of_an_event_starts_at_its_write_and_not_at_begin() {
     let database = Postgres::start().await;
     let event = event_without_a_row(&database).await;
     let mut relay = database.relay();
@@ -218,7 +218,7 @@ async fn event_without_a_row(database: &Postgres) -> OutboxMessage {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn an_update_that_a_trigger_drops_holds_up_its_order_alone() {
+async fn an_update_suppressed_by_a_trigger_holds_up_only_its_order() {
     let database = Postgres::start().await;
     outcomes(&database, &["1", "2", "3"].map(place)).await;
     let mut session = database.session().await;
@@ -243,7 +243,7 @@ async fn an_update_that_a_trigger_drops_holds_up_its_order_alone() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn a_column_of_another_type_is_met_by_a_new_session_at_once() {
+async fn a_changed_column_type_is_met_by_a_new_session_at_once() {
     let database = Postgres::start().await;
     let health = Health::default();
     let clock = Arc::new(TickingClock::default());
@@ -267,7 +267,7 @@ async fn a_column_of_another_type_is_met_by_a_new_session_at_once() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn no_pool_minds_a_column_of_another_type() {
+async fn every_pool_survives_a_changed_column_type() {
     let database = Postgres::start().await;
     outcomes(&database, &[place("1")]).await;
     let mut session = database.session().await;
@@ -303,7 +303,7 @@ async fn no_pool_minds_a_column_of_another_type() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn who_waits_for_the_relays_lock_sees_who_has_it() {
+async fn a_waiting_relay_sees_the_holder_of_the_lock() {
     let database = Postgres::start().await;
     let (mut relay, mut other) = (database.relay(), database.relay());
     assert!(relay.try_become_relay().await.unwrap());

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{TestDatabase, bus_on, handle, words};
 use crate::support::messages::{With, cancel, next_status, place, set_status};
 
-pub async fn the_outbox_holds_just_what_the_commit_left<D: TestDatabase>(database: &D) {
+pub async fn the_outbox_contains_what_was_committed<D: TestDatabase>(database: &D) {
     let completed = set_status("14", Status::Completed);
     let messages =
         [place("14").with_id("m").answered_to("answers"), completed, cancel("14"), cancel("15")];
@@ -58,7 +58,7 @@ pub async fn a_commit_returns_earlier_messages_of_its_orders<D: TestDatabase>(da
     assert!(outgoing.iter().all(|message| message.key.order_id.as_str() == "14"));
 }
 
-pub async fn a_refusal_goes_behind_what_the_outbox_holds_of_its_order<D: TestDatabase>(
+pub async fn a_rejection_is_published_after_earlier_messages_of_its_order<D: TestDatabase>(
     database: &D,
 ) {
     let earlier = handle(database, &[place("14"), cancel("14"), place("15")]).await.outgoing;
@@ -73,7 +73,7 @@ pub async fn a_refusal_goes_behind_what_the_outbox_holds_of_its_order<D: TestDat
     assert_eq!(outgoing[..2], earlier[..2]);
 }
 
-pub async fn behind_more_than_a_commit_returns_events_are_left_to_the_relay<D: TestDatabase>(
+pub async fn events_behind_too_many_earlier_rows_are_left_to_the_relay<D: TestDatabase>(
     database: &D,
 ) {
     let event = handle(database, &[place("14"), place("13")]).await.outgoing.remove(0);
@@ -98,9 +98,7 @@ pub async fn behind_more_than_a_commit_returns_events_are_left_to_the_relay<D: T
     assert_eq!(later.count(), 3, "nothing is lost");
 }
 
-pub async fn a_row_that_cannot_be_read_holds_back_the_later_events_of_its_order_alone<
-    D: TestDatabase,
->(
+pub async fn an_unreadable_row_holds_back_only_later_events_of_its_order<D: TestDatabase>(
     database: &D,
 ) {
     handle(database, &[place("14"), place("15")]).await;
@@ -114,7 +112,7 @@ pub async fn a_row_that_cannot_be_read_holds_back_the_later_events_of_its_order_
     assert_eq!(outgoing.collect::<Vec<_>>(), [("15", 1), ("15", 2)]);
 }
 
-pub async fn the_relay_sees_rows_that_cannot_be_read<D: TestDatabase>(database: &D) {
+pub async fn the_relay_sees_unreadable_rows<D: TestDatabase>(database: &D) {
     let outgoing = handle(database, &[place("14"), place("15")]).await.outgoing;
     database.garble_outbox("14").await;
     let mut relay = relay_on(database).await;
@@ -153,7 +151,7 @@ pub async fn the_relay_skips_recent_messages<D: TestDatabase>(database: &D) {
     assert_eq!(relay.waiting(now, None, 10).await.unwrap().len(), 1);
 }
 
-pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
+pub async fn only_one_relay_runs_at_a_time<D: TestDatabase>(database: &D) {
     let mut one = relay_on(database).await;
     let mut other = database.relay();
 

@@ -97,7 +97,9 @@ pub async fn two_units_of_work_on_one_order_both_take_effect<D: TestDatabase>(da
     assert_eq!(versions, [1, 2, 3]);
 }
 
-pub async fn one_poison_among_many_is_the_only_one_that_fails<D: TestDatabase>(database: &D) {
+pub async fn one_poison_message_among_many_is_the_only_one_that_fails<D: TestDatabase>(
+    database: &D,
+) {
     database.poison("order 113").await;
     let messages: Vec<Message> = (0..200).map(|number| place(&format!("order {number}"))).collect();
 
