@@ -1,9 +1,13 @@
-//! Consuming a queue, for ever.
+//! Consumes a queue until the worker stops, and reconnects after every error.
+//!
+//! A [`Session`] is one connection with one channel and one consumer. It passes deliveries to the
+//! lanes, acknowledges what they settle, and ends when anything breaks; the [`Supervisor`] then
+//! opens another.
 
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use lapin::message::Delivery as Incoming;
+use lapin::message::Delivery as LapinDelivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
@@ -16,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::ack_tracker::AckTracker;
 use super::connection::{
-    ANSWER_TIMEOUT, RabbitError, close, close_channel, open_channel, trouble, within,
+    RPC_TIMEOUT, RabbitError, close, close_channel, open_channel, rabbit_error, within,
 };
-use super::intake::GateKeeper;
+use super::intake::GateHandle;
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
 use crate::service_layer::{
@@ -26,35 +30,35 @@ use crate::service_layer::{
     IntakeBounds, Settlement,
 };
 
-/// Most deliveries that are acknowledged one by one at a time.
+/// Maximum number of individual acknowledgements at a time.
 ///
-/// Each acknowledgement is a command to the log of a quorum queue. RabbitMQ takes some dozens of them
-/// at a time from a channel; further ones wait within the channel, and are lost when it closes.
-const MAX_SINGLE_ACKS: usize = 16;
+/// Each acknowledgement is a command in the Raft log of a quorum queue. RabbitMQ accepts some
+/// dozens at a time from a channel; further ones wait within the channel and are lost when it
+/// closes.
+const MAX_INDIVIDUAL_ACKS: usize = 16;
 
-/// How long the connection may stay unread while messages wait for bytes to be free. RabbitMQ closes
-/// a connection that takes nothing for 30 s, and with it all that is in hand would come again.
+/// How long the connection may stay unread while a message waits for free bytes. RabbitMQ closes a
+/// connection that reads nothing for 30 s, and redelivers everything unacknowledged on it.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// The same for a connection with this heartbeat (in seconds; 0 for none): the client gives up one from
-/// which it has read nothing for two heartbeats.
+/// The same for a connection with this heartbeat (in seconds; 0 disables it): lapin closes a
+/// connection from which it has read nothing for two heartbeats.
 fn max_pause(heartbeat: u16) -> Duration {
     if heartbeat == 0 { MAX_PAUSE } else { MAX_PAUSE.min(Duration::from_secs(heartbeat.into())) }
 }
 
-/// How long what was let in may take until it is settled, while the database answers, before it is
-/// handed back with the rest.
+/// How long the lanes may take to settle admitted deliveries while the database is available. After
+/// that they are requeued with the discarded ones.
 const MAX_DRAIN: Duration = Duration::from_secs(30);
 
 impl RabbitMq {
-    /// Starts to consume commands or dead letters, within the bounds of what may be unacknowledged.
+    /// Starts to consume commands or dead letters, within the limits for unacknowledged deliveries.
     ///
-    /// Until `stop` is cancelled, whatever breaks is built anew. Then no more deliveries come; when
-    /// all settlement senders are dropped, what is not settled goes back to the broker and the task
-    /// ends.
+    /// Reconnects after every error until `stop` is cancelled. Then no more deliveries come; once
+    /// all settlement senders are dropped, unsettled deliveries are requeued and the task ends.
     pub fn consume(
         &self,
-        inflow: ConsumedQueue,
+        queue: ConsumedQueue,
         bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
@@ -64,7 +68,7 @@ impl RabbitMq {
         let channel_epoch = ChannelEpoch::default();
         let supervisor = Supervisor {
             broker: self.clone(),
-            inflow,
+            queue,
             bounds,
             health,
             stop,
@@ -79,25 +83,25 @@ impl RabbitMq {
 
 struct Supervisor {
     broker: RabbitMq,
-    inflow: ConsumedQueue,
+    queue: ConsumedQueue,
     bounds: IntakeBounds,
     health: Health,
     stop: CancellationToken,
     channel_epoch: ChannelEpoch,
-    /// None once no more deliveries are to come.
+    /// `None` once deliveries have ended.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
 }
 
 impl ConsumedQueue {
-    pub(super) fn queue(self, topology: &Topology) -> &str {
+    pub(super) fn queue_name(self, topology: &Topology) -> &str {
         match self {
             Self::Commands => &topology.commands_queue,
             Self::DeadLetters => &topology.dead_letter_queue,
         }
     }
 
-    /// For the name of the connection.
+    /// Part of the name of the connection.
     fn purpose(self) -> &'static str {
         match self {
             Self::Commands => "consumes",
@@ -106,25 +110,27 @@ impl ConsumedQueue {
     }
 }
 
-/// How a session ended that did not break.
+/// How a session ended without an error.
 enum Ended {
-    /// After the last settlement.
+    /// The worker stops, and the last settlement is acknowledged.
     Stopped,
-    /// All that was let in is settled, and what came after it was discarded.
+    /// All admitted deliveries are settled; later ones were discarded and need another session.
     Drained,
 }
 
-/// One life of the consuming connection.
+/// One connection with its channel and consumer.
 struct Session {
     connection: Connection,
     channel: Channel,
     consumer: Consumer,
-    number: u32,
-    gate: GateKeeper,
+    /// The number of the channel, part of each delivery tag.
+    epoch: u32,
+    gate: GateHandle,
     acks: AckTracker,
-    /// Taken from the consumer, with no room for it yet.
+    /// Received from the broker, waiting for room in the channel to the lanes.
     next: Option<Delivery>,
-    /// Since when a delivery came without its body: no more are taken, and what was let in is settled.
+    /// When the first delivery without its body came. Since then no more are accepted, and the
+    /// admitted ones are being settled.
     draining_since: Option<Instant>,
 }
 
@@ -132,21 +138,22 @@ impl Supervisor {
     async fn run(mut self) {
         let mut backoff = Backoff::for_broker();
         while !self.stop.is_cancelled() {
-            let broken = match self.open().await {
+            let error = match self.open().await {
                 Ok(mut session) => {
-                    self.health.consumes(self.inflow);
+                    self.health.consumes(self.queue);
                     backoff.reset();
                     match self.serve(&mut session).await {
-                        Ok(Ended::Stopped) => return session.hand_back_the_rest().await,
+                        Ok(Ended::Stopped) => return session.requeue_unsettled().await,
                         Ok(Ended::Drained) => {
-                            session.hand_back_the_rest().await;
+                            session.requeue_unsettled().await;
                             continue;
                         }
                         Err(error) => {
                             if matches!(error, RabbitError::FrameTooLarge(_)) {
-                                self.broker.call_for_large_frames();
+                                self.broker.use_large_frames();
                             }
-                            // The broker has all of them again: the lanes need not begin them.
+                            // The broker redelivers everything unacknowledged: lanes can skip
+                            // these.
                             let _ = self.channel_epoch.next();
                             error
                         }
@@ -154,42 +161,43 @@ impl Supervisor {
                 }
                 Err(error) => error,
             };
-            self.health.cannot_consume(self.inflow, &broken.to_string());
+            self.health.cannot_consume(self.queue, &error.to_string());
             tokio::select! {
                 () = backoff.pause() => {}
                 () = self.stop.cancelled() => {}
             }
         }
-        // Stopped while there was no connection: the broker has everything that is not settled.
+        // Stopped while disconnected: the broker has requeued everything unacknowledged.
         self.deliveries = None;
         while self.settlements.recv().await.is_some() {}
     }
 
     async fn open(&self) -> Result<Session, RabbitError> {
-        let gate = GateKeeper::new(self.bounds.bytes.clone());
-        let connection = self.broker.connect_gated(self.inflow.purpose(), Some(&gate)).await?;
+        let gate = GateHandle::new(self.bounds.bytes.clone());
+        let connection = self.broker.connect_gated(self.queue.purpose(), Some(&gate)).await?;
         self.broker.ensure_topology(&connection).await?;
         let channel = open_channel(&connection).await?;
-        // Per consumer, not per channel: quorum queues know no other, and 4.3 refuses `global`.
+        // Per consumer: quorum queues do not support a global prefetch, and RabbitMQ 4.3 refuses
+        // it.
         let per_consumer = BasicQosOptions { global: false };
-        within(ANSWER_TIMEOUT, channel.basic_qos(self.bounds.prefetch, per_consumer)).await?;
-        let queue = self.inflow.queue(&self.broker.topology);
+        within(RPC_TIMEOUT, channel.basic_qos(self.bounds.prefetch, per_consumer)).await?;
+        let queue = self.queue.queue_name(&self.broker.topology);
         let options = BasicConsumeOptions {
-            // Whatever is acknowledged is so by us, after its commit.
+            // Manual acknowledgements, after the commit.
             no_ack: false,
-            // Many workers share the queue.
+            // Other workers consume the same queue.
             exclusive: false,
             ..BasicConsumeOptions::default()
         };
         let consume =
             channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
-        let consumer = within(ANSWER_TIMEOUT, consume).await?;
-        let number = self.channel_epoch.next();
+        let consumer = within(RPC_TIMEOUT, consume).await?;
+        let epoch = self.channel_epoch.next();
         Ok(Session {
             connection,
             channel,
             consumer,
-            number,
+            epoch,
             gate,
             acks: AckTracker::default(),
             next: None,
@@ -197,12 +205,13 @@ impl Supervisor {
         })
     }
 
-    /// Passes deliveries on and acknowledges what is settled, until the last settlement came after
-    /// a stop, or the session is drained.
+    /// Passes deliveries to the lanes and acknowledges settled ones, until the last settlement
+    /// after a stop, or until the session is drained.
     async fn serve(&mut self, session: &mut Session) -> Result<Ended, RabbitError> {
-        let mut looks = tokio::time::interval(session.max_pause() / 4);
+        let mut pause_check = tokio::time::interval(session.max_pause() / 4);
         loop {
-            if self.deliveries.is_some() && (session.is_drained() || self.is_out_of_time(session)) {
+            if self.deliveries.is_some() && (session.is_drained() || self.drain_timed_out(session))
+            {
                 return session.ack_all_settled().await.map(|()| Ended::Drained);
             }
             tokio::select! {
@@ -210,39 +219,40 @@ impl Supervisor {
                     Some(settlements) => self.settle(session, settlements).await?,
                     None => return session.ack_all_settled().await.map(|()| Ended::Stopped),
                 },
-                delivery = session.consumer.next(), if session.takes_more() && self.deliveries.is_some() => {
+                delivery = session.consumer.next(), if session.accepts_more() && self.deliveries.is_some() => {
                     session.receive(delivery).await?;
                 }
                 room = reserve(self.deliveries.clone()), if session.next.is_some() => {
                     match room {
                         Some(room) => session.pass_on(room).await?,
-                        // The lanes have ended, perhaps before this task has heard of the stop.
-                        None => self.take_no_more(session).await?,
+                        // The lanes have ended, perhaps before this task has seen the stop.
+                        None => self.stop_consuming(session).await?,
                     }
                 }
                 () = self.stop.cancelled(), if self.deliveries.is_some() => {
-                    self.take_no_more(session).await?;
+                    self.stop_consuming(session).await?;
                 }
-                _ = looks.tick() => session.end_a_long_pause(),
+                _ = pause_check.tick() => session.end_long_pause(),
             }
         }
     }
 
-    /// Whether what keeps the session from being drained is not the database: a command of a locked
-    /// order, a dead letter that stays in its queue. It is handed back with the rest. In an outage each
-    /// time would count towards the delivery limit of all that is in hand.
-    fn is_out_of_time(&self, session: &Session) -> bool {
+    /// Whether draining takes too long for another reason than an unavailable database, such as a
+    /// locked order. Then the rest is requeued. Not during an outage, when every requeue would
+    /// count towards the delivery limit of all unsettled messages.
+    fn drain_timed_out(&self, session: &Session) -> bool {
         session.draining_since.is_some_and(|since| since.elapsed() >= MAX_DRAIN)
             && self.health.troubles().database.is_none()
     }
 
-    /// Ends the deliveries; settlements still come.
-    async fn take_no_more(&mut self, session: &mut Session) -> Result<(), RabbitError> {
+    /// Cancels the consumer; settlements are still acknowledged.
+    async fn stop_consuming(&mut self, session: &mut Session) -> Result<(), RabbitError> {
         self.deliveries = None;
         session.next = None;
-        // What is still coming is handed back: its bodies must not keep the answer to this waiting.
+        // Deliveries on their way are requeued; waiting for their bytes would delay
+        // `basic.cancel-ok`.
         session.gate.discard();
-        self.health.consumes_no_more(self.inflow);
+        self.health.consumes_no_more(self.queue);
         session.cancel().await
     }
 
@@ -255,17 +265,18 @@ impl Supervisor {
         while let Ok(more) = self.settlements.try_recv() {
             session.settle(more);
         }
-        session.ack_run().await?;
-        // Behind deliveries that are stuck, those that are settled fill the prefetch: make some room.
-        let mostly_taken = usize::from(self.bounds.prefetch) / 4 * 3;
-        if self.deliveries.is_some() && session.acks.unacknowledged() > mostly_taken {
-            session.ack_waiting(MAX_SINGLE_ACKS).await?;
+        session.ack_cumulative().await?;
+        // Behind a delivery that stays open, settled ones fill the prefetch: acknowledge some of
+        // them individually.
+        let nearly_full = usize::from(self.bounds.prefetch) / 4 * 3;
+        if self.deliveries.is_some() && session.acks.unacknowledged() > nearly_full {
+            session.ack_individually(MAX_INDIVIDUAL_ACKS).await?;
         }
         Ok(())
     }
 }
 
-/// Room for a delivery; never, once no more are to come.
+/// Waits for room in the channel to the lanes; forever once deliveries have ended.
 async fn reserve(
     deliveries: Option<mpsc::Sender<Delivery>>,
 ) -> Option<mpsc::OwnedPermit<Delivery>> {
@@ -276,7 +287,7 @@ async fn reserve(
 }
 
 impl Session {
-    fn takes_more(&self) -> bool {
+    fn accepts_more(&self) -> bool {
         self.next.is_none() && self.draining_since.is_none()
     }
 
@@ -288,20 +299,20 @@ impl Session {
         max_pause(self.connection.configuration().heartbeat())
     }
 
-    fn end_a_long_pause(&self) {
+    fn end_long_pause(&self) {
         if self.gate.paused_for() >= self.max_pause() {
             tracing::warn!(
-                "Messages in hand fill MAX_IN_FLIGHT_BYTES; further ones are handed back to the broker until there is room"
+                "Messages in flight fill MAX_IN_FLIGHT_BYTES: further ones are requeued until there is room"
             );
             self.gate.discard();
         }
     }
 
-    /// Takes a delivery from the stream; its end means that the broker cancelled the consumer (the
-    /// queue was deleted, its node went down, an acknowledgement took too long).
+    /// Accepts a delivery from the stream. The stream ends when the broker cancels the consumer:
+    /// the queue was deleted, its node went down, or an acknowledgement took too long.
     async fn receive(
         &mut self,
-        delivery: Option<lapin::Result<Incoming>>,
+        delivery: Option<lapin::Result<LapinDelivery>>,
     ) -> Result<(), RabbitError> {
         let delivery = match delivery {
             Some(Ok(delivery)) => delivery,
@@ -310,32 +321,32 @@ impl Session {
                     "the broker cancelled the consumer".to_owned(),
                 ));
             }
-            Some(Err(error)) => return Err(trouble(&error)),
+            Some(Err(error)) => return Err(rabbit_error(&error)),
         };
         let tag = delivery.delivery_tag;
         if self.gate.has_discarded(tag) {
-            // All that comes from here on has no body, and is handed back at the end.
+            // From here on deliveries have no body; they are requeued at the end of the session.
             self.draining_since.get_or_insert_with(Instant::now);
             return self.cancel().await;
         }
         self.acks.open(tag);
-        let (properties, unreadable) = properties::received(&delivery.properties);
+        let (properties, properties_error) = properties::received(&delivery.properties);
         self.next = Some(Delivery {
-            tag: DeliveryTag { channel: self.number, number: tag },
+            tag: DeliveryTag { channel: self.epoch, number: tag },
             redelivered: delivery.redelivered,
             envelope: Envelope {
                 exchange: delivery.exchange.as_str().to_owned(),
                 routing_key: delivery.routing_key.as_str().to_owned(),
                 properties,
-                unreadable,
+                properties_error,
                 body: delivery.data,
             },
-            hold: self.gate.claim(tag),
+            reservation: self.gate.claim(tag),
         });
         Ok(())
     }
 
-    /// Passes on the delivery in hand, and those that are already here as long as there is room.
+    /// Passes on the waiting delivery, and accepts the next one if it is already here.
     async fn pass_on(&mut self, room: mpsc::OwnedPermit<Delivery>) -> Result<(), RabbitError> {
         if let Some(delivery) = self.next.take() {
             room.send(delivery);
@@ -348,35 +359,36 @@ impl Session {
 
     fn settle(&mut self, settlements: Vec<Settlement>) {
         for Settlement::Ack(tag) in settlements {
-            if tag.channel == self.number {
+            if tag.channel == self.epoch {
                 self.acks.settle(tag.number);
             }
         }
     }
 
-    /// Acknowledges with one frame all deliveries up to the oldest open one.
-    async fn ack_run(&mut self) -> Result<(), RabbitError> {
+    /// Acknowledges all deliveries before the oldest open one, with one frame.
+    async fn ack_cumulative(&mut self) -> Result<(), RabbitError> {
         match self.acks.take_cumulative() {
             Some(tag) => self.ack(tag, true).await,
             None => Ok(()),
         }
     }
 
-    async fn ack_waiting(&mut self, most: usize) -> Result<(), RabbitError> {
-        for tag in self.acks.take_waiting(most) {
+    async fn ack_individually(&mut self, max: usize) -> Result<(), RabbitError> {
+        for tag in self.acks.take_individual(max) {
             self.ack(tag, false).await?;
         }
         Ok(())
     }
 
-    /// For the end. Lanes that finished what they had leave nothing for single acknowledgements.
+    /// At the end of a session. Lanes that settled everything leave nothing to acknowledge
+    /// individually.
     async fn ack_all_settled(&mut self) -> Result<(), RabbitError> {
-        self.ack_run().await?;
-        self.ack_waiting(usize::MAX).await
+        self.ack_cumulative().await?;
+        self.ack_individually(usize::MAX).await
     }
 
     async fn ack(&self, tag: u64, multiple: bool) -> Result<(), RabbitError> {
-        within(ANSWER_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await?;
+        within(RPC_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await?;
         kill_points::reached("acknowledged");
         Ok(())
     }
@@ -384,15 +396,16 @@ impl Session {
     async fn cancel(&self) -> Result<(), RabbitError> {
         let cancelled =
             self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
-        within(ANSWER_TIMEOUT, cancelled).await
+        within(RPC_TIMEOUT, cancelled).await
     }
 
-    /// Nack, not reject: since 4.3 only the latter counts as a failed delivery. Tag 0 stands for
-    /// all that is not acknowledged.
-    async fn hand_back_the_rest(&self) {
+    /// Requeues everything unacknowledged (delivery tag 0 with `multiple`) and closes the
+    /// connection. With `basic.nack`: since RabbitMQ 4.3, only `basic.reject` counts as a failed
+    /// delivery.
+    async fn requeue_unsettled(&self) {
         let all = BasicNackOptions { multiple: true, requeue: true };
-        // If this fails, the broker takes everything back with the connection.
-        let _ = within(ANSWER_TIMEOUT, self.channel.basic_nack(0, all)).await;
+        // If this fails, the broker requeues everything when the connection closes.
+        let _ = within(RPC_TIMEOUT, self.channel.basic_nack(0, all)).await;
         close_channel(&self.channel).await;
         close(&self.connection).await;
     }
@@ -405,9 +418,9 @@ mod tests {
     #[test]
     fn a_pause_ends_well_before_the_heartbeat_is_missed() {
         for heartbeat in [1, 5, 10, 60] {
-            let looked_every = max_pause(heartbeat) / 4;
+            let check_interval = max_pause(heartbeat) / 4;
             let missed_after = Duration::from_secs(heartbeat.into()) * 2;
-            assert!(max_pause(heartbeat) + looked_every < missed_after, "{heartbeat} s");
+            assert!(max_pause(heartbeat) + check_interval < missed_after, "{heartbeat} s");
         }
         assert_eq!((max_pause(0), max_pause(60)), (MAX_PAUSE, MAX_PAUSE));
     }

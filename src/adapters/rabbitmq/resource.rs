@@ -1,13 +1,15 @@
-//! Declaring one exchange or queue, or looking for it.
+//! Declares or verifies a single exchange or queue.
+
+use std::fmt;
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, ExchangeKind};
 
 use super::ResourceStatus;
-use super::connection::{ANSWER_TIMEOUT, RabbitError, close_channel, open_channel, within};
+use super::connection::{RPC_TIMEOUT, RabbitError, close_channel, open_channel, within};
 
-/// One exchange or queue, as it should be.
+/// An exchange or queue of the topology.
 #[derive(Debug)]
 pub(super) enum Resource<'a> {
     Exchange {
@@ -16,9 +18,9 @@ pub(super) enum Resource<'a> {
     Queue {
         name: String,
         arguments: FieldTable,
-        /// Other arguments with which it will do if it is there already.
-        or_else: Vec<FieldTable>,
-        bound: Option<Binding<'a>>,
+        /// Other arguments that an existing queue may have.
+        also_accepted: Vec<FieldTable>,
+        binding: Option<Binding<'a>>,
     },
 }
 
@@ -28,43 +30,48 @@ pub(super) struct Binding<'a> {
     pub(super) routing_key: &'static str,
 }
 
-impl Resource<'_> {
-    pub(super) fn what(&self) -> String {
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exchange { name } => format!("exchange {name}"),
-            Self::Queue { name, .. } => format!("queue {name}"),
+            Self::Exchange { name } => write!(f, "exchange {name}"),
+            Self::Queue { name, .. } => write!(f, "queue {name}"),
         }
     }
+}
 
-    /// Declares it and binds it.
+impl Resource<'_> {
+    /// Declares it, and its binding.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), RabbitError> {
-        self.declare_itself(connection).await?;
+        self.declare_unbound(connection).await?;
         self.bind(connection).await
     }
 
-    pub(super) async fn declare_itself(&self, connection: &Connection) -> Result<(), RabbitError> {
+    /// Declares it without its binding.
+    pub(super) async fn declare_unbound(&self, connection: &Connection) -> Result<(), RabbitError> {
         match self {
-            Self::Exchange { .. } => self.ask(connection, false, FieldTable::default()).await,
-            Self::Queue { arguments, or_else, .. } => {
-                let mut declared = self.ask(connection, false, arguments.clone()).await;
-                for arguments in or_else {
+            Self::Exchange { .. } => {
+                self.send_declare(connection, false, FieldTable::default()).await
+            }
+            Self::Queue { arguments, also_accepted, .. } => {
+                let mut declared = self.send_declare(connection, false, arguments.clone()).await;
+                for arguments in also_accepted {
                     if !matches!(declared, Err(RabbitError::Topology { .. })) {
                         break;
                     }
-                    declared = self.ask(connection, false, arguments.clone()).await;
+                    declared = self.send_declare(connection, false, arguments.clone()).await;
                 }
                 declared
             }
         }
     }
 
-    /// Looks for it without declaring it.
-    pub(super) async fn look(
+    /// Verifies that it exists, with a passive declaration. The broker does not compare arguments.
+    pub(super) async fn verify(
         &self,
         connection: &Connection,
     ) -> Result<ResourceStatus, RabbitError> {
-        match self.ask(connection, true, FieldTable::default()).await {
-            Ok(()) => Ok(ResourceStatus::Good),
+        match self.send_declare(connection, true, FieldTable::default()).await {
+            Ok(()) => Ok(ResourceStatus::Matches),
             Err(RabbitError::Topology { difference, .. }) if difference.contains("NOT_FOUND") => {
                 Ok(ResourceStatus::Missing)
             }
@@ -72,15 +79,15 @@ impl Resource<'_> {
         }
     }
 
-    /// One declaration, on a channel of its own: the broker closes it over any difference.
-    async fn ask(
+    /// Declares on its own channel: the broker closes the channel when the declaration fails.
+    async fn send_declare(
         &self,
         connection: &Connection,
         passive: bool,
         arguments: FieldTable,
     ) -> Result<(), RabbitError> {
         let channel = open_channel(connection).await?;
-        let asked = match self {
+        let declared = match self {
             Self::Exchange { name } => {
                 let options = ExchangeDeclareOptions {
                     passive,
@@ -88,8 +95,9 @@ impl Resource<'_> {
                     ..ExchangeDeclareOptions::default()
                 };
                 let name = (*name).into();
-                let asked = channel.exchange_declare(name, ExchangeKind::Topic, options, arguments);
-                within(ANSWER_TIMEOUT, asked).await
+                let declare =
+                    channel.exchange_declare(name, ExchangeKind::Topic, options, arguments);
+                within(RPC_TIMEOUT, declare).await
             }
             Self::Queue { name, .. } => {
                 let options = QueueDeclareOptions {
@@ -97,44 +105,46 @@ impl Resource<'_> {
                     durable: true,
                     ..QueueDeclareOptions::default()
                 };
-                let asked = channel.queue_declare(name.as_str().into(), options, arguments);
-                within(ANSWER_TIMEOUT, asked).await.map(drop)
+                let declare = channel.queue_declare(name.as_str().into(), options, arguments);
+                within(RPC_TIMEOUT, declare).await.map(drop)
             }
         };
         close_channel(&channel).await;
-        self.judge(asked)
+        self.classified(declared)
     }
 
     async fn bind(&self, connection: &Connection) -> Result<(), RabbitError> {
-        let Self::Queue { name, bound: Some(Binding { exchange, routing_key }), .. } = self else {
+        let Self::Queue { name, binding: Some(Binding { exchange, routing_key }), .. } = self
+        else {
             return Ok(());
         };
         let channel = open_channel(connection).await?;
-        let bound = channel.queue_bind(
+        let bind = channel.queue_bind(
             name.as_str().into(),
             (*exchange).into(),
             (*routing_key).into(),
             QueueBindOptions::default(),
             FieldTable::default(),
         );
-        let bound = within(ANSWER_TIMEOUT, bound).await;
+        let bound = within(RPC_TIMEOUT, bind).await;
         close_channel(&channel).await;
-        self.judge(bound)
+        self.classified(bound)
     }
 
-    /// Tells an answer that stays the same (refused, not found, different) from passing trouble.
-    fn judge(&self, answer: Result<(), RabbitError>) -> Result<(), RabbitError> {
-        match answer {
-            Err(RabbitError::Unavailable(text)) if is_lasting(&text) => {
-                Err(RabbitError::Topology { what: self.what(), difference: text })
+    /// Turns a permanent error (access refused, not found, other arguments) into
+    /// [`RabbitError::Topology`]; other errors may be temporary.
+    fn classified(&self, result: Result<(), RabbitError>) -> Result<(), RabbitError> {
+        match result {
+            Err(RabbitError::Unavailable(text)) if is_permanent(&text) => {
+                Err(RabbitError::Topology { resource: self.to_string(), difference: text })
             }
-            answer => answer,
+            result => result,
         }
     }
 }
 
-/// The replies with which a broker closes a channel over a declaration.
-fn is_lasting(text: &str) -> bool {
+/// Whether the reply text is of an error that repeating the declaration does not change.
+fn is_permanent(text: &str) -> bool {
     ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED"]
         .iter()
         .any(|reply| text.contains(reply))

@@ -1,4 +1,4 @@
-//! The exchanges and queues that the worker needs, and why each is as it is.
+//! The exchanges and queues of the worker, with the reason for each argument.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::connection::RabbitError;
 use super::intake::BrokerVersion;
 use super::resource::{Binding, Resource};
 
-/// A limit of deliveries that no message comes near, and that brokers of all versions understand.
-const NEVER_REACHED: i64 = i32::MAX as i64;
+/// A delivery limit that no message reaches, and that all supported versions of RabbitMQ accept.
+const UNREACHABLE_LIMIT: i64 = i32::MAX as i64;
 
-/// The names of exchanges and queues, and the few numbers that are part of their declaration.
+/// The names of exchanges and queues, and the settings that are part of their declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
     pub commands_exchange: String,
@@ -20,37 +20,38 @@ pub struct Topology {
     pub events_exchange: String,
     pub dead_letter_exchange: String,
     pub dead_letter_queue: String,
-    /// The waits before the first, second, … retry; each has a queue of its own.
+    /// The delays before the first, second, … retry; each has its own queue, with this message TTL.
     pub retry_delays: Vec<Duration>,
-    /// How often the broker hands out a command before it takes it for one that kills workers.
+    /// How often the broker redelivers a command before it dead-letters it: such a command may
+    /// crash workers.
     pub delivery_limit: u32,
 }
 
-/// What a look at one exchange or queue found.
+/// An exchange or queue on the broker, compared with the topology.
 #[derive(Debug, Clone)]
-pub struct Finding {
-    /// Such as `queue orders.commands`.
-    pub what: String,
-    pub verdict: ResourceStatus,
+pub struct ResourceCheck {
+    /// Kind and name, such as `queue orders.commands`.
+    pub resource: String,
+    pub status: ResourceStatus,
 }
 
-/// Whether something is as it should be.
+/// How an exchange or queue on the broker compares with the topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceStatus {
-    Good,
+    Matches,
     Missing,
-    /// It exists, but otherwise; in the broker's words.
-    Different(String),
+    /// It exists with other arguments; with the reply text of the broker.
+    Differs(String),
 }
 
 impl Topology {
-    /// The queue in which messages wait for retry `attempt` (from 1).
+    /// The queue for retry `attempt`, from 1.
     pub fn retry_queue(&self, attempt: u32) -> String {
         format!("{}.retry.{attempt}", self.commands_queue)
     }
 
-    /// Whether a queue is one of the worker's own, with all retry queues of other settings: a reply in
-    /// there would come back as a command or as a dead letter.
+    /// Whether a queue belongs to the worker, including retry queues of earlier settings. A reply
+    /// must not go there: it would be consumed as a command or a dead letter.
     pub fn is_own_queue(&self, name: &str) -> bool {
         name == self.commands_queue
             || name == self.dead_letter_queue
@@ -60,23 +61,22 @@ impl Topology {
                 .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    pub(super) fn parts(&self, version: &BrokerVersion) -> Vec<Resource<'_>> {
-        let mut parts = vec![
+    pub(super) fn resources(&self, version: &BrokerVersion) -> Vec<Resource<'_>> {
+        let mut resources = vec![
             Resource::Exchange { name: &self.commands_exchange },
             Resource::Exchange { name: &self.events_exchange },
             Resource::Exchange { name: &self.dead_letter_exchange },
             self.dead_letter_queue(version),
             self.commands_queue(),
         ];
-        parts.extend(
-            (1..).zip(&self.retry_delays).map(|(attempt, &delay)| self.delay(attempt, delay)),
-        );
-        parts
+        let delays = (1..).zip(&self.retry_delays);
+        resources.extend(delays.map(|(attempt, &delay)| self.delay_queue(attempt, delay)));
+        resources
     }
 
-    /// Replicated, on disk before it confirms. What the broker itself gives up on (a message that
-    /// kills each worker that takes it) goes to the dead letters, and nothing is lost on that way:
-    /// at-least-once, which in turn needs reject-publish.
+    /// A quorum queue: replicated, and written to disk before the confirm. A message that exceeds
+    /// the delivery limit is dead-lettered at-least-once, so that it cannot get lost on the way;
+    /// that strategy requires the overflow behaviour reject-publish.
     fn commands_queue(&self) -> Resource<'_> {
         Resource::Queue {
             name: self.commands_queue.clone(),
@@ -87,15 +87,17 @@ impl Topology {
                 ("x-overflow", text("reject-publish")),
                 ("x-delivery-limit", AMQPValue::LongLongInt(self.delivery_limit.into())),
             ]),
-            or_else: Vec::new(),
-            bound: Some(Binding { exchange: &self.commands_exchange, routing_key: "order.#" }),
+            also_accepted: Vec::new(),
+            binding: Some(Binding { exchange: &self.commands_exchange, routing_key: "order.#" }),
         }
     }
 
-    /// Dead letters are read by people, again and again: since 4.0 a quorum queue drops a message
-    /// that was handed out 20 times, so it gets a limit that is never reached. Releases before this one
-    /// declared it with -1, which is no limit since 4.0; brokers before take it too, but destroy each
-    /// message that is handed out a second time. There such a queue is not as it should be.
+    /// Has a delivery limit that is never reached: since RabbitMQ 4.0, quorum queues drop a message
+    /// after 20 deliveries by default, and dead letters may be delivered more often.
+    ///
+    /// Earlier releases of the worker declared a limit of -1. Since 4.0 that means no limit and is
+    /// accepted here; RabbitMQ 3 drops each message on its second delivery, so there the queue
+    /// counts as different.
     fn dead_letter_queue(&self, version: &BrokerVersion) -> Resource<'_> {
         let arguments = |limit: i64| {
             table([
@@ -103,21 +105,22 @@ impl Topology {
                 ("x-delivery-limit", AMQPValue::LongLongInt(limit)),
             ])
         };
-        let mut or_else = vec![table([("x-queue-type", text("quorum"))])];
+        let mut also_accepted = vec![table([("x-queue-type", text("quorum"))])];
         if version.is_at_least(4) {
-            or_else.push(arguments(-1));
+            also_accepted.push(arguments(-1));
         }
         Resource::Queue {
             name: self.dead_letter_queue.clone(),
-            arguments: arguments(NEVER_REACHED),
-            or_else,
-            bound: Some(Binding { exchange: &self.dead_letter_exchange, routing_key: "#" }),
+            arguments: arguments(UNREACHABLE_LIMIT),
+            also_accepted,
+            binding: Some(Binding { exchange: &self.dead_letter_exchange, routing_key: "#" }),
         }
     }
 
-    /// A queue without consumers, from which messages go back to the commands when they have waited
-    /// long enough. Straight into the queue: only the one who retries gets the message again.
-    fn delay(&self, attempt: u32, delay: Duration) -> Resource<'_> {
+    /// A queue without consumers: after the TTL, its messages are dead-lettered back to the
+    /// commands queue. Through the default exchange, so that no other queue bound to the commands
+    /// exchange gets a copy.
+    fn delay_queue(&self, attempt: u32, delay: Duration) -> Resource<'_> {
         let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
         Resource::Queue {
             name: self.retry_queue(attempt),
@@ -129,33 +132,34 @@ impl Topology {
                 ("x-dead-letter-strategy", text("at-least-once")),
                 ("x-overflow", text("reject-publish")),
             ]),
-            or_else: Vec::new(),
-            bound: None,
+            also_accepted: Vec::new(),
+            binding: None,
         }
     }
 
-    /// Declares everything; what is there already as it should be stays.
+    /// Declares all exchanges, queues and bindings. Declaring an existing one with the same
+    /// arguments has no effect.
     pub(super) async fn declare(
         &self,
         connection: &Connection,
         version: &BrokerVersion,
     ) -> Result<(), RabbitError> {
-        for part in self.parts(version) {
-            part.declare(connection).await?;
+        for resource in self.resources(version) {
+            resource.declare(connection).await?;
         }
         Ok(())
     }
 
-    /// Looks whether everything is there, without the right to declare.
-    pub(super) async fn look(
+    /// Verifies that all exchanges and queues exist, without the permission to declare them.
+    pub(super) async fn verify(
         &self,
         connection: &Connection,
         version: &BrokerVersion,
     ) -> Result<(), RabbitError> {
-        for part in self.parts(version) {
-            if part.look(connection).await? == ResourceStatus::Missing {
+        for resource in self.resources(version) {
+            if resource.verify(connection).await? == ResourceStatus::Missing {
                 return Err(RabbitError::Topology {
-                    what: part.what(),
+                    resource: resource.to_string(),
                     difference: "does not exist".to_owned(),
                 });
             }
@@ -163,28 +167,29 @@ impl Topology {
         Ok(())
     }
 
-    /// Compares everything with what should be there; changes nothing.
+    /// Compares all exchanges and queues on the broker with the topology; changes nothing.
     pub(super) async fn check(
         &self,
         connection: &Connection,
         version: &BrokerVersion,
-    ) -> Result<Vec<Finding>, RabbitError> {
-        let mut findings = Vec::new();
-        for part in self.parts(version) {
-            let mut verdict = part.look(connection).await?;
-            if verdict == ResourceStatus::Good {
-                // It exists, so declaring it creates nothing: the broker only compares.
-                verdict = match part.declare_itself(connection).await {
-                    Ok(()) => ResourceStatus::Good,
+    ) -> Result<Vec<ResourceCheck>, RabbitError> {
+        let mut checks = Vec::new();
+        for resource in self.resources(version) {
+            let mut status = resource.verify(connection).await?;
+            if status == ResourceStatus::Matches {
+                // It exists, so declaring it creates nothing: the broker only compares the
+                // arguments.
+                status = match resource.declare_unbound(connection).await {
+                    Ok(()) => ResourceStatus::Matches,
                     Err(RabbitError::Topology { difference, .. }) => {
-                        ResourceStatus::Different(difference)
+                        ResourceStatus::Differs(difference)
                     }
                     Err(error) => return Err(error),
                 };
             }
-            findings.push(Finding { what: part.what(), verdict });
+            checks.push(ResourceCheck { resource: resource.to_string(), status });
         }
-        Ok(findings)
+        Ok(checks)
     }
 }
 
