@@ -89,7 +89,7 @@ macro_rules! store_contract {
             transactions::a_dropped_unit_of_work_leaves_nothing,
             transactions::a_dropped_begin_leaves_the_next_transaction_clean,
             transactions::a_batch_dropped_midway_takes_effect_once,
-            transactions::a_rehearsal_changes_nothing,
+            transactions::a_dry_run_changes_nothing,
             transactions::two_units_of_work_on_one_order_both_take_effect,
             transactions::one_poison_among_many_is_the_only_one_that_fails,
             transactions::a_large_batch_commits_whole,

@@ -1,4 +1,4 @@
-//! What is taken, and what it is taken for.
+//! What the decoder accepts, and what it makes of it.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn the_stores_own_order_is_taken_as_it_is() {
     };
     assert_eq!(decoded.result.unwrap().command, Command::PlaceOrder(expected));
     assert_eq!(decoded.kind, Some(CommandKind::PlaceOrder));
-    assert_eq!(decoded.notes, Deviations { total_differs: true, ..Deviations::default() });
+    assert_eq!(decoded.deviations, Deviations { total_differs: true, ..Deviations::default() });
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_property_names_the_command_then_the_body_then_the_routing_key() {
 
         assert_eq!(decoded.kind, Some(CommandKind::CancelOrder), "{envelope:?}");
         assert_eq!(decoded.result.unwrap().command.kind(), CommandKind::CancelOrder);
-        assert_eq!(decoded.notes, Deviations::default());
+        assert_eq!(decoded.deviations, Deviations::default());
     }
 }
 
@@ -135,7 +135,7 @@ fn whole_numbers_are_taken_as_text_and_with_an_empty_fraction() {
     ] {
         let decoded = decoded("order.place", order_with("items[0].quantity", raw));
         assert!(decoded.result.is_ok(), "{raw}");
-        assert_eq!(decoded.notes.coerced_fields, coerced, "{raw}");
+        assert_eq!(decoded.deviations.coerced_fields, coerced, "{raw}");
     }
 }
 
@@ -197,7 +197,7 @@ fn the_sum_of_the_items_is_the_total_where_none_is_given() {
 
     let Command::PlaceOrder(order) = decoded.result.unwrap().command else { panic!() };
     assert_eq!(order.total, money("25"));
-    assert!(!decoded.notes.total_differs);
+    assert!(!decoded.deviations.total_differs);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_total_that_is_not_the_sum_is_kept_and_noted() {
 
     let Command::PlaceOrder(order) = decoded.result.unwrap().command else { panic!() };
     assert_eq!(order.total, money("19.99"));
-    assert!(decoded.notes.total_differs);
+    assert!(decoded.deviations.total_differs);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_given_total_saves_an_order_whose_items_sum_up_too_high() {
     let decoded = decoded("order.place", body);
 
     assert!(decoded.result.is_ok());
-    assert!(decoded.notes.total_differs);
+    assert!(decoded.deviations.total_differs);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn unknown_fields_are_ignored_and_counted_wherever_a_known_one_could_stand() {
     let decoded = decoded("order.place", body);
 
     assert!(decoded.result.is_ok());
-    assert_eq!(decoded.notes.unknown_fields, 5);
+    assert_eq!(decoded.deviations.unknown_fields, 5);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is refused, and with which words.
+//! What the decoder rejects, and with which error.
 
 use super::*;
 
@@ -85,7 +85,7 @@ fn a_lone_surrogate_is_refused_wherever_it_stands() {
     }
 }
 
-/// A cancellation with an unknown field that nests so deep, the body included.
+/// A cancellation with an unknown field nested this deep, including the body.
 fn nested(levels: usize) -> String {
     let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
     format!(r#"{{"order_id": 7, "unknown": {open}{close}}}"#)
@@ -130,7 +130,7 @@ fn keys_that_only_look_alike_are_different() {
 
     let decoded = decoded("order.cancel", body);
 
-    assert_eq!(decoded.notes.unknown_fields, 3);
+    assert_eq!(decoded.deviations.unknown_fields, 3);
     assert_eq!(decoded.result.unwrap().command.order_id().unwrap().as_str(), "7");
 }
 
@@ -141,7 +141,7 @@ fn an_object_of_many_keys_is_read_without_comparing_each_with_each() {
 
     let decoded = decoded("order.cancel", body);
 
-    assert_eq!(decoded.notes.unknown_fields, 20_000);
+    assert_eq!(decoded.deviations.unknown_fields, 20_000);
     assert!(decoded.result.is_ok());
 }
 
