@@ -242,7 +242,7 @@ impl Session {
         }
         let (command, order) = (command.unwrap_or("(unknown)"), order_id.unwrap_or("-"));
         print_line(&format!(
-            "→ {command:<14} order {:<6} {outcome:<14} {}",
+            "→ {command:<14} order {:<7} {outcome:<14} {}",
             printable(order),
             printable(&why)
         ))

@@ -237,7 +237,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn what_is_valid_by_both_is_taken((kind, body) in valid()) {
+    fn what_both_allow_is_accepted((kind, body) in valid()) {
         prop_assert!(schema_allows(kind, &body));
         if let Err(dead) = decoded_as(kind, &body).result {
             prop_assert!(dead.detail.starts_with("total is missing, and the items' sum"), "{dead}");
