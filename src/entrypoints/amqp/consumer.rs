@@ -161,5 +161,5 @@ async fn distribute(
             break;
         }
     }
-    deviations::sum_up(&metrics);
+    deviations::log_totals(&metrics);
 }

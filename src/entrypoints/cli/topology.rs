@@ -1,4 +1,4 @@
-//! Exchanges and queues.
+//! `topology`: the exchanges, queues and bindings on the broker.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -11,9 +11,9 @@ use crate::config::Settings;
 
 #[derive(Debug, Subcommand)]
 pub enum TopologyAction {
-    /// Declare what is missing.
+    /// Declare what is missing. Changes nothing that exists.
     Apply,
-    /// Compare what exists with what should; changes nothing.
+    /// Compare exchanges and queues with the settings. Changes nothing.
     Check {
         /// Print JSON.
         #[arg(long)]
@@ -27,21 +27,21 @@ impl TopologyAction {
         match self {
             Self::Apply => {
                 rabbitmq.prepare().await?;
-                print_line("Exchanges and queues are as they should be.")
+                print_line("The topology is declared.")
             }
             Self::Check { json } => report(&rabbitmq.check_topology().await?, json),
         }
     }
 }
 
-/// The RabbitMQ server that the settings name.
+/// The RabbitMQ server of the settings.
 ///
 /// # Errors
-/// When they name none.
+/// When AMQP_URL is not set or invalid.
 pub fn rabbitmq(settings: &Settings, declare: bool) -> Result<RabbitMq, CommandFailed> {
     let url = settings.broker_url()?.ok_or_else(|| {
-        CommandFailed::Told(
-            "AMQP_URL: must be set, as the in-process broker lives only inside a worker".to_owned(),
+        CommandFailed::Message(
+            "AMQP_URL is not set: this command needs a RabbitMQ server".to_owned(),
         )
     })?;
     Ok(RabbitMq::new(url.expose(), topology(settings), declare)?)
@@ -72,8 +72,8 @@ fn report(checks: &[ResourceCheck], json: bool) -> Result<(), CommandFailed> {
     }
     match checks.iter().filter(|check| check.status != ResourceStatus::Matches).count() {
         0 => Ok(()),
-        wrong => Err(CommandFailed::Told(format!(
-            "{wrong} of {} are not as they should be",
+        wrong => Err(CommandFailed::Message(format!(
+            "{wrong} of {} are missing or different; `order-worker topology apply` declares missing ones",
             checks.len()
         ))),
     }
