@@ -287,6 +287,7 @@ fn queue_of(target: &Target) -> Option<&str> {
     match target {
         Target::Queue { name } => Some(name),
         Target::Commands { .. }
+        | Target::Partition { .. }
         | Target::Events { .. }
         | Target::Retry { .. }
         | Target::DeadLetters { .. } => None,

@@ -26,7 +26,11 @@ impl RabbitMq {
     /// # Errors
     /// When the broker does not answer, or has no such queue.
     pub async fn consumers(&self) -> Result<u32, RabbitError> {
-        Ok(self.look_at(&self.topology.commands_queue).await?.consumer_count())
+        let mut consumers = 0;
+        for queue in self.topology.command_queues() {
+            consumers = consumers.max(self.look_at(&queue).await?.consumer_count());
+        }
+        Ok(consumers)
     }
 
     /// How many messages are in the dead letter queue.
@@ -56,10 +60,13 @@ impl RabbitMq {
         let channel = open_channel(&connection).await?;
         for part in self.topology.parts(&self.version) {
             match &part {
-                Resource::Exchange { name } => {
+                Resource::Exchange { name, .. } => {
                     within(
                         ANSWER_TIMEOUT,
-                        channel.exchange_delete((*name).into(), ExchangeDeleteOptions::default()),
+                        channel.exchange_delete(
+                            name.as_ref().into(),
+                            ExchangeDeleteOptions::default(),
+                        ),
                     )
                     .await?;
                 }

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+use futures_util::future::{Ready, ready};
+use futures_util::stream::{Chain, Map, Once, SelectAll, once};
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery as Incoming;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::ack_tracker::AckTracker;
 use super::connection::{
@@ -90,10 +94,10 @@ struct Supervisor {
 }
 
 impl ConsumedQueue {
-    pub(super) fn queue(self, topology: &Topology) -> &str {
+    pub(super) fn queues(self, topology: &Topology) -> Vec<String> {
         match self {
-            Self::Commands => &topology.commands_queue,
-            Self::DeadLetters => &topology.dead_letter_queue,
+            Self::Commands => topology.command_queues(),
+            Self::DeadLetters => vec![topology.dead_letter_queue.clone()],
         }
     }
 
@@ -114,11 +118,19 @@ enum Ended {
     Drained,
 }
 
+/// What a consumer delivers; None at its end.
+type Deliveries = Chain<
+    Map<Consumer, fn(lapin::Result<Incoming>) -> Option<lapin::Result<Incoming>>>,
+    Once<Ready<Option<lapin::Result<Incoming>>>>,
+>;
+
 /// One life of the consuming connection.
 struct Session {
     connection: Connection,
     channel: Channel,
-    consumer: Consumer,
+    /// One for each queue; the end of one of them is an item of its own.
+    consumers: SelectAll<Deliveries>,
+    consumer_tags: Vec<ShortString>,
     number: u32,
     gate: GateKeeper,
     acks: AckTracker,
@@ -170,31 +182,56 @@ impl Supervisor {
         let connection = self.broker.connect_gated(self.inflow.purpose(), Some(&gate)).await?;
         self.broker.ensure_topology(&connection).await?;
         let channel = open_channel(&connection).await?;
+        let queues = self.inflow.queues(&self.broker.topology);
         // Per consumer, not per channel: quorum queues know no other, and 4.3 refuses `global`.
         let per_consumer = BasicQosOptions { global: false };
-        within(ANSWER_TIMEOUT, channel.basic_qos(self.bounds.prefetch, per_consumer)).await?;
-        let queue = self.inflow.queue(&self.broker.topology);
-        let options = BasicConsumeOptions {
-            // Whatever is acknowledged is so by us, after its commit.
-            no_ack: false,
-            // Many workers share the queue.
-            exclusive: false,
-            ..BasicConsumeOptions::default()
-        };
-        let consume =
-            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
-        let consumer = within(ANSWER_TIMEOUT, consume).await?;
+        let prefetch = usize::from(self.bounds.prefetch).div_ceil(queues.len());
+        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
+        within(ANSWER_TIMEOUT, channel.basic_qos(prefetch, per_consumer)).await?;
+        let (mut consumers, mut consumer_tags) = (SelectAll::new(), Vec::new());
+        for queue in &queues {
+            let consumer = self.consume(&channel, queue, queues.len() > 1).await?;
+            consumer_tags.push(consumer.tag());
+            let deliveries = consumer.map(Some as fn(_) -> _);
+            consumers.push(deliveries.chain(once(ready(None))));
+        }
         let number = self.channel_epoch.next();
         Ok(Session {
             connection,
             channel,
-            consumer,
+            consumers,
+            consumer_tags,
             number,
             gate,
             acks: AckTracker::default(),
             next: None,
             draining_since: None,
         })
+    }
+
+    /// Of the workers that consume a partition, the one with the highest priority is active. It is a
+    /// hash of both (rendezvous hashing), so the partitions spread evenly, and a worker that comes or
+    /// goes moves no others than it has to. Quorum queues respect priorities among single active
+    /// consumers since RabbitMQ 4.0; before, the first consumer of a queue stays the active one.
+    async fn consume(
+        &self,
+        channel: &Channel,
+        queue: &str,
+        is_partition: bool,
+    ) -> Result<Consumer, RabbitError> {
+        let options = BasicConsumeOptions {
+            // The worker acknowledges a message after its commit.
+            no_ack: false,
+            exclusive: false,
+            ..BasicConsumeOptions::default()
+        };
+        let mut arguments = FieldTable::default();
+        if is_partition {
+            let priority = rendezvous_priority(self.broker.worker_id, queue);
+            arguments.insert("x-priority".into(), AMQPValue::ShortInt(priority));
+        }
+        let consume = channel.basic_consume(queue.into(), "".into(), options, arguments);
+        within(ANSWER_TIMEOUT, consume).await
     }
 
     /// Passes deliveries on and acknowledges what is settled, until the last settlement came after
@@ -210,8 +247,8 @@ impl Supervisor {
                     Some(settlements) => self.settle(session, settlements).await?,
                     None => return session.ack_all_settled().await.map(|()| Ended::Stopped),
                 },
-                delivery = session.consumer.next(), if session.takes_more() && self.deliveries.is_some() => {
-                    session.receive(delivery).await?;
+                delivery = session.consumers.next(), if session.takes_more() && self.deliveries.is_some() => {
+                    session.receive(delivery.flatten()).await?;
                 }
                 room = reserve(self.deliveries.clone()), if session.next.is_some() => {
                     match room {
@@ -265,6 +302,12 @@ impl Supervisor {
     }
 }
 
+/// The priority of a worker's consumer on a queue.
+fn rendezvous_priority(worker_id: Uuid, queue: &str) -> i16 {
+    let hash = Sha256::new().chain_update(worker_id).chain_update(queue).finalize();
+    i16::from_be_bytes([hash[0] & 0x7f, hash[1]])
+}
+
 /// Room for a delivery; never, once no more are to come.
 async fn reserve(
     deliveries: Option<mpsc::Sender<Delivery>>,
@@ -297,7 +340,7 @@ impl Session {
         }
     }
 
-    /// Takes a delivery from the stream; its end means that the broker cancelled the consumer (the
+    /// Takes a delivery from the stream; the end of a consumer means that the broker cancelled the consumer (the
     /// queue was deleted, its node went down, an acknowledgement took too long).
     async fn receive(
         &mut self,
@@ -340,7 +383,7 @@ impl Session {
         if let Some(delivery) = self.next.take() {
             room.send(delivery);
         }
-        match self.consumer.next().now_or_never() {
+        match self.consumers.next().now_or_never() {
             Some(delivery) => self.receive(delivery).await,
             None => Ok(()),
         }
@@ -382,9 +425,11 @@ impl Session {
     }
 
     async fn cancel(&self) -> Result<(), RabbitError> {
-        let cancelled =
-            self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
-        within(ANSWER_TIMEOUT, cancelled).await
+        for tag in &self.consumer_tags {
+            let cancelled = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
+            within(ANSWER_TIMEOUT, cancelled).await?;
+        }
+        Ok(())
     }
 
     /// Nack, not reject: since 4.3 only the latter counts as a failed delivery. Tag 0 stands for

@@ -268,7 +268,10 @@ impl Publisher for RabbitPublisher {
 /// window begins with declaring it anew.
 fn is_ours(target: &Target) -> bool {
     match target {
-        Target::Commands { .. } | Target::Retry { .. } | Target::DeadLetters { .. } => true,
+        Target::Commands { .. }
+        | Target::Partition { .. }
+        | Target::Retry { .. }
+        | Target::DeadLetters { .. } => true,
         Target::Events { .. } | Target::Queue { .. } => false,
     }
 }

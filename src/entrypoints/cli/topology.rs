@@ -1,13 +1,19 @@
 //! Exchanges and queues.
 
+use std::time::Duration;
+
 use clap::Subcommand;
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::CommandFailed;
 use super::output::{print_json, print_line, table};
-use crate::adapters::rabbitmq::{Finding, RabbitMq, ResourceStatus};
+use crate::adapters::rabbitmq::{Finding, OldQueues, RabbitMq, ResourceStatus};
 use crate::bootstrap::topology;
 use crate::config::Settings;
+
+/// Between two looks at the old queues.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub enum TopologyAction {
@@ -18,6 +24,16 @@ pub enum TopologyAction {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Change the number of partitions from PARTITIONS to N while publishers go on.
+    ///
+    /// New commands wait in the new queues until the old ones are empty and the workers on them have
+    /// stopped. Keep those workers running until this command asks you to stop them, then start workers
+    /// with PARTITIONS=N. It can be interrupted and run again.
+    Repartition {
+        /// The new number of partitions, 1 to 64.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+        partitions: u16,
     },
 }
 
@@ -30,8 +46,50 @@ impl TopologyAction {
                 print_line("Exchanges and queues are as they should be.")
             }
             Self::Check { json } => report(&rabbitmq.check_topology().await?, json),
+            Self::Repartition { partitions } if partitions == settings.partitions => {
+                Err(CommandFailed::Told(format!(
+                    "PARTITIONS is {partitions}: set it to the present number and name the new one"
+                )))
+            }
+            Self::Repartition { partitions } => repartition(&rabbitmq, partitions).await,
         }
     }
+}
+
+async fn repartition(rabbitmq: &RabbitMq, partitions: u16) -> Result<(), CommandFailed> {
+    let repartition = rabbitmq.begin_repartition(partitions).await?;
+    let progress = ProgressBar::new_spinner();
+    let mut reported = None;
+    let mut is_done_before = false;
+    loop {
+        let left = repartition.old_queues().await?;
+        // Twice: a message on its way from a retry queue to the commands is in neither for a moment.
+        if left.are_done() && is_done_before {
+            break;
+        }
+        is_done_before = left.are_done();
+        if reported.replace(left) != Some(left) {
+            let OldQueues { ready, consumers } = left;
+            let todo = match (ready, consumers) {
+                (0, 0) => "done",
+                (0, _) => "stop the workers now",
+                (_, 0) => "start workers with the old PARTITIONS to process them",
+                (_, _) => "the workers process them",
+            };
+            let line = format!("old queues: {ready} messages, {consumers} workers; {todo}");
+            if progress.is_hidden() {
+                eprintln!("{line}");
+            } else {
+                progress.set_message(line);
+            }
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    repartition.finish().await?;
+    progress.finish_and_clear();
+    print_line(&format!(
+        "The commands have {partitions} partitions: start workers with PARTITIONS={partitions}."
+    ))
 }
 
 /// The RabbitMQ server that the settings name.
