@@ -1,6 +1,6 @@
-"""A worker for PlaceOrder commands with aio-pika and asyncpg, to compare with.
+"""A worker for PlaceOrder commands with aio-pika and asyncpg, for comparison.
 
-One transaction for each message; the inbox and the outbox as in the order worker.
+One transaction per message; inbox and outbox as in order-worker.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import asyncpg
 COMMAND = "PlaceOrder"
 EVENT = "OrderStatusChanged"
 ROUTING_KEY = "order.status.received"
-AT_ONCE = 16
+CONCURRENCY = 16
 
 HANDLED = """
     insert into handled_messages (message_id, body_hash, command, order_id, outcome, handled_at)
@@ -37,7 +37,7 @@ HISTORY = """
 OUTBOX = """
     insert into outbox (order_id, version, event_id, kind, routing_key, correlation_id, body)
     values ($1, 1, $2, 1, $3, $4, $5)"""
-WAITING = "select event_id, correlation_id, body from outbox where order_id = $1 and version = 1"
+UNPUBLISHED = "select event_id, correlation_id, body from outbox where order_id = $1 and version = 1"
 PUBLISHED = "delete from outbox where order_id = $1 and version = 1 and event_id = $2"
 
 
@@ -49,8 +49,8 @@ async def handle(message, pool, events):
     async with pool.acquire() as database:
         async with database.transaction():
             event = await place(database, message, command)
-        # A repeat has an event to publish where a worker ended between commit and confirm.
-        event = event or await database.fetchrow(WAITING, order_id)
+        # A duplicate has an event to publish if a worker ended between commit and confirm.
+        event = event or await database.fetchrow(UNPUBLISHED, order_id)
         if event:
             event_id, correlation_id, body = event
             await publish(events, event_id, correlation_id, body)
@@ -59,7 +59,7 @@ async def handle(message, pool, events):
 
 
 async def place(database, message, command):
-    """Writes the order; gives its event, or None for a repeat."""
+    """Writes the order; returns its event, or None for a duplicate."""
     now = datetime.now(timezone.utc)
     order_id, message_id = command["order_id"], message.message_id
     body_hash = sha256(COMMAND.encode() + b"\0" + message.body).digest()[:16]
@@ -116,7 +116,7 @@ async def place(database, message, command):
 
 
 async def publish(events, event_id, correlation_id, body):
-    """Waits for the broker's confirm; raises where it refuses the event or no queue takes it."""
+    """Waits for the broker's confirm; raises if the event is nacked or unroutable."""
     message = aio_pika.Message(
         body.encode(),
         content_type="application/json",
@@ -135,7 +135,7 @@ def amount(value):
 
 
 def database_url():
-    # `options[search_path]=…` is not in libpq's language, which asyncpg speaks.
+    # asyncpg expects libpq's syntax instead of `options[search_path]=…`.
     return re.sub(r"options\[(\w+)\]=", r"options=-c\1%3D", os.environ["DATABASE_URL"])
 
 
@@ -143,16 +143,16 @@ async def main():
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
-        asyncpg.create_pool(database_url(), min_size=AT_ONCE, max_size=AT_ONCE) as pool,
+        asyncpg.create_pool(database_url(), min_size=CONCURRENCY, max_size=CONCURRENCY) as pool,
         await aio_pika.connect(os.environ["AMQP_URL"]) as broker,
     ):
         publishing = await broker.channel(publisher_confirms=True, on_return_raises=True)
         events = await publishing.get_exchange(os.environ["EVENTS_EXCHANGE"], ensure=False)
         consuming = await broker.channel()
-        await consuming.set_qos(prefetch_count=AT_ONCE)
+        await consuming.set_qos(prefetch_count=CONCURRENCY)
         queue = await consuming.get_queue(os.environ["COMMANDS_QUEUE"], ensure=False)
 
-        # The first task that fails ends the others, and the worker.
+        # The first task that fails cancels the others and ends the worker.
         async with asyncio.TaskGroup() as tasks:
 
             async def take(message):

@@ -1,6 +1,6 @@
-// A worker for PlaceOrder commands with amqplib and pg, to compare with.
+// A worker for PlaceOrder commands with amqplib and pg, for comparison.
 //
-// One transaction for each message; the inbox and the outbox as in the order worker.
+// One transaction per message; inbox and outbox as in order-worker.
 'use strict';
 
 const { createHash, randomUUID } = require('node:crypto');
@@ -11,9 +11,9 @@ const { Pool } = require('pg');
 const COMMAND = 'PlaceOrder';
 const EVENT = 'OrderStatusChanged';
 const ROUTING_KEY = 'order.status.received';
-const AT_ONCE = 16;
+const CONCURRENCY = 16;
 
-// Statements with names are prepared once for each connection.
+// Named statements are prepared once per connection.
 const HANDLED = {
   name: 'handled',
   text: `
@@ -45,8 +45,8 @@ const OUTBOX = {
     insert into outbox (order_id, version, event_id, kind, routing_key, correlation_id, body)
     values ($1, 1, $2, 1, $3, $4, $5)`,
 };
-const WAITING = {
-  name: 'waiting',
+const UNPUBLISHED = {
+  name: 'unpublished',
   text: 'select event_id, correlation_id, body from outbox where order_id = $1 and version = 1',
 };
 const PUBLISHED = {
@@ -65,8 +65,8 @@ async function handle(message, pool, events) {
     await database.query('begin');
     let event = await place(database, message, command);
     await database.query('commit');
-    // A repeat has an event to publish where a worker ended between commit and confirm.
-    event ??= (await run(database, WAITING, command.order_id)).rows[0];
+    // A duplicate has an event to publish if a worker ended between commit and confirm.
+    event ??= (await run(database, UNPUBLISHED, command.order_id)).rows[0];
     if (event) {
       await events.publish(event);
       await run(database, PUBLISHED, command.order_id, event.event_id);
@@ -78,7 +78,7 @@ async function handle(message, pool, events) {
   database.release();
 }
 
-/** Writes the order; gives its event, or undefined for a repeat. */
+/** Writes the order; returns its event, or undefined for a duplicate. */
 async function place(database, message, command) {
   const now = new Date();
   const { messageId, correlationId } = message.properties;
@@ -108,7 +108,7 @@ async function place(database, message, command) {
     previous_status: null,
     status: 'Received',
     version: 1,
-    changed_at: now.toISOString().replace('Z', '000Z'), // microseconds, as others send them
+    changed_at: now.toISOString().replace('Z', '000Z'), // microseconds, as order-worker sends them
     order_customer: customer,
     items,
     total,
@@ -132,7 +132,7 @@ async function place(database, message, command) {
   return { event_id, correlation_id, body };
 }
 
-/** Publishes with confirms; an event that no queue takes is an error. */
+/** Publishes with confirms; an unroutable event is an error. */
 class Events {
   #channel;
   #exchange;
@@ -156,10 +156,10 @@ class Events {
       timestamp: Math.floor(Date.now() / 1000),
     };
     return new Promise((resolve, reject) => {
-      // A return comes before its confirm.
+      // The broker sends a return before its confirm.
       const confirmed = (error) => {
         if (error) reject(error);
-        else if (this.#returned.has(event_id)) reject(new Error('no queue takes events'));
+        else if (this.#returned.has(event_id)) reject(new Error('unroutable event'));
         else resolve();
       };
       this.#channel.publish(this.#exchange, ROUTING_KEY, Buffer.from(body), options, confirmed);
@@ -176,7 +176,7 @@ function amount(value) {
 }
 
 function databaseUrl() {
-  // `options[search_path]=…` is not in libpq's language, which pg speaks.
+  // pg expects libpq's syntax instead of `options[search_path]=…`.
   return process.env.DATABASE_URL.replace(/options\[(\w+)\]=/, 'options=-c$1%3D');
 }
 
@@ -187,7 +187,7 @@ function fail(error) {
 
 async function main() {
   const stop = once(process, 'SIGTERM');
-  const pool = new Pool({ connectionString: databaseUrl(), max: AT_ONCE });
+  const pool = new Pool({ connectionString: databaseUrl(), max: CONCURRENCY });
   pool.on('error', fail);
   const broker = await amqplib.connect(process.env.AMQP_URL);
   const ended = () => fail(new Error('the broker ended the connection'));
@@ -198,21 +198,21 @@ async function main() {
   consuming.on('error', fail);
   const events = new Events(publishing, process.env.EVENTS_EXCHANGE);
 
-  const inHand = new Set();
+  const inFlight = new Set();
   const take = (message) => {
     if (message === null) return ended(); // the broker cancelled the consumer
     const task = handle(message, pool, events)
       .then(() => consuming.ack(message))
-      .then(() => inHand.delete(task))
+      .then(() => inFlight.delete(task))
       .catch(fail);
-    inHand.add(task);
+    inFlight.add(task);
   };
-  await consuming.prefetch(AT_ONCE);
+  await consuming.prefetch(CONCURRENCY);
   const { consumerTag } = await consuming.consume(process.env.COMMANDS_QUEUE, take);
 
   await stop;
   await consuming.cancel(consumerTag);
-  await Promise.all(inHand);
+  await Promise.all(inFlight);
   broker.off('close', ended);
   await broker.close();
   await pool.end();

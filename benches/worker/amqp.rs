@@ -1,11 +1,11 @@
-//! Messages as a foreign publisher sends them.
+//! AMQP properties and routing keys as an external publisher sets them.
 
 use lapin::BasicProperties;
 use order_worker::service_layer::{Publication, Target};
 
 const PERSISTENT: u8 = 2;
 
-/// The properties that the bench's commands have.
+/// The AMQP properties of a command.
 pub fn properties_of(command: &Publication) -> BasicProperties {
     let mut properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)

@@ -1,49 +1,49 @@
-//! Working off a backlog: the messages are in the queue before the worker starts.
+//! Throughput from a backlog: the messages are in the queue before the worker starts.
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures")]
 
 use std::time::{Duration, Instant};
 
 use crate::Failure;
-use crate::check::{at_rest, check};
+use crate::bench_env::{BenchEnv, with_bench_env};
+use crate::check::{check, wait_until_drained};
 use crate::growth;
 use crate::results::Cpu;
 use crate::servers::{ServerCpu, Servers};
-use crate::site::{Site, on_a_site};
 use crate::worker_process::{Program, WorkerProcess};
 use crate::workload::{Expected, Mix, Workload, workload};
 
-/// Between two looks at a queue.
-const LOOK: Duration = Duration::from_millis(10);
+/// Between two checks of a queue's depth.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A worker that gets no further for so long is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A worker without progress for this long is stuck.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is run.
+/// What to run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub program: Program,
-    /// Worker processes on the one queue.
+    /// Worker processes that consume the same queue.
     pub processes: usize,
     pub settings: Vec<(&'static str, String)>,
     pub mix: Mix,
     pub messages: usize,
-    /// Orders that are in the tables before.
+    /// Orders in the tables before the run.
     pub orders_before: usize,
-    /// Orders that are placed ahead, unmeasured.
+    /// Orders that the workers place before the measurement starts.
     pub ahead: usize,
 }
 
-/// What came of it.
+/// The result of one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// Messages a second.
+    /// Messages per second.
     pub rate: f64,
     pub cpu: Option<Cpu>,
     /// MiB, of the worker with the highest peak.
     pub peak_memory: Option<f64>,
 }
 
-/// A moment of a run.
+/// Time and CPU seconds at one point of a run.
 #[derive(Debug)]
 struct Mark {
     at: Instant,
@@ -51,61 +51,62 @@ struct Mark {
     servers: ServerCpu,
 }
 
-/// Publishes a backlog, has workers work it off, and checks what they left.
+/// Publishes a backlog, runs workers until it is drained, and checks the result.
 pub async fn run(servers: &Servers, plan: &Plan, seed: u64) -> Result<Sample, Failure> {
-    on_a_site(servers, async |site| run_on(site, plan, seed).await).await
+    with_bench_env(servers, async |env| run_on(env, plan, seed).await).await
 }
 
-async fn run_on(site: &Site<'_>, plan: &Plan, seed: u64) -> Result<Sample, Failure> {
-    growth::fill(site, plan.orders_before).await?;
-    site.servers.checkpoint().await;
+async fn run_on(env: &BenchEnv<'_>, plan: &Plan, seed: u64) -> Result<Sample, Failure> {
+    growth::fill(env, plan.orders_before).await?;
+    env.servers.checkpoint().await;
     let ahead = workload(Mix::Placing, plan.ahead, plan.orders_before + 1, !seed);
     if plan.ahead > 0 {
-        work_off(site, plan, &ahead, 0).await?;
+        work_off(env, plan, &ahead, 0).await?;
     }
     let measured = workload(plan.mix, plan.messages, plan.orders_before + plan.ahead + 1, seed);
-    let sample = work_off(site, plan, &measured, ahead.expected.events()).await?;
-    check(site, &ahead.expected.and(measured.expected), plan.orders_before).await?;
+    let sample = work_off(env, plan, &measured, ahead.expected.events()).await?;
+    check(env, &ahead.expected.and(measured.expected), plan.orders_before).await?;
     Ok(sample)
 }
 
-/// Works off a backlog from the first delivery to the last event, behind earlier events.
+/// Drains a backlog, measured from the first delivery to the last event. The subscriber's queue
+/// already holds `earlier` events.
 async fn work_off(
-    site: &Site<'_>,
+    env: &BenchEnv<'_>,
     plan: &Plan,
     workload: &Workload,
     earlier: usize,
 ) -> Result<Sample, Failure> {
-    site.publish(&workload.commands).await?;
-    site.servers.come_to_rest().await;
-    let spawn = |_| WorkerProcess::spawn(&plan.program, site, &plan.settings);
+    env.publish(&workload.commands).await?;
+    env.servers.wait_until_idle().await;
+    let spawn = |_| WorkerProcess::spawn(&plan.program, env, &plan.settings);
     let mut workers = (0..plan.processes).map(spawn).collect::<Result<Vec<_>, _>>()?;
 
-    let commands = site.topology().commands_queue;
-    while site.depth(&commands).await? >= workload.commands.len() {
+    let commands = env.topology().commands_queue;
+    while env.depth(&commands).await? >= workload.commands.len() {
         WorkerProcess::all_run(&mut workers)?;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    let first = Mark::now(site, &workers);
-    until(site, &mut workers, earlier + workload.expected.events()).await?;
-    let last = Mark::now(site, &workers);
+    let first = Mark::now(env, &workers);
+    until(env, &mut workers, earlier + workload.expected.events()).await?;
+    let last = Mark::now(env, &workers);
 
     let peaks: Option<Vec<f64>> =
         workers.iter().map(|worker| Some(worker.resident()?.peak)).collect();
-    finish_work(site, workers, &workload.expected).await?;
+    finish_work(env, workers, &workload.expected).await?;
     Ok(Sample {
         peak_memory: peaks.and_then(|peaks| peaks.into_iter().max_by(f64::total_cmp)),
         ..between(&first, &last, workload.commands.len())
     })
 }
 
-/// Ends workers that have done everything; answers what they printed.
+/// Waits until the tables are drained and stops the workers; returns their standard output.
 pub async fn finish_work(
-    site: &Site<'_>,
+    env: &BenchEnv<'_>,
     workers: Vec<WorkerProcess>,
     expected: &Expected,
 ) -> Result<String, Failure> {
-    at_rest(site, expected).await?;
+    wait_until_drained(env, expected).await?;
     let mut printed = String::new();
     for worker in workers {
         printed += &worker.stop().await?;
@@ -113,49 +114,54 @@ pub async fn finish_work(
     Ok(printed)
 }
 
-/// The same, and checks what they left.
+/// Like [`finish_work`], and checks the result.
 pub async fn finish(
-    site: &Site<'_>,
+    env: &BenchEnv<'_>,
     workers: Vec<WorkerProcess>,
     expected: &Expected,
     orders_before: usize,
 ) -> Result<String, Failure> {
-    let printed = finish_work(site, workers, expected).await?;
-    check(site, expected, orders_before).await?;
+    let printed = finish_work(env, workers, expected).await?;
+    check(env, expected, orders_before).await?;
     Ok(printed)
 }
 
 impl Mark {
-    fn now(site: &Site<'_>, workers: &[WorkerProcess]) -> Self {
+    fn now(env: &BenchEnv<'_>, workers: &[WorkerProcess]) -> Self {
         let at = Instant::now();
         let of_workers: Option<Vec<f64>> = workers.iter().map(WorkerProcess::cpu_seconds).collect();
-        let servers = site.servers.cpu_seconds();
+        let servers = env.servers.cpu_seconds();
         Self { at, workers: of_workers.map(|seconds| seconds.iter().sum()), servers }
     }
 }
 
-/// Waits until the subscriber's queue holds as many events, as long as there are ever more.
+/// Waits until the subscriber's queue holds this many events.
+///
+/// # Errors
+/// When a worker has ended, or no event was added for [`TIMEOUT`].
 pub async fn until(
-    site: &Site<'_>,
+    env: &BenchEnv<'_>,
     workers: &mut [WorkerProcess],
     events: usize,
 ) -> Result<(), Failure> {
-    let queue = site.subscriber();
+    let queue = env.subscriber();
     let (mut most, mut since) = (0, Instant::now());
     loop {
-        let depth = site.depth(&queue).await?;
+        let depth = env.depth(&queue).await?;
         if depth >= events {
             return Ok(());
         }
         if depth > most {
             (most, since) = (depth, Instant::now());
         }
-        if since.elapsed() > PATIENCE {
+        if since.elapsed() > TIMEOUT {
             let log = workers.first().map(WorkerProcess::log).unwrap_or_default();
-            return Err(format!("no event for a minute after {depth} of {events}:\n{log}").into());
+            return Err(
+                format!("no new event for a minute, {depth} of {events} so far:\n{log}").into()
+            );
         }
         WorkerProcess::all_run(workers)?;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -1,5 +1,5 @@
-//! Whether a run was right: every order as it must be, every event there once, nothing left over.
-//! A run that is fast and wrong is a failure.
+//! Checks the result of a run: every order in its expected state, every event exactly once, nothing
+//! left in outbox and queues. A run that is fast and wrong is a failure.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use serde::Deserialize;
 use sqlx::Row;
 
 use crate::Failure;
-use crate::site::Site;
-use crate::workload::{Expected, Known};
+use crate::bench_env::BenchEnv;
+use crate::workload::{Expected, ExpectedOrder};
 
-/// What the outbox and the dead letters may take to come to rest.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For the outbox to drain and the dead letters to be collected.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The fields of events that tell them apart.
+/// The fields that identify an event.
 #[derive(Debug, Deserialize)]
 struct Event {
     #[serde(rename = "event_id")]
@@ -27,13 +27,13 @@ struct Event {
     version: Option<i32>,
 }
 
-/// Waits until the workers have cleaned up behind their last event.
-pub async fn at_rest(site: &Site<'_>, expected: &Expected) -> Result<(), Failure> {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until the outbox is empty and all dead letters are collected.
+pub async fn wait_until_drained(env: &BenchEnv<'_>, expected: &Expected) -> Result<(), Failure> {
+    let deadline = Instant::now() + TIMEOUT;
     let expected = i64::try_from(expected.dead_letters)?;
     loop {
-        let outbox = site.count("select count(*) from outbox").await?;
-        let dead_letters = site.count("select count(*) from dead_letters").await?;
+        let outbox = env.count("select count(*) from outbox").await?;
+        let dead_letters = env.count("select count(*) from dead_letters").await?;
         if outbox == 0 && dead_letters >= expected {
             return Ok(());
         }
@@ -41,43 +41,44 @@ pub async fn at_rest(site: &Site<'_>, expected: &Expected) -> Result<(), Failure
             let left = format!(
                 "{outbox} rows in the outbox, {dead_letters} of {expected} dead letters collected"
             );
-            return Err(format!("the worker does not come to rest: {left}").into());
+            return Err(format!("the worker does not finish: {left}").into());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Compares what is there with what must be, once the workers have ended. `more_orders` are there
-/// from before, and right.
+/// Compares tables, queues and events with what is expected, once the workers have stopped.
+/// `more_orders` were in the tables before the run and are not checked.
 pub async fn check(
-    site: &Site<'_>,
+    env: &BenchEnv<'_>,
     expected: &Expected,
     more_orders: usize,
 ) -> Result<(), Failure> {
-    check_all_but_events(site, expected, more_orders).await?;
-    check_events(site, expected).await
+    check_all_but_events(env, expected, more_orders).await?;
+    check_events(env, expected).await
 }
 
-/// The same where a subscriber has taken the events.
+/// Like [`check`], where a subscriber has consumed the events.
 pub async fn check_all_but_events(
-    site: &Site<'_>,
+    env: &BenchEnv<'_>,
     expected: &Expected,
     more_orders: usize,
 ) -> Result<(), Failure> {
-    check_orders(site, expected, more_orders).await?;
-    check_rows(site, expected, more_orders).await?;
-    check_queues(site).await
+    check_orders(env, expected, more_orders).await?;
+    check_rows(env, expected, more_orders).await?;
+    check_queues(env).await
 }
 
-async fn check_orders(site: &Site<'_>, expected: &Expected, more: usize) -> Result<(), Failure> {
+async fn check_orders(env: &BenchEnv<'_>, expected: &Expected, more: usize) -> Result<(), Failure> {
     let rows = sqlx::query("select order_id, status, version from orders")
-        .fetch_all(&mut site.session().await?)
+        .fetch_all(&mut env.session().await?)
         .await?;
     ensure_equal("orders", rows.len(), expected.orders.len() + more)?;
     let mut right = 0;
     for row in rows {
         let order_id: String = row.try_get("order_id")?;
-        let known = Known { status: row.try_get("status")?, version: row.try_get("version")? };
+        let known =
+            ExpectedOrder { status: row.try_get("status")?, version: row.try_get("version")? };
         match expected.orders.get(&order_id) {
             Some(expected) if *expected == known => right += 1,
             Some(expected) => {
@@ -86,10 +87,10 @@ async fn check_orders(site: &Site<'_>, expected: &Expected, more: usize) -> Resu
             None => {}
         }
     }
-    ensure_equal("orders that are right", right, expected.orders.len())
+    ensure_equal("orders in their expected state", right, expected.orders.len())
 }
 
-async fn check_rows(site: &Site<'_>, expected: &Expected, more: usize) -> Result<(), Failure> {
+async fn check_rows(env: &BenchEnv<'_>, expected: &Expected, more: usize) -> Result<(), Failure> {
     let items_of_more = more * crate::growth::ITEMS_PER_ORDER;
     for (table, rows) in [
         ("order_items", expected.items + items_of_more),
@@ -99,30 +100,30 @@ async fn check_rows(site: &Site<'_>, expected: &Expected, more: usize) -> Result
         ("dead_letters where code = 'malformed_json'", expected.dead_letters),
         ("outbox", 0),
     ] {
-        let found = site.count(&format!("select count(*) from {table}")).await?;
+        let found = env.count(&format!("select count(*) from {table}")).await?;
         ensure_equal(&format!("rows in {table}"), usize::try_from(found)?, rows)?;
     }
     Ok(())
 }
 
-async fn check_queues(site: &Site<'_>) -> Result<(), Failure> {
-    let topology = site.topology();
+async fn check_queues(env: &BenchEnv<'_>) -> Result<(), Failure> {
+    let topology = env.topology();
     let retries =
         (1..).zip(&topology.retry_delays).map(|(attempt, _)| topology.retry_queue(attempt));
     let queues =
         retries.chain([topology.commands_queue.clone(), topology.dead_letter_queue.clone()]);
     for queue in queues {
-        ensure_equal(&format!("messages left in {queue}"), site.depth(&queue).await?, 0)?;
+        ensure_equal(&format!("messages left in {queue}"), env.depth(&queue).await?, 0)?;
     }
     Ok(())
 }
 
-/// Takes all events out of the subscriber's queue: each change of an order once, in the order of
-/// versions, and each rejection once.
-async fn check_events(site: &Site<'_>, expected: &Expected) -> Result<(), Failure> {
-    let events = take_events(site, expected.events()).await?;
+/// Consumes all events of the subscriber's queue: each change of an order once, in version order, and
+/// each rejection once.
+async fn check_events(env: &BenchEnv<'_>, expected: &Expected) -> Result<(), Failure> {
+    let events = take_events(env, expected.events()).await?;
     let ids: HashSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
-    ensure_equal("different events", ids.len(), expected.events())?;
+    ensure_equal("distinct events", ids.len(), expected.events())?;
     let mut versions: HashMap<&str, i32> = HashMap::new();
     let mut rejections = 0;
     for event in &events {
@@ -143,18 +144,18 @@ async fn check_events(site: &Site<'_>, expected: &Expected) -> Result<(), Failur
     ensure_equal("orders with all events", right.count(), expected.orders.len())
 }
 
-async fn take_events(site: &Site<'_>, due: usize) -> Result<Vec<Event>, Failure> {
-    let queue = site.subscriber();
-    ensure_equal("events", site.depth(&queue).await?, due)?;
-    let channel = site.channel().await?;
+async fn take_events(env: &BenchEnv<'_>, due: usize) -> Result<Vec<Event>, Failure> {
+    let queue = env.subscriber();
+    ensure_equal("events", env.depth(&queue).await?, due)?;
+    let channel = env.channel().await?;
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let mut consumer = channel
         .basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default())
         .await?;
     let mut events = Vec::with_capacity(due);
     while events.len() < due {
-        let delivery = tokio::time::timeout(PATIENCE, consumer.next()).await?;
-        let delivery = delivery.ok_or("the broker ended the subscription")??;
+        let delivery = tokio::time::timeout(TIMEOUT, consumer.next()).await?;
+        let delivery = delivery.ok_or("the broker ended the consumer")??;
         events.push(serde_json::from_slice(&delivery.data)?);
     }
     channel.close(200, "done".into()).await?;

@@ -1,15 +1,14 @@
-//! Tables that have orders already.
+//! Fills the tables with orders before a run.
 
 use sqlx::AssertSqlSafe;
 
 use crate::Failure;
-use crate::site::Site;
+use crate::bench_env::BenchEnv;
 
-/// Of the orders that are filled in.
+/// Items of each order that is inserted here.
 pub const ITEMS_PER_ORDER: usize = 3;
 
-/// Orders as the worker leaves them when they are placed: in the order of their numbers, with
-/// random message ids.
+/// Orders as the worker writes them: in the order of their numbers, with random message ids.
 const FILL: &str = "
 insert into orders (order_id, customer_id, customer_name, customer_email, total, status,
                     created_at, last_updated, version)
@@ -29,9 +28,9 @@ drop table numbers";
 
 const TABLES: [&str; 5] = ["orders", "order_items", "order_history", "handled_messages", "outbox"];
 
-/// Puts orders with the numbers from 1 on into empty tables, and the tables into the state in which
-/// an idle database leaves them.
-pub async fn fill(site: &Site<'_>, orders: usize) -> Result<(), Failure> {
+/// Inserts orders numbered from 1 into empty tables, then vacuums and analyzes, as an idle database
+/// does.
+pub async fn fill(env: &BenchEnv<'_>, orders: usize) -> Result<(), Failure> {
     if orders == 0 {
         return Ok(());
     }
@@ -41,8 +40,8 @@ pub async fn fill(site: &Site<'_>, orders: usize) -> Result<(), Failure> {
                 now() - interval '1 millisecond' * ({orders} - n) as moment
          from generate_series(1, {orders}) as n;"
     );
-    site.execute(&(numbers + FILL)).await?;
-    let mut session = site.session().await?;
+    env.execute(&(numbers + FILL)).await?;
+    let mut session = env.session().await?;
     for table in TABLES {
         let statement = AssertSqlSafe(format!("vacuum (analyze) {table}"));
         sqlx::raw_sql(statement).execute(&mut session).await?;

@@ -1,5 +1,5 @@
-//! Times of single messages while a load goes on that does not wait for anybody (an open loop), from
-//! the moment at which each message was to be sent.
+//! Latency of single messages under an open-loop load, from the time at which each message was due to
+//! be sent.
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "times and rates")]
 
 use std::time::Duration;
@@ -15,35 +15,35 @@ use tokio::time::{Instant, sleep_until};
 use crate::Failure;
 use crate::amqp::{properties_of, routing_key_of};
 use crate::backlog::{finish, until};
+use crate::bench_env::{BenchEnv, with_bench_env};
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::results::Latency;
-use crate::rungs::Rung;
 use crate::servers::Servers;
-use crate::site::{Site, on_a_site};
 use crate::statistics::{median, percentile, percentiles, rounded, sorted};
+use crate::variants::Variant;
 use crate::worker_process::{Program, WorkerProcess};
 use crate::workload::{Mix, workload};
 
 /// Percent of the throughput from a backlog.
 const LOADS: [u32; 3] = [25, 50, 80];
 
-/// At the beginning, when connections and plans are made.
+/// At the beginning, while connections and query plans are made.
 const UNMEASURED: Duration = Duration::from_secs(1);
 
-/// Per mille of the curve.
+/// Points of the curve, in per mille.
 const CURVE: [usize; 12] = [10, 100, 250, 500, 750, 900, 950, 980, 990, 995, 998, 999];
 
 /// Times of a message in microseconds since 1970.
 #[derive(Debug, Clone, Copy)]
 struct Times {
-    /// When it was to be sent.
+    /// When it was due to be sent.
     sent: i64,
     committed: i64,
     confirmed: i64,
 }
 
-/// A load and what was measured under it, in all rounds.
+/// A load and its measurements of all rounds.
 struct Load {
     percent: u32,
     rate: f64,
@@ -51,7 +51,7 @@ struct Load {
     times: Vec<Times>,
 }
 
-/// `full` is the throughput from a backlog, in messages a second.
+/// `full` is the throughput from a backlog, in messages per second.
 pub async fn measure(
     servers: &Servers,
     options: &Options,
@@ -83,7 +83,7 @@ impl Load {
     async fn run(&mut self, servers: &Servers, seconds: u32, seed: u64) -> Result<(), Failure> {
         let rate = self.rate;
         let times =
-            on_a_site(servers, async |site| times_on(site, rate, seconds, seed).await).await?;
+            with_bench_env(servers, async |env| times_on(env, rate, seconds, seed).await).await?;
         let (Some(first), Some(last)) = (
             times.iter().map(|times| times.sent).min(),
             times.iter().map(|times| times.confirmed).max(),
@@ -122,27 +122,27 @@ impl Load {
 }
 
 async fn times_on(
-    site: &Site<'_>,
+    env: &BenchEnv<'_>,
     rate: f64,
     seconds: u32,
     seed: u64,
 ) -> Result<Vec<Times>, Failure> {
     let messages = rounded(rate * f64::from(seconds), 0).to_string().parse()?;
     let workload = workload(Mix::Placing, messages, 1, seed);
-    site.servers.checkpoint().await;
-    site.servers.come_to_rest().await;
-    let mut workers = vec![WorkerProcess::spawn(&Program::Rung(Rung::Stopwatch), site, &[])?];
-    WorkerProcess::all_consume(&mut workers, site).await?;
-    let sent = send(site, &workload.commands, rate).await?;
-    until(site, &mut workers, messages).await?;
-    let printed = finish(site, workers, &workload.expected, 0).await?;
+    env.servers.checkpoint().await;
+    env.servers.wait_until_idle().await;
+    let mut workers = vec![WorkerProcess::spawn(&Program::Variant(Variant::Stopwatch), env, &[])?];
+    WorkerProcess::all_consume(&mut workers, env).await?;
+    let sent = send(env, &workload.commands, rate).await?;
+    until(env, &mut workers, messages).await?;
+    let printed = finish(env, workers, &workload.expected, 0).await?;
     let times: Option<Vec<Times>> = printed.lines().map(|line| joined(line, &sent)).collect();
     let times = times.ok_or("the worker printed times that cannot be read")?;
     crate::check::ensure_equal("messages timed", times.len(), messages)?;
     Ok(times)
 }
 
-/// A line of the worker: order, committed, confirmed. Orders have the numbers from 1 on.
+/// A line of the worker: order, committed, confirmed. Orders are numbered from 1.
 fn joined(line: &str, sent: &[i64]) -> Option<Times> {
     let numbers: Vec<i64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
     let [order, committed, confirmed] = numbers[..] else { return None };
@@ -150,13 +150,17 @@ fn joined(line: &str, sent: &[i64]) -> Option<Times> {
     Some(Times { sent, committed, confirmed })
 }
 
-/// Sends each message when its time has come, however the servers do; answers when each was to be
-/// sent. A timer of 1 ms decides when to look what is due: that delay counts as the message's.
-async fn send(site: &Site<'_>, commands: &[Publication], rate: f64) -> Result<Vec<i64>, Failure> {
+/// Sends each message when it is due, regardless of the servers; returns when each was due. A timer of
+/// 1 ms checks what is due: its delay counts as part of the message's latency.
+async fn send(
+    env: &BenchEnv<'_>,
+    commands: &[Publication],
+    rate: f64,
+) -> Result<Vec<i64>, Failure> {
     const TICK: Duration = Duration::from_millis(1);
-    let channel = site.channel().await?;
+    let channel = env.channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
-    let exchange = site.topology().commands_exchange;
+    let exchange = env.topology().commands_exchange;
     let (start, start_of_day) = (Instant::now(), SystemClock.now().timestamp_micros());
     let after = |number: usize| Duration::from_secs_f64(number as f64 / rate);
     let mut confirms: Vec<PublisherConfirm> = Vec::with_capacity(commands.len());
@@ -176,6 +180,6 @@ async fn send(site: &Site<'_>, commands: &[Publication], rate: f64) -> Result<Ve
         confirms.extend(try_join_all(window).await?);
     }
     try_join_all(confirms).await?;
-    let moment = |number| Ok(start_of_day + i64::try_from(after(number).as_micros())?);
-    (0..commands.len()).map(moment).collect()
+    let due_at = |number| Ok(start_of_day + i64::try_from(after(number).as_micros())?);
+    (0..commands.len()).map(due_at).collect()
 }

@@ -1,4 +1,4 @@
-//! The machine that the figures are of.
+//! The machine on which the figures were measured.
 #![expect(clippy::float_arithmetic, reason = "units")]
 
 use std::fs;

@@ -1,15 +1,15 @@
-//! Measures the worker: the limit of the machine, how near the worker comes to it, and what each of
-//! its ways to be fast is worth. `make bench` runs it; docs/performance.md explains it.
+//! Measures the worker: the limit of the machine, how close the worker gets to it, and what each
+//! optimization is worth. `make bench` runs it; docs/performance.md explains it.
 
 mod amqp;
 mod backlog;
+mod bench_env;
 mod check;
-mod counting_relay;
+mod counting_proxy;
 mod database;
 mod growth;
 mod idle;
 mod latency;
-mod legs;
 mod limit;
 mod machine;
 mod memory;
@@ -19,12 +19,12 @@ mod processes;
 mod progress;
 mod report;
 mod results;
-mod rungs;
 mod servers;
-mod site;
+mod stages;
 mod statistics;
 mod tables;
 mod throughput;
+mod variants;
 mod worker_process;
 mod workload;
 
@@ -40,17 +40,17 @@ use self::results::{Conditions, Results};
 use self::servers::Servers;
 use self::throughput::Throughput;
 
-/// The worker's, as this program is a worker, too.
+/// The worker's allocator: this program also runs as a worker.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Why there are no figures, in words.
+/// Why there are no figures.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(rungs::COMMAND) {
-        return rungs::main(arguments);
+    if arguments.next().as_deref() == Some(variants::COMMAND) {
+        return variants::main(arguments);
     }
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,7 +76,7 @@ async fn measure_or_stop(options: &Options) -> Result<Results, Failure> {
     tokio::select! {
         results = measure(&servers, options) => results,
         _ = tokio::signal::ctrl_c() => {
-            site::remove_all(&servers).await?;
+            bench_env::remove_all(&servers).await?;
             Err("stopped".into())
         }
     }
@@ -89,24 +89,24 @@ async fn measure(servers: &Servers, options: &Options) -> Result<Results, Failur
         results.latencies = latency::measure(servers, options, full).await?;
     }
     if options.measures(Part::Idle) {
-        progress::say("one message at a time on an idle worker");
+        progress::log("one message at a time on an idle worker");
         results.idle = Some(idle::measure(servers, options).await?);
     }
     if options.measures(Part::Memory) {
-        progress::say("memory before, under and after a load");
+        progress::log("memory before, during and after a load");
         results.memory = memory::measure(servers, options).await?;
     }
     if options.measures(Part::Database) {
-        progress::say("log, commits and round trips of the database");
+        progress::log("write-ahead log, commits and round trips of the database");
         results.database = Some(database::measure(servers, options).await?);
     }
     Ok(results)
 }
 
-/// What is measured in shuffled rounds, and on what.
+/// The throughputs, which are measured in shuffled rounds, and the conditions.
 async fn rates(servers: &Servers, options: &Options) -> Result<Results, Failure> {
     let date = format_moment(SystemClock.now());
-    let Throughput { legs, backlogs, growth } = throughput::measure(servers, options).await?;
+    let Throughput { stages, backlogs, growth } = throughput::measure(servers, options).await?;
     Ok(Results {
         date,
         machine: machine::machine(),
@@ -117,8 +117,8 @@ async fn rates(servers: &Servers, options: &Options) -> Result<Results, Failure>
             seed: options.seed,
             synchronous_commit: servers.setting("synchronous_commit").await?,
         },
-        limit: limit::of(&legs, machine::cores()),
-        legs,
+        limit: limit::of(&stages, machine::cores()),
+        stages,
         backlogs,
         latencies: Vec::new(),
         idle: None,

@@ -1,41 +1,41 @@
-//! Resident memory of a worker as shipped: before, under and after a load.
+//! Resident memory of a worker as shipped: before, during and after a load.
 
 use std::time::Duration;
 
 use crate::Failure;
 use crate::backlog::{finish, until};
+use crate::bench_env::{BenchEnv, with_bench_env};
 use crate::options::Options;
 use crate::progress;
 use crate::results::Memory;
 use crate::servers::Servers;
-use crate::site::{Site, on_a_site};
 use crate::statistics::rounded;
 use crate::worker_process::WorkerProcess;
 use crate::workload::{Mix, workload};
 
-/// Until a worker that has started, or ended its work, is as small as it gets.
+/// For the memory to settle after the start, and after the load.
 const SHORTLY: Duration = Duration::from_secs(3);
 const LATER: Duration = Duration::from_secs(10);
 
-/// None where the memory of a process cannot be seen.
+/// `None` where `/proc` does not show the memory of the process.
 pub async fn measure(servers: &Servers, options: &Options) -> Result<Option<Memory>, Failure> {
-    on_a_site(servers, async |site| memory_on(site, options).await).await
+    with_bench_env(servers, async |env| memory_on(env, options).await).await
 }
 
-async fn memory_on(site: &Site<'_>, options: &Options) -> Result<Option<Memory>, Failure> {
+async fn memory_on(env: &BenchEnv<'_>, options: &Options) -> Result<Option<Memory>, Failure> {
     let workload = workload(Mix::Usual, options.messages(), 1, options.seed);
-    let mut workers = vec![WorkerProcess::spawn(&options.shipped(), site, &[])?];
-    WorkerProcess::all_consume(&mut workers, site).await?;
+    let mut workers = vec![WorkerProcess::spawn(&options.shipped(), env, &[])?];
+    WorkerProcess::all_consume(&mut workers, env).await?;
     tokio::time::sleep(SHORTLY).await;
     let idle = workers[0].resident();
-    site.publish(&workload.commands).await?;
-    until(site, &mut workers, workload.expected.events()).await?;
+    env.publish(&workload.commands).await?;
+    until(env, &mut workers, workload.expected.events()).await?;
     let after = workers[0].resident();
     tokio::time::sleep(LATER).await;
     let later = workers[0].resident();
-    finish(site, workers, &workload.expected, 0).await?;
+    finish(env, workers, &workload.expected, 0).await?;
     let (Some(idle), Some(after), Some(later)) = (idle, after, later) else {
-        progress::say("memory: not measured, it cannot be seen from here");
+        progress::log("memory: not measured, /proc does not show the process");
         return Ok(None);
     };
     Ok(Some(Memory {

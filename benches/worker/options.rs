@@ -8,21 +8,23 @@ use order_worker::config::SecretUrl;
 use crate::Failure;
 use crate::worker_process::Program;
 
-/// Where the figures go when everything is measured.
+/// Where the figures are written when everything is measured.
 const FIGURES: &str = "docs/performance.json";
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// Consuming, inserting and publishing, each for itself, and the limit that follows.
-    Legs,
+    /// Consuming, inserting and publishing, each alone, and the limit that follows.
+    #[value(alias = "legs")]
+    Stages,
     /// The worker as shipped, from a backlog.
     Full,
     /// The worker with one thing changed at a time.
-    Ladder,
+    #[value(alias = "ladder")]
+    Variants,
     /// Lanes and processes.
     Scaling,
-    /// Workers that take one message at a time, 16 at once: this one, and those given as --other.
+    /// Workers that handle each message alone, 16 at once: this one, and those given as --other.
     Others,
     /// Open loop at 25, 50 and 80 % of the throughput.
     Latency,
@@ -43,7 +45,7 @@ pub struct Other {
     pub program: PathBuf,
 }
 
-/// The whole path: workers run in folders of their own.
+/// The absolute path: workers run in temporary directories.
 fn program(file: &str) -> Result<PathBuf, String> {
     Path::new(file).canonicalize().map_err(|error| error.to_string())
 }
@@ -57,38 +59,38 @@ fn other(text: &str) -> Result<Other, String> {
 #[derive(Debug, Parser)]
 #[command(name = "bench", max_term_width = 100)]
 pub struct Options {
-    /// Commands in the long backlog; all other runs take a part of it.
+    /// Commands in the long backlog; other runs use a fraction of it.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(500..))]
     messages: u32,
 
-    /// How often each thing is measured.
+    /// How often to repeat each measurement.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 
-    /// Decides commands and the order of the runs.
+    /// Seed of the commands and of the order of the runs.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
-    /// Everything once and with few messages, to see that it works. The figures mean nothing.
+    /// Run everything once with few messages, as a smoke test. The figures mean nothing.
     #[arg(long)]
     pub quick: bool,
 
-    /// Measure only this; can be given several times.
+    /// Measure only this part; repeatable.
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
 
-    /// The file for the figures; tables go into the page beside it, plots into the folder. Without
-    /// it a whole run writes docs/performance.json, and any other run writes nothing.
+    /// File for the figures; tables go into the .md file next to it, plots into the directory of the
+    /// same name. By default a full run writes docs/performance.json, any other run nothing.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Another build of the worker to measure, to see what a change is worth.
+    /// The build of the worker to measure, for example one from before a change.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_order-worker"))]
     #[arg(value_parser = program)]
     program: PathBuf,
 
-    /// A worker of another stack to compare with: its name, and a program that does with orders what
-    /// this one does, given the same variables. Can be given several times.
+    /// A worker of another stack to compare with: its name, and a program that handles PlaceOrder the
+    /// same way with the same environment variables. Repeatable.
     #[arg(long, value_name = "NAME=FILE", value_parser = other)]
     pub other: Vec<Other>,
 
@@ -98,7 +100,7 @@ pub struct Options {
     #[arg(long, env, hide_env_values = true)]
     database_url: Option<SecretUrl>,
 
-    /// `cargo bench` says so to every benchmark.
+    /// `cargo bench` passes it to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -118,7 +120,7 @@ impl Options {
         messages as usize
     }
 
-    /// Where the figures go, if anywhere.
+    /// Where to write the figures, if anywhere.
     pub fn out(&self) -> Option<&Path> {
         let whole = !self.quick && self.only.is_empty();
         self.out.as_deref().or(whole.then_some(Path::new(FIGURES)))
@@ -129,9 +131,9 @@ impl Options {
         Program::Shipped(self.program.clone())
     }
 
-    /// The addresses of RabbitMQ and PostgreSQL.
+    /// The URLs of RabbitMQ and PostgreSQL.
     pub fn addresses(&self) -> Result<(&str, &str), Failure> {
-        let missing = "AMQP_URL and DATABASE_URL name the servers to measure on: run `make bench`";
+        let missing = "AMQP_URL and DATABASE_URL are not set: run `make bench`";
         match (&self.amqp_url, &self.database_url) {
             (Some(amqp), Some(database)) => Ok((amqp.expose(), database.expose())),
             _ => Err(missing.into()),

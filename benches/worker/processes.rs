@@ -1,21 +1,21 @@
-//! CPU time and memory of processes, as Linux tells them in `/proc`. Elsewhere all of it is unknown.
+//! CPU time and memory of processes from Linux's `/proc`. Unknown on other systems.
 #![expect(clippy::float_arithmetic, reason = "units")]
 
 use std::collections::HashMap;
 use std::fs;
 
-/// Clock ticks a second in `/proc/<pid>/stat`: 100 on all common architectures.
+/// Clock ticks per second in `/proc/<pid>/stat`: 100 on all common architectures.
 const TICKS: f64 = 100.0;
 
 /// A line of `/proc/<pid>/stat`.
 struct Stat {
     name: String,
     parent: u32,
-    /// In ticks, with that of the children that have ended and were waited for.
+    /// In ticks, including children that have ended and were waited for.
     cpu: f64,
 }
 
-/// CPU seconds of a process and all that it started, also of those that have ended meanwhile.
+/// CPU seconds of a process and its descendants, including those that have ended.
 pub fn cpu_seconds(root: u32) -> Option<f64> {
     let stats: HashMap<u32, Stat> =
         process_ids().into_iter().filter_map(|pid| Some((pid, stat(pid)?))).collect();
@@ -25,7 +25,7 @@ pub fn cpu_seconds(root: u32) -> Option<f64> {
 }
 
 /// CPU seconds of this process alone.
-pub fn own_cpu_seconds() -> Option<f64> {
+pub fn self_cpu_seconds() -> Option<f64> {
     Some(stat(std::process::id())?.cpu / TICKS)
 }
 
@@ -36,7 +36,7 @@ fn descends(pid: u32, root: u32, stats: &HashMap<u32, Stat>) -> bool {
 
 fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name is in brackets, and may hold brackets and spaces itself.
+    // The name is in parentheses, and may contain parentheses and spaces.
     let (head, tail) = text.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
     let fields: Vec<&str> = tail.split_whitespace().collect();
@@ -51,13 +51,13 @@ fn process_ids() -> Vec<u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The parent of a process, provided that both have this name.
+/// The parent of a process, if the names of both start with `name`.
 pub fn parent_named(pid: u32, name: &str) -> Option<u32> {
     let parent = stat(pid).filter(|stat| stat.name.starts_with(name))?.parent;
     stat(parent).filter(|stat| stat.name.starts_with(name)).map(|_| parent)
 }
 
-/// The process of this name that listens on a TCP port of this machine.
+/// The process whose name starts with `name` and that listens on this local TCP port.
 pub fn listening_on(port: u16, name: &str) -> Option<u32> {
     let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()

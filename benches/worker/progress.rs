@@ -1,9 +1,8 @@
-//! What a run says on standard error while it goes on.
+//! Progress of a run on standard error.
 
 use std::time::Instant;
 
-/// A line of its own.
-pub fn say(line: &str) {
+pub fn log(line: &str) {
     eprintln!("bench: {line}");
 }
 
@@ -20,11 +19,11 @@ impl Progress {
         Self { started: Instant::now(), steps, done: 0 }
     }
 
-    /// Tells what came of a step.
+    /// Logs the result of a step.
     pub fn step(&mut self, what: &str, result: &str) {
         self.done += 1;
         let seconds = self.started.elapsed().as_secs();
-        say(&format!(
+        log(&format!(
             "{:>3} of {}  {:>2}:{:02}  {what}: {result}",
             self.done,
             self.steps,

@@ -1,4 +1,4 @@
-//! Writing the figures where they are kept: the file, the tables in the page beside it, the plots.
+//! Writes the figures: the JSON file, the tables in the page next to it, the plots.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::{Failure, plots, progress, tables};
 const BEGIN: &str = "<!-- results -->\n";
 const END: &str = "<!-- /results -->";
 
-/// Writes `performance.json`, the tables into `performance.md`, the plots into `performance/`.
+/// For `performance.json`, the tables go into `performance.md`, the plots into `performance/`.
 pub fn write(results: &Results, out: &Path) -> Result<(), Failure> {
     let write = |path: &Path, text: &str| {
         fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
@@ -24,13 +24,13 @@ pub fn write(results: &Results, out: &Path) -> Result<(), Failure> {
     let page = out.with_extension("md");
     match fs::read_to_string(&page).ok().and_then(|text| with_tables(&text, results)) {
         Some(text) => write(&page, &text)?,
-        None => progress::say(&format!("{}: no page with <!-- results -->", page.display())),
+        None => progress::log(&format!("{}: no page with <!-- results -->", page.display())),
     }
-    progress::say(&format!("the figures are in {}", out.display()));
+    progress::log(&format!("the figures are in {}", out.display()));
     Ok(())
 }
 
-/// The page with these results between its marks.
+/// The page with these results between its markers.
 fn with_tables(page: &str, results: &Results) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;

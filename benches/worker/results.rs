@@ -1,4 +1,4 @@
-//! All figures of a run, as they stand in the JSON file.
+//! All figures of a run, as in the JSON file.
 #![expect(clippy::float_arithmetic, reason = "figures")]
 
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,12 @@ pub struct Results {
     pub machine: Machine,
     pub versions: Versions,
     pub conditions: Conditions,
-    pub legs: Vec<Leg>,
-    /// Messages a second: cores / (c1 + c2 + c3), with c the CPU seconds a message of a leg.
+    pub stages: Vec<Stage>,
+    /// Messages per second: cores / (c1 + c2 + c3), where c is the CPU seconds per message of a stage.
     pub limit: Option<f64>,
     pub backlogs: Vec<Backlog>,
     pub latencies: Vec<Latency>,
-    /// From publishing a message to its event at a subscriber, one message at a time.
+    /// From publishing a message to receiving its event, one message at a time.
     pub idle: Option<Percentiles>,
     pub growth: Vec<Growth>,
     pub memory: Option<Memory>,
@@ -55,39 +55,39 @@ pub struct Spread {
     pub most: f64,
 }
 
-/// CPU microseconds a message.
+/// CPU microseconds per message.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Cpu {
-    /// The worker, or the bare client of a leg.
+    /// The worker, or the bare client of a stage.
     pub client: f64,
     pub broker: f64,
     pub database: f64,
 }
 
-/// A part of the work for itself.
+/// One stage of the work, measured alone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Leg {
+pub struct Stage {
     pub name: String,
     pub what: String,
-    /// Whether the limit is made of it.
+    /// Whether it counts towards the limit.
     pub limits: bool,
     pub messages: usize,
-    /// Messages a second.
+    /// Messages per second.
     pub rate: Spread,
     pub cpu: Option<Cpu>,
 }
 
-/// A backlog worked off.
+/// A run that drains a backlog.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Backlog {
     pub name: String,
     pub what: String,
-    /// The tables that show it.
+    /// The tables in which it appears.
     pub shown: Vec<Table>,
-    /// The name of the run that differs in just one thing.
+    /// The name of the run to compare with.
     pub against: Option<String>,
     pub messages: usize,
-    /// Messages a second.
+    /// Messages per second.
     pub rate: Spread,
     pub cpu: Option<Cpu>,
     /// MiB of a worker.
@@ -98,24 +98,24 @@ pub struct Backlog {
 #[serde(rename_all = "snake_case")]
 pub enum Table {
     Full,
-    Ladder,
+    Variants,
     Scaling,
     Others,
 }
 
-/// Times of messages at a load, in milliseconds.
+/// Latency under one load, in milliseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Latency {
     /// Percent of the throughput from a backlog.
     pub load: u32,
-    /// Messages a second that were to be sent.
+    /// Messages per second that were due to be sent.
     pub rate: f64,
-    /// Messages a second that were confirmed from the first to the last.
+    /// Messages per second that were confirmed.
     pub reached: f64,
     pub sent_to_committed: Percentiles,
     pub committed_to_confirmed: Percentiles,
     pub sent_to_confirmed: Percentiles,
-    /// Percent, and the milliseconds from sent to confirmed.
+    /// Percentile, and milliseconds from sent to confirmed.
     pub curve: Vec<(f64, f64)>,
 }
 
@@ -127,11 +127,11 @@ pub struct Percentiles {
     pub p999: f64,
 }
 
-/// The cost of an order by the number of orders that are there already.
+/// The cost per order, by the number of orders in the tables.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Growth {
     pub orders: usize,
-    /// Messages a second.
+    /// Messages per second.
     pub rate: Spread,
     pub cpu: Option<Cpu>,
 }
@@ -145,7 +145,7 @@ pub struct Memory {
     pub after_ten_seconds: f64,
 }
 
-/// What a message costs the database.
+/// Database cost per message.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Database {
     pub wal_bytes: f64,
@@ -161,7 +161,7 @@ impl Cpu {
 }
 
 impl Results {
-    /// The backlogs that a table shows, in their order.
+    /// The backlogs of a table, in order.
     pub fn backlogs_in(&self, table: Table) -> impl Iterator<Item = &Backlog> {
         self.backlogs.iter().filter(move |backlog| backlog.shown.contains(&table))
     }

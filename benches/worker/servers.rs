@@ -1,4 +1,4 @@
-//! The two servers: who they are, and what they have used of the machine.
+//! The two servers and their CPU time.
 #![expect(clippy::float_arithmetic, reason = "CPU seconds")]
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use crate::processes::{cpu_seconds, listening_on, parent_named};
 use crate::results::Versions;
 use crate::{Failure, progress};
 
-/// CPU seconds so far; none of a server whose processes cannot be seen from here.
+/// CPU seconds so far; `None` for a server whose processes are not in `/proc`.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerCpu {
     pub broker: Option<f64>,
@@ -28,8 +28,8 @@ pub struct Servers {
     pub database_url: String,
     broker_process: Option<u32>,
     database_process: Option<u32>,
-    /// The names of the sites that are on them.
-    pub sites: Mutex<BTreeSet<String>>,
+    /// The names of the [`BenchEnv`](crate::bench_env::BenchEnv)s that exist on them.
+    pub environments: Mutex<BTreeSet<String>>,
 }
 
 impl Servers {
@@ -39,15 +39,13 @@ impl Servers {
             database_url: database_url.to_owned(),
             broker_process: broker_process(amqp_url),
             database_process: database_process(database_url).await?,
-            sites: Mutex::default(),
+            environments: Mutex::default(),
         };
         if servers.cpu_seconds().broker.is_none() {
-            progress::say("CPU of RabbitMQ: not measured, its process cannot be seen from here");
+            progress::log("CPU of RabbitMQ: not measured, its process is not in /proc");
         }
         if servers.cpu_seconds().database.is_none() {
-            progress::say(
-                "CPU of PostgreSQL: not measured, its processes cannot be seen from here",
-            );
+            progress::log("CPU of PostgreSQL: not measured, its processes are not in /proc");
         }
         Ok(servers)
     }
@@ -59,20 +57,20 @@ impl Servers {
         }
     }
 
-    /// The same state of the log before each run.
+    /// Starts each run with the same state of the write-ahead log.
     pub async fn checkpoint(&self) {
         if self.execute("checkpoint").await.is_err() {
-            progress::say("no checkpoint before the run: the database's user may not ask for one");
+            progress::log("no checkpoint before the run: the database user lacks the permission");
         }
     }
 
-    /// Waits until both servers have nothing more to do of what was before.
-    pub async fn come_to_rest(&self) {
-        const LOOK: Duration = Duration::from_millis(250);
+    /// Waits until both servers are idle, at most 10 s.
+    pub async fn wait_until_idle(&self) {
+        const POLL_INTERVAL: Duration = Duration::from_millis(250);
         let deadline = Instant::now() + Duration::from_secs(10);
         let mut before = self.cpu_seconds();
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             let now = self.cpu_seconds();
             if is_quiet(before, now) || Instant::now() > deadline {
                 return;
@@ -107,7 +105,7 @@ impl Servers {
     }
 }
 
-/// Whether both used less than a tenth of a core meanwhile.
+/// Whether both used less than a tenth of a core between two checks.
 fn is_quiet(before: ServerCpu, now: ServerCpu) -> bool {
     let quiet = |before: Option<f64>, now: Option<f64>| match (before, now) {
         (Some(before), Some(now)) => now <= before + 0.025,
@@ -116,7 +114,7 @@ fn is_quiet(before: ServerCpu, now: ServerCpu) -> bool {
     quiet(before.broker, now.broker) && quiet(before.database, now.database)
 }
 
-/// The process that listens on the port of the address, where that is on this machine.
+/// The process that listens on the URL's port, if the host is this machine.
 fn broker_process(url: &str) -> Option<u32> {
     let uri: AMQPUri = url.parse().ok()?;
     let address = &uri.authority;
@@ -124,8 +122,7 @@ fn broker_process(url: &str) -> Option<u32> {
     places.next()?.ip().is_loopback().then(|| listening_on(address.port, "beam"))?
 }
 
-/// The parent of the process that serves a connection: all of the server's processes descend from
-/// it.
+/// The parent of the process that serves a connection: the ancestor of all server processes.
 async fn database_process(url: &str) -> Result<Option<u32>, Failure> {
     let mut session = PgConnection::connect(url).await?;
     let query = sqlx::query_scalar("select pg_backend_pid()");
@@ -133,7 +130,7 @@ async fn database_process(url: &str) -> Result<Option<u32>, Failure> {
     Ok(parent_named(pid.cast_unsigned(), "postgres"))
 }
 
-/// What the broker says in its first frame.
+/// The version in the broker's first frame.
 fn broker_version(url: &str) -> Option<String> {
     const GREETING: &[u8] = b"AMQP\0\0\x09\x01";
     let uri: AMQPUri = url.parse().ok()?;
@@ -145,7 +142,7 @@ fn broker_version(url: &str) -> Option<String> {
     long_string(&frame[..length], b"\x07versionS")
 }
 
-/// The text behind a key of a table: four bytes of length, then the bytes.
+/// The text after a key of an AMQP table: four bytes of length, then the bytes.
 fn long_string(frame: &[u8], key: &[u8]) -> Option<String> {
     let place = frame.windows(key.len()).position(|bytes| bytes == key)? + key.len();
     let length = u32::from_be_bytes(frame.get(place..place + 4)?.try_into().ok()?) as usize;

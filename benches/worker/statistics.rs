@@ -11,7 +11,7 @@ pub fn spread(values: impl IntoIterator<Item = f64>) -> Spread {
     Spread { median: whole(middle(&sorted)), least: whole(least), most: whole(most) }
 }
 
-/// The median for each process; none unless all were measured.
+/// The median of each process; `None` unless all were measured.
 pub fn median_cpu(samples: impl IntoIterator<Item = Option<Cpu>>) -> Option<Cpu> {
     let samples: Vec<Cpu> = samples.into_iter().collect::<Option<_>>()?;
     let median = |of: fn(&Cpu) -> f64| rounded(middle(&sorted(samples.iter().map(of))), 1);
@@ -41,7 +41,7 @@ fn middle(sorted: &[f64]) -> f64 {
     }
 }
 
-/// The least of sorted values that as many per mille of them do not exceed.
+/// The smallest of the sorted values that at least `per_mille` of them do not exceed.
 pub fn percentile(sorted: &[f64], per_mille: usize) -> f64 {
     let rank = (sorted.len() * per_mille).div_ceil(1000).max(1);
     rounded(sorted[rank - 1], 2)
@@ -55,7 +55,6 @@ pub fn percentiles(sorted: &[f64]) -> Percentiles {
     }
 }
 
-/// To as many decimals as a reader needs.
 pub fn rounded(value: f64, decimals: i32) -> f64 {
     let factor = 10_f64.powi(decimals);
     (value * factor).round() / factor

@@ -1,20 +1,20 @@
-//! The figures as tables of Markdown: a function of the results alone, so that a page can be compared
-//! with the file that it shows.
+//! The figures as Markdown tables: a pure function of the results, so that a test can compare the page
+//! with the JSON file.
 #![expect(clippy::float_arithmetic, reason = "shares and ratios")]
 
 use std::fmt::Write;
 
 use super::results::{
-    Backlog, Cpu, Database, Growth, Latency, Leg, Memory, Percentiles, Results, Spread, Table,
+    Backlog, Cpu, Database, Growth, Latency, Memory, Percentiles, Results, Spread, Stage, Table,
 };
 
 /// All tables, each with its heading.
 pub fn page(results: &Results) -> String {
     let sections = [
         Some(setting(results)),
-        legs(results),
+        stages(results),
         full(results),
-        ladder(results),
+        variants(results),
         scaling(results),
         others(results),
         latencies(&results.latencies),
@@ -42,31 +42,30 @@ fn setting(results: &Results) -> String {
         versions.postgresql,
         conditions.synchronous_commit,
         match conditions.rounds {
-            1 => "Each thing once.".to_owned(),
+            1 => "One round.".to_owned(),
             rounds =>
-                format!("Medians of {rounds} rounds in shuffled order, in brackets the range."),
+                format!("Medians of {rounds} rounds in shuffled order, ranges in parentheses."),
         },
     )
 }
 
-fn legs(results: &Results) -> Option<String> {
-    let rows: Vec<_> = results.legs.iter().map(leg).collect();
-    let head = ["Leg", "What", "Messages/s", "CPU µs: client", "broker", "database", "sum"];
+fn stages(results: &Results) -> Option<String> {
+    let rows: Vec<_> = results.stages.iter().map(stage).collect();
+    let head = ["Stage", "What", "Messages/s", "CPU µs: client", "broker", "database", "sum"];
     let limit = match results.limit {
         Some(limit) => format!(
             "\nThe limit: {} cores / (c1 + c2 + c3) = **{} messages/s**.\n",
             results.machine.cores,
             thousands(limit)
         ),
-        None => {
-            "\nThe limit: not measured (the processes of the servers cannot be seen).\n".to_owned()
-        }
+        None => "\nThe limit: not measured (the servers' processes are not in /proc).\n".to_owned(),
     };
-    section("The legs and the limit", &head, 2, &rows).map(|table| table + &limit)
+    section("The stages and the limit", &head, 2, &rows).map(|table| table + &limit)
 }
 
-fn leg(leg: &Leg) -> Vec<String> {
-    [vec![leg.name.clone(), leg.what.clone(), spread(&leg.rate)], cpu(leg.cpu.as_ref())].concat()
+fn stage(stage: &Stage) -> Vec<String> {
+    [vec![stage.name.clone(), stage.what.clone(), spread(&stage.rate)], cpu(stage.cpu.as_ref())]
+        .concat()
 }
 
 fn full(results: &Results) -> Option<String> {
@@ -94,7 +93,7 @@ fn full(results: &Results) -> Option<String> {
     section(&title, &head, 1, &backlogs.map(row).collect::<Vec<_>>())
 }
 
-/// The limit is one of PlaceOrder; what has other commands is compared with a run of it.
+/// The limit is that of PlaceOrder; a backlog with other commands is compared with a PlaceOrder run.
 fn share_of_limit(results: &Results, backlog: &Backlog) -> String {
     match (&backlog.against, results.limit) {
         (Some(against), _) => format!("{} of {against}", ratio(results, backlog)),
@@ -103,7 +102,7 @@ fn share_of_limit(results: &Results, backlog: &Backlog) -> String {
     }
 }
 
-fn ladder(results: &Results) -> Option<String> {
+fn variants(results: &Results) -> Option<String> {
     let row = |backlog: &Backlog| {
         let against = backlog.against.as_deref().unwrap_or_default();
         vec![
@@ -114,8 +113,13 @@ fn ladder(results: &Results) -> Option<String> {
             against.to_owned(),
         ]
     };
-    let rows: Vec<_> = results.backlogs_in(Table::Ladder).map(row).collect();
-    section("One thing changed", &["Worker", "What", "Messages/s", "Ratio", "to"], 2, &rows)
+    let rows: Vec<_> = results.backlogs_in(Table::Variants).map(row).collect();
+    section(
+        "Variants: one thing changed",
+        &["Worker", "What", "Messages/s", "Ratio", "relative to"],
+        2,
+        &rows,
+    )
 }
 
 fn scaling(results: &Results) -> Option<String> {
@@ -128,7 +132,7 @@ fn scaling(results: &Results) -> Option<String> {
     section("Lanes and processes", &head, 1, &rows)
 }
 
-/// Workers of other stacks, and how many times as fast the worker as shipped is.
+/// Workers of other stacks, and how many times faster the worker as shipped is.
 fn others(results: &Results) -> Option<String> {
     let row = |backlog: &Backlog| {
         let figures =
@@ -148,13 +152,13 @@ fn times_as_fast(results: &Results, backlog: &Backlog) -> String {
     }
 }
 
-/// The run with which one is compared.
+/// The run to compare with.
 fn against<'r>(results: &'r Results, backlog: &Backlog) -> Option<&'r Backlog> {
     let against = backlog.against.as_ref()?;
     results.backlogs.iter().find(|other| other.name == *against)
 }
 
-/// How fast a run is by the one that differs in one thing.
+/// Throughput relative to the run to compare with.
 fn ratio(results: &Results, backlog: &Backlog) -> String {
     match against(results, backlog) {
         Some(other) => format!("{:.2}", backlog.rate.median / other.rate.median),
@@ -188,7 +192,7 @@ fn latencies(latencies: &[Latency]) -> Option<String> {
 
 fn idle(percentiles: &Percentiles) -> String {
     format!(
-        "### One message on an idle worker\n\nFrom its publication to its event at a subscriber: \
+        "### One message on an idle worker\n\nFrom publishing it to receiving its event: \
          {} ms (p50 / p99 / p99.9).\n",
         three(percentiles)
     )
@@ -207,14 +211,14 @@ fn growth(growth: &[Growth]) -> Option<String> {
     let head = [
         "Orders before",
         "Messages/s",
-        "CPU by the first",
+        "CPU relative to the first",
         "CPU µs: worker",
         "broker",
         "database",
         "sum",
     ];
     let rows: Vec<_> = growth.iter().map(row).collect();
-    section("Cost by the size of the tables", &head, 0, &rows)
+    section("Cost by table size", &head, 0, &rows)
 }
 
 fn memory(memory: &Memory) -> String {
@@ -228,15 +232,14 @@ fn memory(memory: &Memory) -> String {
 fn database(database: &Database) -> String {
     let Database { wal_bytes, commits, round_trips, bytes_sent } = database;
     format!(
-        "### What an order costs the database\n\n{} bytes of write-ahead log, {commits} commits, \
+        "### Database cost per order\n\n{} bytes of write-ahead log, {commits} commits, \
          {round_trips} round trips, {} bytes sent.\n",
         thousands(*wal_bytes),
         thousands(*bytes_sent)
     )
 }
 
-/// A table, unless nothing of it was measured. The first `texts` columns are text, or only the first
-/// where that is 0 or 1.
+/// A table, unless it has no rows. The first `texts` columns are left-aligned, the others are figures.
 fn section(title: &str, head: &[&str], texts: usize, rows: &[Vec<String>]) -> Option<String> {
     if rows.is_empty() {
         return None;

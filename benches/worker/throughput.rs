@@ -1,21 +1,21 @@
-//! Everything that has a rate, in shuffled rounds: whatever the machine does meanwhile hits all of
-//! them alike.
+//! All throughputs, in shuffled rounds, so that other activity on the machine affects all of them
+//! alike.
 
 use fastrand::Rng;
 
 use crate::Failure;
 use crate::backlog::{self, Plan, Sample};
-use crate::legs::{self, Leg};
 use crate::options::{Options, Other, Part};
 use crate::progress::Progress;
-use crate::results::{Backlog, Growth, Leg as LegResult, Table};
-use crate::rungs::Rung;
+use crate::results::{Backlog, Growth, Stage as StageResult, Table};
 use crate::servers::Servers;
+use crate::stages::{self, Stage};
 use crate::statistics::{median, median_cpu, spread};
+use crate::variants::Variant;
 use crate::worker_process::Program;
 use crate::workload::Mix;
 
-/// Orders in the tables when the growth of cost is measured.
+/// Orders in the tables before a run that measures growth.
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
 
 /// One thing that is measured in each round.
@@ -28,15 +28,15 @@ struct Case {
 
 #[derive(Debug)]
 enum Work {
-    Leg { leg: Leg, messages: usize },
+    Stage { stage: Stage, messages: usize },
     Backlog { plan: Plan, shown: Vec<Table>, against: Option<&'static str>, what: &'static str },
     Growth { plan: Plan },
 }
 
-/// What came of all rounds.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 pub struct Throughput {
-    pub legs: Vec<LegResult>,
+    pub stages: Vec<StageResult>,
     pub backlogs: Vec<Backlog>,
     pub growth: Vec<Growth>,
 }
@@ -66,7 +66,7 @@ pub async fn measure(servers: &Servers, options: &Options) -> Result<Throughput,
 impl Case {
     async fn run(&self, servers: &Servers, seed: u64) -> Result<Sample, Failure> {
         let sample = match &self.work {
-            Work::Leg { leg, messages } => legs::run(servers, *leg, *messages, seed).await,
+            Work::Stage { stage, messages } => stages::run(servers, *stage, *messages, seed).await,
             Work::Backlog { plan, .. } | Work::Growth { plan } => {
                 backlog::run(servers, plan, seed).await
             }
@@ -80,10 +80,10 @@ impl Case {
         let cpu = median_cpu(samples.iter().map(|sample| sample.cpu));
         let peaks: Option<Vec<f64>> = samples.iter().map(|sample| sample.peak_memory).collect();
         match work {
-            Work::Leg { leg, messages } => throughput.legs.push(LegResult {
+            Work::Stage { stage, messages } => throughput.stages.push(StageResult {
                 name,
-                what: leg.what().to_owned(),
-                limits: leg.limits(),
+                what: stage.what().to_owned(),
+                limits: stage.limits(),
                 messages,
                 rate,
                 cpu,
@@ -105,7 +105,7 @@ impl Case {
     }
 }
 
-/// Messages a second of the worker as shipped on PlaceOrder only: as measured already, else by a run.
+/// Messages per second of the worker as shipped on PlaceOrder only, from an earlier run or a new one.
 pub async fn of_full(
     servers: &Servers,
     options: &Options,
@@ -126,25 +126,25 @@ const PLAIN: &str = "a plain consumer";
 
 fn cases(options: &Options) -> Vec<Case> {
     let mut cases = Vec::new();
-    if options.measures(Part::Legs) {
-        cases.extend(legs(options));
+    if options.measures(Part::Stages) {
+        cases.extend(stages(options));
     }
     if options.measures(Part::Full) {
         cases.extend(full(options));
     }
-    let (ladder, scaling) = (options.measures(Part::Ladder), options.measures(Part::Scaling));
-    let compare_others = options.measures(Part::Others);
-    if ladder || scaling || compare_others {
+    let [vary, scale, compare] =
+        [Part::Variants, Part::Scaling, Part::Others].map(|part| options.measures(part));
+    if vary || scale || compare {
         cases.extend(in_both_tables(options));
     }
-    if compare_others {
+    if compare {
         cases.extend(others(options));
     }
-    if ladder {
+    if vary {
         cases.push(row_by_row(options));
-        cases.extend(rungs(options));
+        cases.extend(variants(options));
     }
-    if scaling {
+    if scale {
         cases.extend(more_lanes_and_processes(options));
     }
     if options.measures(Part::Growth) {
@@ -153,7 +153,7 @@ fn cases(options: &Options) -> Vec<Case> {
     cases
 }
 
-/// A plan of PlaceOrder for one worker as shipped.
+/// PlaceOrder only, on one worker as shipped.
 fn placing(options: &Options, messages: usize) -> Plan {
     Plan {
         program: options.shipped(),
@@ -166,7 +166,7 @@ fn placing(options: &Options, messages: usize) -> Plan {
     }
 }
 
-/// For what is compared among itself: enough messages for a second or more.
+/// For runs that are compared with each other: enough messages for a second or more.
 fn comparing(options: &Options) -> Plan {
     placing(options, options.messages() * 2 / 5)
 }
@@ -182,11 +182,11 @@ fn case(
     Case { name: name.to_owned(), work, samples: Vec::new() }
 }
 
-fn legs(options: &Options) -> [Case; 4] {
+fn stages(options: &Options) -> [Case; 4] {
     let messages = options.messages();
-    Leg::ALL.map(|leg| Case {
-        name: leg.name().to_owned(),
-        work: Work::Leg { leg, messages },
+    Stage::ALL.map(|stage| Case {
+        name: stage.name().to_owned(),
+        work: Work::Stage { stage, messages },
         samples: Vec::new(),
     })
 }
@@ -207,7 +207,7 @@ fn full(options: &Options) -> [Case; 2] {
 }
 
 fn in_both_tables(options: &Options) -> [Case; 2] {
-    let tables = [Table::Ladder, Table::Scaling];
+    let tables = [Table::Variants, Table::Scaling];
     let one_lane = Plan { settings: vec![("LANES", "1".to_owned())], ..comparing(options) };
     let what = "2 lanes in 1 process, batches of 500";
     [
@@ -216,15 +216,15 @@ fn in_both_tables(options: &Options) -> [Case; 2] {
     ]
 }
 
-/// Few messages: at its pace a whole backlog would take minutes.
+/// Few messages: the long backlog would take minutes.
 fn row_by_row(options: &Options) -> Case {
     let settings = vec![("BATCH_MAX", "1".to_owned())];
     let plan = Plan { settings, ..placing(options, options.messages() / 12) };
     let what = "`BATCH_MAX=1`: a transaction, a window and an acknowledgement for each message";
-    case("batch of 1", &[Table::Ladder], Some(SHIPPED), what, plan)
+    case("batch of 1", &[Table::Variants], Some(SHIPPED), what, plan)
 }
 
-/// A transaction for each message, 16 messages at once: how a worker is usually written.
+/// One transaction per message, 16 messages at once: how a worker is usually written.
 fn others(options: &Options) -> Vec<Case> {
     let settings = vec![("BATCH_MAX", "1".to_owned()), ("LANES", "16".to_owned())];
     let messages = options.messages() / 25;
@@ -238,24 +238,24 @@ fn others(options: &Options) -> Vec<Case> {
     cases
 }
 
-fn rungs(options: &Options) -> [Case; 5] {
-    let rung = |name, rung, against, what| {
-        let plan = Plan { program: Program::Rung(rung), ..comparing(options) };
-        case(name, &[Table::Ladder], Some(against), what, plan)
+fn variants(options: &Options) -> [Case; 5] {
+    let variant = |name, variant, against, what| {
+        let plan = Plan { program: Program::Variant(variant), ..comparing(options) };
+        case(name, &[Table::Variants], Some(against), what, plan)
     };
     [
-        rung(PARTS, Rung::Parts, SHIPPED, "put together by the bench, nothing changed"),
+        variant(PARTS, Variant::Parts, SHIPPED, "put together by the bench, nothing changed"),
         confirms_one_by_one(options),
-        rung(
+        variant(
             "deletes apart",
-            Rung::DeletesApart,
+            Variant::DeletesApart,
             PARTS,
             "confirmed events leave the outbox in a transaction of their own",
         ),
-        rung(PLAIN, Rung::PlainSource, PARTS, "without the supervised consumer"),
-        rung(
+        variant(PLAIN, Variant::PlainSource, PARTS, "without the supervised consumer"),
+        variant(
             "single acks",
-            Rung::SingleAcks,
+            Variant::SingleAcks,
             PLAIN,
             "a plain consumer that acknowledges each message for itself",
         ),
@@ -264,10 +264,10 @@ fn rungs(options: &Options) -> [Case; 5] {
 
 /// Few messages, as it is slow.
 fn confirms_one_by_one(options: &Options) -> Case {
-    let program = Program::Rung(Rung::ConfirmsOneByOne);
+    let program = Program::Variant(Variant::ConfirmsOneByOne);
     let plan = Plan { program, ..placing(options, options.messages() / 8) };
     let what = "each event waits for the confirm of the one before";
-    case("confirms one by one", &[Table::Ladder], Some(PARTS), what, plan)
+    case("confirms one by one", &[Table::Variants], Some(PARTS), what, plan)
 }
 
 fn more_lanes_and_processes(options: &Options) -> [Case; 3] {
@@ -281,8 +281,8 @@ fn more_lanes_and_processes(options: &Options) -> [Case; 3] {
     ]
 }
 
-/// As many orders go ahead: right after a checkpoint, the first change of each page writes all of it
-/// into the log.
+/// As many orders again are placed before the measurement: after a checkpoint, the first change of each
+/// page writes the full page into the write-ahead log.
 fn sizes(options: &Options) -> [Case; 3] {
     SIZES.map(|size| {
         let orders_before = if options.quick { size / 20 } else { size };

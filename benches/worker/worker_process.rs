@@ -1,4 +1,4 @@
-//! Workers as processes of their own.
+//! Workers as separate processes.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -6,21 +6,21 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::bench_env::BenchEnv;
 use crate::processes::{Resident, cpu_seconds, resident};
-use crate::rungs::Rung;
-use crate::site::Site;
+use crate::variants::Variant;
 
-/// What a worker may take to start, and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For a worker to start, and to stop.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Which program.
+/// Which program to run.
 #[derive(Debug, Clone)]
 pub enum Program {
     /// `order-worker run`, as shipped.
     Shipped(PathBuf),
-    /// This program as a worker, of the same parts but for what the rung changes.
-    Rung(Rung),
-    /// Any program that does the work of a worker with the same environment.
+    /// This program as a worker, with what the variant changes.
+    Variant(Variant),
+    /// Any program that works as a worker with the same environment variables.
     Other(PathBuf),
 }
 
@@ -32,10 +32,10 @@ pub struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Starts a worker on the site, with these settings beside the site's own.
+    /// Starts a worker in this environment, with additional settings.
     pub fn spawn(
         program: &Program,
-        site: &Site,
+        env: &BenchEnv,
         settings: &[(&str, String)],
     ) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
@@ -46,13 +46,13 @@ impl WorkerProcess {
                 command
             }
             Program::Other(path) => Command::new(path),
-            Program::Rung(rung) => {
+            Program::Variant(variant) => {
                 let mut command = Command::new(std::env::current_exe()?);
-                command.args([crate::rungs::COMMAND, rung.name()]);
+                command.args([crate::variants::COMMAND, variant.name()]);
                 command
             }
         };
-        site.set_up(&mut command);
+        env.configure(&mut command);
         let process = command
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .current_dir(folder.path())
@@ -71,10 +71,10 @@ impl WorkerProcess {
         cpu_seconds(self.process.id())
     }
 
-    /// Waits until the broker counts as many consumers of the commands as there are workers.
-    pub async fn all_consume(workers: &mut [Self], site: &Site<'_>) -> Result<(), Failure> {
-        let deadline = Instant::now() + PATIENCE;
-        while (site.broker.consumers().await? as usize) < workers.len() {
+    /// Waits until every worker consumes the commands queue.
+    pub async fn all_consume(workers: &mut [Self], env: &BenchEnv<'_>) -> Result<(), Failure> {
+        let deadline = Instant::now() + TIMEOUT;
+        while (env.broker.consumers().await? as usize) < workers.len() {
             Self::all_run(workers)?;
             if Instant::now() > deadline {
                 return Err("the workers do not consume after a minute".into());
@@ -85,7 +85,7 @@ impl WorkerProcess {
     }
 
     /// # Errors
-    /// With the end of its log, when one has ended.
+    /// When a worker has ended, with the end of its log.
     pub fn all_run(workers: &mut [Self]) -> Result<(), Failure> {
         for worker in workers {
             if let Some(status) = worker.process.try_wait()? {
@@ -95,17 +95,17 @@ impl WorkerProcess {
         Ok(())
     }
 
-    /// Has it end in good order; answers what it printed.
+    /// Stops it with SIGTERM; returns its standard output.
     pub async fn stop(mut self) -> Result<String, Failure> {
         let pid = self.process.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status()?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let status = loop {
             if let Some(status) = self.process.try_wait()? {
                 break status;
             }
             if Instant::now() > deadline {
-                return Err(format!("a worker does not end:\n{}", self.log()).into());
+                return Err(format!("a worker does not stop:\n{}", self.log()).into());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         };

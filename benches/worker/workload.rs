@@ -1,4 +1,4 @@
-//! The commands of a run, and what they must leave behind by a small model of their own.
+//! The commands of a run, and the state that they must lead to, by a small model.
 
 use std::collections::HashMap;
 
@@ -7,39 +7,39 @@ use order_worker::service_layer::{Properties, Publication, Target};
 use serde_json::{Value, json};
 use uuid::Builder;
 
-/// Which commands.
+/// Which commands to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mix {
     /// Orders of 1 to 5 items.
     Placing,
-    /// 70 % PlaceOrder, 20 % SetNextStatus, 5 % SetStatus, 3 % CancelOrder, 1 % of these once more,
-    /// 1 % malformed.
+    /// 70 % PlaceOrder, 20 % SetNextStatus, 5 % SetStatus, 3 % CancelOrder, 1 % duplicates, 1 %
+    /// malformed.
     Usual,
 }
 
-/// Commands in their order.
+/// Commands in the order of sending.
 #[derive(Debug, Clone)]
 pub struct Workload {
     pub commands: Vec<Publication>,
     pub expected: Expected,
 }
 
-/// What must be there afterwards.
+/// The expected state after a run.
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
-    pub orders: HashMap<String, Known>,
+    pub orders: HashMap<String, ExpectedOrder>,
     pub items: usize,
     /// Events of changes: the sum of all versions.
     pub changes: usize,
     pub rejections: usize,
-    /// Message ids that the worker must know.
+    /// Rows in the inbox.
     pub handled: usize,
     pub dead_letters: usize,
 }
 
-/// An order as it must be: the code of its status, and its version.
+/// The expected status code and version of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
+pub struct ExpectedOrder {
     pub status: i16,
     pub version: i32,
 }
@@ -48,7 +48,7 @@ const RECEIVED: i16 = 1;
 const COMPLETED: i16 = 5;
 const CANCELLED: i16 = 6;
 
-impl Known {
+impl ExpectedOrder {
     fn is_final(self) -> bool {
         [COMPLETED, CANCELLED].contains(&self.status)
     }
@@ -64,7 +64,7 @@ impl Expected {
         self.changes + self.rejections
     }
 
-    /// What must be there after both, which are of different orders.
+    /// The expected state after both runs, which have different orders.
     pub fn and(mut self, other: Self) -> Self {
         self.orders.extend(other.orders);
         Self {
@@ -78,7 +78,7 @@ impl Expected {
     }
 }
 
-/// Commands for orders with the numbers from `first_order` on.
+/// Commands for orders numbered from `first_order`.
 pub fn workload(mix: Mix, messages: usize, first_order: usize, seed: u64) -> Workload {
     let mut script = Script {
         rng: Rng::with_seed(seed),
@@ -123,7 +123,7 @@ impl Script {
         self.send("place", "PlaceOrder", &body);
         self.expected.items += lines;
         self.expected.changes += 1;
-        self.expected.orders.insert(order_id, Known { status: RECEIVED, version: 1 });
+        self.expected.orders.insert(order_id, ExpectedOrder { status: RECEIVED, version: 1 });
     }
 
     fn advance(&mut self) {
@@ -147,7 +147,7 @@ impl Script {
         self.change(&order_id, |order| (order.status == RECEIVED).then_some(CANCELLED));
     }
 
-    /// A command once more, as after a publisher's time-out.
+    /// Sends an earlier command again, as after a publisher's timeout.
     fn repeat(&mut self) {
         let earlier = self.rng.usize(..self.commands.len());
         let repeated = self.commands[earlier].clone();
@@ -161,8 +161,8 @@ impl Script {
         self.expected.dead_letters += 1;
     }
 
-    /// Notes what a command makes of an order; no status stands for a rule that forbids it.
-    fn change(&mut self, order_id: &str, status: impl FnOnce(&Known) -> Option<i16>) {
+    /// Records the effect of a command on an order; `None` means that a rule rejects it.
+    fn change(&mut self, order_id: &str, status: impl FnOnce(&ExpectedOrder) -> Option<i16>) {
         let Some(order) = self.expected.orders.get_mut(order_id) else { return };
         match status(order) {
             None => self.expected.rejections += 1,
@@ -185,7 +185,7 @@ impl Script {
         self.expected.handled += 1;
     }
 
-    /// Message ids are random, as publishers' are: the worst case for an index.
+    /// Message ids are random, as those of publishers: the worst case for an index.
     fn publication(&mut self, word: &str, kind: &str, body: Vec<u8>) -> Publication {
         let message_id = Builder::from_random_bytes(self.rng.u128(..).to_be_bytes()).into_uuid();
         Publication {

@@ -1,4 +1,4 @@
-//! Any bytes as the body of any command: never a panic, and always a short answer.
+//! Any bytes as the body of any command: never a panic, and an error detail of at most 1024 bytes.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ const ROUTING_KEYS: [&str; 4] =
     ["order.place", "order.cancel", "order.set_status", "order.set_next_status"];
 
 fuzz_target!(|input: &[u8]| {
-    // The first byte chooses the command: a corpus then covers all four.
+    // The first byte selects the command, so that one corpus covers all four.
     let Some((&choice, body)) = input.split_first() else {
         return;
     };

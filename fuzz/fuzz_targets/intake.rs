@@ -1,5 +1,5 @@
-//! Any properties of a message, from the frames of the broker to the row of a dead letter: never a
-//! panic, never a deep stack, and the client can always read what it is handed.
+//! Any message properties, from the broker's frames to the row of a dead letter: never a panic, never a
+//! deep stack, and lapin can always parse what the filter passes on.
 
 #![no_main]
 
@@ -16,13 +16,13 @@ use order_worker::service_layer::decode::decode;
 use order_worker::service_layer::{Delivery, DeliveryTag, Envelope};
 
 fuzz_target!(|input: &[u8]| {
-    // As frames, as the properties of a message, and as its headers alone.
+    // As frames, as message properties, as headers alone, and as the payload of a method frame.
     let length = u32::try_from(input.len()).unwrap_or(0).to_be_bytes();
     let fixed: &[u8] = &[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
-    take(input);
-    take(&frame(2, &[fixed, input].concat()));
-    take(&frame(2, &[fixed, &[0x20, 0], &length, input].concat()));
-    take(&frame(1, &[&[0, 60, 0, 60][..], input].concat()));
+    feed(input);
+    feed(&frame(2, &[fixed, input].concat()));
+    feed(&frame(2, &[fixed, &[0x20, 0], &length, input].concat()));
+    feed(&frame(1, &[&[0, 60, 0, 60][..], input].concat()));
 });
 
 fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
@@ -30,11 +30,11 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     [&[kind, 0, 1], &length[..], payload, &[0xCE]].concat()
 }
 
-fn take(bytes: &[u8]) {
+fn feed(bytes: &[u8]) {
     let mut filter = FrameFilter::new(None, None);
     filter.input().extend_from_slice(bytes);
     let advanced = filter.advance(&mut Context::from_waker(Waker::noop()));
-    assert!(advanced.is_ready(), "nothing waits without a gate");
+    assert!(advanced.is_ready(), "the filter waits although it has no gate");
     let mut out = vec![0; bytes.len() * 4 + 1024];
     let count = filter.give_out(&mut out);
     let mut rest = &out[..count];
@@ -65,6 +65,6 @@ fn handle(received: &lapin::BasicProperties) {
     let delivery = Delivery { tag, redelivered: false, envelope, hold: None };
     let dead_letter = read(delivery, DateTime::UNIX_EPOCH);
     let stored = properties_to_json(&dead_letter.properties);
-    properties_from_json(&stored).expect("what is stored can be read");
+    properties_from_json(&stored).expect("stored properties can be read back");
     let _ = properties::to_lapin(&dead_letter.properties);
 }

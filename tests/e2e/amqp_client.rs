@@ -1,5 +1,6 @@
-//! A shop that publishes single commands and reads single queues.
+//! An AMQP client that publishes single commands and reads queues.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use lapin::options::{
@@ -10,22 +11,25 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::test_env::{TestEnv, variable};
+use crate::test_env::{TestEnv, eventually, variable};
 
-/// A message as it came from a queue.
+/// A message that was read from a queue.
 #[derive(Debug)]
-pub struct DeadLetter {
+pub struct ReceivedMessage {
     pub routing_key: String,
     pub properties: BasicProperties,
     pub body: Vec<u8>,
 }
 
-impl DeadLetter {
+impl ReceivedMessage {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// A header's text or number.
+    /// A header as text.
+    ///
+    /// # Panics
+    /// When the header is missing, or neither text nor an integer.
     pub fn header(&self, name: &str) -> String {
         let headers = self.properties.headers().as_ref().unwrap();
         match headers.inner().get(name).unwrap_or_else(|| panic!("no header {name}: {headers:?}")) {
@@ -36,7 +40,7 @@ impl DeadLetter {
     }
 }
 
-/// A connection to the broker, past any relay.
+/// A direct connection to the broker, not through a [`TcpProxy`](crate::tcp_proxy::TcpProxy).
 pub struct AmqpClient {
     connection: Connection,
     channel: Channel,
@@ -63,32 +67,36 @@ impl AmqpClient {
         assert!(confirmation.is_ack() && confirmation.take_message().is_none(), "not routed");
     }
 
-    /// How many messages wait in a queue, those in the hands of consumers not counted.
+    /// Ready messages in a queue, without the unacknowledged ones.
     pub async fn depth(&self, queue: &str) -> usize {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let queue = self.channel.queue_declare(queue.into(), options, FieldTable::default()).await;
         queue.unwrap().message_count().try_into().unwrap()
     }
 
-    /// The connection, for what only one test does.
+    /// Waits until a queue has this many ready messages.
+    pub async fn wait_for_depth(&self, queue: &str, count: usize) {
+        let what = format!("{count} messages in {queue}");
+        eventually(&what, || async { self.depth(queue).await == count }).await;
+    }
+
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// The channel, for what only one test does.
     pub fn channel(&self) -> &Channel {
         &self.channel
     }
 
-    /// A queue for answers, that goes with this connection.
+    /// Declares an exclusive queue for replies; the broker deletes it with this connection.
     pub async fn queue_for_replies(&self) -> String {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         let queue = self.channel.queue_declare("".into(), options, FieldTable::default()).await;
         queue.unwrap().name().as_str().to_owned()
     }
 
-    /// The next message of a queue, waited for.
-    pub async fn next_of(&self, queue: &str) -> DeadLetter {
+    /// Waits for the next message of a queue.
+    pub async fn next_of(&self, queue: &str) -> ReceivedMessage {
         let got = async {
             loop {
                 let got = self.channel.basic_get(queue.into(), BasicGetOptions { no_ack: true });
@@ -99,7 +107,7 @@ impl AmqpClient {
             }
         };
         let delivery = timeout(Duration::from_secs(60), got).await.expect("a message within 60 s");
-        DeadLetter {
+        ReceivedMessage {
             routing_key: delivery.routing_key.as_str().to_owned(),
             properties: delivery.properties,
             body: delivery.data,
@@ -107,7 +115,7 @@ impl AmqpClient {
     }
 }
 
-/// The body of a command that places an order.
+/// The body of a `PlaceOrder` command.
 pub fn place(order_id: &str) -> String {
     json!({
         "order_id": order_id,
@@ -117,15 +125,25 @@ pub fn place(order_id: &str) -> String {
     .to_string()
 }
 
-/// The same for an order that the worker numbers.
+/// The body of a `PlaceOrder` command to which the worker assigns the order id.
 pub fn place_without_id() -> String {
     let mut body: Value = serde_json::from_str(&place("?")).unwrap();
     body.as_object_mut().unwrap().remove("order_id");
     body.to_string()
 }
 
+/// The bodies of `PlaceOrder` commands for these order ids.
+pub fn orders(order_ids: Range<usize>) -> Vec<String> {
+    order_ids.map(|order_id| place(&order_id.to_string())).collect()
+}
+
+/// The same command with an unknown field of this many bytes.
+pub fn padded(command: &str, bytes: usize) -> String {
+    command.replacen('{', &format!("{{\"padding\": \"{}\",", "x".repeat(bytes)), 1)
+}
+
 /// Publishes orders and waits for all confirms.
-pub async fn publish(env: &TestEnv, orders: &[String]) {
+pub async fn publish_orders(env: &TestEnv, orders: &[String]) {
     let amqp = AmqpClient::on(env).await;
     for body in orders {
         amqp.send("order.place", body.as_bytes(), BasicProperties::default()).await;

@@ -238,7 +238,7 @@ async fn a_worker_without_the_right_to_declare_only_looks() {
     assert!(errors.contains("does not exist"), "{errors}");
     printed(&env.program(&["topology", "apply"]).output().unwrap());
     let worker = env.start_worker_with(&["--declare-topology=false"]).await;
-    crate::amqp_client::publish(&env, &[place("7")]).await;
+    crate::amqp_client::publish_orders(&env, &[place("7")]).await;
     eventually("it is placed", || async { env.count("orders").await == 1 }).await;
     worker.stop().await;
     env.remove().await;

@@ -99,7 +99,7 @@ async fn dead_letters_wait_in_their_queue_until_somebody_collects_them() {
     worker.stop().await;
     assert_eq!(env.count("dead_letters").await, 0);
 
-    env.collect_from_now_on();
+    env.enable_collector();
     let worker = env.start_worker().await;
 
     dead_letters_are(&env, "open", 5).await;
@@ -112,7 +112,7 @@ async fn dead_letters_wait_in_their_queue_until_somebody_collects_them() {
 async fn what_the_broker_gave_up_lands_in_the_table_with_the_brokers_reason() {
     let env = TestEnv::collecting().await;
     env.start_worker().await.stop().await;
-    env.foreign_client(&["expire", "3"]);
+    env.python_client(&["expire", "3"]);
 
     let worker = env.start_worker().await;
 

@@ -1,4 +1,4 @@
-//! The program with nothing installed: SQLite file, in-process broker, standard input and output.
+//! The program without servers: SQLite file, in-process broker, standard input and output.
 
 use std::io::Write;
 use std::path::Path;
@@ -50,7 +50,7 @@ fn commands_from_a_pipe_become_events_on_standard_output() {
 }
 
 #[test]
-fn a_long_pipe_is_worked_off_to_its_end() {
+fn a_long_pipe_is_processed_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let commands: Vec<String> = (0..12_000)
         .map(|n| format!("{{\"type\": \"PlaceOrder\", \"body\": {}}}\n", place(&n.to_string())))
@@ -63,7 +63,7 @@ fn a_long_pipe_is_worked_off_to_its_end() {
 }
 
 #[test]
-fn a_line_that_is_no_command_is_reported_with_its_number() {
+fn an_invalid_line_is_reported_with_its_number() {
     let folder = tempfile::tempdir().unwrap();
     let commands = format!("{{oops\n{{\"type\": \"PlaceOrder\", \"body\": {}}}\n", place("7"));
 
@@ -72,23 +72,23 @@ fn a_line_that_is_no_command_is_reported_with_its_number() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(errors.contains("line=1") && errors.contains("1 lines were no commands"), "{errors}");
-    assert_eq!(json_lines(&output).len(), 1, "the good one is done all the same");
+    assert_eq!(json_lines(&output).len(), 1, "the valid command is processed");
 }
 
 #[test]
-fn what_was_done_before_the_end_is_a_duplicate_the_next_time() {
+fn a_command_of_an_earlier_run_is_a_duplicate() {
     let folder = tempfile::tempdir().unwrap();
     let command = format!("{{\"type\": \"PlaceOrder\", \"body\": {}}}\n", place("7"));
     printed(&run_with_input(&command, folder.path()));
 
-    let again = run_with_input(&command, folder.path());
+    let rerun = run_with_input(&command, folder.path());
 
-    printed(&again);
-    assert_eq!(json_lines(&again), Vec::<Value>::new());
+    printed(&rerun);
+    assert_eq!(json_lines(&rerun), Vec::<Value>::new());
 }
 
 #[test]
-fn the_demo_adds_up() {
+fn the_demo_shows_all_outcomes() {
     let folder = tempfile::tempdir().unwrap();
 
     let shown = printed(&program(&["demo"], folder.path()).output().unwrap());
@@ -117,7 +117,7 @@ fn the_demo_counts_each_line_of_its_input() {
 }
 
 #[test]
-fn the_store_s_own_order_is_in_the_demo_word_for_word() {
+fn the_demo_contains_the_order_of_the_original_store_verbatim() {
     let order = r#"{"items": [{"name": "Prod 001", "price_per_unit": 10, "product_id": 1, "quantity": 2}, {"name": "Prod 002", "price_per_unit": 12, "product_id": 2, "quantity": 2}], "order_customer": {"customer_id": 14, "email": "test@test.com", "name": "Test User"}, "order_id": 1, "status": 4, "total": "190.00"}"#;
 
     let order: Value = serde_json::from_str(order).unwrap();
@@ -128,10 +128,10 @@ fn the_store_s_own_order_is_in_the_demo_word_for_word() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn the_demo_adds_up_on_real_servers() {
+async fn the_demo_runs_on_real_servers() {
     let env = TestEnv::new().await;
     let mut demo = env.program(&["demo"]);
-    // The demo makes a schema of its own in the database as it is.
+    // The demo creates its own schema in the database.
     demo.env("DATABASE_URL", variable("DATABASE_URL"));
 
     let shown = printed(&demo.output().unwrap());

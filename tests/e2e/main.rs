@@ -1,4 +1,4 @@
-//! The program as its users meet it: a process, real servers, clients that are not ours.
+//! End-to-end tests: the program as a process, real servers, and clients in other languages.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
@@ -14,8 +14,8 @@ mod http_abuse;
 mod http_api;
 mod messages;
 mod outages;
-mod relay;
 mod schemas;
+mod tcp_proxy;
 #[cfg(feature = "otlp")]
 mod telemetry;
 mod test_env;

@@ -1,4 +1,4 @@
-//! What becomes of single messages.
+//! Outcomes of single messages.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,9 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 use serde_json::json;
 
-use crate::amqp_client::{AmqpClient, DeadLetter, place, place_without_id};
+use crate::amqp_client::{
+    AmqpClient, ReceivedMessage, orders, place, place_without_id, publish_orders,
+};
 use crate::schemas::Validators;
 use crate::test_env::{TestEnv, eventually};
 
@@ -14,13 +16,13 @@ fn with_id(message_id: &str) -> BasicProperties {
     BasicProperties::default().with_message_id(message_id.into())
 }
 
-async fn next_dead_letter(amqp: &AmqpClient, env: &TestEnv) -> DeadLetter {
+async fn next_dead_letter(amqp: &AmqpClient, env: &TestEnv) -> ReceivedMessage {
     amqp.next_of(&env.name_of("DEAD_LETTER_QUEUE")).await
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_command_for_a_missing_order_is_retried_and_then_a_dead_letter() {
+async fn a_command_for_a_missing_order_is_retried_and_then_dead_lettered() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -33,14 +35,18 @@ async fn a_command_for_a_missing_order_is_retried_and_then_a_dead_letter() {
     assert_eq!(dead_letter.header("x-original-exchange"), env.name_of("COMMANDS_EXCHANGE"));
     assert_eq!(dead_letter.header("x-original-routingKey"), "order.cancel");
     assert_eq!(dead_letter.body, br#"{"order_id": "nowhere"}"#);
-    assert_eq!(env.count("handled_messages").await, 0, "its replay must count");
+    assert_eq!(
+        env.count("handled_messages").await,
+        0,
+        "a replay must not be taken for a duplicate"
+    );
     worker.stop().await;
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_command_that_overtook_its_order_is_accepted_later() {
+async fn a_command_that_arrives_before_its_order_is_accepted_later() {
     let env = TestEnv::new().await;
     env.prepare();
     let amqp = AmqpClient::on(&env).await;
@@ -49,7 +55,7 @@ async fn a_command_that_overtook_its_order_is_accepted_later() {
 
     let worker = env.start_worker().await;
 
-    eventually("both took effect", || async {
+    eventually("both commands took effect", || async {
         env.ask("select status::text || version from orders").await == ["22"]
     })
     .await;
@@ -59,12 +65,12 @@ async fn a_command_that_overtook_its_order_is_accepted_later() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn whoever_asked_is_answered() {
+async fn every_command_with_reply_to_gets_a_reply() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
     let replies = amqp.queue_for_replies().await;
-    let asking = |id: &str| {
+    let with_reply_to = |id: &str| {
         with_id(id).with_reply_to(replies.as_str().into()).with_correlation_id("cart-9".into())
     };
     let place = place_without_id();
@@ -83,14 +89,14 @@ async fn whoever_asked_is_answered() {
     ];
 
     for (routing_key, body, id, outcome, code) in steps {
-        amqp.send(routing_key, body.as_bytes(), asking(id)).await;
+        amqp.send(routing_key, body.as_bytes(), with_reply_to(id)).await;
         let reply = amqp.next_of(&replies).await;
 
-        let answer = reply.json();
-        Validators::default().assert_valid_as("CommandOutcome", &answer);
-        assert_eq!((&answer["outcome"], &answer["code"]), (&json!(outcome), &json!(code)));
+        let result = reply.json();
+        Validators::default().assert_valid_as("CommandOutcome", &result);
+        assert_eq!((&result["outcome"], &result["code"]), (&json!(outcome), &json!(code)));
         let order_id = (outcome != "dead_lettered").then_some("1000001");
-        assert_eq!(answer["order_id"], json!(order_id), "{answer}");
+        assert_eq!(result["order_id"], json!(order_id), "{result}");
         assert_eq!(reply.properties.correlation_id(), &Some("cart-9".into()));
     }
     worker.stop().await;
@@ -139,7 +145,7 @@ async fn a_dead_letter_keeps_its_bytes_and_properties() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_malformed_message_harms_nobody_beside_it() {
+async fn malformed_messages_do_not_affect_other_messages() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -149,19 +155,14 @@ async fn a_malformed_message_harms_nobody_beside_it() {
         table
     });
 
-    for n in 0..50 {
-        amqp.send("order.place", place(&n.to_string()).as_bytes(), BasicProperties::default())
-            .await;
-    }
+    publish_orders(&env, &orders(0..50)).await;
     amqp.send("order.place", &huge, BasicProperties::default()).await;
     amqp.send("order.place", b"", BasicProperties::default().with_headers(many_headers)).await;
-    for n in 50..100 {
-        amqp.send("order.place", place(&n.to_string()).as_bytes(), BasicProperties::default())
-            .await;
-    }
+    publish_orders(&env, &orders(50..100)).await;
 
-    eventually("the good ones are placed", || async { env.count("orders").await == 100 }).await;
-    // The frame that is too large costs the connection: what was in hand comes again.
+    env.wait_for_count("orders", 100).await;
+    // The frame that is too large costs the connection: unacknowledged messages are redelivered, so a
+    // dead letter may come twice.
     let mut codes = BTreeSet::new();
     while codes.len() < 2 {
         codes.insert(next_dead_letter(&amqp, &env).await.header("order-worker-code"));
@@ -175,7 +176,7 @@ async fn a_malformed_message_harms_nobody_beside_it() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_message_that_comes_a_thousand_times_has_one_effect() {
+async fn a_message_delivered_a_thousand_times_takes_effect_once() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -185,8 +186,8 @@ async fn a_message_that_comes_a_thousand_times_has_one_effect() {
     }
     amqp.send("order.place", place("8").as_bytes(), with_id("p-2")).await;
 
-    eventually("the last one is placed", || async { env.count("orders").await == 2 }).await;
-    eventually("the outbox is empty", || async { env.count("outbox").await == 0 }).await;
+    env.wait_for_count("orders", 2).await;
+    env.wait_for_count("outbox", 0).await;
     assert_eq!(env.count("order_history").await, 2);
     assert_eq!(env.count("handled_messages").await, 2);
     worker.stop().await;

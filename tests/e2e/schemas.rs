@@ -1,4 +1,4 @@
-//! The schemas of outgoing messages, as their readers use them.
+//! Validates outgoing messages against their published schemas.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use jsonschema::Validator;
 use order_worker::entrypoints::schemas;
 use serde_json::Value;
 
-/// One validator for each schema, by the name of the message.
+/// One validator per schema, by the name of the message.
 pub struct Validators(HashMap<String, Validator>);
 
 impl Default for Validators {
@@ -20,14 +20,14 @@ impl Default for Validators {
 }
 
 impl Validators {
-    /// Asserts that an event is valid by the schema of its type.
+    /// Asserts that an event matches the schema of its type.
     pub fn assert_valid(&self, event: &Value) {
         self.assert_valid_as(event["type"].as_str().unwrap(), event);
     }
 
     pub fn assert_valid_as(&self, name: &str, message: &Value) {
         if let Err(error) = self.0[name].validate(message) {
-            panic!("{message} is no {name}: {error}");
+            panic!("{message} is not a valid {name}: {error}");
         }
     }
 }

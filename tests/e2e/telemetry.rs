@@ -1,4 +1,4 @@
-//! Spans, as a collector gets them.
+//! Spans, as a collector receives them.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,14 +9,14 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
 
-use crate::amqp_client::{AmqpClient, DeadLetter, place};
-use crate::test_env::{TestEnv, eventually};
+use crate::amqp_client::{AmqpClient, ReceivedMessage, orders, place, publish_orders};
+use crate::test_env::TestEnv;
 use crate::workload::{subscribe, subscriber_of};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
 
-/// A collector that keeps all spans that it is sent.
+/// A collector that keeps all spans it receives.
 struct Collector {
     address: String,
     spans: Arc<Mutex<Vec<Value>>>,
@@ -63,7 +63,7 @@ fn traceparent() -> String {
     format!("00-{TRACE}-{SPAN}-01")
 }
 
-fn traceparent_of(event: &DeadLetter) -> String {
+fn traceparent_of(event: &ReceivedMessage) -> String {
     let headers = event.properties.headers().as_ref().unwrap();
     let value = headers.inner().get("traceparent").unwrap();
     value.as_long_string().unwrap().to_string()
@@ -71,7 +71,7 @@ fn traceparent_of(event: &DeadLetter) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_trace_goes_on_from_the_command_through_the_worker_into_the_event() {
+async fn a_trace_continues_from_the_command_to_the_event() {
     let (collector, env) = (Collector::start().await, TestEnv::new().await);
     let worker = env.start_worker_with(&["--otlp-endpoint", &collector.address]).await;
     subscribe(&env);
@@ -98,15 +98,14 @@ async fn a_trace_goes_on_from_the_command_through_the_worker_into_the_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_collector_that_is_away_disturbs_nobody() {
+async fn an_unreachable_collector_delays_no_orders() {
     let env = TestEnv::new().await;
-    let nowhere = ["--otlp-endpoint", "http://127.0.0.1:9"];
-    let worker = env.start_worker_with(&nowhere).await;
+    let unreachable = ["--otlp-endpoint", "http://127.0.0.1:9"];
+    let worker = env.start_worker_with(&unreachable).await;
 
-    let orders: Vec<String> = (0..100).map(|n| place(&n.to_string())).collect();
-    crate::amqp_client::publish(&env, &orders).await;
+    publish_orders(&env, &orders(0..100)).await;
 
-    eventually("all are placed", || async { env.count("orders").await == 100 }).await;
+    env.wait_for_count("orders", 100).await;
     worker.stop().await;
     env.remove().await;
 }

@@ -1,4 +1,4 @@
-//! Real servers, with names and tables for one test alone, and the program as a process on them.
+//! The environment of one test: its own names and schema on real servers, and the program as a process.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,38 +9,53 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
 
-/// For workers of which each event is to come once: their relays take none for left over that is on
-/// its way, however slowly, from themselves or from another worker.
+/// For tests that expect each event exactly once: the relay waits 30 s, so it does not republish events
+/// that a worker is still publishing.
 pub const PATIENT_RELAY: &str = "--relay-interval-seconds=30";
 
-/// Held for reading by tests that use the servers, for writing by those that stop them.
-static SERVERS: RwLock<()> = RwLock::const_new(());
-
-/// Whether other tests may use the servers meanwhile.
-pub enum Turn {
-    Shared { _guard: RwLockReadGuard<'static, ()> },
-    Alone { _guard: RwLockWriteGuard<'static, ()> },
+/// What the worker logs; tests wait for it or assert that it did not happen.
+pub mod logged {
+    pub const DATABASE_OUTAGE: &str = "Database is in trouble";
+    pub const DATABASE_BACK: &str = "Database answers again";
+    pub const COMMANDS_STOPPED: &str = "Commands cannot be consumed";
+    pub const COMMANDS_RESUMED: &str = "Commands are consumed again";
+    pub const PUBLISHING_STOPPED: &str = "Messages cannot be published";
+    pub const PUBLISHING_RESUMED: &str = "Messages are published again";
+    pub const EVENTS_REFUSED: &str = "Events were not taken";
+    pub const COPIES_REFUSED: &str = "Copies of commands were not taken";
+    /// Commands or dead letters.
+    pub const CONSUMING_STOPPED: &str = "cannot be consumed";
 }
 
-impl Turn {
-    /// Beside others, while nobody stops the servers.
+/// Read-locked by tests that use the servers, write-locked by tests that stop them.
+static SERVERS: RwLock<()> = RwLock::const_new(());
+
+/// Access to the servers.
+pub enum ServerAccess {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Exclusive { _guard: RwLockWriteGuard<'static, ()> },
+}
+
+impl ServerAccess {
+    /// Together with other tests; no test stops the servers meanwhile.
     pub async fn shared() -> Self {
         Self::Shared { _guard: SERVERS.read().await }
     }
 
-    async fn alone() -> Self {
-        Self::Alone { _guard: SERVERS.write().await }
+    /// No other test uses the servers meanwhile.
+    async fn exclusive() -> Self {
+        Self::Exclusive { _guard: SERVERS.write().await }
     }
 }
 
-/// Names of exchanges, queues and a schema that nobody else uses.
+/// Exchanges, queues and a schema of one test.
 pub struct TestEnv {
-    _turn: Turn,
+    _access: ServerAccess,
     name: String,
     pub amqp_url: String,
     pub database_url: String,
     folder: tempfile::TempDir,
-    /// Whether workers move dead letters into the table.
+    /// Whether workers collect dead letters into the table.
     collects: bool,
 }
 
@@ -50,7 +65,7 @@ pub struct Worker {
     log: PathBuf,
 }
 
-/// A client that runs beside the test.
+/// A client that runs in the background.
 pub struct Script(std::process::Child);
 
 impl Script {
@@ -58,7 +73,7 @@ impl Script {
         self.0.try_wait().unwrap().is_none()
     }
 
-    /// What it printed, once it has ended.
+    /// Waits for its end; returns its standard output.
     pub fn printed(self) -> String {
         printed(&self.0.wait_with_output().unwrap())
     }
@@ -71,40 +86,40 @@ pub fn variable(name: &str) -> String {
 
 impl TestEnv {
     pub async fn new() -> Self {
-        let turn = Turn::shared().await;
-        Self::at(turn, &variable("AMQP_URL"), &variable("DATABASE_URL")).await
+        let access = ServerAccess::shared().await;
+        Self::at(access, &variable("AMQP_URL"), &variable("DATABASE_URL")).await
     }
 
-    /// The same, with workers that move dead letters into the table.
+    /// With workers that collect dead letters into the table.
     pub async fn collecting() -> Self {
         Self { collects: true, ..Self::new().await }
     }
 
-    /// From the next worker on.
-    pub fn collect_from_now_on(&mut self) {
+    /// Workers that start from now on collect dead letters.
+    pub fn enable_collector(&mut self) {
         self.collects = true;
     }
 
-    /// On servers at these addresses, such as those of relays of the test's own.
+    /// On servers at these URLs, for example those of a [`TcpProxy`](crate::tcp_proxy::TcpProxy).
     pub async fn at_addresses(amqp_url: &str, database_url: &str) -> Self {
-        let turn = Turn::shared().await;
-        Self::at(turn, amqp_url, database_url).await
+        let access = ServerAccess::shared().await;
+        Self::at(access, amqp_url, database_url).await
     }
 
-    /// On servers at these addresses, for a test that takes them away.
-    pub async fn alone_at(amqp_url: &str, database_url: &str) -> Self {
-        let turn = Turn::alone().await;
-        Self::at(turn, amqp_url, database_url).await
+    /// On servers at these URLs, for a test that makes them unavailable to all tests.
+    pub async fn exclusive_at(amqp_url: &str, database_url: &str) -> Self {
+        let access = ServerAccess::exclusive().await;
+        Self::at(access, amqp_url, database_url).await
     }
 
-    async fn at(turn: Turn, amqp_url: &str, database_url: &str) -> Self {
+    async fn at(access: ServerAccess, amqp_url: &str, database_url: &str) -> Self {
         let name = format!("test_{}", Uuid::now_v7().simple());
         execute(&format!("create schema {name}")).await;
         let separator = if database_url.contains('?') { '&' } else { '?' };
         Self {
-            _turn: turn,
+            _access: access,
             amqp_url: amqp_url.to_owned(),
-            // The name of the sessions tells those of this test's worker from all others.
+            // The application name identifies the sessions of this test's worker.
             database_url: format!(
                 "{database_url}{separator}options[search_path]={name}&application_name={name}"
             ),
@@ -114,7 +129,7 @@ impl TestEnv {
         }
     }
 
-    /// The settings of the worker, and of clients that are not ours.
+    /// The environment variables of workers and clients.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let name = |part: &str| format!("{}.{part}", self.name);
         vec![
@@ -131,7 +146,7 @@ impl TestEnv {
         ]
     }
 
-    /// One of the names above.
+    /// The value of one of these variables.
     pub fn name_of(&self, variable: &str) -> String {
         self.environment().into_iter().find(|(name, _)| *name == variable).unwrap().1
     }
@@ -142,12 +157,12 @@ impl TestEnv {
         command
     }
 
-    /// Starts a worker and waits until the broker counts it as a consumer.
+    /// Starts a worker and waits until it is ready.
     pub async fn start_worker(&self) -> Worker {
         self.start_worker_with(&[]).await
     }
 
-    /// Tables, exchanges and queues, before there is a worker.
+    /// Creates tables, exchanges and queues without starting a worker.
     pub fn prepare(&self) {
         printed(&self.program(&["migrate"]).output().unwrap());
         printed(&self.program(&["topology", "apply"]).output().unwrap());
@@ -156,11 +171,16 @@ impl TestEnv {
     pub async fn start_worker_with(&self, options: &[&str]) -> Worker {
         let worker = self.spawn_worker_with(options);
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.program(&["healthcheck"]).output().unwrap().status.success() {
-            assert!(Instant::now() < deadline, "no consumer after 30 s:\n{}", worker.log());
+        while !self.is_ready() {
+            assert!(Instant::now() < deadline, "not ready after 30 s:\n{}", worker.log());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         worker
+    }
+
+    /// Whether `healthcheck` reports a ready worker.
+    pub fn is_ready(&self) -> bool {
+        self.program(&["healthcheck"]).output().unwrap().status.success()
     }
 
     pub fn spawn_worker(&self) -> Worker {
@@ -171,9 +191,9 @@ impl TestEnv {
         self.spawn(self.program(&["run"]).args(options))
     }
 
-    /// A worker that dies when it comes to a point (of `src/kill_points.rs`) for the n-th time:
+    /// A worker that aborts when it reaches a point of `src/kill_points.rs` for the n-th time:
     /// `<point>:<n>`.
-    pub fn spawn_worker_that_dies_at(&self, point: &str, options: &[&str]) -> Worker {
+    pub fn spawn_worker_that_crashes_at(&self, point: &str, options: &[&str]) -> Worker {
         self.spawn(self.program(&["run"]).args(options).env("ORDER_WORKER_KILL_AT", point))
     }
 
@@ -188,17 +208,17 @@ impl TestEnv {
         Worker { process, log }
     }
 
-    /// Runs the store of `tests/e2e/clients` and returns what it printed.
-    pub fn foreign_client(&self, arguments: &[&str]) -> String {
-        self.foreign_script("store.py", arguments)
+    /// Runs `tests/e2e/clients/store.py` and returns its standard output.
+    pub fn python_client(&self, arguments: &[&str]) -> String {
+        self.python_script("store.py", arguments)
     }
 
-    /// Runs a script of `tests/e2e/clients` and returns what it printed.
-    pub fn foreign_script(&self, script: &str, arguments: &[&str]) -> String {
+    /// Runs a script of `tests/e2e/clients` and returns its standard output.
+    pub fn python_script(&self, script: &str, arguments: &[&str]) -> String {
         printed(&self.script(script, arguments).output().unwrap())
     }
 
-    /// Starts a script of `tests/e2e/clients`, with further variables.
+    /// Starts a script of `tests/e2e/clients`, with more environment variables.
     pub fn spawn_script(
         &self,
         script: &str,
@@ -214,40 +234,48 @@ impl TestEnv {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clients"));
         let mut command = Command::new(variable("ORDER_WORKER_TEST_PYTHON"));
         command.arg(folder.join(script)).args(arguments).envs(self.environment());
-        // Past any relay: the client is not what is tested.
+        // Not through a proxy: the client is not what is tested.
         command.env("AMQP_URL", variable("AMQP_URL"));
         command
     }
 
-    /// What a query answers, as text; nulls are empty.
+    /// The rows of a query with one column, as text; null is an empty string.
     pub async fn ask(&self, query: &str) -> Vec<String> {
-        let mut connection = self.foreign_session().await;
-        let query = format!("select coalesce(answer::text, '') from ({query}) as q (answer)");
+        let mut connection = self.database_session().await;
+        let query = format!("select coalesce(value::text, '') from ({query}) as q (value)");
         sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap()
     }
 
+    /// Counts the rows of a table, or of any `from` clause.
     pub async fn count(&self, table: &str) -> usize {
         self.ask(&format!("select count(*) from {table}")).await[0].parse().unwrap()
     }
 
-    /// Statements on the tables of the worker.
+    /// Waits until a table, or any `from` clause, has this many rows.
+    pub async fn wait_for_count(&self, table: &str, count: usize) {
+        let what = format!("{count} rows in {table}");
+        eventually(&what, || async { self.count(table).await == count }).await;
+    }
+
+    /// Executes statements in the schema of this test.
     pub async fn execute(&self, statements: &str) {
         execute(&format!("set search_path to {}; {statements}", self.name)).await;
     }
 
-    /// Has the database do something before each order that is placed; `nextval('passages')` counts
-    /// them. Ends with `drop trigger passage on orders`.
+    /// Runs a PL/pgSQL statement before each insert into `orders`; `nextval('order_inserts')` counts the
+    /// inserts. `drop trigger before_order on orders` ends it.
     pub async fn before_each_order(&self, statement: &str) {
         self.execute(&format!(
-            "create sequence passages;
-             create function pass() returns trigger language plpgsql as
+            "create sequence order_inserts;
+             create function before_order() returns trigger language plpgsql as
              $$ begin {statement}; return new; end $$;
-             create trigger passage before insert on orders for each row execute function pass()"
+             create trigger before_order before insert on orders
+             for each row execute function before_order()"
         ))
         .await;
     }
 
-    /// Counts the sessions of the worker of which a condition on `pg_stat_activity` holds.
+    /// Counts the worker's sessions that match a condition on `pg_stat_activity`.
     pub async fn sessions(&self, condition: &str) -> usize {
         self.count(&format!(
             "pg_stat_activity where application_name = '{}' and ({condition})",
@@ -256,7 +284,7 @@ impl TestEnv {
         .await
     }
 
-    /// Ends all sessions of the worker; answers how many there were.
+    /// Terminates all sessions of the worker; returns their number.
     pub async fn terminate_sessions(&self) -> usize {
         self.count(&format!(
             "(select pg_terminate_backend(pid, 10000) from pg_stat_activity
@@ -266,8 +294,8 @@ impl TestEnv {
         .await
     }
 
-    /// A session beside the worker's, with the worker's tables.
-    pub async fn foreign_session(&self) -> PgConnection {
+    /// A session of the test itself, in the worker's schema.
+    pub async fn database_session(&self) -> PgConnection {
         let mut connection = connect().await;
         let statement = format!("set search_path to {}", self.name);
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
@@ -279,34 +307,34 @@ impl TestEnv {
     }
 }
 
-/// The program, without any of this process's settings.
+/// The program, without this process's settings.
 pub fn program(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_order-worker"));
     command.args(arguments).current_dir(folder);
     command.env_remove("AMQP_URL").env_remove("DATABASE_URL").env_remove("RUST_LOG");
-    // A test that asks over HTTP names an address.
+    // A test that uses HTTP sets an address.
     command.env("HTTP_ADDR", "none");
     command
 }
 
-/// Standard output of a program that must have succeeded.
+/// The standard output of a program; asserts that it succeeded.
 pub fn printed(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{errors}", output.status);
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Waits until something is so.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+/// Waits until a condition holds, at most 60 s.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "after 60 s it is still not so that {what}");
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not within 60 s: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 impl Worker {
-    /// Without a chance to do anything more.
+    /// Kills it with SIGKILL.
     pub fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -316,17 +344,13 @@ impl Worker {
         self.process.try_wait().unwrap().is_none()
     }
 
-    pub fn process_id(&self) -> u32 {
-        self.process.id()
-    }
-
-    pub fn tell_to_stop(&self) {
+    pub fn send_sigterm(&self) {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
-    /// Waits for the end of a worker that was told to stop.
-    pub async fn ended(mut self) -> std::process::ExitStatus {
+    /// Waits for the end of the process.
+    pub async fn wait_for_exit(mut self) -> std::process::ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self.process.try_wait().unwrap() {
@@ -337,27 +361,40 @@ impl Worker {
         }
     }
 
-    /// Tells it to stop, and asserts that it did so in good order and said nothing that it should
-    /// not.
+    /// Stops it with SIGTERM; asserts that it exits with 0 and logs neither a panic nor personal data.
     pub async fn stop(self) {
-        self.stopped().await;
+        self.stop_and_read_log().await;
     }
 
-    /// Stops it, and returns what it logged.
-    pub async fn stopped(self) -> String {
-        self.tell_to_stop();
+    /// Like [`Self::stop`]; returns the log.
+    pub async fn stop_and_read_log(self) -> String {
+        self.send_sigterm();
         let log = self.log.clone();
-        let status = self.ended().await;
+        let status = self.wait_for_exit().await;
         let log = std::fs::read_to_string(log).unwrap();
         assert!(status.success(), "{status}:\n{log}");
         for word in ["panicked", "@example.com", "Grace"] {
-            assert!(!log.contains(word), "{word} in the log:\n{log}");
+            assert!(!log.contains(word), "{word:?} in the log:\n{log}");
         }
         log
     }
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until the log contains a text.
+    pub async fn wait_for_log(&self, text: &str) {
+        let what = format!("{text:?} in the log");
+        eventually(&what, || async { self.log().contains(text) }).await;
+    }
+
+    /// The peak resident memory, in MiB.
+    pub fn peak_memory_mib(&self) -> usize {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the consumer and the relay expect of a broker, on RabbitMQ and within the process.
+//! The contract of a broker, on RabbitMQ and on the in-process broker.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::test_env::{Turn, variable};
+use crate::test_env::{ServerAccess, variable};
 
 const SOON: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(300);
 
 /// A broker for one test.
 enum Broker {
-    RabbitMq { broker: Box<RabbitMq>, _turn: Turn },
+    RabbitMq { broker: Box<RabbitMq>, _access: ServerAccess },
     InProcess(InProcessBroker),
 }
 
@@ -42,10 +42,10 @@ impl Broker {
             partitions: 1,
             ordered: true,
         };
-        let turn = Turn::shared().await;
+        let access = ServerAccess::shared().await;
         let broker = RabbitMq::new(&variable("AMQP_URL"), topology, true).unwrap();
         broker.prepare().await.unwrap();
-        Self::RabbitMq { broker: Box::new(broker), _turn: turn }
+        Self::RabbitMq { broker: Box::new(broker), _access: access }
     }
 
     fn consume(&self, prefetch: u16, stop: &CancellationToken) -> (CommandSource, JoinHandle<()>) {
@@ -92,7 +92,7 @@ fn body_of(delivery: &Delivery) -> &str {
     std::str::from_utf8(&delivery.envelope.body).unwrap()
 }
 
-async fn commands_come_in_order_and_up_to_the_prefetch(broker: Broker) {
+async fn commands_are_delivered_in_order_and_up_to_the_prefetch(broker: Broker) {
     let stop = CancellationToken::new();
     let (mut source, ended) = broker.consume(2, &stop);
     broker.publish_commands(&["a", "b", "c"]).await;
@@ -110,7 +110,7 @@ async fn commands_come_in_order_and_up_to_the_prefetch(broker: Broker) {
     timeout(SOON, ended).await.unwrap().unwrap();
 }
 
-async fn a_retry_comes_back_by_itself(broker: Broker) {
+async fn a_retry_is_redelivered_after_its_delay(broker: Broker) {
     let stop = CancellationToken::new();
     let (mut source, ended) = broker.consume(10, &stop);
 
@@ -137,7 +137,7 @@ async fn an_event_without_subscribers_is_unroutable(broker: Broker) {
     );
 }
 
-async fn a_source_that_is_told_to_stop_ends(broker: Broker) {
+async fn a_source_ends_when_it_is_stopped(broker: Broker) {
     let stop = CancellationToken::new();
     let (mut source, ended) = broker.consume(10, &stop);
     broker.publish_commands(&["a"]).await;
@@ -170,15 +170,15 @@ macro_rules! on_both {
 }
 
 on_both!(
-    commands_come_in_order_and_up_to_the_prefetch,
-    a_retry_comes_back_by_itself,
+    commands_are_delivered_in_order_and_up_to_the_prefetch,
+    a_retry_is_redelivered_after_its_delay,
     an_event_without_subscribers_is_unroutable,
-    a_source_that_is_told_to_stop_ends,
+    a_source_ends_when_it_is_stopped,
 );
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ: make test"]
-async fn what_was_not_settled_goes_back_to_the_broker() {
+async fn unsettled_deliveries_are_requeued_by_the_broker() {
     let broker = Broker::rabbitmq().await;
     let stop = CancellationToken::new();
     let (mut source, ended) = broker.consume(10, &stop);

@@ -1,16 +1,16 @@
-//! A long run of orders, moves, repeats and malformed messages from a foreign client, and the check
-//! that everything adds up afterwards.
+//! A workload of orders, status changes, duplicates and malformed messages from a Python client, and the
+//! check of its results.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::amqp_client::{self, place};
+use crate::amqp_client::{place, publish_orders};
 use crate::schemas;
 use crate::test_env::{TestEnv, eventually};
 
-/// What must become of the messages, as the client that made them says.
+/// The expected results, as computed by the client.
 #[derive(Debug, Default, Deserialize)]
 pub struct Expected {
     pub messages: usize,
@@ -25,12 +25,12 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Messages that the worker remembers: each intent once, and no dead letters.
+    /// Rows in the inbox: each message id once, without dead letters.
     pub fn intents(&self) -> usize {
         self.messages - self.duplicates - self.dead_letters
     }
 
-    /// What must become of the messages of two stories.
+    /// The expected results of two workloads together.
     pub fn and(mut self, mut other: Self) -> Self {
         self.versions.append(&mut other.versions);
         Self {
@@ -46,16 +46,16 @@ impl Expected {
     }
 }
 
-/// How strictly the events are counted.
+/// How many copies of an event the check accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copies {
-    /// Nothing went wrong: each event comes once.
+    /// No fault happened: exactly one.
     One,
-    /// One crash may cost two further copies: one by the relay, and one by a lane that has newer
-    /// events of the same order before the relay is done.
-    Three,
-    /// Crashes and outages may cost further copies.
-    More,
+    /// One crash: the relay may publish a second copy, and a lane with newer events of the same order a
+    /// third one.
+    UpToThree,
+    /// Several crashes or an outage: any number.
+    Any,
 }
 
 const SUBSCRIBER: &str = "notifications";
@@ -64,40 +64,38 @@ pub fn subscriber_of(env: &TestEnv) -> String {
     format!("{}.{SUBSCRIBER}", env.name_of("EVENTS_EXCHANGE"))
 }
 
-/// Binds the subscriber's queue; the exchanges must exist.
+/// Declares and binds the subscriber's queue; the exchanges must exist.
 pub fn subscribe(env: &TestEnv) {
-    env.foreign_client(&["subscribe", &subscriber_of(env)]);
+    env.python_client(&["subscribe", &subscriber_of(env)]);
 }
 
-/// Publishes `count` messages.
+/// Publishes a workload of `count` messages.
 pub fn publish(env: &TestEnv, seed: &str, count: usize) -> Expected {
-    let printed = env.foreign_client(&["publish", seed, &count.to_string()]);
+    let printed = env.python_client(&["publish", seed, &count.to_string()]);
     serde_json::from_str(&printed).unwrap()
 }
 
-/// Waits until all is done, then asserts that orders, events, duplicates, rejections and dead
-/// dead letters add up exactly.
-pub async fn assert_adds_up(env: &TestEnv, expected: &Expected, copies: Copies) {
-    eventually("every intent is handled", || async {
-        env.count("handled_messages").await == expected.intents()
-    })
-    .await;
-    eventually("the outbox is empty", || async { env.count("outbox").await == 0 }).await;
+/// Waits until the workload is processed, then asserts that orders, events, duplicates, rejections and
+/// dead letters are as expected.
+pub async fn assert_consistent(env: &TestEnv, expected: &Expected, copies: Copies) {
+    env.wait_for_count("handled_messages", expected.intents()).await;
+    env.wait_for_count("outbox", 0).await;
     assert_orders(env, expected).await;
     assert_outcomes(env, expected).await;
     assert_events(env, expected, copies);
     assert_dead_letters(env, expected, copies);
-    assert_goes_on(env).await;
+    assert_processes_new_orders(env).await;
 }
 
-/// A fresh batch is handled and published, and no session is left in a transaction.
-pub async fn assert_goes_on(env: &TestEnv) {
+/// Asserts that new orders are placed and their events published, and that no session is left in a
+/// transaction.
+pub async fn assert_processes_new_orders(env: &TestEnv) {
     let id = uuid::Uuid::now_v7().simple();
     let orders: Vec<String> = (0..20).map(|n| place(&format!("fresh-{id}-{n}"))).collect();
-    amqp_client::publish(env, &orders).await;
+    publish_orders(env, &orders).await;
     let placed = format!("orders where order_id like 'fresh-{id}-%'");
-    eventually("a fresh batch is placed", || async { env.count(&placed).await == 20 }).await;
-    eventually("the outbox is empty", || async { env.count("outbox").await == 0 }).await;
+    env.wait_for_count(&placed, 20).await;
+    env.wait_for_count("outbox", 0).await;
     eventually("no session is idle in a transaction", || async {
         env.sessions("state like 'idle in transaction%'").await == 0
     })
@@ -128,11 +126,11 @@ async fn assert_outcomes(env: &TestEnv, expected: &Expected) {
     assert_eq!(rejected, [expected.rejected.to_string()]);
 }
 
-/// Each event is valid by its schema, comes at least once with one id, and per order the first
-/// copies come in the order of versions.
+/// Each event matches its schema and comes at least once under one id; the first copies of an order's
+/// events come in version order.
 fn assert_events(env: &TestEnv, expected: &Expected, copies: Copies) {
     let wanted = (expected.status_changes + expected.rejected).to_string();
-    let printed = env.foreign_client(&["events", &subscriber_of(env), &wanted]);
+    let printed = env.python_client(&["events", &subscriber_of(env), &wanted]);
     let schemas = schemas::Validators::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut versions: HashMap<String, i64> = HashMap::new();
@@ -145,8 +143,8 @@ fn assert_events(env: &TestEnv, expected: &Expected, copies: Copies) {
         *count += 1;
         match copies {
             Copies::One => assert_eq!(*count, 1, "a second copy of {event}"),
-            Copies::Three => assert!(*count <= 3, "a fourth copy of {event}"),
-            Copies::More => {}
+            Copies::UpToThree => assert!(*count <= 3, "a fourth copy of {event}"),
+            Copies::Any => {}
         }
         if *count > 1 {
             continue;
@@ -165,13 +163,13 @@ fn assert_events(env: &TestEnv, expected: &Expected, copies: Copies) {
 
 fn assert_dead_letters(env: &TestEnv, expected: &Expected, copies: Copies) {
     let wanted = expected.dead_letters.to_string();
-    let printed = env.foreign_client(&["dead-letters", &wanted]);
+    let printed = env.python_client(&["dead-letters", &wanted]);
     let dead_letters: Vec<Value> =
         printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     match copies {
         Copies::One => assert_eq!(dead_letters.len(), expected.dead_letters),
-        // A crash between the confirm of a dead letter and its acknowledgement leaves one more.
-        Copies::Three | Copies::More => {
+        // A crash between the confirm of a dead letter and its acknowledgement makes a second copy.
+        Copies::UpToThree | Copies::Any => {
             assert!(dead_letters.len() >= expected.dead_letters, "{}", dead_letters.len());
         }
     }
@@ -179,6 +177,6 @@ fn assert_dead_letters(env: &TestEnv, expected: &Expected, copies: Copies) {
         ["malformed_json", "empty_body", "duplicate_key", "missing_field", "invalid_field"];
     for dead_letter in dead_letters {
         let code = dead_letter["code"].as_str().unwrap();
-        assert!(malformed.contains(&code), "{code} is no code of a malformed message");
+        assert!(malformed.contains(&code), "{code} is not a code of a malformed message");
     }
 }

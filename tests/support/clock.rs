@@ -1,11 +1,11 @@
-//! A clock that the tests can foresee.
+//! A predictable clock.
 
 use std::sync::Mutex;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use order_worker::service_layer::Clock;
 
-/// Each look at it is one second after the last; microseconds are there to be kept.
+/// Advances by one second per reading. The start has microseconds, which must survive storage.
 #[derive(Debug)]
 pub struct TickingClock(Mutex<DateTime<Utc>>);
 
@@ -16,7 +16,7 @@ impl Default for TickingClock {
 }
 
 impl From<&str> for TickingClock {
-    /// Begins at a moment.
+    /// Starts at this time.
     fn from(first: &str) -> Self {
         Self(Mutex::new(moment(first)))
     }
@@ -31,7 +31,7 @@ impl Clock for TickingClock {
     }
 }
 
-/// Reads a moment such as `2026-11-20T09:30:00Z`.
+/// Parses a time such as `2026-11-20T09:30:00Z`.
 pub fn moment(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }

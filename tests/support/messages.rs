@@ -1,4 +1,4 @@
-//! Messages of which a test shows only the fact that matters to it.
+//! Builders for messages: a test states only what matters to it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -28,7 +28,7 @@ pub fn next_status(order_id: &str) -> Message {
     message(Command::SetNextStatus(SetNextStatus { order_id: id(order_id), from: None }))
 }
 
-/// Two pieces of one thing for one customer.
+/// An order of one item with quantity 2.
 pub fn some_order() -> PlaceOrder {
     let item = Item {
         product_id: ProductId::new("1").unwrap(),
@@ -56,10 +56,10 @@ pub fn money(text: &str) -> Money {
     text.parse().unwrap()
 }
 
-/// The fact that matters, in the envelope.
+/// Sets properties of a message.
 pub trait With {
     fn with_id(self, message_id: &str) -> Self;
-    fn answered_to(self, queue: &str) -> Self;
+    fn with_reply_to(self, queue: &str) -> Self;
 }
 
 impl With for Message {
@@ -69,7 +69,7 @@ impl With for Message {
         self
     }
 
-    fn answered_to(mut self, queue: &str) -> Self {
+    fn with_reply_to(mut self, queue: &str) -> Self {
         self.reply_to = Some(queue.to_owned());
         self
     }
@@ -79,7 +79,7 @@ fn message(command: Command) -> Message {
     Message { command, intent: None, correlation_id: None, reply_to: None, traceparent: None }
 }
 
-/// Equal for equal commands, as a real one is for equal bodies.
+/// Equal for equal commands, as the real hash is for equal bodies.
 fn hash_of(command: &Command) -> BodyHash {
     let mut hasher = DefaultHasher::new();
     format!("{command:?}").hash(&mut hasher);

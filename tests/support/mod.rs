@@ -1,4 +1,4 @@
-//! What the tests of more than one kind need.
+//! Shared by unit and integration tests.
 
 pub mod clock;
 pub mod in_memory;

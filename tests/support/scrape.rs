@@ -1,13 +1,13 @@
-//! Reads what is scraped, and takes nothing that Prometheus would not take.
+//! A strict parser of Prometheus's text format: it panics at anything that Prometheus would reject.
 //!
 //! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The names of labels with their values.
+/// Label names and values.
 pub type Labels = BTreeMap<String, String>;
 
-/// All samples of one look.
+/// All samples of one scrape.
 #[derive(Debug, Default)]
 pub struct Scrape {
     /// By the name of the metric.
@@ -18,9 +18,9 @@ pub struct Scrape {
 
 impl Scrape {
     /// # Panics
-    /// At a line that is not valid.
+    /// When a line is invalid.
     pub fn parse(text: &str) -> Self {
-        assert!(text.ends_with('\n'), "the last line has no end");
+        assert!(text.ends_with('\n'), "the last line has no line feed");
         let mut scrape = Self::default();
         let mut helped = BTreeSet::new();
         for line in text.lines() {
@@ -43,7 +43,7 @@ impl Scrape {
         let (name, labels, value) = sample(line);
         assert!(self.kinds.contains_key(self.metric_of(&name)), "no type before {line}");
         let of_name = self.samples.entry(name).or_default();
-        assert!(of_name.insert(labels, value).is_none(), "twice: {line}");
+        assert!(of_name.insert(labels, value).is_none(), "duplicate sample: {line}");
     }
 
     /// The metric that a sample belongs to.
@@ -55,20 +55,20 @@ impl Scrape {
         histogram.next().unwrap_or(sample)
     }
 
-    /// The value of a sample with just these labels.
+    /// The value of the sample with exactly these labels.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.samples.get(name)?.get(&labels.collect::<Labels>()).copied()
     }
 
-    /// The sum over all samples of a name that have these labels among theirs.
+    /// The sum of all samples of a name that have at least these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |all: &Labels| labels.iter().all(|(name, value)| all[*name] == *value);
         let samples = self.samples.get(name).into_iter().flatten();
         samples.filter(|(labels, _)| has(labels)).map(|(_, value)| value).sum()
     }
 
-    /// The labels of a metric's samples, without those of the format itself.
+    /// The label names of a metric's samples, without `le`.
     pub fn labels_of(&self, metric: &str) -> BTreeSet<Vec<&str>> {
         let own = self.samples.iter().filter(|(name, _)| self.metric_of(name) == metric);
         let labels = own.flat_map(|(_, samples)| samples.keys());
@@ -114,14 +114,14 @@ fn sample(line: &str) -> (String, Labels, f64) {
     (name.to_owned(), labels, number(value.strip_prefix(' ').unwrap()))
 }
 
-/// What stands behind the opening brace, and what behind the closing one.
+/// The labels after an opening brace, and the text after the closing one.
 fn labels(mut text: &str) -> (Labels, &str) {
     let mut labels = Labels::new();
     loop {
         let (name, rest) = text.split_once("=\"").unwrap();
         assert!(is_name(name) && !name.contains(':'), "{text}");
         let (value, rest) = quoted(rest);
-        assert!(labels.insert(name.to_owned(), value).is_none(), "{name} twice");
+        assert!(labels.insert(name.to_owned(), value).is_none(), "duplicate label {name}");
         match rest.strip_prefix(',') {
             Some(rest) => text = rest,
             None => return (labels, rest.strip_prefix('}').unwrap()),
@@ -139,7 +139,7 @@ fn quoted(text: &str) -> (String, &str) {
             '\\' => value.push(match letters.next().unwrap().1 {
                 'n' => '\n',
                 escaped @ ('\\' | '"') => escaped,
-                other => panic!("\\{other} is no escape"),
+                other => panic!("\\{other} is not an escape"),
             }),
             letter => value.push(letter),
         }
@@ -155,6 +155,6 @@ fn is_name(name: &str) -> bool {
 fn number(text: &str) -> f64 {
     match text {
         "+Inf" => f64::INFINITY,
-        text => text.parse().unwrap_or_else(|_| panic!("{text} is no number")),
+        text => text.parse().unwrap_or_else(|_| panic!("{text} is not a number")),
     }
 }

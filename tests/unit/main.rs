@@ -1,15 +1,15 @@
-//! The rules of the business and the message bus, without a server.
+//! Tests without servers: the domain, the service layer and the entrypoints on fakes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod dead_letter_jobs;
 mod docs;
 mod edge;
+mod failing_store;
 mod intake;
 mod layers;
 mod message_bus;
 mod metrics;
-mod obstructed;
 mod order_queries;
 mod order_rules;
 mod parking;

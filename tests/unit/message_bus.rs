@@ -1,9 +1,9 @@
-//! What the message bus makes of a batch, and what it announces.
+//! Outcomes and events of a batch.
 
-mod answers;
-mod obstacles;
-mod presumption;
-mod trouble;
+mod assume_new;
+mod outages;
+mod replies;
+mod store_errors;
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::support::clock::TickingClock;
 use crate::support::messages::{With, cancel, id, next_status, place, set_status};
 
 #[tokio::test]
-async fn a_placed_order_is_announced_with_all_its_fields() {
+async fn the_event_of_a_placed_order_has_all_its_fields() {
     let outgoing = outgoing(&[place("14").with_id("m")]).await;
 
     let [event] = &outgoing[..] else { panic!("{outgoing:?}") };
@@ -57,7 +57,7 @@ async fn each_change_has_its_event_with_the_status_before_and_after() {
 }
 
 #[tokio::test]
-async fn an_event_carries_its_message_id_and_trace_on() {
+async fn an_event_carries_the_correlation_id_and_trace_of_its_command() {
     let message = Message {
         correlation_id: Some("c".to_owned()),
         traceparent: Some("00-trace-01".to_owned()),
@@ -73,7 +73,7 @@ async fn an_event_carries_its_message_id_and_trace_on() {
 }
 
 #[tokio::test]
-async fn a_status_that_stays_is_accepted_without_an_event() {
+async fn an_unchanged_status_is_accepted_without_an_event() {
     let same = set_status("14", Status::Received);
 
     let handled = bus().handle_batch(&[place("14"), same]).await;
@@ -83,7 +83,7 @@ async fn a_status_that_stays_is_accepted_without_an_event() {
 }
 
 #[tokio::test]
-async fn a_refused_command_is_announced_with_the_rule() {
+async fn the_event_of_a_rejected_command_names_the_rule() {
     let messages = [place("14"), set_status("14", Status::Completed), cancel("14").with_id("m")];
 
     let handled = bus().handle_batch(&messages).await;
@@ -104,8 +104,8 @@ async fn a_refused_command_is_announced_with_the_rule() {
 }
 
 #[tokio::test]
-async fn a_command_for_an_order_that_is_not_there_waits_unanswered() {
-    let handled = bus().handle_batch(&[cancel("14").with_id("m").answered_to("answers")]).await;
+async fn a_command_for_a_missing_order_is_retried_without_a_reply() {
+    let handled = bus().handle_batch(&[cancel("14").with_id("m").with_reply_to("replies")]).await;
 
     let order_id = id("14");
     let expected = Outcome::RetryLater(RetryReason::OrderNotFound { order_id });
@@ -121,7 +121,7 @@ async fn a_batch_sees_what_its_earlier_messages_did() {
 }
 
 #[tokio::test]
-async fn an_empty_batch_is_no_trouble() {
+async fn an_empty_batch_has_no_outcomes() {
     let handled = bus().handle_batch(&[]).await;
 
     assert_eq!((handled.outcomes, handled.outgoing), (vec![], vec![]));

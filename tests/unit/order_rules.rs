@@ -1,4 +1,4 @@
-//! What may be done to an order.
+//! The rules of an order.
 
 mod advancing;
 mod cancelling;
@@ -61,7 +61,7 @@ pub fn later() -> DateTime<Utc> {
     moment("2026-11-20T10:30:00Z")
 }
 
-/// An order that came into this status in one step.
+/// An order whose status was set once.
 pub fn order_in(status: Status) -> Order {
     let (mut order, _) = Order::place(id("14"), some_order(), start());
     order.set_status(status, start()).unwrap();

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::obstructed::Obstructed;
+use crate::failing_store::FailingStore;
 use crate::support::messages::id;
 
 /// So few that 10 commands may be parked.
@@ -40,7 +40,7 @@ impl Worker {
         let (database, health) = (InMemoryDatabase::new(), Health::default());
         let (locked, stop) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
         let is_locked = locked.clone();
-        let store = Obstructed::by(&database, move |needs| {
+        let store = FailingStore::new(&database, move |needs| {
             let meets = is_locked.load(Relaxed) && needs.order_ids.contains(&id("0"));
             meets.then(|| StoreError::Locked(vec![id("0")]))
         });

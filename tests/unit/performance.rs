@@ -1,4 +1,4 @@
-//! The figures in the documentation are those of the file that the bench wrote.
+//! The figures in docs/performance.md and its plots match docs/performance.json.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ mod results;
 mod tables;
 
 #[test]
-fn the_page_shows_the_figures_of_the_file() {
+fn the_page_shows_the_figures_of_performance_json() {
     let page = read("performance.md");
     let (_, rest) = page.split_once("<!-- results -->\n").unwrap();
     let (shown, _) = rest.split_once("<!-- /results -->").unwrap();
@@ -22,7 +22,7 @@ fn the_page_shows_the_figures_of_the_file() {
 }
 
 #[test]
-fn the_plots_show_the_figures_of_the_file() {
+fn the_plots_show_the_figures_of_performance_json() {
     for (file, due) in plots::all(&figures()) {
         let shown = read(&format!("performance/{file}"));
         assert!(shown == due, "docs/performance/{file} shows other figures: run `make bench`");

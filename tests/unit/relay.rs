@@ -1,4 +1,4 @@
-//! What the relay publishes, and what it leaves to others.
+//! The relay: what it publishes, in which order, and what it leaves to the lanes.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,13 +15,13 @@ use crate::support::clock::TickingClock;
 use crate::support::messages::{With, cancel, id, next_status, place};
 
 #[tokio::test]
-async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
+async fn the_relay_skips_events_that_a_lane_is_publishing() {
     let database = InMemoryDatabase::new();
     let in_flight = InFlight::default();
     let clock = Arc::new(TickingClock::default());
     let mut bus =
         MessageBus::new(Box::new(database.store()), clock, Health::default(), in_flight.clone());
-    let published = Published::default();
+    let published = RecordingPublisher::default();
     let mut relay = Relay::new(
         Box::new(database.relay()),
         Box::new(published.clone()),
@@ -40,13 +40,13 @@ async fn the_relay_leaves_alone_what_a_lane_is_publishing() {
 }
 
 #[tokio::test]
-async fn the_relay_overtakes_no_earlier_message_of_an_order() {
+async fn the_relay_does_not_overtake_earlier_events_of_an_order() {
     let database = InMemoryDatabase::new();
     let in_flight = InFlight::default();
     let clock = Arc::new(TickingClock::default());
     let mut bus =
         MessageBus::new(Box::new(database.store()), clock, Health::default(), in_flight.clone());
-    let published = Published::default();
+    let published = RecordingPublisher::default();
     let mut relay = Relay::new(
         Box::new(database.relay()),
         Box::new(published.clone()),
@@ -57,7 +57,7 @@ async fn the_relay_overtakes_no_earlier_message_of_an_order() {
     let first = bus.handle_batch(&[place("14")]).await.outgoing;
     let second = bus.handle_batch(&[next_status("14")]).await.outgoing;
 
-    // As after a commit whose answer got lost: nobody is publishing the second.
+    // As after a commit whose response was lost: no lane publishes the second event.
     bus.note_unpublished(&second[0].key);
     assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 0);
 
@@ -68,9 +68,9 @@ async fn the_relay_overtakes_no_earlier_message_of_an_order() {
 }
 
 #[tokio::test]
-async fn versions_of_an_order_are_published_one_after_the_other() {
+async fn versions_of_an_order_are_published_one_by_one() {
     let mut outbox = Outbox::new();
-    outbox.left(&[place("1"), next_status("1"), place("2")]).await;
+    outbox.fill(&[place("1"), next_status("1"), place("2")]).await;
 
     let pass = outbox.pass().await;
 
@@ -79,10 +79,10 @@ async fn versions_of_an_order_are_published_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_routing_key_that_is_refused_holds_up_no_other_orders() {
+async fn a_refused_routing_key_delays_no_other_orders() {
     let mut outbox = Outbox::new();
-    outbox.left(&[place("1"), next_status("1"), place("2"), cancel("2"), place("3")]).await;
-    outbox.broker.says("order.status.processing", PublishStatus::Refused);
+    outbox.fill(&[place("1"), next_status("1"), place("2"), cancel("2"), place("3")]).await;
+    outbox.broker.set_status("order.status.processing", PublishStatus::Refused);
 
     let pass = outbox.pass().await;
 
@@ -90,26 +90,26 @@ async fn a_routing_key_that_is_refused_holds_up_no_other_orders() {
 }
 
 #[tokio::test]
-async fn a_newer_event_does_not_overtake_one_that_is_refused() {
+async fn a_newer_event_does_not_overtake_a_refused_one() {
     let mut outbox = Outbox::new();
-    outbox.left(&[place("1"), next_status("1"), next_status("1")]).await;
-    outbox.broker.says("order.status.processing", PublishStatus::Refused);
+    outbox.fill(&[place("1"), next_status("1"), next_status("1")]).await;
+    outbox.broker.set_status("order.status.processing", PublishStatus::Refused);
 
     outbox.pass().await;
     outbox.pass().await;
     assert_eq!(outbox.versions_sent(), [1, 2, 2]);
 
-    outbox.broker.says("order.status.processing", PublishStatus::Confirmed);
+    outbox.broker.set_status("order.status.processing", PublishStatus::Confirmed);
     assert_eq!(outbox.pass().await, RelayPass { published: 2, left: 0 });
     assert_eq!(outbox.versions_sent(), [1, 2, 2, 2, 3]);
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_holds_up_the_later_events_of_its_order_alone() {
+async fn an_unreadable_outbox_row_delays_only_later_events_of_its_order() {
     let mut outbox = Outbox::new();
-    outbox.left(&[place("1"), place("2"), place("3")]).await;
+    outbox.fill(&[place("1"), place("2"), place("3")]).await;
     outbox.database.garble_outbox(&id("2")).await;
-    outbox.left(&[next_status("1"), next_status("2"), next_status("3")]).await;
+    outbox.fill(&[next_status("1"), next_status("2"), next_status("3")]).await;
 
     let pass = outbox.pass().await;
 
@@ -118,11 +118,11 @@ async fn a_row_that_cannot_be_read_holds_up_the_later_events_of_its_order_alone(
 }
 
 #[tokio::test]
-async fn a_full_subscriber_costs_the_others_one_copy_in_a_pass() {
+async fn a_full_subscriber_costs_others_one_copy_per_pass() {
     let mut outbox = Outbox::new();
     let orders: Vec<Message> = (0..100).map(|n| place(&n.to_string())).collect();
-    outbox.left(&orders).await;
-    outbox.broker.says("order.status.received", PublishStatus::Refused);
+    outbox.fill(&orders).await;
+    outbox.broker.set_status("order.status.received", PublishStatus::Refused);
     outbox.pass().await;
     assert_eq!(outbox.versions_sent().len(), 100);
 
@@ -130,28 +130,28 @@ async fn a_full_subscriber_costs_the_others_one_copy_in_a_pass() {
     outbox.pass().await;
 
     assert_eq!(outbox.versions_sent().len(), 102);
-    outbox.broker.says("order.status.received", PublishStatus::Confirmed);
+    outbox.broker.set_status("order.status.received", PublishStatus::Confirmed);
     assert_eq!(outbox.pass().await, RelayPass { published: 100, left: 0 });
     let windows: Vec<usize> = outbox.broker.windows().iter().skip(3).map(Vec::len).collect();
     assert_eq!(windows, [1, 2, 4, 8, 16, 32, 37]);
 }
 
 #[tokio::test]
-async fn a_reply_that_was_left_over_is_tried_once_and_holds_up_no_event() {
+async fn a_reply_left_in_the_outbox_is_attempted_once_and_delays_no_event() {
     let mut outbox = Outbox::new();
-    outbox.left(&[place("1").answered_to("full"), next_status("1")]).await;
-    outbox.broker.says("full", PublishStatus::Refused);
+    outbox.fill(&[place("1").with_reply_to("full"), next_status("1")]).await;
+    outbox.broker.set_status("full", PublishStatus::Refused);
 
     assert_eq!(outbox.pass().await, RelayPass { published: 3, left: 0 });
     assert_eq!(outbox.pass().await, RelayPass::default());
 }
 
 #[tokio::test]
-async fn what_was_left_to_the_relay_is_tried_again_long_before_its_interval() {
+async fn events_left_to_the_relay_are_published_before_its_interval() {
     let outbox = Outbox::new();
     let (broker, in_flight, database) =
         (outbox.broker.clone(), outbox.in_flight.clone(), outbox.database.clone());
-    // The database has the real time, so this takes as long as it says.
+    // The in-memory database uses the real clock, so this takes real time.
     let relay = tokio::spawn(outbox.relay.run(Duration::from_secs(30)));
     let clock = Arc::new(TickingClock::default());
     let mut bus = MessageBus::new(Box::new(database.store()), clock, Health::default(), in_flight);
@@ -168,7 +168,7 @@ async fn what_was_left_to_the_relay_is_tried_again_long_before_its_interval() {
     relay.abort();
 }
 
-/// An outbox with what somebody left in it, and its relay.
+/// An outbox and its relay.
 struct Outbox {
     database: InMemoryDatabase,
     broker: FakeBroker,
@@ -190,8 +190,8 @@ impl Outbox {
         Self { database, broker, in_flight, relay }
     }
 
-    /// Somebody handles messages, and publishes nothing.
-    async fn left(&self, messages: &[Message]) {
+    /// Handles messages without publishing their events.
+    async fn fill(&self, messages: &[Message]) {
         let clock = Arc::new(TickingClock::default());
         let store = self.database.store();
         MessageBus::new(Box::new(store), clock, Health::default(), InFlight::default())
@@ -210,11 +210,11 @@ impl Outbox {
     }
 }
 
-/// Confirms everything, and remembers it.
+/// Confirms and records everything.
 #[derive(Debug, Clone, Default)]
-struct Published(Arc<Mutex<Vec<Publication>>>);
+struct RecordingPublisher(Arc<Mutex<Vec<Publication>>>);
 
-impl Published {
+impl RecordingPublisher {
     fn message_ids(&self) -> Vec<String> {
         let published = self.0.lock().unwrap();
         published.iter().filter_map(|message| message.properties.message_id.clone()).collect()
@@ -222,7 +222,7 @@ impl Published {
 }
 
 #[async_trait]
-impl Publisher for Published {
+impl Publisher for RecordingPublisher {
     async fn publish(
         &mut self,
         window: &[Publication],

@@ -16,7 +16,7 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Places on an axis, and what stands there; the first and the last are its ends.
+/// Positions and labels on an axis; the first and the last are its ends.
 #[derive(Debug)]
 pub struct Axis {
     pub ticks: Vec<(f64, String)>,

@@ -1,4 +1,4 @@
-//! The figures as pictures: a function of the results alone.
+//! The figures as plots: a pure function of the results.
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "scales")]
 
 mod bars;
@@ -9,7 +9,7 @@ use self::bars::{Bar, BarChart};
 use self::lines::{Axis, Line, LineChart, VerticalAxis};
 use super::results::{Backlog, Cpu, Results};
 
-/// Files and what is in them.
+/// File names and contents.
 pub fn all(results: &Results) -> Vec<(&'static str, String)> {
     let plots = [
         ("throughput.svg", throughput(results)),
@@ -19,7 +19,7 @@ pub fn all(results: &Results) -> Vec<(&'static str, String)> {
     plots.into_iter().filter_map(|(file, plot)| Some((file, plot?))).collect()
 }
 
-/// Messages a second of every backlog, against the limit.
+/// Messages per second of every backlog, and the limit.
 fn throughput(results: &Results) -> Option<String> {
     let bar = |backlog: &Backlog| Bar {
         name: backlog.name.clone(),
@@ -58,7 +58,7 @@ fn nines(percent: f64) -> f64 {
     -(1.0 - percent / 100.0).log10()
 }
 
-/// CPU microseconds an order by the orders that are there already.
+/// CPU microseconds per order, by the number of orders in the tables.
 fn growth(results: &Results) -> Option<String> {
     let line = |name: &str, part: fn(&Cpu) -> f64| {
         let points = results

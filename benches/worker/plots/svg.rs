@@ -1,8 +1,8 @@
-//! A drawing that is readable in light and dark surroundings.
+//! An SVG drawing for light and dark color schemes.
 
 use std::fmt::Write;
 
-/// Colours by role; the page brings its own ground, so that both sets are always on the right one.
+/// Colours by role. The drawing has its own background, so each set is always on the right one.
 const STYLE: &str = "
     .page { fill: #ffffff; }
     text { fill: #334155; }
@@ -36,7 +36,7 @@ pub struct Drawing {
     height: f64,
 }
 
-/// Where a text is with regard to its point.
+/// Alignment of a text to its point.
 #[derive(Debug, Clone, Copy)]
 pub enum Anchor {
     Start,

@@ -1,12 +1,12 @@
-"""A publisher that means no good: it may write to the commands exchange, and does so (pika).
+"""A hostile publisher with permission to write to the commands exchange (pika).
 
-    hostile.py nested EXCHANGE LEVELS BODY   a message with a header of LEVELS lists within each other
+    hostile.py nested EXCHANGE LEVELS BODY   a message with a header of LEVELS nested lists
     hostile.py not-utf8 BODY                 a message whose id, type, routing key and headers are not UTF-8
     hostile.py large COUNT BYTES             COUNT bodies of BYTES bytes
-    hostile.py attack SEED SECONDS           whatever comes to its mind, for SECONDS; prints what it was
+    hostile.py attack SEED SECONDS           random attacks for SECONDS; prints how many of each
 
-Names and addresses come from the environment, as for the worker. REPLY_QUEUES, separated by commas,
-are queues that it asks replies to.
+The environment variables are those of the worker, and REPLY_QUEUES: queues for `reply_to`, separated by
+commas.
 """
 
 import collections
@@ -27,7 +27,7 @@ encode_table = data.encode_table
 
 
 class Raw(bytes):
-    """An encoded table of headers; the client library would not encode what is in it."""
+    """An encoded header table that the client library would refuse to encode."""
 
     def __bool__(self):
         return True
@@ -41,7 +41,7 @@ def encode_raw_table(pieces, table):
 
 
 def encode_any_short_string(pieces, text):
-    """What is not UTF-8 comes as text with surrogates."""
+    """Bytes that are not UTF-8 are passed as text with surrogates."""
     encoded = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
     pieces += [struct.pack("B", len(encoded)), encoded]
     return 1 + len(encoded)
@@ -87,7 +87,7 @@ class Attack:
         try:
             self.channel.basic_publish(exchange, key, body, properties)
         except pika.exceptions.AMQPError:
-            # The broker has bounds of its own; what it does not take harms nobody.
+            # The broker has limits of its own; what it refuses does not reach the worker.
             self.sent["refused by the broker"] += 1
             if self.connection.is_open:
                 self.connection.close()
@@ -115,7 +115,7 @@ class Attack:
             "order-worker-replay-of": "00" * 32,
             "order-id": "\x00",
         }
-        self.send("forged headers", b'{"order_id": "nobody"}', headers=forged, priority=9)
+        self.send("forged headers", b'{"order_id": "missing"}', headers=forged, priority=9)
 
     def not_utf8(self):
         bad = "bad-\udcff\udcfe"
@@ -134,7 +134,7 @@ class Attack:
         for _ in range(self.random.randrange(1, 20)):
             order_id = f"large-{self.seed}-{self.random.randrange(50)}"
             self.send("large orders", place(order_id, 500, name)[: 256 * 1024], "order.place")
-            self.send("moves of large orders", json.dumps(
+            self.send("changes of large orders", json.dumps(
                 {"order_id": order_id, "status": self.random.randrange(1, 5)}
             ).encode(), "order.set_status")
 
@@ -145,9 +145,9 @@ class Attack:
 
     def reply(self):
         own = [os.environ[it] for it in ("COMMANDS_QUEUE", "DEAD_LETTER_QUEUE")]
-        own += [own[0] + ".retry.1", "nobody-reads-this", "x" * 255, "amq.rabbitmq.reply-to"]
+        own += [own[0] + ".retry.1", "no-such-queue", "x" * 255, "amq.rabbitmq.reply-to"]
         queue = self.random.choice(self.replies * 4 + own)
-        order_id = f"asks-{self.seed}-{self.random.randrange(30)}"
+        order_id = f"reply-{self.seed}-{self.random.randrange(30)}"
         for body, key in [
             (place(order_id), "order.place"),
             (json.dumps({"order_id": order_id, "status": 2}).encode(), "order.set_status"),
@@ -170,14 +170,14 @@ class Attack:
         for _ in range(200):
             self.send("flood", self.random.choice([b"", b"{", b"null", b"\x00"]))
 
-    def go_on(self, seconds):
-        ways = [
+    def run(self, seconds):
+        attacks = [
             self.headers, self.large_headers, self.forged_headers, self.not_utf8, self.large_bodies,
             self.large_orders, self.nesting, self.reply, self.ids, self.one_order, self.flood,
         ]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.random.choice(ways)()
+            self.random.choice(attacks)()
 
 
 def main(command, *arguments):
@@ -197,7 +197,7 @@ def main(command, *arguments):
         for _ in range(count):
             attack.send("", body, "order.place")
     elif command == "attack":
-        attack.go_on(float(arguments[1]))
+        attack.run(float(arguments[1]))
         print(json.dumps(attack.sent))
     else:
         sys.exit(__doc__)

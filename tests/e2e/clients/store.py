@@ -1,14 +1,14 @@
-"""A game store and a notification service, on a client library that is not the worker's own (pika).
+"""A game store and a notification service, on a client library other than the worker's (pika).
 
-    store.py subscribe QUEUE                binds a queue of its own to all events
-    store.py publish SEED COUNT             publishes COUNT messages, prints what must become of them
-    store.py events QUEUE EXPECTED          reads events until there are EXPECTED different ones and
-                                            the queue is empty, prints them (one JSON object a line)
+    store.py subscribe QUEUE                declares QUEUE and binds it to all events
+    store.py publish SEED COUNT             publishes COUNT messages, prints the expected results
+    store.py events QUEUE EXPECTED          reads events until EXPECTED distinct ones have come and the
+                                            queue is empty, prints them (one JSON object per line)
     store.py expire COUNT                   publishes COUNT orders that expire at once
-    store.py dead-letters EXPECTED          reads dead letters until there are EXPECTED ones and the
-                                            queue is empty
+    store.py dead-letters EXPECTED          reads dead letters until EXPECTED have come and the queue is
+                                            empty
 
-Names and addresses come from the environment, as for the worker.
+The environment variables are those of the worker.
 """
 
 import json
@@ -22,7 +22,7 @@ import pika
 COMMANDS = os.environ["COMMANDS_EXCHANGE"]
 EVENTS = os.environ["EVENTS_EXCHANGE"]
 DEAD_LETTERS = os.environ["DEAD_LETTER_QUEUE"]
-PATIENCE_SECONDS = 90
+TIMEOUT_SECONDS = 90
 
 
 def connect():
@@ -36,8 +36,8 @@ def subscribe(queue):
         channel.queue_bind(queue, EVENTS, "order.#")
 
 
-class Story:
-    """Messages, and what must become of them."""
+class Workload:
+    """Messages and their expected results."""
 
     def __init__(self, seed, count):
         self.random = random.Random(seed)
@@ -55,15 +55,15 @@ class Story:
 
     def add_one(self):
         number = len(self.messages)
-        dice = self.random.random()
-        if dice < 0.02:
+        share = self.random.random()
+        if share < 0.02:
             self.add_malformed(number)
-        elif dice < 0.07 and number > 10:
+        elif share < 0.07 and number > 10:
             self.repeat()
-        elif dice < 0.60 or not self.versions:
+        elif share < 0.60 or not self.versions:
             self.place(number)
         else:
-            self.move(number)
+            self.advance(number)
 
     def place(self, number):
         order_id = f"{self.seed}-{number}"
@@ -81,20 +81,20 @@ class Story:
         self.send("order.place", json.dumps(body), f"place-{order_id}")
         self.versions[order_id] = 1
 
-    def move(self, number):
-        """The next status of an order; the sixth move of an order is refused."""
+    def advance(self, number):
+        """SetNextStatus for a recent order; rejected once the order is completed."""
         order_id = self.random.choice(list(self.versions)[-300:])
-        self.send("order.set_next_status", json.dumps({"order_id": order_id}), f"move-{self.seed}-{number}")
+        self.send("order.set_next_status", json.dumps({"order_id": order_id}), f"advance-{self.seed}-{number}")
         if self.versions[order_id] == 5:
             self.rejected += 1
         else:
             self.versions[order_id] += 1
 
     def repeat(self):
-        """The same message once more, a little later; malformed ones are not repeated."""
-        good = [message for message in self.messages[-200:] if message[2]]
-        if good:
-            self.messages.append(self.random.choice(good))
+        """Sends a recent message again; malformed ones are not repeated."""
+        valid = [message for message in self.messages[-200:] if message[2]]
+        if valid:
+            self.messages.append(self.random.choice(valid))
             self.duplicates += 1
 
     def add_malformed(self, number):
@@ -117,14 +117,14 @@ class Story:
 
 
 def publish(seed, count):
-    story = Story(int(seed), int(count))
+    workload = Workload(int(seed), int(count))
     with connect() as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        for routing_key, body, message_id in story.messages:
+        for routing_key, body, message_id in workload.messages:
             properties = pika.BasicProperties(message_id=message_id, delivery_mode=2, app_id="store.py")
             channel.basic_publish(COMMANDS, routing_key, body, properties, mandatory=True)
-    print(json.dumps(story.expected()))
+    print(json.dumps(workload.expected()))
 
 
 def expire(count):
@@ -137,20 +137,20 @@ def expire(count):
 
 
 def drain(queue, enough):
-    """All messages until `enough` says so and the queue is empty."""
-    deadline = time.monotonic() + PATIENCE_SECONDS  # for the next message
+    """Yields messages until `enough()` and the queue is empty."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS  # for the next message
     with connect() as connection:
         channel = connection.channel()
         while time.monotonic() < deadline:
             method, properties, body = channel.basic_get(queue, auto_ack=True)
             if method is not None:
-                deadline = time.monotonic() + PATIENCE_SECONDS
+                deadline = time.monotonic() + TIMEOUT_SECONDS
                 yield method, properties, body
             elif enough():
                 return
             else:
                 connection.sleep(0.1)
-    sys.exit(f"store.py: waited {PATIENCE_SECONDS} s for more messages in {queue}")
+    sys.exit(f"store.py: waited {TIMEOUT_SECONDS} s for more messages in {queue}")
 
 
 def events(queue, expected):

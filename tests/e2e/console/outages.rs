@@ -1,15 +1,15 @@
 //! What the pages say while a server is away.
 
 use super::site::{Site, order};
-use crate::relay::{Relay, host_of};
+use crate::tcp_proxy::{TcpProxy, host_of};
 use crate::test_env::{TestEnv, eventually, variable};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
 async fn events_come_back_after_an_outage_of_the_broker() {
-    let broker = Relay::to(host_of(&variable("AMQP_URL")));
+    let broker = TcpProxy::to(host_of(&variable("AMQP_URL")));
     let site = Site::at(|| {
-        let amqp_url = broker.in_place_of(&variable("AMQP_URL"));
+        let amqp_url = broker.url_for(&variable("AMQP_URL"));
         async move { TestEnv::at_addresses(&amqp_url, &variable("DATABASE_URL")).await }
     });
     let site = site.await;
@@ -19,7 +19,7 @@ async fn events_come_back_after_an_outage_of_the_broker() {
 
     broker.cut();
     browser.sees("No events: ").await;
-    broker.mend();
+    broker.restore();
     browser.sees("Live").await;
     site.send("order.place", "cart-1", &order("14", "Grace Hopper")).await;
 
@@ -31,9 +31,9 @@ async fn events_come_back_after_an_outage_of_the_broker() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
 async fn every_page_says_what_the_worker_waits_for() {
-    let database = Relay::to(host_of(&variable("DATABASE_URL")));
+    let database = TcpProxy::to(host_of(&variable("DATABASE_URL")));
     let site = Site::at(|| {
-        let database_url = database.in_place_of(&variable("DATABASE_URL"));
+        let database_url = database.url_for(&variable("DATABASE_URL"));
         async move { TestEnv::at_addresses(&variable("AMQP_URL"), &database_url).await }
     });
     let site = site.await;
@@ -49,7 +49,7 @@ async fn every_page_says_what_the_worker_waits_for() {
     .await;
     browser.open("/orders").await;
     browser.sees("Service Unavailable").await;
-    database.mend();
+    database.restore();
     eventually("the order is there", || async {
         browser.open("/orders").await;
         browser.text().await.contains("Grace Hopper")

@@ -1,17 +1,19 @@
-//! A database that ends sessions, has no room, takes no writes, or makes the worker wait.
+//! A database that terminates sessions, is full, read-only, or makes the worker wait.
 
 use order_worker::adapters::postgres::PgDatabase;
 use order_worker::service_layer::{BatchLookup, Store, StoreError};
 use sqlx::Executor;
 use uuid::Uuid;
 
-use crate::amqp_client::{AmqpClient, place, publish as publish_orders};
+use crate::amqp_client::{AmqpClient, orders, publish_orders};
 use crate::http_api::client::Client;
-use crate::relay::{Relay, host_of};
-use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually, variable};
-use crate::workload::{Copies, Expected, assert_adds_up, assert_goes_on, publish, subscribe};
+use crate::tcp_proxy::{TcpProxy, host_of};
+use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually, logged, variable};
+use crate::workload::{
+    Copies, Expected, assert_consistent, assert_processes_new_orders, publish, subscribe,
+};
 
-/// A role of its own for the worker of one test, as rights and limits are those of roles.
+/// A database role for the worker of one test, to change its permissions and limits.
 pub struct OwnRole {
     name: String,
     pub env: TestEnv,
@@ -35,13 +37,13 @@ impl OwnRole {
 
     pub async fn remove(self) {
         let Self { name, env } = self;
-        let mut session = env.foreign_session().await;
+        let mut session = env.database_session().await;
         env.remove().await;
         session.execute(sqlx::AssertSqlSafe(format!("drop role {name}"))).await.unwrap();
     }
 }
 
-/// A worker whose lanes still have no session, as nothing has come yet.
+/// A worker whose lanes have no session yet, as no message has come.
 async fn idle_worker(env: &TestEnv) -> Worker {
     let worker = env.start_worker_with(&[PATIENT_RELAY]).await;
     subscribe(env);
@@ -50,7 +52,7 @@ async fn idle_worker(env: &TestEnv) -> Worker {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn sessions_that_are_ended_again_and_again_cost_nothing() {
+async fn repeatedly_terminated_sessions_lose_nothing() {
     let env = TestEnv::new().await;
     env.prepare();
     subscribe(&env);
@@ -60,22 +62,22 @@ async fn sessions_that_are_ended_again_and_again_cost_nothing() {
     for round in 0..15 {
         let handled = env.count("handled_messages").await;
         expected = expected.and(publish(&env, &format!("31{round:02}"), 200));
-        eventually("a lane has a session to lose", || async {
+        eventually("a lane has a session", || async {
             env.count("handled_messages").await > handled
         })
         .await;
         assert!(env.terminate_sessions().await > 0, "in round {round}");
     }
 
-    assert!(worker.log().contains("Database is in trouble"), "{}", worker.log());
-    assert_adds_up(&env, &expected, Copies::More).await;
+    assert!(worker.log().contains(logged::DATABASE_OUTAGE), "{}", worker.log());
+    assert_consistent(&env, &expected, Copies::Any).await;
     worker.stop().await;
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_without_free_connections_is_waited_for() {
+async fn the_worker_waits_for_a_database_without_free_connections() {
     let role = OwnRole::create().await;
     let env = &role.env;
     let worker = idle_worker(env).await;
@@ -83,20 +85,18 @@ async fn a_database_without_free_connections_is_waited_for() {
 
     let expected = publish(env, "32", 500);
 
-    eventually("it has been refused", || async { worker.log().contains("too many connections") })
-        .await;
-    let health = env.program(&["healthcheck"]).output().unwrap();
-    assert!(!health.status.success(), "it is not ready");
+    worker.wait_for_log("too many connections").await;
+    assert!(!env.is_ready());
     assert_eq!(env.count("handled_messages").await, 0);
     role.alter("connection limit -1").await;
-    assert_adds_up(env, &expected, Copies::One).await;
+    assert_consistent(env, &expected, Copies::One).await;
     worker.stop().await;
     role.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_that_takes_no_writes_is_waited_for() {
+async fn the_worker_waits_for_a_read_only_database() {
     let role = OwnRole::create().await;
     let env = &role.env;
     let worker = idle_worker(env).await;
@@ -104,15 +104,15 @@ async fn a_database_that_takes_no_writes_is_waited_for() {
 
     let expected = publish(env, "33", 500);
 
-    eventually("it has been refused", || async { worker.log().contains("read-only") }).await;
+    worker.wait_for_log("read-only").await;
     assert_eq!(env.count("handled_messages").await, 0);
     role.alter("reset default_transaction_read_only").await;
-    assert_adds_up(env, &expected, Copies::One).await;
+    assert_consistent(env, &expected, Copies::One).await;
     worker.stop().await;
     role.remove().await;
 }
 
-/// Has each order that is placed raise an error, as long as a condition holds.
+/// Makes each insert of an order raise an error while a condition holds.
 async fn refuse_orders(env: &TestEnv, condition: &str, error: &str, sqlstate: &str) {
     let refuse = format!("raise exception '{error}' using errcode = '{sqlstate}'");
     env.before_each_order(&format!("if {condition} then {refuse}; end if")).await;
@@ -120,62 +120,58 @@ async fn refuse_orders(env: &TestEnv, condition: &str, error: &str, sqlstate: &s
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_with_a_full_disk_is_waited_for() {
+async fn the_worker_waits_for_a_database_with_a_full_disk() {
     let env = TestEnv::new().await;
     let worker = idle_worker(&env).await;
     refuse_orders(&env, "true", "No space left on device", "53100").await;
 
     let expected = publish(&env, "34", 500);
 
-    eventually("it has been refused", || async {
-        worker.log().contains("No space left on device")
-    })
-    .await;
+    worker.wait_for_log("No space left on device").await;
     assert_eq!(env.count("orders").await, 0);
-    env.execute("drop trigger passage on orders").await;
-    assert_adds_up(&env, &expected, Copies::One).await;
+    env.execute("drop trigger before_order on orders").await;
+    assert_consistent(&env, &expected, Copies::One).await;
     worker.stop().await;
     env.remove().await;
 }
 
-async fn conflicts_are_tried_again(sqlstate: &str) {
+async fn assert_conflicts_are_retried(sqlstate: &str) {
     let env = TestEnv::new().await;
     let worker = idle_worker(&env).await;
-    refuse_orders(&env, "nextval('passages') <= 30", "conflict", sqlstate).await;
+    refuse_orders(&env, "nextval('order_inserts') <= 30", "conflict", sqlstate).await;
 
     let expected = publish(&env, "35", 500);
 
-    assert_adds_up(&env, &expected, Copies::One).await;
-    let passages: usize = env.ask("select last_value from passages").await[0].parse().unwrap();
-    assert!(passages > 30, "{passages}");
-    let log = worker.stopped().await;
-    assert!(!log.contains("in trouble"), "{log}");
+    assert_consistent(&env, &expected, Copies::One).await;
+    let inserts = env.ask("select last_value from order_inserts").await;
+    assert!(inserts[0].parse::<usize>().unwrap() > 30, "{inserts:?}");
+    let log = worker.stop_and_read_log().await;
+    assert!(!log.contains(logged::DATABASE_OUTAGE), "{log}");
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn deadlocks_are_tried_again_and_cost_nothing() {
-    conflicts_are_tried_again("40P01").await;
+async fn deadlocks_are_retried() {
+    assert_conflicts_are_retried("40P01").await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn serialization_failures_are_tried_again_and_cost_nothing() {
-    conflicts_are_tried_again("40001").await;
+async fn serialization_failures_are_retried() {
+    assert_conflicts_are_retried("40001").await;
 }
 
-/// Places this many orders and has somebody lock the first of them.
-async fn with_a_locked_order(env: &TestEnv, count: usize) -> sqlx::PgConnection {
-    let orders: Vec<String> = (0..count).map(|n| place(&n.to_string())).collect();
-    publish_orders(env, &orders).await;
-    eventually("all are placed", || async { env.count("orders").await == count }).await;
-    let mut lock = env.foreign_session().await;
+/// Places this many orders and locks the first of them in the returned session.
+async fn place_and_lock_first(env: &TestEnv, count: usize) -> sqlx::PgConnection {
+    publish_orders(env, &orders(0..count)).await;
+    env.wait_for_count("orders", count).await;
+    let mut lock = env.database_session().await;
     lock.execute("begin; select from orders where order_id = '0' for update").await.unwrap();
     lock
 }
 
-async fn move_all(env: &TestEnv, round: &str, count: usize) {
+async fn advance_all(env: &TestEnv, round: &str, count: usize) {
     let amqp = AmqpClient::on(env).await;
     for n in 0..count {
         let properties = lapin::BasicProperties::default();
@@ -187,55 +183,49 @@ async fn move_all(env: &TestEnv, round: &str, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn an_order_that_somebody_locks_holds_up_itself_alone() {
+async fn a_locked_order_delays_only_its_own_commands() {
     let env = TestEnv::new().await;
     let options = ["--prefetch=40", "--lanes=1", "--http-addr=127.0.0.1:0"];
     let worker = env.start_worker_with(&options).await;
     let client = Client::of_log(&worker.log()).unwrap();
-    let mut lock = with_a_locked_order(&env, 400).await;
+    let mut lock = place_and_lock_first(&env, 400).await;
 
-    // Each round goes over all orders, the locked one among them.
+    // Each round advances all orders, including the locked one.
     for round in ["first", "second", "third"] {
-        move_all(&env, round, 400).await;
+        advance_all(&env, round, 400).await;
     }
 
-    eventually("all other orders have moved", || async {
-        env.count("orders where version = 4").await == 399
-    })
-    .await;
+    env.wait_for_count("orders where version = 4", 399).await;
     assert!(worker.log().contains("order_id=0"), "{}", worker.log());
     let locked = client.post("/api/order/0/status/next/");
     assert_eq!((locked.status, client.post("/api/order/1/status/next/").status), (503, 204));
     assert_eq!(env.count("orders where order_id = '0' and version = 1").await, 1);
     lock.execute("rollback").await.unwrap();
-    eventually("the locked order has moved as well", || async {
-        env.count("orders where order_id = '0' and version = 4").await == 1
-    })
-    .await;
+    env.wait_for_count("orders where order_id = '0' and version = 4", 1).await;
     let causes = "select caused_by from order_history where order_id = '0' and version > 1
                   order by version";
     assert_eq!(env.ask(causes).await, ["first-0", "second-0", "third-0"]);
-    assert_eq!(env.foreign_client(&["dead-letters", "0"]), "");
-    assert_goes_on(&env).await;
-    let log = worker.stopped().await;
-    assert!(!log.contains("in trouble"), "{log}");
+    assert_eq!(env.python_client(&["dead-letters", "0"]), "");
+    assert_processes_new_orders(&env).await;
+    let log = worker.stop_and_read_log().await;
+    assert!(!log.contains(logged::DATABASE_OUTAGE), "{log}");
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_that_falls_silent_is_given_up() {
+async fn a_query_without_a_response_times_out() {
     let env = TestEnv::new().await;
-    let relay = Relay::to(host_of(&env.database_url));
-    let database = PgDatabase::connect(&relay.in_place_of(&env.database_url)).await;
+    let proxy = TcpProxy::to(host_of(&env.database_url));
+    let database = PgDatabase::connect(&proxy.url_for(&env.database_url)).await;
     let database = database.unwrap();
     database.migrate().await.unwrap();
     let mut store = database.store();
     let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
     transaction.rollback().await.unwrap();
 
-    assert_ne!(relay.freeze(), 0);
-    // The clock goes on by itself, to the next timer, whenever there is nothing else to do.
+    assert_ne!(proxy.freeze(), 0);
+    // While paused, tokio's clock advances to the next timer whenever all tasks are idle.
     tokio::time::pause();
     let silent = store.begin(&BatchLookup::default()).await.map(drop);
     tokio::time::resume();

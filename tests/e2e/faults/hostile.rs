@@ -1,51 +1,43 @@
-//! Publishers that mean no good, or know no better.
+//! Hostile and careless publishers.
 
-use std::fs;
 use std::time::Duration;
 
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
 
-use crate::amqp_client::{AmqpClient, place, publish as publish_orders};
-use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually};
-use crate::workload::{assert_goes_on, subscribe};
+use crate::amqp_client::{AmqpClient, orders, padded, place, publish_orders};
+use crate::test_env::{PATIENT_RELAY, TestEnv, logged};
+use crate::workload::{assert_processes_new_orders, subscribe};
 
-/// The most memory that a process ever had, in MiB.
-pub fn peak_memory_mib(worker: &Worker) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", worker.process_id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long the tests attack is no setting")]
+#[expect(clippy::disallowed_methods, reason = "the duration of the attack is not a setting")]
 fn attack_option(name: &str, default: &str) -> String {
     std::env::var(format!("ORDER_WORKER_TEST_ATTACK_{name}")).unwrap_or_else(|_| default.to_owned())
 }
 
 fn hostile(env: &TestEnv, arguments: &[&str]) -> String {
-    env.foreign_script("hostile.py", arguments)
+    env.python_script("hostile.py", arguments)
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn headers_nested_thousands_deep_end_as_dead_letters_and_kill_no_worker() {
+async fn headers_nested_thousands_deep_become_dead_letters_and_crash_no_worker() {
     let env = TestEnv::collecting().await;
     env.prepare();
     let commands = env.name_of("COMMANDS_EXCHANGE");
     let dead_letters = env.name_of("DEAD_LETTER_EXCHANGE");
-    let orders: Vec<String> = (0..100).map(|n| place(&n.to_string())).collect();
+    let orders = orders(0..100);
     hostile(&env, &["nested", &commands, "8000", "in front"]);
     publish_orders(&env, &orders[..50]).await;
     hostile(&env, &["nested", &commands, "25000", "among"]);
     publish_orders(&env, &orders[50..]).await;
     hostile(&env, &["nested", &commands, "33", "behind"]);
-    // Where the collector meets it.
+    // For the collector.
     hostile(&env, &["nested", &dead_letters, "8000", "dead already"]);
 
     let mut worker = env.start_worker().await;
 
-    eventually("its neighbours are placed", || async { env.count("orders").await == 100 }).await;
-    eventually("they are dead letters", || async { env.count("dead_letters").await == 4 }).await;
+    env.wait_for_count("orders", 100).await;
+    env.wait_for_count("dead_letters", 4).await;
     let dead_letters = env
         .ask("select code || ': ' || convert_from(body, 'UTF8') from dead_letters order by 1")
         .await;
@@ -56,7 +48,7 @@ async fn headers_nested_thousands_deep_end_as_dead_letters_and_kill_no_worker() 
     );
     let listed = env.program(&["dead-letters", "show", "1", "--json"]).output().unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-    assert_goes_on(&env).await;
+    assert_processes_new_orders(&env).await;
     worker.stop().await;
     env.remove().await;
 }
@@ -66,26 +58,26 @@ async fn headers_nested_thousands_deep_end_as_dead_letters_and_kill_no_worker() 
 async fn properties_that_are_not_utf8_cost_no_connection() {
     let env = TestEnv::collecting().await;
     env.prepare();
-    let orders: Vec<String> = (0..40).map(|n| place(&n.to_string())).collect();
+    let orders = orders(0..40);
     publish_orders(&env, &orders[..20]).await;
     hostile(&env, &["not-utf8", "{\"odd\": true}"]);
     publish_orders(&env, &orders[20..]).await;
 
     let worker = env.start_worker().await;
 
-    eventually("its neighbours are placed", || async { env.count("orders").await == 40 }).await;
-    eventually("they are dead letters", || async { env.count("dead_letters").await == 5 }).await;
+    env.wait_for_count("orders", 40).await;
+    env.wait_for_count("dead_letters", 5).await;
     let bodies = env.ask("select distinct convert_from(body, 'UTF8') from dead_letters").await;
-    assert_eq!(bodies, ["{\"odd\": true}"], "and no other message is");
-    assert!(!worker.log().contains("cannot be consumed"), "{}", worker.log());
-    assert_goes_on(&env).await;
+    assert_eq!(bodies, ["{\"odd\": true}"], "only these are dead letters");
+    assert!(!worker.log().contains(logged::CONSUMING_STOPPED), "{}", worker.log());
+    assert_processes_new_orders(&env).await;
     worker.stop().await;
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn large_bodies_are_taken_as_far_as_there_is_memory_for_them() {
+async fn large_bodies_are_received_within_the_memory_limit() {
     let env = TestEnv::collecting().await;
     env.prepare();
     hostile(&env, &["large", "30", &(8 * 1024 * 1024).to_string()]);
@@ -93,51 +85,48 @@ async fn large_bodies_are_taken_as_far_as_there_is_memory_for_them() {
 
     let worker = env.start_worker().await;
 
-    eventually("the order is placed", || async { env.count("orders").await == 1 }).await;
-    eventually("they are dead letters", || async { env.count("dead_letters").await == 30 }).await;
+    env.wait_for_count("orders", 1).await;
+    env.wait_for_count("dead_letters", 30).await;
     let dead_letters = "select distinct code || ' ' || length(body) from dead_letters";
     assert_eq!(env.ask(dead_letters).await, ["too_large 8388608"]);
-    let peak = peak_memory_mib(&worker);
+    let peak = worker.peak_memory_mib();
     assert!(peak < 200, "{peak} MiB for 240 MiB of messages");
     assert!(!worker.log().contains("handed back"), "{}", worker.log());
     worker.stop().await;
     env.remove().await;
 }
 
-/// RabbitMQ closes a connection that takes nothing for 30 s; what is in hand would come again, and
-/// again, until it is a dead letter.
+/// RabbitMQ closes a connection that reads nothing for 30 s; its unacknowledged messages would be
+/// redelivered again and again until they become dead letters.
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn messages_in_hand_that_cannot_be_handled_cost_no_connection() {
+async fn a_full_memory_limit_costs_no_connection() {
     let env = TestEnv::new().await;
     env.prepare();
-    let padding = format!("{{\"padding\": \"{}\",", "x".repeat(100 * 1024));
-    let orders: Vec<String> =
-        (0..200).map(|n| place(&n.to_string()).replacen('{', &padding, 1)).collect();
-    publish_orders(&env, &orders).await;
-    let mut session = env.foreign_session().await;
+    publish_large_orders(&env, 200).await;
+    let mut session = env.database_session().await;
     sqlx::raw_sql("begin; lock table orders").execute(&mut session).await.unwrap();
 
-    // Room for five of them.
+    // Memory for five of them.
     let worker = env.start_worker_with(&["--max-in-flight-bytes=1048576"]).await;
 
-    eventually("the rest is given up", || async { worker.log().contains("handed back") }).await;
-    // Nothing that could be waited for is to happen: the broker's 30 s pass.
+    worker.wait_for_log("handed back").await;
+    // No event marks it: the broker's 30 s pass.
     tokio::time::sleep(Duration::from_secs(25)).await;
     sqlx::raw_sql("rollback").execute(&mut session).await.unwrap();
-    eventually("all are placed", || async { env.count("orders").await == 200 }).await;
-    assert!(!worker.log().contains("cannot be consumed"), "{}", worker.log());
+    env.wait_for_count("orders", 200).await;
+    assert!(!worker.log().contains(logged::CONSUMING_STOPPED), "{}", worker.log());
     let amqp = AmqpClient::on(&env).await;
     assert_eq!(amqp.depth(&env.name_of("DEAD_LETTER_QUEUE")).await, 0);
-    assert_goes_on(&env).await;
+    assert_processes_new_orders(&env).await;
     worker.stop().await;
     env.remove().await;
 }
 
-/// Orders of others go on while somebody with the right to publish commands does what he can.
+/// Orders of other publishers are processed while one with permission to publish commands attacks.
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_hostile_publisher_stops_nobodys_orders() {
+async fn a_hostile_publisher_does_not_stop_other_orders() {
     let env = TestEnv::collecting().await;
     env.prepare();
     subscribe(&env);
@@ -157,29 +146,30 @@ async fn a_hostile_publisher_stops_nobodys_orders() {
         let order = place(&format!("honest-{placed}"));
         publish_orders(&env, &[order]).await;
         placed += 1;
-        eventually("an honest order is placed", || async {
-            let honest = env.count("orders where order_id like 'honest-%'").await;
-            honest == placed
-        })
-        .await;
+        env.wait_for_count("orders where order_id like 'honest-%'", placed).await;
     }
     let sent = attack.printed();
 
-    assert!(placed > 3, "only {placed} orders were placed beside {sent}");
+    assert!(placed > 3, "only {placed} orders were placed during {sent}");
     let commands = env.name_of("COMMANDS_QUEUE");
-    eventually("all of it is taken", || async { amqp.depth(&commands).await == 0 }).await;
-    assert_goes_on(&env).await;
+    amqp.wait_for_depth(&commands, 0).await;
+    assert_processes_new_orders(&env).await;
     assert!(worker.is_running(), "{}", worker.log());
-    let peak = peak_memory_mib(&worker);
-    println!(
-        "{placed} honest orders were placed beside {sent}; the worker took {peak} MiB at most"
-    );
+    let peak = worker.peak_memory_mib();
+    println!("{placed} honest orders were placed during {sent}; peak memory {peak} MiB");
     assert!(peak < 256, "{peak} MiB under {sent}");
     worker.stop().await;
     env.remove().await;
 }
 
-/// A queue that takes nothing.
+/// Orders of 100 KiB.
+pub async fn publish_large_orders(env: &TestEnv, count: usize) {
+    let orders: Vec<String> =
+        orders(0..count).iter().map(|order| padded(order, 100 * 1024)).collect();
+    publish_orders(env, &orders).await;
+}
+
+/// A queue that accepts nothing.
 async fn full_queue(amqp: &AmqpClient) -> String {
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(0));

@@ -1,4 +1,4 @@
-//! One fault at a time, on purpose: `docs/faults.md` lists them all.
+//! Injects one fault at a time; `docs/faults.md` lists them.
 
 mod broker;
 mod crashes;

@@ -1,5 +1,5 @@
-//! Queues that take nothing: for replies, for events, for dead letters. Whoever they belong to, the
-//! orders of all others go on.
+//! Queues for replies, events and dead letters that accept nothing. They must not hold up the orders of
+//! other publishers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -8,64 +8,64 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
 
-use crate::amqp_client::{AmqpClient, place, publish as publish_orders};
+use crate::amqp_client::{AmqpClient, orders, place, publish_orders};
 use crate::http_api::{Client, Request};
-use crate::outages::{control, controls};
-use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually, variable};
-use crate::workload::{assert_goes_on, subscribe, subscriber_of};
+use crate::outages::{control, controlled_broker};
+use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually, logged, variable};
+use crate::workload::{assert_processes_new_orders, subscribe, subscriber_of};
 
 const ORDERS: usize = 200;
 
 impl AmqpClient {
-    /// Places orders whose replies go to a queue.
+    /// Places orders with a `reply_to`.
     async fn place_with_reply(&self, orders: std::ops::Range<usize>, reply_to: &str) {
         for n in orders {
             let properties = BasicProperties::default().with_reply_to(reply_to.into());
-            let body = place(&format!("asking-{n}"));
+            let body = place(&format!("with-reply-{n}"));
             self.send("order.place", body.as_bytes(), properties).await;
         }
     }
 }
 
-/// A queue whose process does not answer, until this is dropped.
-struct Suspended<'a> {
+/// A queue whose Erlang process is suspended until this is dropped, so that it confirms nothing.
+struct SuspendedQueue<'a> {
     ctl: &'a str,
     queue: &'a str,
 }
 
-impl<'a> Suspended<'a> {
+impl<'a> SuspendedQueue<'a> {
     fn new(ctl: &'a str, queue: &'a str) -> Self {
         let suspended = Self { ctl, queue };
-        suspended.tell("suspend");
+        suspended.call("suspend");
         suspended
     }
 
-    fn tell(&self, what: &str) {
+    fn call(&self, function: &str) {
         let code = format!(
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{}\">>)), \
-             sys:{what}(amqqueue:get_pid(Q)).",
+             sys:{function}(amqqueue:get_pid(Q)).",
             self.queue
         );
         control(self.ctl, "rabbitmq", &["ctl", "-q", "eval", &code]);
     }
 }
 
-impl Drop for Suspended<'_> {
+impl Drop for SuspendedQueue<'_> {
     fn drop(&mut self) {
-        self.tell("resume");
+        self.call("resume");
     }
 }
 
-/// A broker that closes channels over bodies of more than 4 KiB, until this is dropped.
-struct SmallMessages<'a> {
+/// A `max_message_size` of 4 KiB, until this is dropped: the broker closes a channel on a larger body.
+struct LoweredMessageSize<'a> {
     ctl: &'a str,
 }
 
-impl<'a> SmallMessages<'a> {
-    fn only(ctl: &'a str) -> Self {
-        let small = Self { ctl };
-        small.set_max_message_size(4 * 1024);
-        small
+impl<'a> LoweredMessageSize<'a> {
+    fn new(ctl: &'a str) -> Self {
+        let lowered = Self { ctl };
+        lowered.set_max_message_size(4 * 1024);
+        lowered
     }
 
     fn set_max_message_size(&self, bytes: usize) {
@@ -74,33 +74,18 @@ impl<'a> SmallMessages<'a> {
     }
 }
 
-impl Drop for SmallMessages<'_> {
+impl Drop for LoweredMessageSize<'_> {
     fn drop(&mut self) {
         // The default of RabbitMQ 3.
         self.set_max_message_size(128 * 1024 * 1024);
     }
 }
 
-/// What controls the broker; none, and a word about it, for a broker that the tests may not touch.
-fn controlled_broker() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "whose the servers are is no setting")]
-    let ctl = std::env::var("ORDER_WORKER_TEST_SERVERS_CTL").ok();
-    let ctl = ctl.filter(|ctl| controls(ctl, "rabbitmq"));
-    if ctl.is_none() {
-        eprintln!("nothing is tested: only in a private broker may a queue be suspended");
-    }
-    ctl
-}
-
-async fn surroundings_with_a_subscriber() -> TestEnv {
+async fn env_with_subscriber() -> TestEnv {
     let env = TestEnv::new().await;
     env.prepare();
     subscribe(&env);
     env
-}
-
-fn orders(count: usize) -> Vec<String> {
-    (0..count).map(|n| place(&n.to_string())).collect()
 }
 
 async fn stop_quickly(worker: Worker) {
@@ -109,32 +94,28 @@ async fn stop_quickly(worker: Worker) {
     assert!(began.elapsed() < Duration::from_secs(10), "stopped after {:?}", began.elapsed());
 }
 
-/// Waits until the events of this many orders have come.
+/// Waits until this many distinct events have come.
 async fn read_events_within(amqp: &AmqpClient, queue: &str, count: usize, limit: Duration) {
     let began = Instant::now();
-    amqp.read_different(queue, count).await;
+    amqp.read_distinct(queue, count).await;
     assert!(began.elapsed() < limit, "{count} events after {:?}", began.elapsed());
 }
 
 async fn replies_to_a_full_queue(count: usize) {
-    let env = surroundings_with_a_subscriber().await;
+    let env = env_with_subscriber().await;
     let amqp = AmqpClient::on(&env).await;
     let full = format!("{}.full", env.name_of("COMMANDS_QUEUE"));
     amqp.declare_small_queue(&full, 0).await;
     amqp.place_with_reply(0..count, &full).await;
-    publish_orders(&env, &orders(ORDERS)).await;
+    publish_orders(&env, &orders(0..ORDERS)).await;
 
     let worker = env.start_worker_with(&[PATIENT_RELAY]).await;
 
     let subscriber = subscriber_of(&env);
     read_events_within(&amqp, &subscriber, count + ORDERS, Duration::from_secs(20)).await;
-    eventually("the replies have left the outbox", || async { env.count("outbox").await == 0 })
-        .await;
+    env.wait_for_count("outbox", 0).await;
     amqp.place_with_reply(count..2 * count, &full).await;
-    eventually("these orders are placed", || async {
-        env.count("orders").await == 2 * count + ORDERS
-    })
-    .await;
+    env.wait_for_count("orders", 2 * count + ORDERS).await;
     stop_quickly(worker).await;
     amqp.delete_queue(&full).await;
     env.remove().await;
@@ -142,34 +123,33 @@ async fn replies_to_a_full_queue(count: usize) {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn two_replies_to_a_full_queue_hold_up_no_orders() {
+async fn two_replies_to_a_full_queue_delay_no_orders() {
     replies_to_a_full_queue(2).await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_thousand_replies_to_a_full_queue_hold_up_no_orders() {
+async fn a_thousand_replies_to_a_full_queue_delay_no_orders() {
     replies_to_a_full_queue(1_000).await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_thousand_replies_to_a_queue_that_never_confirms_hold_up_no_orders() {
+async fn a_thousand_replies_to_a_queue_that_never_confirms_delay_no_orders() {
     let Some(ctl) = controlled_broker() else { return };
-    let env = surroundings_with_a_subscriber().await;
+    let env = env_with_subscriber().await;
     let amqp = AmqpClient::on(&env).await;
     let silent = format!("{}.silent", env.name_of("COMMANDS_QUEUE"));
     amqp.declare_small_queue(&silent, 100_000).await;
     amqp.place_with_reply(0..1_000, &silent).await;
-    publish_orders(&env, &orders(ORDERS)).await;
-    let suspended = Suspended::new(&ctl, &silent);
+    publish_orders(&env, &orders(0..ORDERS)).await;
+    let suspended = SuspendedQueue::new(&ctl, &silent);
 
     let worker = env.start_worker_with(&[PATIENT_RELAY]).await;
 
     let subscriber = subscriber_of(&env);
     read_events_within(&amqp, &subscriber, 1_000 + ORDERS, Duration::from_secs(20)).await;
-    eventually("the replies have left the outbox", || async { env.count("outbox").await == 0 })
-        .await;
+    env.wait_for_count("outbox", 0).await;
     let replies = amqp.queue_for_replies().await;
     amqp.place_with_reply(1_000..1_001, &replies).await;
     assert_eq!(amqp.next_of(&replies).await.json()["outcome"], "accepted");
@@ -182,7 +162,7 @@ async fn a_thousand_replies_to_a_queue_that_never_confirms_hold_up_no_orders() {
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_reply_never_goes_to_a_queue_of_the_worker() {
-    let env = surroundings_with_a_subscriber().await;
+    let env = env_with_subscriber().await;
     let amqp = AmqpClient::on(&env).await;
     let worker = env.start_worker().await;
     let own = ["COMMANDS_QUEUE", "DEAD_LETTER_QUEUE"].map(|name| env.name_of(name));
@@ -191,12 +171,12 @@ async fn a_reply_never_goes_to_a_queue_of_the_worker() {
         amqp.place_with_reply(n..n + 1, reply_to).await;
     }
 
-    eventually("the replies have left the outbox", || async {
+    eventually("the orders are placed and the outbox is empty", || async {
         env.count("orders").await == 3 && env.count("outbox").await == 0
     })
     .await;
-    assert_goes_on(&env).await;
-    assert_eq!(amqp.depth(&own[1]).await, 0, "a reply is among the dead letters");
+    assert_processes_new_orders(&env).await;
+    assert_eq!(amqp.depth(&own[1]).await, 0, "a reply is in the dead-letter queue");
     assert!(worker.log().contains("own_queue"), "{}", worker.log());
     worker.stop().await;
     env.remove().await;
@@ -204,8 +184,8 @@ async fn a_reply_never_goes_to_a_queue_of_the_worker() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_full_subscriber_holds_up_no_other_and_gets_its_events_in_order_when_there_is_room() {
-    let env = surroundings_with_a_subscriber().await;
+async fn a_full_subscriber_delays_no_other_and_gets_its_events_in_order_later() {
+    let env = env_with_subscriber().await;
     let (amqp, healthy) = (AmqpClient::on(&env).await, subscriber_of(&env));
     let full = format!("{}.full", env.name_of("EVENTS_EXCHANGE"));
     amqp.declare_small_queue(&full, 5).await;
@@ -213,12 +193,12 @@ async fn a_full_subscriber_holds_up_no_other_and_gets_its_events_in_order_when_t
     let worker = env.start_worker().await;
 
     for n in 0..50 {
-        amqp.place_and_move(&n.to_string()).await;
+        amqp.place_and_advance(&n.to_string()).await;
     }
     read_events_within(&amqp, &healthy, 100, Duration::from_secs(20)).await;
     let kept = env.count("outbox").await;
     assert!(kept >= 95, "{kept} in the outbox");
-    // Some passes of the relay.
+    // Several passes of the relay.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let copies = amqp.depth(&healthy).await;
     assert!(copies < 150, "{copies} copies");
@@ -226,12 +206,12 @@ async fn a_full_subscriber_holds_up_no_other_and_gets_its_events_in_order_when_t
     let versions = read_versions(&amqp, &full, 100).await;
     assert!(versions.values().all(|versions| *versions == [1, 2]), "{versions:?}");
     amqp.delete_queue(&full).await;
-    assert_goes_on(&env).await;
+    assert_processes_new_orders(&env).await;
     worker.stop().await;
     env.remove().await;
 }
 
-/// Reads different events; returns the versions of each order as they came first.
+/// Reads distinct events; returns the versions of each order in the order of their first copies.
 async fn read_versions(amqp: &AmqpClient, queue: &str, count: usize) -> BTreeMap<String, Vec<i64>> {
     let (mut ids, mut versions) = (HashSet::new(), BTreeMap::<String, Vec<i64>>::new());
     while ids.len() < count {
@@ -246,21 +226,18 @@ async fn read_versions(amqp: &AmqpClient, queue: &str, count: usize) -> BTreeMap
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_subscriber_that_never_confirms_holds_up_others_only_once() {
+async fn a_subscriber_that_never_confirms_delays_others_only_once() {
     let Some(ctl) = controlled_broker() else { return };
-    let env = surroundings_with_a_subscriber().await;
+    let env = env_with_subscriber().await;
     let (amqp, healthy) = (AmqpClient::on(&env).await, subscriber_of(&env));
     let silent = format!("{}.silent", env.name_of("EVENTS_EXCHANGE"));
     amqp.declare_small_queue(&silent, 100_000).await;
     amqp.bind(&silent, &env.name_of("EVENTS_EXCHANGE"), "order.#").await;
     let worker = env.start_worker().await;
-    let suspended = Suspended::new(&ctl, &silent);
+    let suspended = SuspendedQueue::new(&ctl, &silent);
 
-    publish_orders(&env, &orders(3_000)).await;
-    eventually("its confirms are missed", || async {
-        worker.log().contains("Events were not taken")
-    })
-    .await;
+    publish_orders(&env, &orders(0..3_000)).await;
+    worker.wait_for_log(logged::EVENTS_REFUSED).await;
     read_events_within(&amqp, &healthy, 3_000, Duration::from_secs(40)).await;
 
     drop(suspended);
@@ -268,7 +245,7 @@ async fn a_subscriber_that_never_confirms_holds_up_others_only_once() {
     while ids.len() < 3_000 {
         ids.insert(amqp.next_of(&silent).await.json()["event_id"].to_string());
     }
-    assert_goes_on(&env).await;
+    assert_processes_new_orders(&env).await;
     amqp.delete_queue(&silent).await;
     worker.stop().await;
     env.remove().await;
@@ -276,8 +253,8 @@ async fn a_subscriber_that_never_confirms_holds_up_others_only_once() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
-    let env = surroundings_with_a_subscriber().await;
+async fn a_full_dead_letter_queue_delays_no_orders_and_no_retries() {
+    let env = env_with_subscriber().await;
     let (amqp, dead_letters) = (AmqpClient::on(&env).await, env.name_of("DEAD_LETTER_QUEUE"));
     amqp.delete_queue(&dead_letters).await;
     amqp.declare_small_queue(&dead_letters, 0).await;
@@ -289,49 +266,46 @@ async fn a_full_queue_of_dead_letters_holds_up_no_orders_and_no_retries() {
         let body = format!("{{oops {n}");
         amqp.send("order.place", body.as_bytes(), BasicProperties::default()).await;
     }
-    // Its order comes later, so it is retried.
+    // Its order is placed later, so it is retried.
     let properties = BasicProperties::default().with_message_id("early".into());
     amqp.send("order.set_next_status", br#"{"order_id": "7"}"#, properties).await;
-    publish_orders(&env, &orders(ORDERS)).await;
+    publish_orders(&env, &orders(0..ORDERS)).await;
 
     let subscriber = subscriber_of(&env);
     read_events_within(&amqp, &subscriber, ORDERS + 1, Duration::from_secs(20)).await;
-    assert!(worker.log().contains("Copies of commands were not taken"), "{}", worker.log());
+    assert!(worker.log().contains(logged::COPIES_REFUSED), "{}", worker.log());
     amqp.delete_queue(&dead_letters).await;
     amqp.declare_small_queue(&dead_letters, 100).await;
     amqp.bind(&dead_letters, &env.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
-    eventually("all are there", || async { amqp.depth(&dead_letters).await == 20 }).await;
-    assert_goes_on(&env).await;
+    amqp.wait_for_depth(&dead_letters, 20).await;
+    assert_processes_new_orders(&env).await;
     worker.stop().await;
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_worker_that_stops_does_not_wait_for_room_for_a_dead_letter() {
-    let env = surroundings_with_a_subscriber().await;
+async fn a_stop_does_not_wait_for_a_full_dead_letter_queue() {
+    let env = env_with_subscriber().await;
     let (amqp, dead_letters) = (AmqpClient::on(&env).await, env.name_of("DEAD_LETTER_QUEUE"));
     amqp.delete_queue(&dead_letters).await;
     amqp.declare_small_queue(&dead_letters, 0).await;
     amqp.bind(&dead_letters, &env.name_of("DEAD_LETTER_EXCHANGE"), "#").await;
     // A worker that declares would not take such a queue.
-    let worker = env.start_worker_with(&["--no-declare", PATIENT_RELAY]).await;
+    let worker = env.start_worker_with(&["--declare-topology=false", PATIENT_RELAY]).await;
     amqp.send("order.place", b"{oops", BasicProperties::default()).await;
-    eventually("it is refused", || async {
-        worker.log().contains("Copies of commands were not taken")
-    })
-    .await;
-    publish_orders(&env, &orders(ORDERS)).await;
+    worker.wait_for_log(logged::COPIES_REFUSED).await;
+    publish_orders(&env, &orders(0..ORDERS)).await;
     read_events_within(&amqp, &subscriber_of(&env), ORDERS, Duration::from_secs(20)).await;
 
     stop_quickly(worker).await;
 
-    assert_eq!(env.count("outbox").await, 0, "confirmed events are in the outbox");
+    assert_eq!(env.count("outbox").await, 0, "confirmed events are still in the outbox");
     assert_eq!(amqp.next_of(&env.name_of("COMMANDS_QUEUE")).await.body, b"{oops");
     env.remove().await;
 }
 
-/// An order of which both the command and the event have more than 4 KiB.
+/// An order whose command and event are both larger than 4 KiB.
 fn large_order(order_id: &str) -> String {
     let mut order: Value = serde_json::from_str(&place(order_id)).unwrap();
     let item = order["items"][0].clone();
@@ -346,10 +320,10 @@ fn large_order(order_id: &str) -> String {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others() {
+async fn a_message_on_which_the_broker_closes_the_channel_delays_no_others() {
     let Some(ctl) = controlled_broker() else { return };
     let urls = (variable("AMQP_URL"), variable("DATABASE_URL"));
-    let env = TestEnv::alone_at(&urls.0, &urls.1).await;
+    let env = TestEnv::exclusive_at(&urls.0, &urls.1).await;
     env.prepare();
     subscribe(&env);
     let (amqp, dead_letters) = (AmqpClient::on(&env).await, env.name_of("DEAD_LETTER_QUEUE"));
@@ -357,37 +331,33 @@ async fn a_message_over_which_the_broker_closes_the_channel_holds_up_no_others()
     for body in ["{oops", &large_and_malformed, "{oops again"] {
         amqp.send("order.place", body.as_bytes(), BasicProperties::default()).await;
     }
-    let mut orders = orders(ORDERS);
+    let mut orders = orders(0..ORDERS);
     orders.insert(ORDERS / 2, large_order("large"));
     publish_orders(&env, &orders).await;
-    let small = SmallMessages::only(&ctl);
+    let lowered = LoweredMessageSize::new(&ctl);
 
     let worker = env.start_worker().await;
 
     let subscriber = subscriber_of(&env);
     read_events_within(&amqp, &subscriber, ORDERS, Duration::from_secs(20)).await;
-    eventually("the small dead letters are there", || async {
-        amqp.depth(&dead_letters).await == 2
-    })
-    .await;
-    eventually("the large event is all that waits", || async {
+    amqp.wait_for_depth(&dead_letters, 2).await;
+    eventually("only the large event is in the outbox", || async {
         env.ask("select order_id from outbox").await == ["large"]
     })
     .await;
     assert!(worker.log().contains("closed the channel over a message"), "{}", worker.log());
-    drop(small);
+    drop(lowered);
     assert_eq!(amqp.next_of(&subscriber).await.json()["order_id"], "large");
-    eventually("the large one is a dead letter", || async { amqp.depth(&dead_letters).await == 3 })
-        .await;
-    assert_goes_on(&env).await;
+    amqp.wait_for_depth(&dead_letters, 3).await;
+    assert_processes_new_orders(&env).await;
     worker.stop().await;
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
-    let env = surroundings_with_a_subscriber().await;
+async fn a_message_whose_headers_fill_a_frame_delays_no_orders() {
+    let env = env_with_subscriber().await;
     let amqp = AmqpClient::on(&env).await;
     let mut headers = FieldTable::default();
     for n in 0..13 {
@@ -397,7 +367,7 @@ async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
     headers.insert("shop".into(), AMQPValue::LongString("eu".into()));
     let properties = BasicProperties::default().with_headers(headers);
     amqp.send("order.place", b"{oops", properties).await;
-    publish_orders(&env, &orders(ORDERS)).await;
+    publish_orders(&env, &orders(0..ORDERS)).await;
 
     let worker = env.start_worker().await;
 
@@ -415,21 +385,24 @@ async fn a_message_whose_headers_fill_a_frame_holds_up_no_orders() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn the_first_requests_to_a_fresh_worker_have_their_events_within_seconds() {
-    let env = surroundings_with_a_subscriber().await;
+async fn the_first_requests_to_a_new_worker_publish_their_events_within_seconds() {
+    let env = env_with_subscriber().await;
     let options = ["--http-addr=127.0.0.1:0", PATIENT_RELAY];
     let worker = env.spawn_worker_with(&options);
-    eventually("it tells its address", || async { Client::of_log(&worker.log()).is_some() }).await;
+    eventually("the worker logs its HTTP address", || async {
+        Client::of_log(&worker.log()).is_some()
+    })
+    .await;
     let client = Client::of_log(&worker.log()).unwrap();
     let began = Instant::now();
 
-    // One after the other: what comes at once is one batch.
+    // One after the other: concurrent requests would share a batch.
     for n in 0..40 {
         let request = Request::post("/api/orders").json(place(&n.to_string()));
         assert_eq!(client.exchange(&request).status, 201);
     }
 
-    AmqpClient::on(&env).await.read_different(&subscriber_of(&env), 40).await;
+    AmqpClient::on(&env).await.read_distinct(&subscriber_of(&env), 40).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     worker.stop().await;
     env.remove().await;

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::target::{address_in, request};
-use crate::amqp_client::{place, publish};
+use crate::amqp_client::{place, publish_orders};
 use crate::test_env::{TestEnv, eventually};
 
 const ORDERS: usize = 3_000;
@@ -66,14 +66,14 @@ async fn a_backlog_is_worked_off_while_strangers_ask_all_they_can() {
     let attack = Attack::on(&address().unwrap());
     eventually("the attack is on", || async { attack.answers() > 100 }).await;
 
-    publish(&env, &orders).await;
+    publish_orders(&env, &orders).await;
 
     eventually("all is done", || async { env.count("orders").await == ORDERS }).await;
     let answers = attack.answers();
     eventually("the attack is still on", || async { attack.answers() > answers }).await;
     assert!(worker.is_running());
     drop(attack);
-    let log = worker.stopped().await;
+    let log = worker.stop_and_read_log().await;
     assert!(log.lines().count() < 50, "a flood of lines:\n{log}");
     env.remove().await;
 }

@@ -5,8 +5,8 @@ use lapin::BasicProperties;
 use super::client::{Client, Request};
 use super::here::{cart, order};
 use crate::amqp_client::AmqpClient;
-use crate::relay::{Relay, host_of};
 use crate::schemas::Validators;
+use crate::tcp_proxy::{TcpProxy, host_of};
 use crate::test_env::{TestEnv, Worker, eventually, variable};
 use crate::workload::{subscribe, subscriber_of};
 
@@ -70,13 +70,13 @@ async fn a_command_that_comes_over_http_and_from_the_queue_takes_effect_once() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later() {
-    let relay = Relay::to(host_of(&variable("AMQP_URL")));
-    let amqp_url = relay.in_place_of(&variable("AMQP_URL"));
+    let proxy = TcpProxy::to(host_of(&variable("AMQP_URL")));
+    let amqp_url = proxy.url_for(&variable("AMQP_URL"));
     let env = TestEnv::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
     env.prepare();
     subscribe(&env);
     let worker = env.start_worker_with(HTTP).await;
-    relay.cut();
+    proxy.cut();
 
     let answers: Vec<u16> = (0..20)
         .map(|n| client_of(&worker).send(&Request::post("/api/orders").json(order(n))).status)
@@ -84,7 +84,7 @@ async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later()
 
     assert_eq!(answers, [201; 20]);
     assert_eq!(env.count("outbox").await, 20);
-    relay.mend();
+    proxy.restore();
     let amqp = AmqpClient::on(&env).await;
     let mut events = std::collections::BTreeSet::new();
     while events.len() < 20 {
@@ -122,20 +122,20 @@ async fn a_dead_letter_is_told_as_what_became_of_its_message() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn a_database_that_is_away_is_said_and_the_next_request_is_answered_again() {
-    let relay = Relay::to(host_of(&variable("DATABASE_URL")));
-    let database_url = relay.in_place_of(&variable("DATABASE_URL"));
+    let proxy = TcpProxy::to(host_of(&variable("DATABASE_URL")));
+    let database_url = proxy.url_for(&variable("DATABASE_URL"));
     let env = TestEnv::at_addresses(&variable("AMQP_URL"), &database_url).await;
     let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
     client.place(&order("7"));
-    relay.cut();
+    proxy.cut();
 
     let away = client.get("/api/orders/7");
 
     assert_eq!(away.problem().0, 503);
     assert!(away.header("retry-after").is_some());
     assert!(!away.body.contains("onnection"), "{}", away.body);
-    relay.mend();
+    proxy.restore();
     eventually("it is answered again", || async { client.get("/api/orders/7").status == 200 })
         .await;
     worker.stop().await;

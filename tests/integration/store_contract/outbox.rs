@@ -13,7 +13,7 @@ use crate::support::messages::{With, cancel, next_status, place, set_status};
 pub async fn the_outbox_holds_just_what_the_commit_left<D: TestDatabase>(database: &D) {
     let completed = set_status("14", Status::Completed);
     let messages =
-        [place("14").with_id("m").answered_to("answers"), completed, cancel("14"), cancel("15")];
+        [place("14").with_id("m").with_reply_to("answers"), completed, cancel("14"), cancel("15")];
 
     let mut outgoing = handle(database, &messages).await.outgoing;
 

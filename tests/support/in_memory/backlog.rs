@@ -1,4 +1,4 @@
-//! What waits in a database in memory.
+//! The backlog of the in-memory database.
 
 use super::InMemoryDatabase;
 use async_trait::async_trait;

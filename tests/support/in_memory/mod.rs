@@ -1,4 +1,4 @@
-//! A database in memory: for tests, and for trying things out without a server.
+//! An in-memory database, the fake of the store ports.
 
 mod backlog;
 mod queries;
@@ -19,12 +19,12 @@ use tables::Tables;
 use order_worker::domain::OrderId;
 use order_worker::service_layer::StoreError;
 
-/// Orders in memory; clones share them. One unit of work at a time: an open transaction holds the
-/// tables, and everybody else waits for it, readers too.
+/// Orders in memory; clones share them. An open transaction locks all tables: other transactions and
+/// readers wait for it.
 #[derive(Debug, Clone)]
 pub struct InMemoryDatabase {
     tables: Arc<Mutex<Tables>>,
-    /// Held by the one relay.
+    /// The relay's lock.
     relay: Arc<Mutex<()>>,
     available: Arc<AtomicBool>,
 }
@@ -53,17 +53,17 @@ impl InMemoryDatabase {
         InMemoryRelayStore::new(self.clone())
     }
 
-    /// From now on refuses each commit that changes this order, as a constraint of a database would.
+    /// From now on rejects each commit that changes this order, as a database constraint would.
     pub async fn refuse_order(&self, order_id: OrderId) {
         self.tables.lock().await.refuse(order_id);
     }
 
-    /// From now on what the outbox holds of this order cannot be read, as a row of a newer version.
+    /// Makes the present outbox rows of this order unreadable, as rows of a newer version are.
     pub async fn garble_outbox(&self, order_id: &OrderId) {
         self.tables.lock().await.garble_outbox(order_id);
     }
 
-    /// Whether transactions begin and commit; the orders stay.
+    /// Whether transactions can begin and commit; the data stays.
     pub fn set_available(&self, available: bool) {
         self.available.store(available, Ordering::Relaxed);
     }

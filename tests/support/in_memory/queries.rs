@@ -1,4 +1,4 @@
-//! Questions about orders in memory.
+//! The read side of the in-memory database.
 
 use super::InMemoryDatabase;
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use order_worker::service_layer::{
     Place, StoreError,
 };
 
-/// Reads orders in memory.
+/// Queries on the in-memory database.
 #[derive(Debug, Clone)]
 pub struct InMemoryQueries {
     database: InMemoryDatabase,

@@ -1,4 +1,4 @@
-//! The outbox in memory, for the relay.
+//! The outbox of the in-memory database, for the relay.
 
 use std::sync::Arc;
 
@@ -12,27 +12,27 @@ use order_worker::service_layer::{
     Clock, OutboxKey, OutboxRow, RawOutboxKey, RelayStore, StoreError,
 };
 
-/// The relay's session with a database in memory.
+/// The relay's session with the in-memory database.
 #[derive(Debug)]
 pub struct InMemoryRelayStore {
     database: InMemoryDatabase,
-    /// Held by the one relay.
-    turn: Option<OwnedMutexGuard<()>>,
+    /// The relay's lock, while held.
+    lock: Option<OwnedMutexGuard<()>>,
 }
 
 impl InMemoryRelayStore {
     pub(super) fn new(database: InMemoryDatabase) -> Self {
-        Self { database, turn: None }
+        Self { database, lock: None }
     }
 }
 
 #[async_trait]
 impl RelayStore for InMemoryRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
-        if self.turn.is_none() {
-            self.turn = Arc::clone(&self.database.relay).try_lock_owned().ok();
+        if self.lock.is_none() {
+            self.lock = Arc::clone(&self.database.relay).try_lock_owned().ok();
         }
-        Ok(self.turn.is_some())
+        Ok(self.lock.is_some())
     }
 
     async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {

@@ -1,4 +1,4 @@
-//! Transactions in memory.
+//! Transactions of the in-memory database.
 
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
@@ -10,14 +10,14 @@ use order_worker::service_layer::{
     StoreTransaction,
 };
 
-/// One lane's session with a database in memory.
+/// A lane's session with the in-memory database.
 #[derive(Debug, Clone)]
 pub struct InMemoryStore {
     database: InMemoryDatabase,
 }
 
-/// An open transaction. It has the tables for itself and changes nothing before its commit, so
-/// dropping it rolls it back.
+/// An open transaction. It locks the tables and changes nothing before its commit, so dropping it rolls
+/// back.
 #[derive(Debug)]
 pub struct InMemoryTransaction {
     database: InMemoryDatabase,

@@ -101,7 +101,7 @@ impl Tables {
     fn ensure_acceptable(&self, changes: &Changes) -> Result<(), StoreError> {
         let written = changes.placed.iter().chain(changes.updated.iter().map(|(order, _)| order));
         if written.into_iter().any(|order| self.refused.contains(order.order_id())) {
-            return Err(StoreError::Refused("the order is one to refuse".to_owned()));
+            return Err(StoreError::Refused("constraint violated".to_owned()));
         }
         let version = |order: &Order| self.orders.get(order.order_id()).map(Order::version);
         let moved_on = changes.placed.iter().any(|order| version(order).is_some())
@@ -159,7 +159,7 @@ impl Tables {
         self.history.get(order_id).map_or(&[], Vec::as_slice)
     }
 
-    /// The message with the present status of its order.
+    /// The inbox entry, with the present status of its order.
     pub(super) fn handled(&self, message_id: &MessageId) -> Option<InboxEntry> {
         let mut handled = self.handled.get(message_id)?.clone();
         if let Some(order) = self.orders.get(&handled.order.order_id) {

@@ -1,4 +1,4 @@
-//! No message and no request makes more series than there may be.
+//! Label values are bounded, whatever messages and requests contain.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn one() -> DeviationCounts {
 }
 
 #[test]
-fn the_publishers_after_the_first_twenty_are_one() {
+fn publishers_beyond_the_limit_share_one_label() {
     let metrics = Metrics::new();
 
     for publisher in 0..100 {
@@ -35,7 +35,7 @@ fn the_publishers_after_the_first_twenty_are_one() {
 }
 
 #[test]
-fn whatever_a_publisher_calls_itself_is_a_label() {
+fn any_publisher_name_becomes_a_valid_label() {
     let metrics = Metrics::new();
 
     for name in ["", "\"}\n# TYPE x", "back\\slash", "\u{1b}[31m", &"ü".repeat(500)] {
@@ -46,11 +46,15 @@ fn whatever_a_publisher_calls_itself_is_a_label() {
     let publishers = values_of(&seen, UNKNOWN, "publisher");
     assert!(publishers.iter().all(|name| name.chars().count() <= 64), "{publishers:?}");
     assert!(!publishers.iter().any(|name| name.contains(char::is_control)), "{publishers:?}");
-    assert_eq!(seen.value(UNKNOWN, &[("publisher", "none")]), Some(1.0), "an empty name is none");
+    assert_eq!(
+        seen.value(UNKNOWN, &[("publisher", "none")]),
+        Some(1.0),
+        "an empty name counts as none"
+    );
 }
 
 #[test]
-fn a_request_is_counted_by_what_it_may_be() {
+fn request_labels_are_bounded() {
     let metrics = Metrics::new();
     let soon = Duration::from_millis(1);
 

@@ -1,4 +1,4 @@
-//! The catalog and what is scraped are one.
+//! The metrics that are exposed are those of the catalog.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outbo
 
 use super::scrape;
 
-/// Counters in which everything has happened that makes a metric appear.
+/// Metrics in which every metric has at least one series.
 pub fn eventful() -> Metrics {
     let metrics = Metrics::new();
     let nothing = Outboxed { count: 0, oldest: None };
@@ -24,7 +24,7 @@ pub fn eventful() -> Metrics {
 }
 
 #[test]
-fn what_is_scraped_is_what_the_catalog_says() {
+fn the_exposed_metrics_are_those_of_the_catalog() {
     let seen = scrape(&eventful());
 
     for metric in catalog::ALL {
@@ -37,7 +37,7 @@ fn what_is_scraped_is_what_the_catalog_says() {
 }
 
 #[test]
-fn a_name_tells_whose_and_in_which_unit() {
+fn metric_names_follow_the_conventions() {
     for metric in catalog::ALL {
         let name = metric.name;
         assert!(name.starts_with("order_worker_") || name.starts_with("process_"), "{name}");
@@ -51,7 +51,7 @@ fn a_name_tells_whose_and_in_which_unit() {
 }
 
 #[test]
-fn two_workers_in_one_process_count_for_themselves() {
+fn two_workers_in_one_process_have_separate_metrics() {
     let (one, other) = (Metrics::new(), Metrics::new());
 
     one.clone().state.connected("consumes");

@@ -1,4 +1,4 @@
-//! What becomes of commands.
+//! Metrics of command handling.
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_process::Submitted;
@@ -7,16 +7,16 @@ use order_worker::service_layer::{BatchResult, Clock};
 use serde_json::json;
 use std::time::Duration;
 
-use super::line::{Line, cancel, command, delivery, order, place};
+use super::pipeline::{Pipeline, cancel, command, delivery, order, place};
 use super::scrape;
 
 const MESSAGES: &str = "order_worker_messages_total";
 
 #[tokio::test]
-async fn commands_are_counted_by_what_became_of_them() {
+async fn commands_are_counted_by_outcome() {
     let commands = [place("1"), place("1"), cancel("1"), cancel("1"), cancel("2")];
 
-    let seen = Line::new().handles(&commands).await;
+    let seen = Pipeline::new().process(&commands).await;
 
     let count = |command, outcome| {
         let labels = [("source", "queue"), ("command", command), ("outcome", outcome)];
@@ -33,20 +33,20 @@ async fn commands_are_counted_by_what_became_of_them() {
 }
 
 #[tokio::test]
-async fn a_message_that_names_no_command_is_counted_as_unknown() {
-    let nobodys = command("PlayChess", &json!({}));
+async fn a_message_with_an_unknown_command_is_counted_as_unknown() {
+    let unknown = command("PlayChess", &json!({}));
 
-    let seen = Line::new().handles(&[nobodys]).await;
+    let seen = Pipeline::new().process(&[unknown]).await;
 
     let labels = [("source", "queue"), ("command", "unknown"), ("outcome", "dead_lettered")];
     assert_eq!(seen.value(MESSAGES, &labels), Some(1.0));
 }
 
 #[tokio::test]
-async fn what_a_rule_refuses_is_counted_by_the_rule() {
+async fn rejections_are_counted_by_rule() {
     let next = command("SetNextStatus", &json!({"order_id": "1", "from": "Shipping"}));
 
-    let seen = Line::new().handles(&[place("1"), next, cancel("1"), cancel("1")]).await;
+    let seen = Pipeline::new().process(&[place("1"), next, cancel("1"), cancel("1")]).await;
 
     let count = |rule| seen.value("order_worker_rejections_total", &[("rule", rule)]);
     assert_eq!(count("OrderMovedOn"), Some(1.0));
@@ -55,8 +55,8 @@ async fn what_a_rule_refuses_is_counted_by_the_rule() {
 }
 
 #[tokio::test]
-async fn a_command_that_waits_for_another_attempt_is_a_retry() {
-    let seen = Line::new().handles(&[cancel("1"), cancel("2")]).await;
+async fn retries_are_counted_by_reason() {
+    let seen = Pipeline::new().process(&[cancel("1"), cancel("2")]).await;
 
     let reason = [("reason", "order_not_found")];
     assert_eq!(seen.value("order_worker_retries_total", &reason), Some(2.0));
@@ -64,7 +64,7 @@ async fn a_command_that_waits_for_another_attempt_is_a_retry() {
 
 #[tokio::test]
 async fn batches_and_commits_are_measured() {
-    let seen = Line::new().handles(&[place("1"), place("2"), place("3")]).await;
+    let seen = Pipeline::new().process(&[place("1"), place("2"), place("3")]).await;
 
     let of_queue = |name: &str| seen.value(name, &[("source", "queue")]).unwrap();
     assert_eq!(of_queue("order_worker_batch_messages_sum"), 3.0);
@@ -83,8 +83,8 @@ async fn end_to_end_counts_from_the_publishers_timestamp_where_there_is_one() {
     let in_the_future = sent_at(now + 3600, place("2"));
     let dead = sent_at(now - 100, command("PlaceOrder", &json!({})));
 
-    let seen = Line::new()
-        .handles(&[sent_at(now - 100, place("1")), in_the_future, dead, place("3")])
+    let seen = Pipeline::new()
+        .process(&[sent_at(now - 100, place("1")), in_the_future, dead, place("3")])
         .await;
 
     let bucket = |le| seen.value("order_worker_end_to_end_seconds_bucket", &[("le", le)]);
@@ -93,7 +93,7 @@ async fn end_to_end_counts_from_the_publishers_timestamp_where_there_is_one() {
 }
 
 #[test]
-fn transactions_that_another_one_was_faster_than_are_counted() {
+fn conflicting_transactions_are_counted() {
     let metrics = Metrics::new();
     let handled = BatchResult { conflicts: 2, ..BatchResult::default() };
 
@@ -104,17 +104,18 @@ fn transactions_that_another_one_was_faster_than_are_counted() {
 }
 
 #[tokio::test]
-async fn a_command_that_the_broker_handed_out_before_is_counted() {
-    let (line, first, again) = (Line::new(), place("1"), place("2"));
+async fn redelivered_commands_are_counted() {
+    let (pipeline, first, again) = (Pipeline::new(), place("1"), place("2"));
 
-    let seen = line.takes(vec![delivery(first, false), delivery(again, true)]).await;
+    let seen =
+        pipeline.process_deliveries(vec![delivery(first, false), delivery(again, true)]).await;
 
     assert_eq!(seen.value("order_worker_messages_redelivered_total", &[]), Some(1.0));
     assert_eq!(seen.sum("order_worker_messages_received_total", &[]), 2.0);
 }
 
 #[tokio::test]
-async fn drift_from_the_contract_is_counted_by_publisher() {
+async fn deviations_from_the_schema_are_counted_by_publisher() {
     let mut drifting = order("1");
     drifting["colour"] = json!("red");
     drifting["items"][0]["quantity"] = json!("2");
@@ -123,7 +124,7 @@ async fn drift_from_the_contract_is_counted_by_publisher() {
     named.properties.app_id = Some("shop".to_owned());
     drifting["order_id"] = json!("2");
 
-    let seen = Line::new().handles(&[named, command("PlaceOrder", &drifting)]).await;
+    let seen = Pipeline::new().process(&[named, command("PlaceOrder", &drifting)]).await;
 
     for name in ["unknown_fields", "coerced_fields", "differing_totals"] {
         for publisher in ["shop", "none"] {

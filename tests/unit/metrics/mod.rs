@@ -1,13 +1,13 @@
-//! Each metric moves when what it measures happens.
+//! Each metric changes when what it measures happens.
 
 #![expect(clippy::float_cmp, reason = "counts are whole numbers, which a float holds exactly")]
 
 mod bounds;
 mod catalog;
-mod files;
-mod going_out;
 mod handling;
-mod line;
+mod monitoring_files;
+mod pipeline;
+mod publishing;
 mod requests;
 mod sampling;
 mod state;

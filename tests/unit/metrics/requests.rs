@@ -1,4 +1,4 @@
-//! Commands that come over HTTP.
+//! Metrics of commands over HTTP.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use order_worker::entrypoints::command_client::{self, CommandClient, CommandLane
 use order_worker::service_layer::InFlight;
 use tokio_util::sync::CancellationToken;
 
-use super::line::Line;
+use super::pipeline::Pipeline;
 use super::scrape;
 use crate::support::clock::TickingClock;
 use crate::support::messages::{cancel, place};
 
 #[tokio::test]
-async fn requests_are_told_from_messages_of_the_queue() {
-    let line = Line::new();
-    let _subscription = line.broker.subscribe();
+async fn http_commands_are_counted_separately_from_queue_messages() {
+    let pipeline = Pipeline::new();
+    let _subscription = pipeline.broker.subscribe();
     let (requests, queue) = CommandClient::channel();
     let serving =
-        tokio::spawn(command_client::serve(queue, ground(&line), CancellationToken::new()));
+        tokio::spawn(command_client::serve(queue, deps(&pipeline), CancellationToken::new()));
 
     for message in [place("1"), cancel("2")] {
         requests.handle(message).await.unwrap();
@@ -25,22 +25,22 @@ async fn requests_are_told_from_messages_of_the_queue() {
     drop(requests);
     serving.await.unwrap();
 
-    let (seen, http) = (scrape(line.metrics()), [("source", "http")]);
+    let (seen, http) = (scrape(pipeline.metrics()), [("source", "http")]);
     assert_eq!(seen.sum("order_worker_messages_total", &http), 2.0);
     assert_eq!(seen.sum("order_worker_messages_total", &[("source", "queue")]), 0.0);
     assert_eq!(seen.value("order_worker_messages_received_total", &http), Some(2.0));
     assert_eq!(seen.value("order_worker_batch_messages_sum", &http), Some(2.0));
     assert_eq!(seen.value("order_worker_commit_duration_seconds_count", &http), Some(2.0));
-    assert_eq!(seen.sum("order_worker_retries_total", &[]), 0.0, "nobody tries it again");
+    assert_eq!(seen.sum("order_worker_retries_total", &[]), 0.0, "an HTTP command is not retried");
     assert_eq!(seen.value("order_worker_confirm_duration_seconds_count", &[]), Some(1.0));
 }
 
-fn ground(line: &Line) -> CommandLaneDeps {
+fn deps(pipeline: &Pipeline) -> CommandLaneDeps {
     CommandLaneDeps {
-        store: Box::new(line.database.store()),
-        publisher: Box::new(line.broker.publisher()),
+        store: Box::new(pipeline.database.store()),
+        publisher: Box::new(pipeline.broker.publisher()),
         clock: Arc::new(TickingClock::default()),
-        health: line.health.clone(),
+        health: pipeline.health.clone(),
         in_flight: InFlight::default(),
         batch_max: 10,
         keep_unroutable_events: false,

@@ -1,4 +1,4 @@
-//! What is asked of servers.
+//! Metrics that are sampled from the servers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use order_worker::service_layer::{
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::line::{Line, place};
+use super::pipeline::{Pipeline, place};
 use super::scrape;
 
 const SAMPLED: [&str; 6] = [
@@ -24,8 +24,8 @@ const SAMPLED: [&str; 6] = [
     "order_worker_queue_consumers",
 ];
 
-fn stock() -> Backlog {
-    let counts = vec![("missing_field".to_owned(), 3), ("somebody's".to_owned(), 2)];
+fn backlog() -> Backlog {
+    let counts = vec![("missing_field".to_owned(), 3), ("unknown_code".to_owned(), 2)];
     Backlog {
         has_orders: true,
         outbox: Outboxed { count: 7, oldest: Some(Duration::from_millis(2500)) },
@@ -34,9 +34,9 @@ fn stock() -> Backlog {
 }
 
 #[test]
-fn what_the_servers_say_is_shown() {
+fn sampled_values_are_exposed() {
     let metrics = Metrics::new();
-    metrics.sampled.database(Some(&stock()));
+    metrics.sampled.database(Some(&backlog()));
     metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
 
     let seen = scrape(&metrics);
@@ -52,10 +52,10 @@ fn what_the_servers_say_is_shown() {
 }
 
 #[test]
-fn what_no_server_says_is_absent_and_not_zero() {
+fn a_failed_sample_is_absent_and_not_zero() {
     let metrics = Metrics::new();
     let before = scrape(&metrics);
-    metrics.sampled.database(Some(&stock()));
+    metrics.sampled.database(Some(&backlog()));
     metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
 
     metrics.sampled.database(None);
@@ -72,7 +72,7 @@ fn what_no_server_says_is_absent_and_not_zero() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn servers_are_asked_again_until_they_answer() {
+async fn failed_samples_are_retried() {
     let metrics = Metrics::new();
     let stop = CancellationToken::new();
     let database = InMemoryDatabase::new();
@@ -94,14 +94,14 @@ async fn servers_are_asked_again_until_they_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_takes_long_is_asked_less_often() {
+async fn a_slow_server_is_sampled_less_often() {
     let metrics = Metrics::new();
     let stop = CancellationToken::new();
     let asking = tokio::spawn(sample_backlog(Box::new(Slow), metrics.clone(), stop.clone()));
 
     sleep(Duration::from_secs(100)).await;
 
-    // 1 s for each answer, and 20 s of rest.
+    // 1 s per query and 20 s of pause.
     let failed = [("server", "database")];
     let asked = scrape(&metrics).value("order_worker_samples_failed_total", &failed);
     assert_eq!(asked, Some(5.0));
@@ -110,15 +110,15 @@ async fn a_server_that_takes_long_is_asked_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_queues_of_the_in_process_broker_are_seen() {
-    let line = Line::new();
-    line.broker.submit(place("1"));
-    let (metrics, stop) = (line.metrics().clone(), CancellationToken::new());
-    let asking = tokio::spawn(sample_queues(line.broker.clone(), metrics, stop.clone()));
+async fn the_queues_of_the_in_process_broker_are_sampled() {
+    let pipeline = Pipeline::new();
+    pipeline.broker.submit(place("1"));
+    let (metrics, stop) = (pipeline.metrics().clone(), CancellationToken::new());
+    let asking = tokio::spawn(sample_queues(pipeline.broker.clone(), metrics, stop.clone()));
 
     sleep(Duration::from_secs(1)).await;
 
-    let seen = scrape(line.metrics());
+    let seen = scrape(pipeline.metrics());
     assert_eq!(seen.value(SAMPLED[4], &[("queue", "commands")]), Some(1.0));
     assert_eq!(seen.value(SAMPLED[5], &[("queue", "commands")]), Some(0.0));
     assert_eq!(seen.value(SAMPLED[4], &[("queue", "dead_letters")]), Some(0.0));
@@ -128,7 +128,7 @@ async fn the_queues_of_the_in_process_broker_are_seen() {
 
 #[tokio::test]
 async fn a_consumer_of_the_in_process_broker_counts_until_it_ends() {
-    let mut broker = Line::new().broker;
+    let mut broker = Pipeline::new().broker;
     let stop = CancellationToken::new();
     let (source, ended) = broker.consume(1, stop);
     let here = broker.depth(ConsumedQueue::Commands).await.unwrap().consumers;
@@ -139,7 +139,7 @@ async fn a_consumer_of_the_in_process_broker_counts_until_it_ends() {
     assert_eq!((here, broker.depth(ConsumedQueue::Commands).await.unwrap().consumers), (1, 0));
 }
 
-/// Takes a second to say nothing.
+/// Fails after a second.
 #[derive(Debug)]
 struct Slow;
 

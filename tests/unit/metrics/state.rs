@@ -1,11 +1,11 @@
-//! Whether the worker can work.
+//! Metrics of the worker's state: pauses, consumers, connections.
 
 use order_worker::service_layer::{ConsumedQueue, Health};
 
 use super::scrape;
 
 #[test]
-fn a_pause_is_seen_while_it_lasts_and_counted_once() {
+fn a_pause_is_exposed_while_it_lasts_and_counted_once() {
     let health = Health::default();
     health.database_in_trouble("refused");
     health.database_in_trouble("refused again");
@@ -23,7 +23,7 @@ fn a_pause_is_seen_while_it_lasts_and_counted_once() {
 }
 
 #[test]
-fn each_reason_to_pause_has_its_name() {
+fn each_reason_for_a_pause_has_a_label() {
     let health = Health::default();
     health.database_in_trouble("x");
     health.cannot_consume(ConsumedQueue::Commands, "x");
@@ -58,7 +58,7 @@ fn a_consumer_is_up_from_its_confirmation_to_its_end() {
     health.consumes(ConsumedQueue::Commands);
     health.consumes_no_more(ConsumedQueue::Commands);
     assert_eq!((up(), health.consumes_commands()), (Some(0.0), false));
-    assert!(health.troubles().none(), "an end in good order is no trouble");
+    assert!(health.troubles().none(), "a clean stop is not an outage");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn connections_are_counted_by_their_purpose() {
 }
 
 #[test]
-fn the_program_tells_its_version_and_its_size() {
+fn build_info_and_process_metrics_are_exposed() {
     let seen = scrape(Health::default().metrics());
 
     let version = [("version", env!("CARGO_PKG_VERSION"))];

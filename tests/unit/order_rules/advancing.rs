@@ -1,4 +1,4 @@
-//! Moving an order one status onwards.
+//! Advancing an order to its next status.
 
 use order_worker::domain::{Rejection, Status};
 
@@ -39,7 +39,7 @@ fn there_is_no_next_status_after_cancelled() {
 }
 
 #[test]
-fn an_order_moves_on_from_the_status_that_was_named() {
+fn an_order_advances_from_the_expected_status() {
     let mut order = order_in(Status::Processing);
 
     let change = order.advance(Some(Status::Processing), later()).unwrap();
@@ -48,7 +48,7 @@ fn an_order_moves_on_from_the_status_that_was_named() {
 }
 
 #[test]
-fn an_order_that_has_moved_on_does_not_move_again() {
+fn an_order_in_another_status_than_expected_does_not_advance() {
     let mut order = order_in(Status::Processing);
 
     let refusal = order.advance(Some(Status::Received), later()).unwrap_err();

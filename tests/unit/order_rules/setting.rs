@@ -1,4 +1,4 @@
-//! Putting an order into any status.
+//! Setting the status of an order.
 
 use order_worker::domain::{Rejection, Status};
 
@@ -16,7 +16,7 @@ fn an_open_order_can_be_set_to_any_other_status() {
 }
 
 #[test]
-fn the_same_status_again_changes_nothing_and_makes_no_event() {
+fn setting_the_same_status_changes_nothing_and_makes_no_event() {
     let mut order = order_in(Status::Processing);
 
     let change = order.set_status(Status::Processing, later()).unwrap();
@@ -44,10 +44,13 @@ fn the_status_of_a_cancelled_order_cannot_be_set() {
 }
 
 #[test]
-fn an_unknown_status_is_refused() {
+fn an_unknown_status_is_rejected() {
     let problem = "Teleported".parse::<Status>().unwrap_err();
 
-    assert!(problem.to_string().contains("Payment complete"), "it says what there is: {problem}");
+    assert!(
+        problem.to_string().contains("Payment complete"),
+        "lists the known statuses: {problem}"
+    );
 }
 
 fn pairs() -> impl Iterator<Item = (Status, Status)> {

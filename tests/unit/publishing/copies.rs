@@ -1,4 +1,4 @@
-//! Copies of commands, for retries and for the dead letters.
+//! The republisher: copies of commands for retry queues and the dead-letter queue.
 
 use order_worker::service_layer::{
     ByteBudget, ChannelEpoch, DeadLetterCode, DeliveryTag, Health, Original, PublishStatus,
@@ -13,111 +13,111 @@ use super::{FakeBroker, to};
 const DEAD_LETTERS: &str = "dead letters";
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_of_dead_letters_holds_up_no_retry() {
-    let line = Line::new();
-    line.broker.says(DEAD_LETTERS, PublishStatus::Refused);
+async fn a_full_dead_letter_queue_delays_no_retry() {
+    let republisher = RunningRepublisher::new();
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
 
-    line.copy(1, dead_letters(), "dead");
-    line.copy(2, Target::Retry { attempt: 1 }, "retried");
+    republisher.copy(1, dead_letters(), "dead");
+    republisher.copy(2, Target::Retry { attempt: 1 }, "retried");
     sleep(Duration::from_secs(60)).await;
-    line.copy(3, Target::Retry { attempt: 1 }, "later");
+    republisher.copy(3, Target::Retry { attempt: 1 }, "later");
     sleep(Duration::from_millis(10)).await;
 
-    assert_eq!(line.settled(), [2, 3]);
-    let attempts = line.broker.attempts("dead");
+    assert_eq!(republisher.settled(), [2, 3]);
+    let attempts = republisher.broker.attempts("dead");
     assert!((10..40).contains(&attempts), "{attempts} attempts within a minute");
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_was_not_confirmed_is_published_again() {
-    let line = Line::new();
-    line.broker.says(DEAD_LETTERS, PublishStatus::Refused);
-    line.copy(1, dead_letters(), "dead");
-    line.copy(2, Target::Retry { attempt: 1 }, "retried");
+async fn only_unconfirmed_copies_are_published_again() {
+    let republisher = RunningRepublisher::new();
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
+    republisher.copy(1, dead_letters(), "dead");
+    republisher.copy(2, Target::Retry { attempt: 1 }, "retried");
     sleep(Duration::from_secs(1)).await;
 
-    line.broker.says(DEAD_LETTERS, PublishStatus::Confirmed);
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Confirmed);
     sleep(Duration::from_secs(10)).await;
 
-    assert_eq!(line.settled(), [1, 2]);
-    assert_eq!(line.broker.attempts("retried"), 1);
+    assert_eq!(republisher.settled(), [1, 2]);
+    assert_eq!(republisher.broker.attempts("retried"), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_of_a_command_without_a_queue_is_published_until_there_is_one() {
-    let line = Line::new();
-    line.broker.says(DEAD_LETTERS, PublishStatus::Unroutable);
-    line.copy(1, dead_letters(), "dead");
+async fn a_copy_without_a_queue_is_republished_until_the_queue_exists() {
+    let republisher = RunningRepublisher::new();
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Unroutable);
+    republisher.copy(1, dead_letters(), "dead");
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(line.settled(), [0; 0]);
+    assert_eq!(republisher.settled(), [0; 0]);
 
-    line.broker.says(DEAD_LETTERS, PublishStatus::Confirmed);
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Confirmed);
     sleep(Duration::from_secs(10)).await;
 
-    assert_eq!(line.settled(), [1]);
+    assert_eq!(republisher.settled(), [1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_of_what_the_broker_has_again_is_forgotten() {
-    let line = Line::new();
-    line.broker.says(DEAD_LETTERS, PublishStatus::Refused);
-    line.copy(1, dead_letters(), "dead");
+async fn a_copy_of_a_requeued_delivery_is_dropped() {
+    let republisher = RunningRepublisher::new();
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
+    republisher.copy(1, dead_letters(), "dead");
     sleep(Duration::from_secs(1)).await;
 
-    let _channel = line.channel_epoch.next();
+    let _channel = republisher.channel_epoch.next();
     sleep(Duration::from_secs(60)).await;
-    let attempts = line.broker.attempts("dead");
+    let attempts = republisher.broker.attempts("dead");
     sleep(Duration::from_secs(60)).await;
 
-    assert_eq!(line.broker.attempts("dead"), attempts);
+    assert_eq!(republisher.broker.attempts("dead"), attempts);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_nobody_takes_does_not_hold_up_the_acknowledgement_of_a_dead_letter() {
-    let line = Line::new();
-    line.broker.says("full", PublishStatus::Refused);
+async fn a_refused_reply_does_not_delay_the_acknowledgement_of_a_dead_letter() {
+    let republisher = RunningRepublisher::new();
+    republisher.broker.set_status("full", PublishStatus::Refused);
 
-    line.copy(1, dead_letters(), "dead");
+    republisher.copy(1, dead_letters(), "dead");
     sleep(Duration::from_millis(10)).await;
 
-    assert_eq!(line.settled(), [1]);
-    assert_eq!(line.broker.attempts("reply"), 1);
+    assert_eq!(republisher.settled(), [1]);
+    assert_eq!(republisher.broker.attempts("reply"), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_that_is_refused_is_tried_once_more_at_the_end_and_left() {
-    let mut line = Line::new();
-    line.broker.says(DEAD_LETTERS, PublishStatus::Refused);
-    line.copy(1, dead_letters(), "dead");
-    line.copy(2, Target::Retry { attempt: 1 }, "retried");
+async fn a_stop_retries_a_refused_copy_once_and_then_leaves_it() {
+    let mut republisher = RunningRepublisher::new();
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
+    republisher.copy(1, dead_letters(), "dead");
+    republisher.copy(2, Target::Retry { attempt: 1 }, "retried");
     sleep(Duration::from_secs(60)).await;
-    let attempts = line.broker.attempts("dead");
+    let attempts = republisher.broker.attempts("dead");
 
-    line.end().await;
+    republisher.end().await;
 
-    assert_eq!(line.settled(), [2]);
-    assert_eq!(line.broker.attempts("dead"), attempts + 1);
+    assert_eq!(republisher.settled(), [2]);
+    assert_eq!(republisher.broker.attempts("dead"), attempts + 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_for_which_there_is_room_at_the_end_is_not_left() {
-    let mut line = Line::new();
-    line.broker.says(DEAD_LETTERS, PublishStatus::Refused);
-    line.copy(1, dead_letters(), "dead");
+async fn a_stop_publishes_a_copy_whose_queue_has_room_again() {
+    let mut republisher = RunningRepublisher::new();
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Refused);
+    republisher.copy(1, dead_letters(), "dead");
     sleep(Duration::from_secs(60)).await;
-    line.broker.says(DEAD_LETTERS, PublishStatus::Confirmed);
+    republisher.broker.set_status(DEAD_LETTERS, PublishStatus::Confirmed);
 
-    line.end().await;
+    republisher.end().await;
 
-    assert_eq!(line.settled(), [1]);
+    assert_eq!(republisher.settled(), [1]);
 }
 
 fn dead_letters() -> Target {
     Target::DeadLetters { routing_key: "order.place".to_owned() }
 }
 
-/// A republisher at work, and what it settles.
-struct Line {
+/// A running republisher and its settlements.
+struct RunningRepublisher {
     broker: FakeBroker,
     channel_epoch: ChannelEpoch,
     copies: Option<mpsc::UnboundedSender<Vec<Republish>>>,
@@ -125,7 +125,7 @@ struct Line {
     task: JoinHandle<()>,
 }
 
-impl Line {
+impl RunningRepublisher {
     fn new() -> Self {
         let (broker, channel_epoch) = (FakeBroker::default(), ChannelEpoch::default());
         let (copies_in, copies) = mpsc::unbounded_channel();
@@ -150,7 +150,7 @@ impl Line {
         Self { broker, channel_epoch, copies: Some(copies_in), settlements, task }
     }
 
-    /// Hands over the copy of a delivery of the first channel, with a reply to a queue called full.
+    /// Queues the copy of a delivery of the first channel; a dead letter has a reply to the queue `full`.
     fn copy(&self, number: u64, target: Target, body: &str) {
         let reply = matches!(target, Target::DeadLetters { .. })
             .then(|| to(Target::Queue { name: "full".to_owned() }, "reply"));
@@ -161,13 +161,13 @@ impl Line {
         self.copies.as_ref().unwrap().send(copies).unwrap();
     }
 
-    /// Ends the lanes, and waits until it has ended as well.
+    /// Closes its input and waits for its end.
     async fn end(&mut self) {
         self.copies = None;
         tokio::time::timeout(Duration::from_secs(10), &mut self.task).await.unwrap().unwrap();
     }
 
-    /// The numbers of the deliveries that were acknowledged, sorted.
+    /// The delivery tags that were acknowledged, sorted.
     fn settled(&self) -> Vec<u64> {
         let mut numbers = Vec::new();
         while let Ok(settled) = self.settlements.borrow_mut().try_recv() {

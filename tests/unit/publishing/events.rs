@@ -1,4 +1,4 @@
-//! Events of a lane.
+//! The publisher of a lane's events.
 
 use order_worker::service_layer::{
     EventPublisher, Health, OutboxMessage, OutboxMessageKind, PublishBatch, PublishResult,
@@ -13,10 +13,10 @@ const RECEIVED: &str = "order.status.received";
 const CANCELLED: &str = "order.status.cancelled";
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_is_refused_is_left_to_the_relay_and_holds_up_no_other() {
+async fn a_refused_event_is_left_to_the_relay_and_delays_no_other() {
     for status in [PublishStatus::Refused, PublishStatus::Unconfirmed] {
         let broker = FakeBroker::default();
-        broker.says(RECEIVED, status);
+        broker.set_status(RECEIVED, status);
 
         let results =
             publish(&broker, [vec![event(RECEIVED, "a")], vec![event(CANCELLED, "b")]]).await;
@@ -28,9 +28,9 @@ async fn an_event_that_is_refused_is_left_to_the_relay_and_holds_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_trouble_with_the_connection_has_a_window_published_again() {
+async fn a_window_is_published_again_only_after_a_connection_failure() {
     let broker = FakeBroker::default();
-    broker.is_gone_for(2);
+    broker.fail_next(2);
 
     let results = publish(&broker, [vec![event(RECEIVED, "a")]]).await;
 

@@ -1,4 +1,4 @@
-//! Publishing when the broker does not take everything.
+//! Publishing to a broker that does not confirm everything.
 
 mod copies;
 mod events;
@@ -17,10 +17,10 @@ use order_worker::service_layer::{
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-/// What the adapter of a real broker waits for a confirm of a reply.
+/// The confirm timeout of a reply in the RabbitMQ adapter.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A broker that confirms what it was not told otherwise of; clones share it.
+/// A broker that confirms everything for which no other status is set; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct FakeBroker(Arc<Mutex<State>>);
 
@@ -33,13 +33,13 @@ struct State {
 }
 
 impl FakeBroker {
-    /// What it says from now on of messages for a routing key or a queue.
-    pub fn says(&self, target: &str, status: PublishStatus) {
+    /// Sets the status of messages for a routing key or a queue.
+    pub fn set_status(&self, target: &str, status: PublishStatus) {
         self.0.lock().unwrap().statuses.insert(target.to_owned(), status);
     }
 
-    /// The next windows meet a broken connection.
-    pub fn is_gone_for(&self, windows: usize) {
+    /// The connection breaks during the next `windows` publishes.
+    pub fn fail_next(&self, windows: usize) {
         self.0.lock().unwrap().outages = windows;
     }
 
@@ -78,7 +78,7 @@ impl Publisher for FakeBroker {
     }
 }
 
-/// A row of the outbox whose body is its name.
+/// An outbox message.
 fn outgoing(kind: OutboxMessageKind, routing_key: &str, body: &str) -> OutboxMessage {
     let key =
         OutboxKey { order_id: OrderId::new("14").unwrap(), version: 1, event_id: Uuid::now_v7() };

@@ -1,4 +1,4 @@
-//! A lane on a database in memory, with a broker that a test holds back.
+//! A lane on the in-memory database, with a broker whose confirms a test can hold back.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::support::clock::TickingClock;
 use crate::support::messages::id;
 
-/// All that a lane stands on.
-pub struct TestEnv {
+/// A lane and its dependencies.
+pub struct LaneEnv {
     pub database: InMemoryDatabase,
     pub broker: HeldBroker,
     pub in_flight: InFlight,
@@ -29,18 +29,18 @@ pub struct TestEnv {
     pub stop: CancellationToken,
 }
 
-/// Confirms a window for each that it is allowed to.
+/// Confirms a window only after [`Self::release`].
 #[derive(Debug, Clone)]
 pub struct HeldBroker {
     allowed: Arc<Semaphore>,
     published: Arc<Mutex<Vec<Publication>>>,
 }
 
-impl TestEnv {
+impl LaneEnv {
     /// With a broker that confirms at once.
     pub fn new() -> Self {
         let env = Self::with_a_held_broker();
-        env.broker.let_go();
+        env.broker.release();
         env
     }
 
@@ -59,8 +59,8 @@ impl TestEnv {
 
     /// Starts a lane.
     pub fn lane(&self) -> (CommandClient, JoinHandle<()>) {
-        let (requests, queue) = CommandClient::channel();
-        (requests, self.serve(queue))
+        let (client, queue) = CommandClient::channel();
+        (client, self.serve(queue))
     }
 
     pub fn serve(&self, queue: CommandQueue) -> JoinHandle<()> {
@@ -68,7 +68,7 @@ impl TestEnv {
     }
 
     pub fn serve_on(&self, store: impl Store + 'static, queue: CommandQueue) -> JoinHandle<()> {
-        let ground = CommandLaneDeps {
+        let deps = CommandLaneDeps {
             store: Box::new(store),
             publisher: Box::new(self.broker.clone()),
             clock: Arc::new(TickingClock::default()),
@@ -78,11 +78,11 @@ impl TestEnv {
             keep_unroutable_events: false,
             max_waiting_bytes: self.max_waiting_bytes,
         };
-        tokio::spawn(serve(queue, ground, self.stop.clone()))
+        tokio::spawn(serve(queue, deps, self.stop.clone()))
     }
 
-    /// A lane of the queue's, on the same database.
-    pub fn queues_bus(&self) -> MessageBus {
+    /// The bus of a queue lane on the same database.
+    pub fn bus_of_queue_lane(&self) -> MessageBus {
         let clock = Arc::new(TickingClock::default());
         MessageBus::new(
             Box::new(self.database.store()),
@@ -101,14 +101,14 @@ impl TestEnv {
         self.database.queries().order(&id(order_id)).await.unwrap()
     }
 
-    /// When the batches began that placed orders.
+    /// The distinct creation times of these orders: one per batch.
     pub async fn batches(&self, order_ids: &[&str]) -> Vec<DateTime<Utc>> {
-        let mut moments = Vec::new();
+        let mut times = Vec::new();
         for order_id in order_ids {
-            moments.push(self.order(order_id).await.unwrap().order.created_at());
+            times.push(self.order(order_id).await.unwrap().order.created_at());
         }
-        moments.dedup();
-        moments
+        times.dedup();
+        times
     }
 
     pub async fn outbox(&self) -> Vec<OutboxKey> {
@@ -119,12 +119,12 @@ impl TestEnv {
 }
 
 impl HeldBroker {
-    /// Lets it confirm all windows.
-    pub fn let_go(&self) {
+    /// Lets it confirm all windows from now on.
+    pub fn release(&self) {
         self.allowed.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
-    /// The versions of the events that it confirmed, in this order.
+    /// The versions of the confirmed events, in order.
     pub fn versions(&self) -> Vec<u64> {
         let published = self.published.lock().unwrap();
         let bodies = published.iter().map(|it| serde_json::from_slice(&it.body).unwrap());
@@ -146,14 +146,14 @@ impl Publisher for HeldBroker {
     }
 }
 
-/// Sends each command when the one before has its answer.
+/// Sends each command after the outcome of the previous one.
 pub async fn one_by_one<const N: usize>(
-    requests: &CommandClient,
+    client: &CommandClient,
     messages: [Message; N],
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for message in messages {
-        outcomes.push(requests.handle(message).await.unwrap());
+        outcomes.push(client.handle(message).await.unwrap());
     }
     outcomes
 }

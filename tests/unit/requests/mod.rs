@@ -1,7 +1,7 @@
-//! The lane of commands whose senders wait.
+//! The lane of HTTP commands, whose clients wait for the outcome.
 
-mod answering;
-mod in_trouble;
 mod lane;
 mod locked;
+mod outages;
+mod outcomes;
 mod publishing;

@@ -1,12 +1,12 @@
-//! Events of requests, beside those of the queue's lanes and the relay.
+//! Events of HTTP commands, along with those of the queue lanes and the relay.
 
 use order_worker::service_layer::{OutboxMessage, PublishResult};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::lane::{TestEnv, one_by_one};
+use super::lane::{LaneEnv, one_by_one};
 use crate::support::messages::{next_status, place};
 
-/// More commands than there is room for their events behind the lane.
+/// More commands than the lane's publisher has room for their events.
 const MANY: usize = 10;
 const ROOM_FOR_A_FEW: usize = 5_000;
 
@@ -16,10 +16,10 @@ fn versions(outgoing: &[OutboxMessage]) -> Vec<i32> {
 
 #[tokio::test(start_paused = true)]
 async fn events_are_published_in_the_order_of_their_commits_and_leave_the_outbox() {
-    let env = TestEnv::new();
-    let (requests, _lane) = env.lane();
+    let env = LaneEnv::new();
+    let (client, _lane) = env.lane();
 
-    one_by_one(&requests, [place("1"), next_status("1"), next_status("1")]).await;
+    one_by_one(&client, [place("1"), next_status("1"), next_status("1")]).await;
     sleep(Duration::from_secs(1)).await;
 
     assert_eq!(env.broker.versions(), [1, 2, 3]);
@@ -28,23 +28,23 @@ async fn events_are_published_in_the_order_of_their_commits_and_leave_the_outbox
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_of_versions() {
-    let env = TestEnv { max_waiting_bytes: ROOM_FOR_A_FEW, ..TestEnv::with_a_held_broker() };
-    let (requests, lane) = env.lane();
-    requests.handle(place("1")).await.unwrap();
+async fn events_beyond_the_memory_limit_are_left_to_the_relay_in_version_order() {
+    let env = LaneEnv { max_waiting_bytes: ROOM_FOR_A_FEW, ..LaneEnv::with_a_held_broker() };
+    let (client, lane) = env.lane();
+    client.handle(place("1")).await.unwrap();
     for _ in 1..MANY {
-        // Back and forth: an order has not so many steps.
+        // Back and forth: there are not enough statuses.
         let status = order_worker::domain::Status::Received;
         let to = crate::support::messages::set_status("1", status);
-        requests.handle(next_status("1")).await.unwrap();
-        requests.handle(to).await.unwrap();
+        client.handle(next_status("1")).await.unwrap();
+        client.handle(to).await.unwrap();
     }
     let given_out = env.in_flight.snapshot().len();
     let all = env.outbox().await.len();
     assert!(0 < given_out && given_out < all, "{given_out} of {all}");
 
-    env.broker.let_go();
-    drop(requests);
+    env.broker.release();
+    drop(client);
     lane.await.unwrap();
     env.relay().publish_waiting(Instant::now()).await.unwrap();
 
@@ -53,16 +53,16 @@ async fn what_finds_no_place_behind_the_lane_is_left_to_the_relay_in_the_order_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_requests_while_the_broker_is_busy_leave_nothing_to_the_relay() {
-    let env = TestEnv::with_a_held_broker();
-    let (requests, lane) = env.lane();
+async fn many_requests_during_slow_confirms_leave_nothing_to_the_relay() {
+    let env = LaneEnv::with_a_held_broker();
+    let (client, lane) = env.lane();
     for n in 0..100 {
-        requests.handle(place(&n.to_string())).await.unwrap();
+        client.handle(place(&n.to_string())).await.unwrap();
     }
     assert_eq!(env.in_flight.snapshot().len(), 100);
 
-    env.broker.let_go();
-    drop(requests);
+    env.broker.release();
+    drop(client);
     lane.await.unwrap();
 
     assert_eq!(env.broker.versions().len(), 100);
@@ -70,58 +70,58 @@ async fn many_requests_while_the_broker_is_busy_leave_nothing_to_the_relay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_event_of_the_queue_does_not_overtake_one_of_a_request() {
-    let env = TestEnv::with_a_held_broker();
-    let (requests, _lane) = env.lane();
-    requests.handle(place("1")).await.unwrap();
+async fn a_newer_event_of_a_queue_lane_does_not_overtake_one_of_http() {
+    let env = LaneEnv::with_a_held_broker();
+    let (client, _lane) = env.lane();
+    client.handle(place("1")).await.unwrap();
 
-    let handled = env.queues_bus().handle_batch(&[next_status("1")]).await;
+    let handled = env.bus_of_queue_lane().handle_batch(&[next_status("1")]).await;
 
-    // A copy goes before: which of the two is published first is not known.
+    // A copy of version 1 goes first, as the other lane may publish it later.
     assert_eq!(versions(&handled.outgoing), [1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_event_of_a_request_does_not_overtake_one_of_the_queue() {
-    let env = TestEnv::new();
-    let (requests, _lane) = env.lane();
-    let given_out = env.queues_bus().handle_batch(&[place("1")]).await.outgoing;
+async fn a_newer_event_of_http_does_not_overtake_one_of_a_queue_lane() {
+    let env = LaneEnv::new();
+    let (client, _lane) = env.lane();
+    let given_out = env.bus_of_queue_lane().handle_batch(&[place("1")]).await.outgoing;
     assert_eq!(versions(&given_out), [1]);
 
-    requests.handle(next_status("1")).await.unwrap();
+    client.handle(next_status("1")).await.unwrap();
     sleep(Duration::from_secs(1)).await;
 
     assert_eq!(env.broker.versions(), [1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lane_does_not_repeat_what_it_is_publishing_itself() {
-    let env = TestEnv::with_a_held_broker();
-    let (requests, lane) = env.lane();
+async fn a_lane_does_not_republish_its_own_events_in_flight() {
+    let env = LaneEnv::with_a_held_broker();
+    let (client, lane) = env.lane();
 
-    one_by_one(&requests, [place("1"), next_status("1"), next_status("1")]).await;
-    env.broker.let_go();
-    drop(requests);
+    one_by_one(&client, [place("1"), next_status("1"), next_status("1")]).await;
+    env.broker.release();
+    drop(client);
     lane.await.unwrap();
 
     assert_eq!(env.broker.versions(), [1, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_relay_leaves_alone_what_either_is_publishing() {
-    let env = TestEnv::with_a_held_broker();
-    let (requests, _lane) = env.lane();
-    requests.handle(place("1")).await.unwrap();
-    let mut bus = env.queues_bus();
+async fn the_relay_skips_events_that_any_lane_is_publishing() {
+    let env = LaneEnv::with_a_held_broker();
+    let (client, _lane) = env.lane();
+    client.handle(place("1")).await.unwrap();
+    let mut bus = env.bus_of_queue_lane();
     let of_the_queue = bus.handle_batch(&[place("2")]).await.outgoing;
 
     let relayed = env.relay().publish_waiting(Instant::now()).await.unwrap().published;
     assert_eq!((relayed, env.in_flight.snapshot().len()), (0, 2));
 
-    // What the one gives up, the relay takes; the other's stays.
+    // The relay takes over what the queue lane gives up, and leaves the HTTP lane's event.
     let kept = vec![of_the_queue[0].key.clone()];
     bus.note(PublishResult { kept, ..PublishResult::default() });
-    env.broker.let_go();
+    env.broker.release();
     let relayed = env.relay().publish_waiting(Instant::now()).await.unwrap().published;
     assert_eq!(relayed, 1);
 }

@@ -1,4 +1,4 @@
-//! A broker's queues: ready, handed out, waiting for a retry, dead.
+//! The simulated broker: ready, unacknowledged, retry and dead-letter queues.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,18 +12,18 @@ use tokio::time::Instant;
 
 use super::chance::Chance;
 use super::fault::Fault;
-use super::intents::IdempotencyKey;
+use super::intents::Intent;
 use super::ledger::label_of;
 
-/// The waits before the first, second, … retry.
+/// The delays before the first, second, … retry.
 const RETRY_DELAYS_MS: [u64; 3] = [100, 1000, 5000];
 
-/// By which rule a quorum queue counts failed deliveries.
+/// How a quorum queue counts failed deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Release {
-    /// Every return counts.
+pub enum BrokerVersion {
+    /// Every requeue counts.
     Before43,
-    /// What a consumer hands back does not count; what a lost channel leaves does.
+    /// A lost channel counts, a nack with requeue does not.
     Since43,
 }
 
@@ -31,10 +31,10 @@ pub enum Release {
 #[derive(Debug, Clone)]
 pub struct Broker {
     state: Arc<Mutex<State>>,
-    /// Signalled when there may be something to hand out.
+    /// Signalled when there may be something to deliver.
     changed: Arc<Notify>,
     chance: Chance,
-    release: Release,
+    version: BrokerVersion,
     delivery_limit: u32,
 }
 
@@ -42,10 +42,10 @@ pub struct Broker {
 struct State {
     ready: VecDeque<Queued>,
     consumers: u32,
-    /// By consumer, and the tag on its present channel.
-    out: BTreeMap<(u32, u64), Queued>,
-    waiting_for_retry: usize,
-    /// Until when the queues behind a routing key have no room.
+    /// By consumer, and the delivery tag on its present channel.
+    unacked: BTreeMap<(u32, u64), Queued>,
+    in_retry_queues: usize,
+    /// Until when the queues behind a routing key are full.
     full: BTreeMap<String, Instant>,
     dead_letters: Vec<DeadLettered>,
 }
@@ -56,7 +56,7 @@ struct Queued {
     routing_key: String,
     properties: Properties,
     body: Vec<u8>,
-    handed_out: bool,
+    was_delivered: bool,
     failed_deliveries: u32,
 }
 
@@ -65,26 +65,26 @@ struct Queued {
 pub struct DeadLettered {
     pub properties: Properties,
     pub body: Vec<u8>,
-    /// The broker gave up on it; otherwise the worker did, and said why.
+    /// By the broker's delivery limit; otherwise by the worker, with a reason.
     pub by_broker: bool,
 }
 
 impl Broker {
     pub fn new(chance: Chance) -> Self {
-        let release = [Release::Before43, Release::Since43][chance.below(2)];
+        let version = [BrokerVersion::Before43, BrokerVersion::Since43][chance.below(2)];
         let delivery_limit = [1, 3, 20][chance.below(3)];
         let (state, changed) = (Arc::default(), Arc::default());
-        Self { state, changed, chance, release, delivery_limit }
+        Self { state, changed, chance, version, delivery_limit }
     }
 
-    /// A publisher's message comes to the commands queue.
-    pub fn submit(&self, intent: &IdempotencyKey) {
+    /// Queues a publisher's command.
+    pub fn submit(&self, intent: &Intent) {
         self.enqueue(Queued {
             exchange: "orders",
             routing_key: intent.routing_key(),
             properties: intent.properties(),
             body: intent.body.clone(),
-            handed_out: false,
+            was_delivered: false,
             failed_deliveries: 0,
         });
     }
@@ -98,65 +98,65 @@ impl Broker {
         self.changed.notified().await;
     }
 
-    /// Names one more consumer.
+    /// Registers another consumer.
     pub fn consumer(&self) -> u32 {
         let mut state = self.lock();
         state.consumers += 1;
         state.consumers
     }
 
-    /// Whether there is something for a consumer that has not got its fill.
+    /// Whether there is a message for a consumer below its prefetch.
     pub fn has_work_for(&self, consumer: u32, prefetch: usize) -> bool {
         let state = self.lock();
         state.of(consumer).count() < prefetch && !state.ready.is_empty()
     }
 
-    /// Whether a message with this id is with the consumer, by the present channel.
-    pub fn has_out(&self, consumer: u32, message_id: &str) -> bool {
+    /// Whether the consumer has an unacknowledged message with this id on its present channel.
+    pub fn has_unacked(&self, consumer: u32, message_id: &str) -> bool {
         let is = |queued: &Queued| queued.properties.message_id.as_deref() == Some(message_id);
         self.lock().of(consumer).any(is)
     }
 
-    /// The first message that is ready, unless another consumer was faster.
-    pub fn hand_out(&self, consumer: u32, tag: DeliveryTag) -> Option<Delivery> {
+    /// Delivers the first ready message, if there still is one.
+    pub fn deliver(&self, consumer: u32, tag: DeliveryTag) -> Option<Delivery> {
         let mut state = self.lock();
         let mut queued = state.ready.pop_front()?;
-        let redelivered = std::mem::replace(&mut queued.handed_out, true);
+        let redelivered = std::mem::replace(&mut queued.was_delivered, true);
         let envelope = Envelope {
             exchange: queued.exchange.to_owned(),
             routing_key: queued.routing_key.clone(),
-            properties: queued.counted(),
+            properties: queued.with_delivery_count(),
             body: queued.body.clone(),
             ..Envelope::default()
         };
         let delivery = Delivery { tag, redelivered, envelope, hold: None };
-        state.out.insert((consumer, tag.number), queued);
+        state.unacked.insert((consumer, tag.number), queued);
         Some(delivery)
     }
 
-    pub fn forget(&self, consumer: u32, number: u64) {
-        self.lock().out.remove(&(consumer, number));
+    pub fn ack(&self, consumer: u32, number: u64) {
+        self.lock().unacked.remove(&(consumer, number));
     }
 
-    /// The channel is gone: what was out is ready again, at the head of the queue.
+    /// The channel is lost: its unacknowledged messages go back to the head of the queue.
     pub fn lose_channel(&self, consumer: u32) {
-        self.take_back(consumer, true);
+        self.requeue(consumer, true);
     }
 
-    /// A nack with requeue for all that is out; answers how many these were.
-    pub fn hand_back(&self, consumer: u32) -> usize {
-        self.take_back(consumer, self.release == Release::Before43)
+    /// A nack with requeue for all unacknowledged messages; returns their number.
+    pub fn nack_all(&self, consumer: u32) -> usize {
+        self.requeue(consumer, self.version == BrokerVersion::Before43)
     }
 
-    fn take_back(&self, consumer: u32, counts: bool) -> usize {
+    fn requeue(&self, consumer: u32, counts: bool) -> usize {
         let is_its = |(of, _): &(u32, u64), _: &mut Queued| *of == consumer;
-        let out: Vec<_> = self.lock().out.extract_if(.., is_its).collect();
-        let returned = out.len();
-        for (_, mut queued) in out.into_iter().rev() {
+        let unacked: Vec<_> = self.lock().unacked.extract_if(.., is_its).collect();
+        let returned = unacked.len();
+        for (_, mut queued) in unacked.into_iter().rev() {
             queued.failed_deliveries += u32::from(counts);
             if queued.failed_deliveries > self.delivery_limit {
                 self.chance.happened(Fault::DeliveryLimitReached);
-                self.bury(queued.properties, queued.body, true);
+                self.dead_letter(queued.properties, queued.body, true);
             } else {
                 self.lock().ready.push_front(queued);
             }
@@ -165,18 +165,18 @@ impl Broker {
         returned
     }
 
-    /// A message that the worker publishes arrives and is taken.
-    pub fn take(&self, publication: &Publication) {
+    /// Queues a message that the worker publishes.
+    pub fn accept(&self, publication: &Publication) {
         let Publication { target, properties, body } = publication;
         match target {
             Target::Retry { attempt } => self.retry_later(*attempt, publication),
-            Target::DeadLetters { .. } => self.bury(properties.clone(), body.clone(), false),
+            Target::DeadLetters { .. } => self.dead_letter(properties.clone(), body.clone(), false),
             Target::Events { .. } | Target::Queue { .. } => {}
             Target::Commands { .. } => unreachable!("the worker publishes no commands"),
         }
     }
 
-    /// From now on the queues behind a routing key have no room for a while.
+    /// Makes the queues behind a routing key full for a while.
     pub fn fill(&self, routing_key: &str, period: Duration) {
         self.lock().full.insert(routing_key.to_owned(), Instant::now() + period);
     }
@@ -186,27 +186,27 @@ impl Broker {
     }
 
     fn retry_later(&self, attempt: u32, publication: &Publication) {
-        self.chance.note(&format!("{} waits for retry {attempt}", label_of(publication)));
+        self.chance.log(&format!("{} is in the queue of retry {attempt}", label_of(publication)));
         let queued = Queued {
             exchange: "",
             routing_key: "orders.commands".to_owned(),
             properties: publication.properties.clone(),
             body: publication.body.clone(),
-            handed_out: false,
+            was_delivered: false,
             failed_deliveries: 0,
         };
-        self.lock().waiting_for_retry += 1;
+        self.lock().in_retry_queues += 1;
         let broker = self.clone();
         let delay = Duration::from_millis(RETRY_DELAYS_MS[attempt as usize - 1]);
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
-            broker.lock().waiting_for_retry -= 1;
+            broker.lock().in_retry_queues -= 1;
             broker.enqueue(queued);
         });
     }
 
-    fn bury(&self, properties: Properties, body: Vec<u8>, by_broker: bool) {
-        self.chance.note(&format!("{:?} is dead", properties.correlation_id));
+    fn dead_letter(&self, properties: Properties, body: Vec<u8>, by_broker: bool) {
+        self.chance.log(&format!("{:?} is a dead letter", properties.correlation_id));
         self.lock().dead_letters.push(DeadLettered { properties, body, by_broker });
     }
 
@@ -214,10 +214,10 @@ impl Broker {
         self.lock().dead_letters.clone()
     }
 
-    /// Commands that are not settled: ready, handed out, waiting for a retry.
-    pub fn open(&self) -> [usize; 3] {
+    /// Commands that are not settled: ready, unacknowledged, in a retry queue.
+    pub fn unsettled(&self) -> [usize; 3] {
         let state = self.lock();
-        [state.ready.len(), state.out.len(), state.waiting_for_retry]
+        [state.ready.len(), state.unacked.len(), state.in_retry_queues]
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -227,13 +227,13 @@ impl Broker {
 
 impl State {
     fn of(&self, consumer: u32) -> impl Iterator<Item = &Queued> {
-        self.out.range((consumer, 0)..(consumer + 1, 0)).map(|(_, queued)| queued)
+        self.unacked.range((consumer, 0)..(consumer + 1, 0)).map(|(_, queued)| queued)
     }
 }
 
 impl Queued {
-    /// With the header in which a quorum queue counts.
-    fn counted(&self) -> Properties {
+    /// The properties, with the header in which a quorum queue counts.
+    fn with_delivery_count(&self) -> Properties {
         let mut properties = self.properties.clone();
         if self.failed_deliveries > 0 {
             let count = i64::from(self.failed_deliveries);

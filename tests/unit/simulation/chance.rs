@@ -1,4 +1,4 @@
-//! What goes wrong, and when: decided by a seed.
+//! Which faults happen, and when, decided by a seed.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep};
 
 use super::fault::Fault;
 
-/// How often each kind happened, by its place in [`Fault::ALL`].
+/// How often each fault happened, by its position in [`Fault::ALL`].
 pub type Counts = [u32; Fault::ALL.len()];
 
-/// The dice of one schedule, and the trace of what they said; clones share them.
+/// The random generator of one schedule, and its trace; clones share them.
 #[derive(Debug, Clone)]
 pub struct Chance {
     state: Arc<Mutex<State>>,
@@ -26,10 +26,10 @@ struct State {
 }
 
 impl Chance {
-    /// Each schedule has some kinds of trouble and not others, so that none hides another.
-    pub fn troubled(seed: u64) -> Self {
+    /// Each schedule has some kinds of faults only, so that none masks another.
+    pub fn with_faults(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let rates = Fault::ALL.map(|fault| match fault.most() {
+        let rates = Fault::ALL.map(|fault| match fault.max_per_mille() {
             0 => 0,
             most if random.bool() => random.u16(1..=most),
             _ => 0,
@@ -37,8 +37,8 @@ impl Chance {
         Self::with(random, rates)
     }
 
-    /// No trouble at all.
-    pub fn calm(seed: u64) -> Self {
+    /// No faults at all.
+    pub fn without_faults(seed: u64) -> Self {
         Self::with(fastrand::Rng::with_seed(seed), [0; Fault::ALL.len()])
     }
 
@@ -48,13 +48,13 @@ impl Chance {
         Self { state: Arc::new(Mutex::new(state)), started: Instant::now() }
     }
 
-    /// From now on nothing more goes wrong.
-    pub fn calm_down(&self) {
+    /// No fault happens from now on.
+    pub fn stop_faults(&self) {
         self.lock().rates = [0; Fault::ALL.len()];
-        self.note("the faults end");
+        self.log("the faults end");
     }
 
-    /// Whether it happens on this occasion.
+    /// Whether the fault happens this time.
     pub fn fires(&self, fault: Fault) -> bool {
         let fires = {
             let mut state = self.lock();
@@ -69,34 +69,34 @@ impl Chance {
 
     pub fn happened(&self, fault: Fault) {
         self.lock().happened[fault as usize] += 1;
-        self.note(&format!("! {fault:?}"));
+        self.log(&format!("! {fault:?}"));
     }
 
-    /// A number from 0 up to, not including, `end`; 0 when there is none.
+    /// A number below `end`; 0 if `end` is 0.
     pub fn below(&self, end: usize) -> usize {
         self.lock().random.usize(0..end.max(1))
     }
 
-    /// A wait of up to `most`.
-    pub fn wait(&self, most: Duration) -> Duration {
-        let most_ms = u64::try_from(most.as_millis()).unwrap();
-        Duration::from_millis(self.lock().random.u64(0..=most_ms))
+    /// A duration of up to `max`.
+    pub fn wait(&self, max: Duration) -> Duration {
+        let max_ms = u64::try_from(max.as_millis()).unwrap();
+        Duration::from_millis(self.lock().random.u64(0..=max_ms))
     }
 
-    /// The time that every question to a server takes: room for a kill between any two steps.
+    /// The latency of each request to a server: a kill can happen between any two steps.
     pub async fn latency(&self) {
         sleep(self.wait(Duration::from_millis(5))).await;
     }
 
-    /// Takes longer than usual, should the fault happen.
-    pub async fn dawdle(&self, fault: Fault, most: Duration) {
+    /// Waits up to `max`, if the fault happens.
+    pub async fn delay_on(&self, fault: Fault, max: Duration) {
         if self.fires(fault) {
-            sleep(self.wait(most)).await;
+            sleep(self.wait(max)).await;
         }
     }
 
     /// Adds a line to the trace.
-    pub fn note(&self, line: &str) {
+    pub fn log(&self, line: &str) {
         let at = self.started.elapsed().as_millis();
         self.lock().trace.push(format!("{at:>7} ms  {line}"));
     }

@@ -1,4 +1,4 @@
-//! Clients that send commands over HTTP, wait for the outcome, and do not give up easily.
+//! HTTP clients that send commands and retry until they have an outcome.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use tokio::time::{sleep, timeout};
 
 use super::chance::Chance;
 use super::fault::Fault;
-use super::intents::IdempotencyKey;
+use super::intents::Intent;
 use super::ledger::Ledger;
 
-/// How often a client asks for an order that is not there before it lets that be.
+/// How often a client sends a command for a missing order before it gives up.
 const MAX_ATTEMPTS: u32 = 4;
 
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// All clients, and the address at which they find the worker; clones share them.
+/// All clients, and their connection to the worker; clones share them.
 #[derive(Debug, Clone)]
 pub struct Clients {
     address: Arc<Mutex<Option<CommandClient>>>,
@@ -33,48 +33,48 @@ impl Clients {
         Self { address: Arc::default(), waiting: Arc::default(), chance, ledger }
     }
 
-    /// From now on they ask this worker, or find none.
-    pub fn find(&self, worker: Option<CommandClient>) {
+    /// Connects all clients to this worker, or to none.
+    pub fn connect_to(&self, worker: Option<CommandClient>) {
         *self.address.lock().unwrap() = worker;
     }
 
-    /// How many have no outcome yet.
+    /// How many clients have no outcome yet.
     pub fn waiting(&self) -> usize {
         *self.waiting.lock().unwrap()
     }
 
-    /// One more client sends its command, again and again until it has an outcome.
-    pub fn submit(&self, intent: &IdempotencyKey) {
+    /// A new client sends this command until it has an outcome.
+    pub fn submit(&self, intent: &Intent) {
         *self.waiting.lock().unwrap() += 1;
         let (client, intent) = (self.clone(), intent.clone());
         tokio::spawn(async move {
-            client.insist(&intent).await;
+            client.submit_until_done(&intent).await;
             *client.waiting.lock().unwrap() -= 1;
         });
     }
 
-    async fn insist(&self, intent: &IdempotencyKey) {
+    async fn submit_until_done(&self, intent: &Intent) {
         let mut attempts = 0;
         loop {
-            match self.ask(intent).await {
+            match self.submit_once(intent).await {
                 Some(Outcome::RetryLater(_)) => {
                     attempts += 1;
                     if attempts == MAX_ATTEMPTS {
-                        self.chance.note(&format!("{} has no order", intent.label));
-                        return self.ledger.lets_be(&intent.label);
+                        self.chance.log(&format!("{} has no order", intent.label));
+                        return self.ledger.abandons(&intent.label);
                     }
                 }
                 Some(Outcome::DeadLetter(reason)) => {
-                    self.chance.note(&format!("{} is refused: {reason}", intent.label));
-                    return self.ledger.refuses(&intent.label, reason.code);
+                    self.chance.log(&format!("{} is rejected: {reason}", intent.label));
+                    return self.ledger.rejects(&intent.label, reason.code);
                 }
                 Some(outcome) => {
-                    self.chance.note(&format!(
-                        "{} is answered: {}",
+                    self.chance.log(&format!(
+                        "{} has its outcome: {}",
                         intent.label,
                         outcome.as_str()
                     ));
-                    return self.ledger.answers_request(&intent.label);
+                    return self.ledger.responds_to_request(&intent.label);
                 }
                 None => {}
             }
@@ -83,27 +83,27 @@ impl Clients {
     }
 
     /// The outcome, if there is one before the client hangs up.
-    async fn ask(&self, intent: &IdempotencyKey) -> Option<Outcome> {
+    async fn submit_once(&self, intent: &Intent) -> Option<Outcome> {
         let worker = self.address.lock().unwrap().clone()?;
-        let answer = worker.handle(message(intent));
-        let answer = if self.chance.fires(Fault::ClientHungUp) {
-            timeout(self.chance.wait(PATIENCE), answer).await.ok()?
+        let response = worker.handle(message(intent));
+        let response = if self.chance.fires(Fault::ClientHungUp) {
+            timeout(self.chance.wait(TIMEOUT), response).await.ok()?
         } else {
-            answer.await
+            response.await
         };
-        if answer == Err(SubmitError::TooLate) {
-            self.chance.happened(Fault::AnsweredTooLate);
+        if response == Err(SubmitError::TooLate) {
+            self.chance.happened(Fault::ResponseTooLate);
         }
-        answer.ok()
+        response.ok()
     }
 }
 
-/// What the API makes of the words.
-fn message(intent: &IdempotencyKey) -> Message {
+/// The message that the API decodes from the request.
+fn message(intent: &Intent) -> Message {
     let envelope = Envelope {
         properties: intent.properties(),
         body: intent.body.clone(),
         ..Envelope::default()
     };
-    decode::decode(&envelope).result.expect("nonsense does not get so far")
+    decode::decode(&envelope).result.expect("invalid commands are not sent over HTTP")
 }

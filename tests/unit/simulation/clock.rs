@@ -1,4 +1,4 @@
-//! The machine's clock, which somebody sets now and then.
+//! The machine's clock, which jumps now and then.
 
 use std::sync::Mutex;
 
@@ -11,20 +11,20 @@ use super::fault::Fault;
 use crate::support::clock::moment;
 
 #[derive(Debug)]
-pub struct WanderingClock {
+pub struct JumpingClock {
     chance: Chance,
     started: Instant,
-    /// By how much it is wrong.
+    /// How much it is wrong.
     error: Mutex<TimeDelta>,
 }
 
-impl WanderingClock {
+impl JumpingClock {
     pub fn new(chance: Chance) -> Self {
         Self { chance, started: Instant::now(), error: Mutex::new(TimeDelta::zero()) }
     }
 }
 
-impl Clock for WanderingClock {
+impl Clock for JumpingClock {
     fn now(&self) -> DateTime<Utc> {
         let mut error = self.error.lock().unwrap();
         if self.chance.fires(Fault::ClockJumped) {

@@ -1,66 +1,65 @@
-//! The kinds of trouble.
+//! The kinds of faults.
 
-/// A kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     ChannelLost,
     ConsumerCancelled,
     AcksLate,
-    /// They were on their way when the channel ended.
+    /// The channel was lost before the broker received them.
     AcksLost,
-    /// The broker takes a message for one that kills workers.
+    /// The broker drops a message that was redelivered too often.
     DeliveryLimitReached,
     ConfirmsLate,
-    /// The broker took the whole window, and nobody hears of it.
+    /// The broker queued the whole window, but its confirms are lost.
     ConfirmsLost,
-    /// The broker took the beginning of a window only.
-    WindowCut,
-    /// A nack for a message that is nowhere.
-    RefusedUntaken,
-    /// A nack for a message that is in its queue all the same.
-    RefusedTaken,
-    /// A subscriber's queue is full for long: it refuses all events of a routing key.
+    /// The broker received only the start of a window.
+    WindowTruncated,
+    /// A nack for a message that is in no queue.
+    NackedAndDropped,
+    /// A nack for a message that is in its queue.
+    NackedButQueued,
+    /// A subscriber's queue is full for some time: it rejects all events of a routing key.
     SubscriberFull,
-    /// The queue for dead letters is full for long.
+    /// The dead-letter queue is full for some time.
     DeadLettersFull,
-    /// The queue for a reply never confirms.
+    /// A reply queue never confirms.
     ReplyUnconfirmed,
     EventUnroutable,
-    /// The queue for retries or dead letters is missing.
+    /// The retry or dead-letter queue is missing.
     CopyUnroutable,
     /// A memory or disk alarm.
     PublishingBlocked,
     BeginFailed,
-    /// Committed, but the answer is lost.
+    /// Committed, but the response is lost.
     CommitUnknown,
     CommitNotDone,
     /// A deadlock or a serialization failure.
     Conflict,
-    /// Somebody else has one of the orders.
+    /// Another transaction has locked one of the orders.
     OrderLocked,
     DatabaseSlow,
-    /// It does not answer for so long that nobody waits any more.
-    DatabaseAway,
-    /// A constraint does not take one of the orders.
+    /// No response within the timeout.
+    DatabaseUnreachable,
+    /// A constraint rejects one of the orders.
     OrderRefused,
-    /// Rows left the outbox, but the answer is lost.
+    /// Rows were deleted from the outbox, but the response is lost.
     RemovalUnknown,
     RemovalNotDone,
     /// The relay cannot read the outbox.
-    RelayBlind,
+    RelayReadFailed,
     ClockJumped,
     /// SIGKILL.
     Killed,
     /// SIGTERM.
     Stopped,
-    /// SIGTERM, when the next worker is there already.
-    Relieved,
-    /// A stop took longer than its grace period.
-    HandedBack,
+    /// SIGTERM after the next worker has started.
+    RollingUpgrade,
+    /// A stop took longer than the grace period and handed deliveries back.
+    GracePeriodExceeded,
     /// A client did not wait for its outcome.
     ClientHungUp,
-    /// A client's command may or may not take effect.
-    AnsweredTooLate,
+    /// A client got no outcome in time: its command may take effect later.
+    ResponseTooLate,
 }
 
 impl Fault {
@@ -72,9 +71,9 @@ impl Fault {
         Self::DeliveryLimitReached,
         Self::ConfirmsLate,
         Self::ConfirmsLost,
-        Self::WindowCut,
-        Self::RefusedUntaken,
-        Self::RefusedTaken,
+        Self::WindowTruncated,
+        Self::NackedAndDropped,
+        Self::NackedButQueued,
         Self::SubscriberFull,
         Self::DeadLettersFull,
         Self::ReplyUnconfirmed,
@@ -87,28 +86,28 @@ impl Fault {
         Self::Conflict,
         Self::OrderLocked,
         Self::DatabaseSlow,
-        Self::DatabaseAway,
+        Self::DatabaseUnreachable,
         Self::OrderRefused,
         Self::RemovalUnknown,
         Self::RemovalNotDone,
-        Self::RelayBlind,
+        Self::RelayReadFailed,
         Self::ClockJumped,
         Self::Killed,
         Self::Stopped,
-        Self::Relieved,
-        Self::HandedBack,
+        Self::RollingUpgrade,
+        Self::GracePeriodExceeded,
         Self::ClientHungUp,
-        Self::AnsweredTooLate,
+        Self::ResponseTooLate,
     ];
 
-    /// The highest rate, per mille of the occasions. Those that follow from others have none.
-    pub fn most(self) -> u16 {
+    /// The maximum probability per occasion, in per mille; 0 for faults that follow from others.
+    pub fn max_per_mille(self) -> u16 {
         match self {
             Self::AcksLost
             | Self::DeliveryLimitReached
-            | Self::HandedBack
+            | Self::GracePeriodExceeded
             | Self::OrderRefused
-            | Self::AnsweredTooLate => 0,
+            | Self::ResponseTooLate => 0,
             Self::ChannelLost | Self::ConsumerCancelled | Self::AcksLate => 900,
             Self::Conflict => 800,
             Self::CommitUnknown
@@ -118,12 +117,12 @@ impl Fault {
             | Self::DatabaseSlow
             | Self::RemovalUnknown
             | Self::RemovalNotDone
-            | Self::RelayBlind
+            | Self::RelayReadFailed
             | Self::ConfirmsLate
             | Self::ConfirmsLost
-            | Self::WindowCut => 400,
-            Self::RefusedUntaken
-            | Self::RefusedTaken
+            | Self::WindowTruncated => 400,
+            Self::NackedAndDropped
+            | Self::NackedButQueued
             | Self::EventUnroutable
             | Self::CopyUnroutable
             | Self::ClockJumped
@@ -131,8 +130,8 @@ impl Fault {
             | Self::ClientHungUp => 300,
             Self::SubscriberFull => 50,
             Self::DeadLettersFull => 80,
-            Self::PublishingBlocked | Self::Killed | Self::Stopped | Self::Relieved => 100,
-            Self::DatabaseAway => 20,
+            Self::PublishingBlocked | Self::Killed | Self::Stopped | Self::RollingUpgrade => 100,
+            Self::DatabaseUnreachable => 20,
         }
     }
 }

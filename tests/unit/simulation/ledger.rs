@@ -1,4 +1,4 @@
-//! What the servers know for certain, and the promises that are checked against it at once.
+//! The facts of a schedule, and the invariants that are checked against them immediately.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,9 +10,9 @@ use order_worker::service_layer::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::intents::IdempotencyKey;
+use super::intents::Intent;
 
-/// When a row came into the outbox: the moment, and its place among all that ever did.
+/// When a row was committed to the outbox, and its position among all commits.
 #[derive(Debug, Clone, Copy)]
 pub struct Commit {
     pub at: Instant,
@@ -21,81 +21,81 @@ pub struct Commit {
 
 /// Facts of one schedule; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger(Arc<Mutex<Book>>);
+pub struct Ledger(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
-struct Book {
+struct State {
     /// By label.
-    intents: BTreeMap<String, IdempotencyKey>,
-    /// Committed: the inbox, and the labels of what events and answers were about.
+    intents: BTreeMap<String, Intent>,
+    /// Committed inbox entries, and the labels of committed events and replies.
     handled: BTreeMap<String, BodyHash>,
-    told: BTreeSet<String>,
+    announced: BTreeSet<String>,
     commits: BTreeMap<Uuid, Commit>,
-    /// The pipeline heard that the broker is done with these.
-    judged: BTreeSet<Uuid>,
-    /// How many copies of an intent were confirmed, and how many deliveries settled on their ground.
+    /// Events that may leave the outbox: the pipeline knows their publish status.
+    released: BTreeSet<Uuid>,
+    /// How many copies of an intent were confirmed, and how many deliveries were settled because of them.
     copies: BTreeMap<String, u32>,
     settled_by_copy: BTreeMap<String, u32>,
-    /// Sent over HTTP alone.
+    /// Sent over HTTP only.
     requested: BTreeSet<String>,
-    /// Their clients know that they have no effect.
-    let_be: BTreeSet<String>,
+    /// Their clients gave up, knowing that they have no effect.
+    abandoned: BTreeSet<String>,
     refused: BTreeMap<String, DeadLetterCode>,
-    /// Events in the order in which they were sent to the broker, each copy.
+    /// All copies of events, in the order of sending.
     sent: Vec<Publication>,
     violations: Vec<String>,
 }
 
 impl Ledger {
-    /// Somebody publishes the intent, or sends it as a request.
-    pub fn publishes(&self, intent: &IdempotencyKey, as_request: bool) {
-        let mut book = self.lock();
-        let is_first = book.intents.insert(intent.label.clone(), intent.clone()).is_none();
+    /// A publisher sends the intent, over AMQP or HTTP.
+    pub fn publishes(&self, intent: &Intent, as_request: bool) {
+        let mut state = self.lock();
+        let is_first = state.intents.insert(intent.label.clone(), intent.clone()).is_none();
         if !as_request {
-            book.requested.remove(&intent.label);
+            state.requested.remove(&intent.label);
         } else if is_first {
-            book.requested.insert(intent.label.clone());
+            state.requested.insert(intent.label.clone());
         }
     }
 
-    /// A client learns that its command had its effect: not before that is committed.
-    pub fn answers_request(&self, label: &str) {
-        let mut book = self.lock();
-        if !book.is_done(label) {
-            book.violations.push(format!("I5: {label} was answered before its commit"));
+    /// A client learns that its command took effect. I5: only after the commit.
+    pub fn responds_to_request(&self, label: &str) {
+        let mut state = self.lock();
+        if !state.is_done(label) {
+            state.violations.push(format!("I5: {label} was answered before its commit"));
         }
     }
 
-    /// A client learns that its command can have no effect.
-    pub fn refuses(&self, label: &str, code: DeadLetterCode) {
+    /// A client learns that its command is rejected.
+    pub fn rejects(&self, label: &str, code: DeadLetterCode) {
         self.lock().refused.insert(label.to_owned(), code);
     }
 
-    /// A client no longer asks for an order that is not there.
-    pub fn lets_be(&self, label: &str) {
-        self.lock().let_be.insert(label.to_owned());
+    /// A client gives up on a missing order.
+    pub fn abandons(&self, label: &str) {
+        self.lock().abandoned.insert(label.to_owned());
     }
 
     pub fn refused(&self) -> BTreeMap<String, DeadLetterCode> {
         self.lock().refused.clone()
     }
 
-    /// Whether the only one who wanted it knows that it has no effect.
-    pub fn is_let_be(&self, label: &str) -> bool {
-        let book = self.lock();
-        book.requested.contains(label)
-            && (book.let_be.contains(label) || book.refused.contains_key(label))
+    /// Whether it was sent over HTTP only, and its client knows that it has no effect.
+    pub fn is_abandoned(&self, label: &str) -> bool {
+        let state = self.lock();
+        state.requested.contains(label)
+            && (state.abandoned.contains(label) || state.refused.contains_key(label))
     }
 
     pub fn committed(&self, changes: &Changes) {
-        let mut book = self.lock();
+        let mut state = self.lock();
         for handled in &changes.handled {
-            book.handled.insert(handled.message_id.to_string(), handled.body_hash);
+            state.handled.insert(handled.message_id.to_string(), handled.body_hash);
         }
         for outgoing in &changes.outgoing {
-            book.told.extend(outgoing.correlation_id.clone());
-            let commit = Commit { at: Instant::now(), place: book.commits.len() };
-            book.commits.insert(outgoing.key.event_id, commit);
+            state.announced.extend(outgoing.correlation_id.clone());
+            let commit = Commit { at: Instant::now(), place: state.commits.len() };
+            state.commits.insert(outgoing.key.event_id, commit);
         }
     }
 
@@ -103,7 +103,7 @@ impl Ledger {
         self.lock().commits[&event_id]
     }
 
-    /// Sorts messages as their keys do, but without the chance that is in event ids.
+    /// Sorts messages like their keys, but by commit instead of the random event id.
     pub fn sort(&self, messages: &mut [OutboxMessage]) {
         messages.sort_by_cached_key(|message| self.sort_key(&message.key));
     }
@@ -112,13 +112,13 @@ impl Ledger {
         (key.order_id.clone(), key.version, self.commit_of(key.event_id).place)
     }
 
-    /// A row leaves the outbox: not before the broker answered for it.
+    /// Rows are deleted from the outbox. I5: only after the broker's confirm.
     pub fn removes(&self, keys: &[OutboxKey]) {
-        let mut book = self.lock();
+        let mut state = self.lock();
         for OutboxKey { order_id, version, event_id } in keys {
-            if !book.judged.contains(event_id) {
+            if !state.released.contains(event_id) {
                 let what = format!("I5: {order_id} v{version} left the outbox unconfirmed");
-                book.violations.push(what);
+                state.violations.push(what);
             }
         }
     }
@@ -129,24 +129,24 @@ impl Ledger {
         }
     }
 
-    /// The pipeline learns what became of a message.
-    pub fn answers(
+    /// The pipeline learns the publish status of a message.
+    pub fn publish_result(
         &self,
         publication: &Publication,
         status: PublishStatus,
         keeps_unroutable: bool,
     ) {
-        let mut book = self.lock();
+        let mut state = self.lock();
         match (&publication.target, status) {
-            // A reply may be lost, once it was tried.
+            // A reply may be lost once it was attempted.
             (Target::Queue { .. }, _) | (Target::Events { .. }, PublishStatus::Confirmed) => {
-                book.judged.extend(event_id_of(publication));
+                state.released.extend(event_id_of(publication));
             }
             (Target::Events { .. }, PublishStatus::Unroutable) if !keeps_unroutable => {
-                book.judged.extend(event_id_of(publication));
+                state.released.extend(event_id_of(publication));
             }
             (Target::Retry { .. } | Target::DeadLetters { .. }, PublishStatus::Confirmed) => {
-                *book.copies.entry(label_of(publication)).or_default() += 1;
+                *state.copies.entry(label_of(publication)).or_default() += 1;
             }
             (
                 Target::Events { .. }
@@ -158,17 +158,17 @@ impl Ledger {
         }
     }
 
-    /// A delivery is settled: not before its effect is committed, or a copy of it is confirmed.
+    /// A delivery is settled. I5: only after its commit, or the confirm of its copy.
     pub fn settles(&self, label: &str) {
-        let mut book = self.lock();
-        if book.is_done(label) {
+        let mut state = self.lock();
+        if state.is_done(label) {
             return;
         }
-        let settled = book.settled_by_copy.entry(label.to_owned()).or_default();
+        let settled = state.settled_by_copy.entry(label.to_owned()).or_default();
         *settled += 1;
         let settled = *settled;
-        if settled > book.copies.get(label).copied().unwrap_or(0) {
-            book.violations.push(format!("I5: {label} was settled before its commit or its copy"));
+        if settled > state.copies.get(label).copied().unwrap_or(0) {
+            state.violations.push(format!("I5: {label} was settled before its commit or its copy"));
         }
     }
 
@@ -176,11 +176,11 @@ impl Ledger {
         self.lock().is_done(label)
     }
 
-    pub fn intents(&self) -> Vec<IdempotencyKey> {
+    pub fn intents(&self) -> Vec<Intent> {
         self.lock().intents.values().cloned().collect()
     }
 
-    pub fn intent(&self, label: &str) -> Option<IdempotencyKey> {
+    pub fn intent(&self, label: &str) -> Option<Intent> {
         self.lock().intents.get(label).cloned()
     }
 
@@ -196,21 +196,22 @@ impl Ledger {
         self.lock().violations.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Book> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 }
 
-impl Book {
+impl State {
     /// Whether the intent's effect is in the database.
     fn is_done(&self, label: &str) -> bool {
         let Some(intent) = self.intents.get(label) else { return false };
         let handled = intent.message_id.as_ref().and_then(|id| self.handled.get(id));
-        self.told.contains(label) || handled.is_some() && handled.copied() == intent.body_hash()
+        self.announced.contains(label)
+            || handled.is_some() && handled.copied() == intent.body_hash()
     }
 }
 
-/// Whose copy a message is.
+/// The label of the intent to which a message belongs.
 pub fn label_of(publication: &Publication) -> String {
     publication.properties.correlation_id.clone().unwrap_or_default()
 }

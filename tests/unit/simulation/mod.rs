@@ -1,6 +1,6 @@
-//! The pipeline under thousands of schedules of faults, each from a seed, on a clock that jumps.
+//! Runs the pipeline through thousands of fault schedules, each generated from a seed, on a paused clock.
 //!
-//! A schedule that fails prints its trace and how to run it again alone.
+//! A failing schedule prints its trace and the command that runs it again.
 
 mod broker;
 mod chance;
@@ -22,24 +22,24 @@ use std::panic::catch_unwind;
 use chance::Counts;
 use fault::Fault;
 
-/// Nothing happened.
+/// No fault happened.
 const NONE: Counts = [0; Fault::ALL.len()];
 
-/// The seed to run alone, or a range of them: `81`, `2000..50000`.
+/// The seed to run, or a range of seeds: `81`, `2000..50000`.
 const SEED: &str = "SIMULATION_SEED";
 
 #[test]
-fn whatever_fails_and_whenever_every_promise_holds() {
+fn every_guarantee_holds_in_random_fault_schedules() {
     let counts = run(0..2000);
 
     println!("{:?}", Fault::ALL.map(|fault| (fault, counts[fault as usize])));
     let rare: Vec<Fault> =
         Fault::ALL.into_iter().filter(|fault| counts[*fault as usize] < 100).collect();
-    assert!(asked_for().is_some() || rare.is_empty(), "these hardly happened: {rare:?}");
+    assert!(seeds_from_env().is_some() || rare.is_empty(), "too rare: {rare:?}");
 }
 
 #[test]
-fn without_faults_each_event_is_sent_once() {
+fn without_faults_each_event_is_published_once() {
     for seed in 0..100 {
         let report = schedule::run(seed, false);
         assert_eq!(report.violations, [] as [String; 0], "{}", report.trace.join("\n"));
@@ -49,22 +49,23 @@ fn without_faults_each_event_is_sent_once() {
 }
 
 #[test]
-fn a_seed_tells_everything_about_its_schedule() {
+fn a_seed_determines_its_schedule() {
     for seed in 0..50 {
         assert_eq!(schedule::run(seed, true).trace, schedule::run(seed, true).trace, "{seed}");
     }
 }
 
-/// Runs the schedules of these seeds, or those that were asked for; answers what happened.
+/// Runs the schedules of these seeds, or of those in the environment; returns how often each fault
+/// happened.
 fn run(seeds: Range<u64>) -> Counts {
-    let seeds = asked_for().unwrap_or(seeds);
+    let seeds = seeds_from_env().unwrap_or(seeds);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut counts = NONE;
     std::thread::scope(|scope| {
         let shares = (0..threads).map(|first| seeds.clone().skip(first).step_by(threads));
         let shares: Vec<_> = shares.map(|share| scope.spawn(|| run_share(share))).collect();
         for share in shares {
-            add(&mut counts, share.join().expect("see the trace above"));
+            add(&mut counts, share.join().expect("the trace is above"));
         }
     });
     counts
@@ -73,11 +74,11 @@ fn run(seeds: Range<u64>) -> Counts {
 fn run_share(seeds: impl Iterator<Item = u64>) -> Counts {
     let mut counts = NONE;
     for seed in seeds {
-        let again = format!("again: {SEED}={seed} cargo test --test unit simulation");
+        let again = format!("run it again: {SEED}={seed} cargo test --test unit simulation");
         let Ok(schedule::Report { violations, trace, counts: happened, .. }) =
             catch_unwind(|| schedule::run(seed, true))
         else {
-            panic!("the simulation itself broke, {again}");
+            panic!("the simulation itself panicked, {again}");
         };
         let trace = trace.join("\n");
         assert!(violations.is_empty(), "{trace}\n\n{}\n\n{again}", violations.join("\n"));
@@ -92,8 +93,8 @@ fn add(sums: &mut Counts, counts: Counts) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "which schedules a test runs is no setting")]
-fn asked_for() -> Option<Range<u64>> {
+#[expect(clippy::disallowed_methods, reason = "the seeds of a test are not a setting")]
+fn seeds_from_env() -> Option<Range<u64>> {
     let seeds = std::env::var(SEED).ok()?;
     let number = |text: &str| text.parse().expect("seeds are numbers");
     Some(match seeds.split_once("..") {

@@ -29,8 +29,9 @@ impl Publisher for SimulatedPublisher {
         &mut self,
         window: &[Publication],
     ) -> Result<Vec<PublishStatus>, PublishError> {
-        self.chance.dawdle(Fault::PublishingBlocked, BLOCKED).await;
-        let cut = self.chance.fires(Fault::WindowCut).then(|| self.chance.below(window.len()));
+        self.chance.delay_on(Fault::PublishingBlocked, BLOCKED).await;
+        let cut =
+            self.chance.fires(Fault::WindowTruncated).then(|| self.chance.below(window.len()));
         let mut statuses = Vec::with_capacity(window.len());
         for (place, publication) in window.iter().enumerate() {
             if cut == Some(place) {
@@ -39,7 +40,7 @@ impl Publisher for SimulatedPublisher {
             statuses.push(self.send(publication));
             self.chance.latency().await;
         }
-        self.chance.dawdle(Fault::ConfirmsLate, LATE).await;
+        self.chance.delay_on(Fault::ConfirmsLate, LATE).await;
         if statuses.contains(&PublishStatus::Unconfirmed) {
             tokio::time::sleep(CONFIRM_TIMEOUT).await;
         }
@@ -47,18 +48,18 @@ impl Publisher for SimulatedPublisher {
             return Err(lost());
         }
         for (publication, status) in window.iter().zip(&statuses) {
-            self.ledger.answers(publication, *status, self.keeps_unroutable);
+            self.ledger.publish_result(publication, *status, self.keeps_unroutable);
         }
         Ok(statuses)
     }
 }
 
 impl SimulatedPublisher {
-    /// What the broker does with a message when it arrives. One that it refuses was sent all the
-    /// same: that it comes later, behind newer ones, is the broker's doing.
+    /// How the broker treats a message. A rejected one counts as sent: when it is queued later, behind
+    /// newer ones, that is not the worker's fault.
     fn send(&self, publication: &Publication) -> PublishStatus {
         self.ledger.sends(publication);
-        if self.is_full(&publication.target) || self.chance.fires(Fault::RefusedUntaken) {
+        if self.is_full(&publication.target) || self.chance.fires(Fault::NackedAndDropped) {
             return PublishStatus::Refused;
         }
         let (no_queue, is_reply) = match publication.target {
@@ -74,14 +75,14 @@ impl SimulatedPublisher {
         if self.chance.fires(no_queue) {
             return PublishStatus::Unroutable;
         }
-        self.broker.take(publication);
-        if self.chance.fires(Fault::RefusedTaken) {
+        self.broker.accept(publication);
+        if self.chance.fires(Fault::NackedButQueued) {
             return PublishStatus::Refused;
         }
         PublishStatus::Confirmed
     }
 
-    /// Whether the target has been full for a while, or is from now on.
+    /// Whether the target is full; it may become full now.
     fn is_full(&self, target: &Target) -> bool {
         let (fault, name) = match target {
             Target::Events { routing_key } => (Fault::SubscriberFull, routing_key.as_str()),

@@ -1,4 +1,4 @@
-//! A schedule: a publisher, a worker that dies now and then, and servers that fail; then peace.
+//! A schedule: publishers, failing servers and a worker that restarts; then a phase without faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,40 +14,40 @@ use super::broker::Broker;
 use super::chance::{Chance, Counts};
 use super::checks;
 use super::clients::Clients;
-use super::clock::WanderingClock;
+use super::clock::JumpingClock;
 use super::fault::Fault;
-use super::intents::{self, IdempotencyKey, Wish};
+use super::intents::{self, Action, Intent};
 use super::ledger::Ledger;
-use super::worker::{TestEnv, Worker};
+use super::worker::{SimulationEnv, Worker};
 
-/// Longest time, after the faults, until all is done.
-const PATIENCE: Duration = Duration::from_mins(30);
+/// For all work to be done after the faults.
+const TIMEOUT: Duration = Duration::from_mins(30);
 
-/// What a schedule came to.
+/// The result of a schedule.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Report {
     pub counts: Counts,
     pub violations: Vec<String>,
     pub trace: Vec<String>,
-    /// Events that were sent to the broker, each copy; and how many different ones.
+    /// Published events: all copies, and distinct ones.
     pub copies: [usize; 2],
 }
 
-/// Runs the schedule of a seed, on a clock that jumps to the next thing to happen.
-pub fn run(seed: u64, troubled: bool) -> Report {
+/// Runs the schedule of a seed on a paused clock.
+pub fn run(seed: u64, faulty: bool) -> Report {
     // The backoff's jitter.
     fastrand::seed(seed);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let chance = if troubled { Chance::troubled(seed) } else { Chance::calm(seed) };
-        Schedule::new(seed, chance, troubled).run(troubled).await
+        let chance = if faulty { Chance::with_faults(seed) } else { Chance::without_faults(seed) };
+        Schedule::new(seed, chance, faulty).run(faulty).await
     })
 }
 
-/// Ways of commands to the worker.
+/// How commands reach the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ways {
+enum Transport {
     Queue,
     Http,
     /// Either, also for commands about one order.
@@ -56,14 +56,15 @@ enum Ways {
 
 struct Schedule {
     random: fastrand::Rng,
-    ways: Ways,
-    env: TestEnv,
+    transport: Transport,
+    env: SimulationEnv,
 }
 
 impl Schedule {
-    fn new(seed: u64, chance: Chance, troubled: bool) -> Self {
-        // Two ways to one order are worth a copy of an event even in peace.
-        let ways = [Ways::Queue, Ways::Http, Ways::Both][chance.below(2 + usize::from(troubled))];
+    fn new(seed: u64, chance: Chance, faulty: bool) -> Self {
+        // Both at once may cause a second copy of an event even without faults.
+        let transport = [Transport::Queue, Transport::Http, Transport::Both]
+            [chance.below(2 + usize::from(faulty))];
         let settings = ConsumerSettings {
             batch_max: [1, 4, 200][chance.below(3)],
             max_attempts: 4,
@@ -71,12 +72,12 @@ impl Schedule {
             reply_bytes: ByteBudget::new(1024 * 1024),
         };
         let ledger = Ledger::default();
-        let env = TestEnv {
+        let env = SimulationEnv {
             clients: Clients::new(chance.clone(), ledger.clone()),
             ledger,
             broker: Broker::new(chance.clone()),
             database: InMemoryDatabase::new(),
-            clock: Arc::new(WanderingClock::new(chance.clone())),
+            clock: Arc::new(JumpingClock::new(chance.clone())),
             started: Instant::now(),
             prefetch: [1, 5, 50][chance.below(3)],
             lanes: 1 + chance.below(3),
@@ -84,32 +85,32 @@ impl Schedule {
             health: Health::default(),
             chance,
         };
-        // Other dice than those of the faults: the same wishes in trouble and in peace.
-        Self { random: fastrand::Rng::with_seed(!seed), ways, env }
+        // Independent of the faults: the same intents with and without them.
+        Self { random: fastrand::Rng::with_seed(!seed), transport, env }
     }
 
-    async fn run(mut self, troubled: bool) -> Report {
-        let refused = (troubled && self.random.u8(0..4) == 0).then_some("o0");
+    async fn run(mut self, faulty: bool) -> Report {
+        let refused = (faulty && self.random.u8(0..4) == 0).then_some("o0");
         if let Some(order_id) = refused {
             self.env.database.refuse_order(OrderId::new(order_id).unwrap()).await;
         }
-        let worker = self.live_in_trouble().await;
-        self.env.chance.calm_down();
-        self.finish(&worker).await;
+        let worker = self.run_with_faults().await;
+        self.env.chance.stop_faults();
+        self.wait_until_done(&worker).await;
         for intent in intents::fresh() {
             self.publish(&intent);
         }
-        self.finish(&worker).await;
-        worker.stop(PATIENCE).await;
+        self.wait_until_done(&worker).await;
+        worker.stop(TIMEOUT).await;
         checks::check(&self.env, refused).await;
         self.report()
     }
 
-    /// Publishes everything while things go wrong; answers the worker that is alive at last.
-    async fn live_in_trouble(&mut self) -> Worker {
+    /// Publishes all intents while faults happen; returns the last worker.
+    async fn run_with_faults(&mut self) -> Worker {
         let mut worker = Worker::start(&self.env);
-        let mut intents = intents::published(&mut self.random).into_iter();
-        // At first the broker holds a backlog.
+        let mut intents = intents::all(&mut self.random).into_iter();
+        // Start with a backlog.
         for intent in intents.by_ref().take(self.random.usize(0..20)) {
             self.publish(&intent);
         }
@@ -120,19 +121,19 @@ impl Schedule {
                 None => {}
             }
             sleep(Duration::from_millis(self.random.u64(0..200))).await;
-            worker = self.live_or_die(worker).await;
+            worker = self.maybe_restart(worker).await;
         }
         worker
     }
 
-    async fn live_or_die(&mut self, worker: Worker) -> Worker {
+    async fn maybe_restart(&mut self, worker: Worker) -> Worker {
         let chance = self.env.chance.clone();
         if chance.fires(Fault::Killed) {
             worker.kill().await;
         } else if chance.fires(Fault::Stopped) {
             worker.stop(chance.wait(Duration::from_secs(2))).await;
-        } else if chance.fires(Fault::Relieved) {
-            return self.relieve(worker).await;
+        } else if chance.fires(Fault::RollingUpgrade) {
+            return self.replace(worker).await;
         } else {
             return worker;
         }
@@ -141,7 +142,7 @@ impl Schedule {
     }
 
     /// A rolling upgrade: the next worker starts before the last one stops.
-    async fn relieve(&self, worker: Worker) -> Worker {
+    async fn replace(&self, worker: Worker) -> Worker {
         let chance = &self.env.chance;
         let next = Worker::start(&self.env);
         sleep(chance.wait(Duration::from_secs(5))).await;
@@ -149,17 +150,17 @@ impl Schedule {
         next
     }
 
-    fn publish(&self, intent: &IdempotencyKey) {
-        let TestEnv { chance, ledger, broker, clients, .. } = &self.env;
-        let IdempotencyKey { label, message_id, order_id, wish, .. } = intent;
-        let as_request = match (self.ways, wish) {
-            // The API answers it by itself.
-            (_, Wish::Nonsense(_)) | (Ways::Queue, _) => false,
-            (Ways::Http, _) => true,
-            (Ways::Both, _) => chance.below(2) == 0,
+    fn publish(&self, intent: &Intent) {
+        let SimulationEnv { chance, ledger, broker, clients, .. } = &self.env;
+        let Intent { label, message_id, order_id, action, .. } = intent;
+        let as_request = match (self.transport, action) {
+            // The API rejects it before the pipeline.
+            (_, Action::Invalid(_)) | (Transport::Queue, _) => false,
+            (Transport::Http, _) => true,
+            (Transport::Both, _) => chance.below(2) == 0,
         };
         let verb = if as_request { "requests" } else { "publishes" };
-        chance.note(&format!("{verb} {label}: {wish:?} {order_id:?} as {message_id:?}"));
+        chance.log(&format!("{verb} {label}: {action:?} {order_id:?} as {message_id:?}"));
         ledger.publishes(intent, as_request);
         if as_request {
             clients.submit(intent);
@@ -168,21 +169,21 @@ impl Schedule {
         }
     }
 
-    /// Waits until nothing is left to do.
-    async fn finish(&self, worker: &Worker) {
-        let given_up = Instant::now() + PATIENCE;
+    /// Waits until all work is done.
+    async fn wait_until_done(&self, worker: &Worker) {
+        let given_up = Instant::now() + TIMEOUT;
         loop {
-            let (open, outbox) = (self.env.broker.open(), self.outbox_rows().await);
-            // With two ways, a copy may still be on its way when its row has left the outbox.
+            let (open, outbox) = (self.env.broker.unsettled(), self.outbox_rows().await);
+            // With both transports, a copy may be in flight after its row has left the outbox.
             let in_flight = worker.in_flight.snapshot().len();
             let waiting = self.env.clients.waiting();
             if open == [0; 3] && [outbox, in_flight, waiting] == [0; 3] {
-                // The last answers are on their way.
+                // For the last acknowledgements and responses.
                 return sleep(Duration::from_secs(1)).await;
             }
             if Instant::now() > given_up {
                 let what = format!(
-                    "I8: never done, {open:?} in the queue, {waiting} clients, {outbox} outbox rows, {in_flight} in flight"
+                    "I8: not done, {open:?} in the queue, {waiting} clients, {outbox} outbox rows, {in_flight} in flight"
                 );
                 return self.env.ledger.violated(what);
             }
@@ -196,7 +197,7 @@ impl Schedule {
     }
 
     fn report(self) -> Report {
-        let TestEnv { chance, ledger, .. } = self.env;
+        let SimulationEnv { chance, ledger, .. } = self.env;
         let ids = ledger.sent().into_iter().filter_map(|event| event.properties.message_id);
         let mut ids: Vec<String> = ids.collect();
         let copies = ids.len();

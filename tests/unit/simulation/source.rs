@@ -1,4 +1,4 @@
-//! The consuming side of the simulated broker: channels that come and go.
+//! The consumer of the simulated broker, on channels that are lost and replaced.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,20 +32,20 @@ pub struct Source {
 struct Session {
     source: Source,
     channel_epoch: ChannelEpoch,
-    /// None once no more deliveries are to come.
+    /// `None` once it has stopped consuming.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
     tag: DeliveryTag,
-    /// The labels of all that is not settled, by channel and number.
+    /// The labels of unsettled deliveries, by channel and number.
     unsettled: BTreeMap<(u32, u64), String>,
-    /// Acknowledgements on their way to the broker.
+    /// Acknowledgements in flight to the broker.
     acks: Vec<u64>,
     acks_arrive: Option<Instant>,
 }
 
 enum Ended {
     Broken,
-    /// Nobody is left who could settle anything.
+    /// The pipeline has dropped its end: everything is settled.
     Settled,
 }
 
@@ -76,18 +76,19 @@ impl Source {
 }
 
 impl Session {
-    /// Answers how many deliveries it handed back in the end.
+    /// Returns how many deliveries it handed back in the end.
     async fn run(mut self) -> usize {
-        while let Ended::Broken = self.live_through_a_channel().await {
+        while let Ended::Broken = self.run_channel().await {
             sleep(self.source.chance.wait(RECONNECT)).await;
         }
         self.acks_arrive();
-        self.source.broker.hand_back(self.source.consumer)
+        self.source.broker.nack_all(self.source.consumer)
     }
 
-    async fn live_through_a_channel(&mut self) -> Ended {
+    async fn run_channel(&mut self) -> Ended {
         self.tag = DeliveryTag { channel: self.channel_epoch.next(), number: 0 };
-        let lives = [Fault::ChannelLost, Fault::ConsumerCancelled].map(|fault| self.life(fault));
+        let lives =
+            [Fault::ChannelLost, Fault::ConsumerCancelled].map(|fault| self.lifetime(fault));
         let end = Instant::now() + lives.into_iter().flatten().min().unwrap_or(FOR_EVER);
         loop {
             let may_deliver = self.deliveries.is_some() && self.source.has_work();
@@ -101,7 +102,7 @@ impl Session {
                     self.deliveries = None;
                 }
                 () = sleep_until(end) => {
-                    self.break_down();
+                    self.lose_channel();
                     return Ended::Broken;
                 }
                 () = arrival(self.acks_arrive) => self.acks_arrive(),
@@ -114,8 +115,8 @@ impl Session {
         }
     }
 
-    /// How long a channel lives, should it end by this fault.
-    fn life(&self, fault: Fault) -> Option<Duration> {
+    /// How long the channel lives, if this fault ends it.
+    fn lifetime(&self, fault: Fault) -> Option<Duration> {
         self.source.chance.fires(fault).then(|| self.source.chance.wait(MAX_LIFE))
     }
 
@@ -127,23 +128,23 @@ impl Session {
 
     fn next_delivery(&mut self) -> Option<Delivery> {
         let tag = DeliveryTag { number: self.tag.number + 1, ..self.tag };
-        let delivery = self.source.broker.hand_out(self.source.consumer, tag)?;
+        let delivery = self.source.broker.deliver(self.source.consumer, tag)?;
         self.tag = tag;
         let label = delivery.envelope.properties.correlation_id.clone().unwrap_or_default();
         let DeliveryTag { channel, number } = tag;
-        self.source.chance.note(&format!("hands out {label} as {channel}/{number}"));
+        self.source.chance.log(&format!("delivers {label} as {channel}/{number}"));
         self.unsettled.insert((channel, number), label);
         Some(delivery)
     }
 
-    /// Stale tags have no effect, but whoever settles makes a promise all the same.
+    /// A stale tag has no effect at the broker, but it is checked like any other.
     fn settle(&mut self, settlements: &[Settlement]) {
         for Settlement::Ack(tag) in settlements {
             let Some(label) = self.unsettled.remove(&(tag.channel, tag.number)) else {
                 self.source.ledger.violated(format!("{tag:?} was settled twice"));
                 continue;
             };
-            self.source.chance.note(&format!("settled: {label} as {}/{}", tag.channel, tag.number));
+            self.source.chance.log(&format!("settled: {label} as {}/{}", tag.channel, tag.number));
             self.source.ledger.settles(&label);
             if tag.channel == self.tag.channel {
                 self.acks.push(tag.number);
@@ -161,12 +162,12 @@ impl Session {
     fn acks_arrive(&mut self) {
         self.acks_arrive = None;
         for number in self.acks.drain(..) {
-            self.source.broker.forget(self.source.consumer, number);
+            self.source.broker.ack(self.source.consumer, number);
         }
     }
 
-    /// What is not acknowledged at the broker is ready there again.
-    fn break_down(&mut self) {
+    /// The broker requeues what is not acknowledged.
+    fn lose_channel(&mut self) {
         self.acks_arrive = None;
         if !self.acks.is_empty() {
             self.acks.clear();

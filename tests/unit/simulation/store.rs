@@ -1,4 +1,4 @@
-//! A database that fails by a seed, around the one in memory.
+//! The in-memory database, with faults.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,9 +28,9 @@ pub struct SimulatedStore {
     pub chance: Chance,
     pub ledger: Ledger,
     pub broker: Broker,
-    /// None for the lane of requests, whose commands no broker hands out.
+    /// `None` for the HTTP lane.
     pub consumer: Option<u32>,
-    /// The messages of the batch that was begun last; its halves and repeats name no others.
+    /// The messages of the present batch; its halves and retries have no others.
     pub batch: BTreeSet<MessageId>,
 }
 
@@ -42,15 +42,15 @@ pub struct SimulatedTransaction<'a> {
 }
 
 impl SimulatedStore {
-    /// A lane takes up nothing that the broker has again.
+    /// A lane must not begin a message that the broker has requeued.
     fn check_freshness(&mut self, needs: &BatchLookup) {
         let Some(consumer) = self.consumer else { return };
         let named: BTreeSet<MessageId> = needs.message_ids.iter().cloned().collect();
         if named.is_subset(&self.batch) {
             return;
         }
-        for stale in named.iter().filter(|id| !self.broker.has_out(consumer, id.as_str())) {
-            self.ledger.violated(format!("a lane began {stale}, which the broker has again"));
+        for stale in named.iter().filter(|id| !self.broker.has_unacked(consumer, id.as_str())) {
+            self.ledger.violated(format!("a lane began {stale}, which the broker has requeued"));
         }
         self.batch = named;
     }
@@ -64,7 +64,7 @@ impl Store for SimulatedStore {
     ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
         self.check_freshness(needs);
         self.chance.latency().await;
-        if self.chance.fires(Fault::DatabaseAway) {
+        if self.chance.fires(Fault::DatabaseUnreachable) {
             tokio::time::sleep(self.chance.wait(AWAY)).await;
             return Err(unavailable());
         }
@@ -91,7 +91,7 @@ impl StoreTransaction for SimulatedTransaction<'_> {
     async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         let Self { inner, chance, ledger } = *self;
         chance.latency().await;
-        chance.dawdle(Fault::DatabaseSlow, SLOW).await;
+        chance.delay_on(Fault::DatabaseSlow, SLOW).await;
         if chance.fires(Fault::Conflict) {
             return Err(StoreError::Conflict("serialization failure".to_owned()));
         }
@@ -105,7 +105,7 @@ impl StoreTransaction for SimulatedTransaction<'_> {
         })?;
         ledger.removes(&changes.published);
         ledger.committed(changes);
-        chance.note(&format!("commits {}", told(&changes.outgoing)));
+        chance.log(&format!("commits {}", summary(&changes.outgoing)));
         let earlier = sorted(&ledger, earlier);
         chance.latency().await;
         if chance.fires(Fault::CommitUnknown) {
@@ -119,14 +119,14 @@ impl StoreTransaction for SimulatedTransaction<'_> {
     }
 }
 
-/// The relay's session. Here the database tells the time of the schedule.
+/// The relay's session. The database's clock is that of the schedule.
 #[derive(Debug)]
 pub struct SimulatedRelayStore {
     pub inner: InMemoryRelayStore,
     pub chance: Chance,
     pub ledger: Ledger,
     pub started: Instant,
-    /// Most rows at a time; with few, the relay has to ask again.
+    /// Maximum rows per page; with few, the relay has to read several pages.
     pub page: usize,
 }
 
@@ -134,14 +134,14 @@ pub struct SimulatedRelayStore {
 impl RelayStore for SimulatedRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
         self.chance.latency().await;
-        if self.chance.fires(Fault::RelayBlind) {
+        if self.chance.fires(Fault::RelayReadFailed) {
             return Err(unavailable());
         }
         self.inner.try_become_relay().await
     }
 
     async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
-        Ok(self.moment(Instant::now()))
+        Ok(self.timestamp(Instant::now()))
     }
 
     async fn waiting(
@@ -151,15 +151,15 @@ impl RelayStore for SimulatedRelayStore {
         limit: usize,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         self.chance.latency().await;
-        if self.chance.fires(Fault::RelayBlind) {
+        if self.chance.fires(Fault::RelayReadFailed) {
             return Err(unavailable());
         }
         let waiting = self.inner.waiting(DateTime::<Utc>::MAX_UTC, None, usize::MAX).await?;
         let mut waiting = sorted(&self.ledger, waiting);
         let after = after.map(|key| self.ledger.sort_key(&key.parse().unwrap()));
         waiting.retain(|OutboxMessage { key, .. }| {
-            // What happens within one millisecond happens at once here: take it for younger.
-            self.moment(self.ledger.commit_of(key.event_id).at) < committed_until
+            // The clock has a resolution of 1 ms: what is equal counts as younger.
+            self.timestamp(self.ledger.commit_of(key.event_id).at) < committed_until
                 && after.as_ref().is_none_or(|after| self.ledger.sort_key(key) > *after)
         });
         waiting.truncate(limit.min(self.page));
@@ -173,7 +173,7 @@ impl RelayStore for SimulatedRelayStore {
 }
 
 impl SimulatedRelayStore {
-    fn moment(&self, at: Instant) -> DateTime<Utc> {
+    fn timestamp(&self, at: Instant) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::from_std(at - self.started).unwrap()
     }
 }
@@ -197,7 +197,7 @@ async fn remove(
     Ok(())
 }
 
-/// Rows as the ledger sorts them; here all can be read.
+/// Rows in the ledger's order; all are readable here.
 fn sorted(ledger: &Ledger, rows: Vec<OutboxRow>) -> Vec<OutboxMessage> {
     let mut messages: Vec<_> = rows.into_iter().filter_map(OutboxRow::into_message).collect();
     ledger.sort(&mut messages);
@@ -208,7 +208,7 @@ fn unavailable() -> StoreError {
     StoreError::Unavailable("simulated".to_owned())
 }
 
-fn told(outgoing: &[OutboxMessage]) -> String {
+fn summary(outgoing: &[OutboxMessage]) -> String {
     let names = outgoing.iter().map(|message| {
         let (kind, key) = (message.kind, &message.key);
         format!("{kind:?} {} v{}", key.order_id, key.version)

@@ -1,4 +1,4 @@
-//! One life of a worker: the real pipeline and relay, put together as the bootstrap does.
+//! A worker process: the real pipeline and relay, assembled as in `bootstrap`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::broker::Broker;
 use super::chance::Chance;
 use super::clients::Clients;
-use super::clock::WanderingClock;
+use super::clock::JumpingClock;
 use super::fault::Fault;
 use super::ledger::Ledger;
 use super::publisher::SimulatedPublisher;
@@ -28,45 +28,45 @@ use super::store::{SimulatedRelayStore, SimulatedStore};
 
 const RELAY_INTERVAL: Duration = Duration::from_secs(3);
 
-/// What outlives a worker, and how the workers of a schedule are set.
+/// What outlives a worker, and the settings of the schedule's workers.
 #[derive(Debug, Clone)]
-pub struct TestEnv {
+pub struct SimulationEnv {
     pub chance: Chance,
     pub ledger: Ledger,
     pub broker: Broker,
     pub clients: Clients,
     pub database: InMemoryDatabase,
-    pub clock: Arc<WanderingClock>,
+    pub clock: Arc<JumpingClock>,
     pub started: Instant,
     pub prefetch: usize,
     pub lanes: usize,
     pub settings: ConsumerSettings,
-    /// One for all lives, as making its counters takes longer than many a life.
+    /// Shared by all workers, as creating the metrics is slow.
     pub health: Health,
 }
 
 pub struct Worker {
-    env: TestEnv,
+    env: SimulationEnv,
     consumer: u32,
     stop: CancellationToken,
-    /// Answers how many deliveries it handed back.
+    /// Returns how many deliveries it handed back.
     source: JoinHandle<usize>,
     relay: JoinHandle<()>,
     pipeline: JoinHandle<Result<(), LaneDied>>,
-    /// The lane of requests.
+    /// The HTTP lane.
     serving: JoinHandle<()>,
     pub in_flight: InFlight,
 }
 
 impl Worker {
-    pub fn start(env: &TestEnv) -> Self {
-        env.chance.note("a worker starts");
+    pub fn start(env: &SimulationEnv) -> Self {
+        env.chance.log("a worker starts");
         let in_flight = InFlight::default();
         let stop = CancellationToken::new();
         let consumer = env.broker.consumer();
         let (source, source_task) = env.source(consumer, stop.clone()).consume();
         let relay = env.relay(in_flight.clone());
-        let ground = ConsumerDeps {
+        let deps = ConsumerDeps {
             source,
             lanes: env.lanes(consumer),
             republisher: env.publisher(),
@@ -76,9 +76,9 @@ impl Worker {
             in_flight: in_flight.clone(),
         };
         let (requests, queue) = CommandClient::channel();
-        env.clients.find(Some(requests));
+        env.clients.connect_to(Some(requests));
         let serving = env.serve(queue, in_flight.of_requests(), stop.clone());
-        let pipeline = amqp::run(ground, env.settings.clone());
+        let pipeline = amqp::run(deps, env.settings.clone());
         Self {
             env: env.clone(),
             consumer,
@@ -91,11 +91,11 @@ impl Worker {
         }
     }
 
-    /// What SIGKILL leaves: the state of the servers, and a lost channel.
+    /// SIGKILL: leaves the state of the servers, and a lost channel.
     pub async fn kill(self) {
-        let TestEnv { chance, ledger, broker, clients, .. } = self.env;
-        chance.note("the worker is killed");
-        clients.find(None);
+        let SimulationEnv { chance, ledger, broker, clients, .. } = self.env;
+        chance.log("the worker is killed");
+        clients.connect_to(None);
         self.source.abort();
         self.relay.abort();
         self.serving.abort();
@@ -103,21 +103,20 @@ impl Worker {
         if let Ok(ended) = self.pipeline.await {
             ledger.violated(format!("the pipeline ended by itself: {ended:?}"));
         }
-        settle_down().await;
+        drop_aborted_tasks().await;
         broker.lose_channel(self.consumer);
     }
 
-    /// What SIGTERM does: no more deliveries and requests, an end within the grace period, the rest
-    /// handed back.
+    /// SIGTERM: no more deliveries and requests, an end within the grace period; the rest is handed back.
     pub async fn stop(self, grace: Duration) {
-        self.env.clients.find(None);
+        self.env.clients.connect_to(None);
         self.end(grace).await;
     }
 
-    /// The same for a worker whose clients have another already.
+    /// Like [`Self::stop`], for a worker whose clients already use another one.
     pub async fn end(mut self, grace: Duration) {
-        let TestEnv { chance, ledger, .. } = self.env;
-        chance.note("the worker is told to stop");
+        let SimulationEnv { chance, ledger, .. } = self.env;
+        chance.log("the worker gets SIGTERM");
         self.stop.cancel();
         let both = async { tokio::join!(&mut self.pipeline, &mut self.serving) };
         let ended = timeout(grace, both).await;
@@ -126,7 +125,7 @@ impl Worker {
         if ended.is_err() {
             self.serving.abort();
             self.pipeline.abort();
-            // It may have ended in time, and the other not.
+            // It may have ended in time, unlike the HTTP lane.
             if !self.pipeline.is_finished() {
                 let _ = self.pipeline.await;
             }
@@ -134,33 +133,35 @@ impl Worker {
         let handed_back = self.source.await.unwrap();
         match ended {
             Ok((Ok(Ok(())), Ok(()))) if handed_back == 0 => {}
-            Ok((Ok(Ok(())), Ok(()))) if LEFT_AT_A_STOP.iter().any(|it| happened(*it)) => {}
-            Ok(ended) => ledger.violated(format!("ended {ended:?}, left {handed_back} deliveries")),
-            Err(_) if handed_back > 0 => chance.happened(Fault::HandedBack),
+            Ok((Ok(Ok(())), Ok(()))) if MAY_LEAVE_DELIVERIES.iter().any(|it| happened(*it)) => {}
+            Ok(ended) => {
+                ledger.violated(format!("ended {ended:?}, handed back {handed_back} deliveries"));
+            }
+            Err(_) if handed_back > 0 => chance.happened(Fault::GracePeriodExceeded),
             Err(_) => {}
         }
-        settle_down().await;
+        drop_aborted_tasks().await;
     }
 }
 
-/// A worker that is told to stop waits neither for what is parked nor for room for copies.
-const LEFT_AT_A_STOP: [Fault; 6] = [
+/// After these faults, a stop leaves deliveries: it waits neither for parked commands nor for copies.
+const MAY_LEAVE_DELIVERIES: [Fault; 6] = [
     Fault::OrderLocked,
     Fault::Conflict,
-    Fault::RefusedUntaken,
-    Fault::RefusedTaken,
+    Fault::NackedAndDropped,
+    Fault::NackedButQueued,
     Fault::DeadLettersFull,
     Fault::CopyUnroutable,
 ];
 
-/// Aborted tasks let go of what they hold when they have their next turn.
-async fn settle_down() {
+/// Aborted tasks drop what they hold at their next poll.
+async fn drop_aborted_tasks() {
     for _ in 0..4 {
         yield_now().await;
     }
 }
 
-impl TestEnv {
+impl SimulationEnv {
     fn source(&self, consumer: u32, stop: CancellationToken) -> Source {
         Source {
             broker: self.broker.clone(),
@@ -178,7 +179,7 @@ impl TestEnv {
         in_flight: InFlight,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + use<> {
-        let ground = CommandLaneDeps {
+        let deps = CommandLaneDeps {
             store: Box::new(self.store(None)),
             publisher: self.publisher(),
             clock: self.clock.clone(),
@@ -188,7 +189,7 @@ impl TestEnv {
             keep_unroutable_events: self.settings.keep_unroutable_events,
             max_waiting_bytes: command_client::MAX_WAITING_BYTES,
         };
-        command_client::serve(queue, ground, stop)
+        command_client::serve(queue, deps, stop)
     }
 
     fn lanes(&self, consumer: u32) -> Vec<LanePorts> {

@@ -1,9 +1,9 @@
-"""A customer of the store, who speaks to it through its pages.
+"""A customer of the store, who uses its pages.
 
     visit.py buy GAME…      puts games into the cart and sends it
-    visit.py look           looks at the orders
+    visit.py look           shows the orders
 
-Prints the page that the customer sees in the end. The customer is always the same one, number 14.
+Prints the last page. The customer is always number 14.
 """
 
 import os

@@ -1,15 +1,15 @@
-//! What is among the dead letters, and why.
+//! Checks of the dead letters and their codes.
 
 use order_worker::service_layer::{DeadLetterCode, HeaderValue};
 
-use super::{DeadLettered, IdempotencyKey, Ledger, Wish};
+use super::{Action, DeadLettered, Intent, Ledger};
 
-/// I6: the bytes are those of the publisher, the properties too, and the code is one that fits.
+/// I6: a dead letter has the publisher's bytes and properties, and a code that is right.
 pub fn check(ledger: &Ledger, dead_letter: &DeadLettered, refused: Option<&str>) {
     let DeadLettered { properties, body, by_broker } = dead_letter;
     let label = properties.correlation_id.clone().unwrap_or_default();
     let Some(intent) = ledger.intent(&label) else {
-        return ledger.violated(format!("I6: whose dead letter is {label:?}?"));
+        return ledger.violated(format!("I6: dead letter of unknown {label:?}"));
     };
     let original = intent.properties();
     if (body, &properties.message_id, &properties.reply_to)
@@ -20,42 +20,42 @@ pub fn check(ledger: &Ledger, dead_letter: &DeadLettered, refused: Option<&str>)
     let code = properties.headers.get("order-worker-code").and_then(HeaderValue::as_text);
     let fits = match code {
         None => *by_broker,
-        Some(code) => fits_code(ledger, &intent, code, refused),
+        Some(code) => is_expected_code(ledger, &intent, code, refused),
     };
     if !fits {
-        ledger.violated(format!("I6: {label} {:?} is dead for {code:?}", intent.wish));
+        ledger.violated(format!("I6: {label} {:?} is a dead letter for {code:?}", intent.action));
     }
 }
 
-/// The same for what clients were told.
+/// The same for the codes that HTTP clients received.
 pub fn check_refused(ledger: &Ledger, refused: Option<&str>) {
     for (label, code) in ledger.refused() {
         let fits = ledger
             .intent(&label)
-            .is_some_and(|intent| fits_code(ledger, &intent, code.as_str(), refused));
+            .is_some_and(|intent| is_expected_code(ledger, &intent, code.as_str(), refused));
         if !fits {
             ledger.violated(format!("I6: {label} was refused for {code:?}"));
         }
     }
 }
 
-fn fits_code(ledger: &Ledger, intent: &IdempotencyKey, code: &str, refused: Option<&str>) -> bool {
+fn is_expected_code(ledger: &Ledger, intent: &Intent, code: &str, refused: Option<&str>) -> bool {
     let Some(code) = DeadLetterCode::ALL.into_iter().find(|known| known.as_str() == code) else {
         return false;
     };
-    let shares = |other: &IdempotencyKey| {
+    let shares = |other: &Intent| {
         other.label != intent.label
             && other.message_id.is_some()
             && other.message_id == intent.message_id
     };
-    match (intent.wish, code) {
-        (Wish::Nonsense(expected), code) => code.as_str() == expected,
+    match (intent.action, code) {
+        (Action::Invalid(expected), code) => code.as_str() == expected,
         (_, DeadLetterCode::MessageIdReused) => ledger.intents().iter().any(shares),
         (_, DeadLetterCode::InternalError) => {
             refused.is_some() && intent.order_id.as_deref() == refused
         }
-        (Wish::Place, DeadLetterCode::OrderIdReused) => true,
-        (wish, DeadLetterCode::OrderNotFound) => wish != Wish::Place,
+        (Action::Place, DeadLetterCode::OrderIdReused) => true,
+        (action, DeadLetterCode::OrderNotFound) => action != Action::Place,
         _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! The whole way of commands through the worker, with nothing but memory.
+//! The whole pipeline in memory, for the metrics of a run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +19,17 @@ use tokio_util::sync::CancellationToken;
 use super::scrape;
 use crate::scrape::Scrape;
 
-/// The first of a source.
+/// The first channel of a source.
 const CHANNEL: u32 = 1;
 
-/// A worker on the in-process broker, with one lane, of which each message has two attempts.
-pub struct Line {
+/// A worker on the in-process broker, with one lane and two attempts per message.
+pub struct Pipeline {
     pub broker: InProcessBroker,
     pub database: InMemoryDatabase,
     pub health: Health,
 }
 
-impl Line {
+impl Pipeline {
     pub fn new() -> Self {
         let broker = InProcessBroker::new(vec![Duration::from_millis(1)]);
         Self { broker, database: InMemoryDatabase::new(), health: Health::default() }
@@ -39,8 +39,8 @@ impl Line {
         self.health.metrics()
     }
 
-    /// Works all commands off, and says what was counted.
-    pub async fn handles(&self, commands: &[Submitted]) -> Scrape {
+    /// Processes these commands; returns the metrics.
+    pub async fn process(&self, commands: &[Submitted]) -> Scrape {
         let stop = CancellationToken::new();
         let (source, source_ended) = self.broker.consume(1000, stop.clone());
         for command in commands {
@@ -50,13 +50,13 @@ impl Line {
             self.broker.wait_until_open_at_most(0).await;
             stop.cancel();
         };
-        tokio::join!(self.work_off(source), until_done);
+        tokio::join!(self.run(source), until_done);
         source_ended.await.unwrap();
         scrape(self.metrics())
     }
 
-    /// The same for deliveries that come as they are.
-    pub async fn takes(&self, given: Vec<Delivery>) -> Scrape {
+    /// Processes these deliveries; returns the metrics.
+    pub async fn process_deliveries(&self, given: Vec<Delivery>) -> Scrape {
         let (deliveries_in, deliveries) = mpsc::channel(given.len());
         let (settlements, _settled) = mpsc::unbounded_channel();
         let channel_epoch = ChannelEpoch::default();
@@ -65,12 +65,12 @@ impl Line {
             deliveries_in.send(delivery).await.unwrap();
         }
         drop(deliveries_in);
-        self.work_off(CommandSource { deliveries, settlements, channel_epoch }).await;
+        self.run(CommandSource { deliveries, settlements, channel_epoch }).await;
         scrape(self.metrics())
     }
 
-    async fn work_off(&self, source: CommandSource) {
-        let ground = ConsumerDeps {
+    async fn run(&self, source: CommandSource) {
+        let deps = ConsumerDeps {
             source,
             lanes: vec![LanePorts {
                 store: Box::new(self.database.store()),
@@ -88,7 +88,7 @@ impl Line {
             keep_unroutable_events: false,
             reply_bytes: ByteBudget::new(1024 * 1024),
         };
-        amqp::run(ground, settings).await.unwrap();
+        amqp::run(deps, settings).await.unwrap();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The insert through the worker's own store, with all that its guarantees need.
+//! The insert through the worker's own store, with everything that its guarantees need.
 
 use order_worker::service_layer::{OutboxKey, Store};
 
@@ -6,13 +6,13 @@ use super::Stopwatch;
 use super::prepared::Batch;
 use crate::Failure;
 use crate::backlog::Sample;
+use crate::bench_env::BenchEnv;
 use crate::check::ensure_equal;
-use crate::site::Site;
 
-pub async fn run(site: &Site<'_>, batches: Vec<Batch>) -> Result<Sample, Failure> {
-    let mut store = site.database.store();
+pub async fn run(env: &BenchEnv<'_>, batches: Vec<Batch>) -> Result<Sample, Failure> {
+    let mut store = env.database.store();
     let orders = batches.iter().map(|batch| batch.changes.placed.len()).sum();
-    let clock = Stopwatch::start(site.servers).await;
+    let clock = Stopwatch::start(env.servers).await;
     let mut published: Vec<OutboxKey> = Vec::new();
     for Batch { needs, mut changes } in batches {
         changes.published = std::mem::take(&mut published);
@@ -22,7 +22,7 @@ pub async fn run(site: &Site<'_>, batches: Vec<Batch>) -> Result<Sample, Failure
     }
     store.remove_published(&published).await?;
     let sample = clock.stop(orders);
-    let found = site.count("select count(*) from orders").await?;
+    let found = env.count("select count(*) from orders").await?;
     ensure_equal("orders", usize::try_from(found)?, orders)?;
     Ok(sample)
 }

@@ -1,4 +1,4 @@
-//! What the message bus does when things go wrong.
+//! Outages of the database, and messages that it rejects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn the_bus_waits_for_the_database_and_then_finishes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_for_the_database_shows_in_the_health() {
+async fn a_database_outage_is_visible_in_the_health() {
     let database = InMemoryDatabase::new();
     database.set_available(false);
     let health = Health::default();
@@ -48,7 +48,7 @@ async fn waiting_for_the_database_shows_in_the_health() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_given_up_loses_nothing() {
+async fn a_cancelled_wait_for_the_database_loses_nothing() {
     let database = InMemoryDatabase::new();
     let mut bus = bus_on(&database, Health::default());
     let first = bus.handle_batch(&[place("14")]).await;
@@ -61,11 +61,11 @@ async fn a_wait_that_is_given_up_loses_nothing() {
     let handled = bus.handle_batch(&message).await;
 
     assert_eq!(handled.outcomes[0].as_str(), "accepted");
-    assert_eq!(handled.outgoing.len(), 1, "the published one was still remembered");
+    assert_eq!(handled.outgoing.len(), 1, "the published event is deleted, not returned again");
 }
 
 #[tokio::test]
-async fn a_message_that_the_database_refuses_stands_alone() {
+async fn only_the_message_that_the_database_rejects_becomes_a_dead_letter() {
     let database = InMemoryDatabase::new();
     database.refuse_order(id("3")).await;
     let batch = ["1", "2", "3", "4", "5"].map(place);
@@ -80,7 +80,7 @@ async fn a_message_that_the_database_refuses_stands_alone() {
 }
 
 #[tokio::test]
-async fn published_messages_leave_the_outbox_without_a_batch_too() {
+async fn published_messages_are_deleted_from_the_outbox_without_a_batch() {
     let database = InMemoryDatabase::new();
     let mut bus = bus_on(&database, Health::default());
     let outgoing = bus.handle_batch(&[place("14")]).await.outgoing;
@@ -90,11 +90,11 @@ async fn published_messages_leave_the_outbox_without_a_batch_too() {
 
     assert!(!bus.has_published());
     let outgoing = bus.handle_batch(&[next_status("14")]).await.outgoing;
-    assert_eq!(outgoing.len(), 1, "nothing earlier is left");
+    assert_eq!(outgoing.len(), 1, "no earlier event is left");
 }
 
 #[tokio::test]
-async fn published_messages_stay_noted_while_the_database_is_away() {
+async fn published_messages_are_remembered_while_the_database_is_unavailable() {
     let database = InMemoryDatabase::new();
     let mut bus = bus_on(&database, Health::default());
     let outgoing = bus.handle_batch(&[place("14")]).await.outgoing;

@@ -1,4 +1,4 @@
-//! A relay in front of PostgreSQL that counts what a client asks.
+//! A TCP proxy in front of PostgreSQL that counts round trips and bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::Failure;
 
 #[derive(Debug)]
-pub struct CountingRelay {
+pub struct CountingProxy {
     url: String,
     counts: Arc<Counts>,
 }
@@ -20,38 +20,38 @@ struct Counts {
     bytes: AtomicU64,
 }
 
-impl CountingRelay {
-    /// A relay to the server of an address; takes connections as long as the runtime lives.
+impl CountingProxy {
+    /// A proxy to the server of this URL; accepts connections as long as the runtime lives.
     pub async fn to(database_url: &str) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (url, server) = redirected(database_url, &listener.local_addr()?.to_string())?;
         let counts = Arc::<Counts>::default();
-        let relay = Self { url, counts: counts.clone() };
+        let proxy = Self { url, counts: counts.clone() };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (server, counts) = (server.clone(), counts.clone());
-                // It ends with its connection, and there is nobody to tell.
+                // An error ends this connection only; the client notices.
                 tokio::spawn(async move { pass_on(client, &server, &counts).await.ok() });
             }
         });
-        Ok(relay)
+        Ok(proxy)
     }
 
-    /// The address of the relay.
+    /// The URL of the proxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Round trips that clients asked for, and bytes that they sent.
+    /// Round trips of all clients, and bytes that they sent.
     pub fn counts(&self) -> (u64, u64) {
         let Counts { round_trips, bytes } = &*self.counts;
         (round_trips.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
     }
 }
 
-/// The address with another place in it, and the place that was there. Without TLS, which would hide
-/// what there is to count.
-fn redirected(url: &str, place: &str) -> Result<(String, String), Failure> {
+/// The URL with `host` as its host and port, and the original host and port. TLS is disabled: it would
+/// hide the protocol.
+fn redirected(url: &str, host: &str) -> Result<(String, String), Failure> {
     let unknown = "DATABASE_URL has no host: postgres://user:password@host:port/database";
     let (scheme, rest) = url.split_once("://").ok_or(unknown)?;
     let (authority, path) = rest.split_once('/').ok_or(unknown)?;
@@ -60,7 +60,7 @@ fn redirected(url: &str, place: &str) -> Result<(String, String), Failure> {
     let server = if server.contains(':') { server.to_owned() } else { format!("{server}:5432") };
     let at = if user.is_empty() { "" } else { "@" };
     let separator = if path.contains('?') { '&' } else { '?' };
-    Ok((format!("{scheme}://{user}{at}{place}/{path}{separator}sslmode=disable"), server))
+    Ok((format!("{scheme}://{user}{at}{host}/{path}{separator}sslmode=disable"), server))
 }
 
 async fn pass_on(client: TcpStream, server: &str, counts: &Counts) -> std::io::Result<()> {
@@ -69,7 +69,7 @@ async fn pass_on(client: TcpStream, server: &str, counts: &Counts) -> std::io::R
     server.set_nodelay(true)?;
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let answers = tokio::spawn(async move {
+    let responses = tokio::spawn(async move {
         tokio::io::copy(&mut from_server, &mut to_client).await.ok();
     });
     let mut messages = Messages::default();
@@ -78,7 +78,7 @@ async fn pass_on(client: TcpStream, server: &str, counts: &Counts) -> std::io::R
         let length = from_client.read(&mut buffer).await?;
         if length == 0 {
             to_server.shutdown().await?;
-            answers.await?;
+            responses.await?;
             return Ok(());
         }
         to_server.write_all(&buffer[..length]).await?;
@@ -87,8 +87,8 @@ async fn pass_on(client: TcpStream, server: &str, counts: &Counts) -> std::io::R
     }
 }
 
-/// Where a client's stream is: a message has one byte of type (the first has none), four bytes of
-/// length that count themselves, and the rest.
+/// Parser state of a client's stream. A message has one byte of type (the first message has none), four
+/// bytes of length, which include themselves, and the body.
 #[derive(Debug, Default)]
 struct Messages {
     started: bool,
@@ -97,7 +97,7 @@ struct Messages {
 }
 
 impl Messages {
-    /// How many messages of the bytes wait for an answer: `Sync` and `Query`.
+    /// Counts the messages that wait for a response: `Sync` and `Query`.
     fn round_trips(&mut self, mut bytes: &[u8]) -> u64 {
         let mut round_trips = 0;
         while !bytes.is_empty() {

@@ -10,18 +10,18 @@ use super::Stopwatch;
 use super::prepared::Batch;
 use crate::Failure;
 use crate::backlog::Sample;
+use crate::bench_env::BenchEnv;
 use crate::check::ensure_equal;
-use crate::site::Site;
 
 const PERSISTENT: u8 = 2;
 
-pub async fn run(site: &Site<'_>, batches: &[Batch]) -> Result<Sample, Failure> {
-    let channels = [site.channel().await?, site.channel().await?];
+pub async fn run(env: &BenchEnv<'_>, batches: &[Batch]) -> Result<Sample, Failure> {
+    let channels = [env.channel().await?, env.channel().await?];
     for channel in &channels {
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
     }
-    let exchange = site.topology().events_exchange;
-    let clock = Stopwatch::start(site.servers).await;
+    let exchange = env.topology().events_exchange;
+    let clock = Stopwatch::start(env.servers).await;
     let shares = batches.split_at(batches.len() / 2);
     try_join!(
         publish_all(&channels[0], &exchange, shares.0),
@@ -29,7 +29,7 @@ pub async fn run(site: &Site<'_>, batches: &[Batch]) -> Result<Sample, Failure> 
     )?;
     let events = batches.iter().map(|batch| batch.changes.outgoing.len()).sum();
     let sample = clock.stop(events);
-    ensure_equal("events", site.depth(&site.subscriber()).await?, events)?;
+    ensure_equal("events", env.depth(&env.subscriber()).await?, events)?;
     Ok(sample)
 }
 
@@ -39,13 +39,13 @@ async fn publish_all(channel: &Channel, exchange: &str, batches: &[Batch]) -> Re
         let published = changes.outgoing.iter().map(|event| publish(channel, exchange, event));
         let confirmations = try_join_all(try_join_all(published).await?).await?;
         if !confirmations.iter().all(lapin::Confirmation::is_ack) {
-            return Err("RabbitMQ did not take an event".into());
+            return Err("RabbitMQ did not confirm an event".into());
         }
     }
     Ok(())
 }
 
-/// As the worker does it, but for the way there.
+/// With the same options and properties as the worker.
 async fn publish(
     channel: &Channel,
     exchange: &str,

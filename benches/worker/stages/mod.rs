@@ -1,5 +1,5 @@
-//! The parts of the work, each for itself and as bare as it can be done: what the machine needs for
-//! them bounds what any worker can reach.
+//! The stages of the work, each measured alone in its simplest form: their cost bounds the throughput of
+//! any worker.
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures")]
 
 mod consume;
@@ -12,25 +12,25 @@ use std::time::Instant;
 
 use crate::Failure;
 use crate::backlog::Sample;
-use crate::processes::own_cpu_seconds;
+use crate::bench_env::{BenchEnv, with_bench_env};
+use crate::processes::self_cpu_seconds;
 use crate::results::Cpu;
 use crate::servers::{ServerCpu, Servers};
-use crate::site::{Site, on_a_site};
 use crate::workload::{Mix, workload};
 
-/// Messages in a transaction, in a window of confirms, and in an acknowledgement: the worker's
-/// default. Two sessions insert and two channels publish at the same time, as the worker has 2 lanes.
+/// Messages per transaction, per window of confirms, and per acknowledgement: the worker's default. Two
+/// sessions insert and two channels publish at the same time, as the worker has 2 lanes.
 const BATCH: usize = 500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leg {
+pub enum Stage {
     Consume,
     Insert,
     Publish,
     Store,
 }
 
-impl Leg {
+impl Stage {
     pub const ALL: [Self; 4] = [Self::Consume, Self::Insert, Self::Publish, Self::Store];
 
     pub fn name(self) -> &'static str {
@@ -50,41 +50,46 @@ impl Leg {
             }
             Self::Publish => "publish the events, mandatory, and await the confirms of 500",
             Self::Store => {
-                "the work of R2 through the worker's own store, as for a batch that does not only place orders: it also looks for repeats, locks the orders and empties the outbox"
+                "the work of R2 through the worker's own store, as for a batch that does not only place orders: it also checks for duplicates, locks the orders and deletes from the outbox"
             }
         }
     }
 
-    /// Whether the limit is made of it.
+    /// Whether it counts towards the limit.
     pub fn limits(self) -> bool {
         self != Self::Store
     }
 }
 
-/// Does one leg for as many placed orders.
+/// Runs one stage for this many placed orders.
 pub async fn run(
     servers: &Servers,
-    leg: Leg,
+    stage: Stage,
     messages: usize,
     seed: u64,
 ) -> Result<Sample, Failure> {
-    on_a_site(servers, async |site| run_on(site, leg, messages, seed).await).await
+    with_bench_env(servers, async |env| run_on(env, stage, messages, seed).await).await
 }
 
-async fn run_on(site: &Site<'_>, leg: Leg, messages: usize, seed: u64) -> Result<Sample, Failure> {
+async fn run_on(
+    env: &BenchEnv<'_>,
+    stage: Stage,
+    messages: usize,
+    seed: u64,
+) -> Result<Sample, Failure> {
     let workload = workload(Mix::Placing, messages, 1, seed);
-    match leg {
-        Leg::Consume => {
-            site.publish(&workload.commands).await?;
-            consume::run(site, messages).await
+    match stage {
+        Stage::Consume => {
+            env.publish(&workload.commands).await?;
+            consume::run(env, messages).await
         }
-        Leg::Insert => insert::run(site, &prepared::batches(&workload)?).await,
-        Leg::Publish => publish::run(site, &prepared::batches(&workload)?).await,
-        Leg::Store => store::run(site, prepared::batches(&workload)?).await,
+        Stage::Insert => insert::run(env, &prepared::batches(&workload)?).await,
+        Stage::Publish => publish::run(env, &prepared::batches(&workload)?).await,
+        Stage::Store => store::run(env, prepared::batches(&workload)?).await,
     }
 }
 
-/// From here to the end of a leg.
+/// Measures time and CPU of a stage.
 struct Stopwatch<'a> {
     servers: &'a Servers,
     started: Instant,
@@ -93,11 +98,11 @@ struct Stopwatch<'a> {
 }
 
 impl<'a> Stopwatch<'a> {
-    /// Starts when the servers have come to rest.
+    /// Starts once the servers are idle.
     async fn start(servers: &'a Servers) -> Self {
         servers.checkpoint().await;
-        servers.come_to_rest().await;
-        let (own, before) = (own_cpu_seconds(), servers.cpu_seconds());
+        servers.wait_until_idle().await;
+        let (own, before) = (self_cpu_seconds(), servers.cpu_seconds());
         Self { servers, started: Instant::now(), own, before }
     }
 
@@ -109,7 +114,7 @@ impl<'a> Stopwatch<'a> {
             |before: Option<f64>, after: Option<f64>| Some((after? - before?) / messages * 1e6);
         let cpu = || {
             Some(Cpu {
-                client: each(self.own, own_cpu_seconds())?,
+                client: each(self.own, self_cpu_seconds())?,
                 broker: each(self.before.broker, after.broker)?,
                 database: each(self.before.database, after.database)?,
             })

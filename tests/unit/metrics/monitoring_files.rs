@@ -1,4 +1,4 @@
-//! The dashboard, the alerts and the documentation name metrics that exist.
+//! The dashboard, the alerts and the documentation use metrics that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::catalog::eventful;
 use super::scrape;
 
-/// What Prometheus itself adds to each sample.
+/// Labels that Prometheus itself adds.
 const ADDED: [&str; 3] = ["job", "instance", "le"];
 
-/// A question to Prometheus, and the text that shows the answer.
+/// A PromQL expression, and the text that shows its result.
 struct Query {
     expression: String,
     shown: String,
@@ -34,7 +34,7 @@ fn every_metric_and_label_in_dashboard_and_alerts_exists() {
 }
 
 #[test]
-fn every_value_that_they_select_by_exists() {
+fn every_label_value_in_dashboard_and_alerts_exists() {
     let seen = scrape(&eventful());
     let mut found = 0;
     for Query { expression, .. } in queries() {
@@ -85,7 +85,7 @@ fn queries() -> Vec<Query> {
         &mut queries,
     );
     let in_dashboard = queries.len();
-    // Each rule begins with its name; what else it says, its texts included, belongs to it.
+    // Each rule starts with its name, and reaches to the next one.
     for rule in read("monitoring/alerts.yml").split("- alert: ").skip(1) {
         let (expression, shown) = rule.split_once("annotations:").unwrap();
         let (_, expression) = expression.split_once("expr:").unwrap();
@@ -142,7 +142,7 @@ fn shown_in(text: &str) -> Vec<String> {
     labels.map(|it| it.strip_prefix("$labels.").unwrap_or(it).to_owned()).collect()
 }
 
-/// Metric, label and value of each `metric{label="value"}` that says it in so many words.
+/// Metric, label and value of each exact matcher, `metric{label="value"}`.
 fn selected(expression: &str) -> Vec<(&'static str, &str, &str)> {
     let before = expression
         .split('{')
@@ -161,7 +161,7 @@ fn quoted(matcher: &str) -> Option<&str> {
     value.strip_suffix('"')
 }
 
-/// What stands in braces.
+/// The contents of braces.
 fn selectors(expression: &str) -> impl Iterator<Item = &str> {
     expression.split('{').skip(1).map(|rest| rest.split('}').next().unwrap())
 }

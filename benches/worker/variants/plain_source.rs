@@ -1,5 +1,5 @@
-//! A bare consumer: as the worker's own, but that nothing is built anew when it breaks, and that it
-//! may acknowledge each message for itself.
+//! A plain consumer: like the worker's, but it does not recover from failures, and can acknowledge each
+//! message alone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use tokio_util::sync::CancellationToken;
 use super::Source;
 use crate::Failure;
 
-/// A quorum queue takes some dozens of acknowledgements at a time from a channel, and forgets the
-/// others when the channel closes: time for it to take them all.
+/// A quorum queue processes some dozens of acknowledgements of a channel at a time and drops the rest
+/// when the channel closes: time to process all of them.
 const LAST_ACKS: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckTracker {
-    /// All deliveries up to the oldest open one with one frame.
-    OfRuns,
-    OfEach,
+pub enum AckMode {
+    /// One frame for all deliveries before the oldest unsettled one.
+    Multiple,
+    Single,
 }
 
 pub struct PlainSource<'a> {
     pub url: &'a str,
     pub queue: &'a str,
-    pub acks: AckTracker,
+    pub acks: AckMode,
 }
 
 impl PlainSource<'_> {
@@ -56,7 +56,7 @@ impl PlainSource<'_> {
         };
         let task = tokio::spawn(async move {
             if let Err(failure) = session.serve(deliveries_in, settlements_out, stop).await {
-                eprintln!("the plain source broke: {failure}");
+                eprintln!("the plain source failed: {failure}");
                 std::process::exit(1);
             }
         });
@@ -70,9 +70,10 @@ struct Session {
     channel: Channel,
     consumer: Consumer,
     number: u32,
-    acks: AckTracker,
-    /// Behind an open one.
+    acks: AckMode,
+    /// Settled, but newer than `oldest`.
     settled: BTreeSet<u64>,
+    /// The oldest unsettled delivery tag.
     oldest: u64,
 }
 
@@ -93,7 +94,7 @@ impl Session {
                 incoming = self.consumer.next(), if deliveries.is_some() => {
                     let incoming = incoming.ok_or("the broker ended the consumer")??;
                     if let Some(deliveries) = &deliveries {
-                        // Has room for all that may be out.
+                        // The channel has room for the whole prefetch.
                         let _ = deliveries.send(self.delivery(incoming)).await;
                     }
                 }
@@ -136,8 +137,8 @@ impl Session {
         }
         let tags = settled.into_iter().map(|Settlement::Ack(tag)| tag.number);
         match self.acks {
-            AckTracker::OfRuns => self.ack_run(tags).await,
-            AckTracker::OfEach => {
+            AckMode::Multiple => self.ack_run(tags).await,
+            AckMode::Single => {
                 for tag in tags {
                     self.ack(tag, false).await?;
                 }

@@ -1,6 +1,5 @@
-//! This program as a worker: put together as `bootstrap` does it, of the same parts, with one of
-//! them behind a wrapper that takes away what the worker does to be fast. Nothing in the product has
-//! a switch for it.
+//! This program as a worker: assembled as in `bootstrap`, from the same parts, with one of them behind a
+//! wrapper that removes an optimization. The worker itself has no switch for it.
 
 mod deletes_apart;
 mod one_by_one;
@@ -29,31 +28,31 @@ use tokio_util::sync::CancellationToken;
 
 use self::deletes_apart::DeletesApart;
 use self::one_by_one::OneByOne;
-use self::plain_source::{AckTracker, PlainSource};
+use self::plain_source::{AckMode, PlainSource};
 use self::stopwatch::Times;
 use crate::Failure;
 
-/// The first argument of this program when it is to be a worker.
+/// The first argument that runs this program as a worker.
 pub const COMMAND: &str = "worker";
 
-/// What is changed.
+/// What to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Rung {
+pub enum Variant {
     /// Nothing.
     Parts,
-    /// Each event waits for the confirm of the one before.
+    /// Each event waits for the confirm of the previous one.
     ConfirmsOneByOne,
-    /// Confirmed events leave the outbox in a statement of their own, not with the next batch.
+    /// Confirmed events are deleted from the outbox in a separate statement, not with the next batch.
     DeletesApart,
-    /// A bare consumer in place of the supervised one; for comparison with the next.
+    /// A plain consumer instead of the supervised one; the baseline of `SingleAcks`.
     PlainSource,
-    /// The same, with an acknowledgement for each message.
+    /// A plain consumer that acknowledges each message alone.
     SingleAcks,
-    /// Nothing, but commits and confirms are timed.
+    /// Nothing, but times commits and confirms.
     Stopwatch,
 }
 
-impl Rung {
+impl Variant {
     pub fn name(self) -> &'static str {
         match self {
             Self::Parts => "parts",
@@ -68,16 +67,16 @@ impl Rung {
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    rung: Rung,
+    variant: Variant,
     #[command(flatten)]
     settings: Settings,
 }
 
-/// The program as a worker; `arguments` are those behind [`COMMAND`].
+/// Runs as a worker; `arguments` are those after [`COMMAND`].
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    let Arguments { rung, settings } =
+    let Arguments { variant, settings } =
         Arguments::parse_from([COMMAND.to_owned()].into_iter().chain(arguments));
-    match run(rung, settings) {
+    match run(variant, settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("bench worker: {failure}");
@@ -86,15 +85,15 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-fn run(rung: Rung, settings: Settings) -> Result<(), Failure> {
+fn run(variant: Variant, settings: Settings) -> Result<(), Failure> {
     let _telemetry = Telemetry::start(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async { Parts::of(settings).await?.run(rung).await })
+    runtime.block_on(async { Parts::of(settings).await?.run(variant).await })
 }
 
 type Source = (CommandSource, JoinHandle<()>);
 
-/// What a worker is put together of.
+/// The parts of a worker.
 struct Parts {
     settings: Settings,
     database: PgDatabase,
@@ -118,35 +117,35 @@ impl Parts {
         database.migrate().await?;
         broker.prepare().await?;
         let stop = CancellationToken::new();
-        let (mut terminated, told) = (signal(SignalKind::terminate())?, stop.clone());
+        let (mut terminated, stopper) = (signal(SignalKind::terminate())?, stop.clone());
         tokio::spawn(async move {
             terminated.recv().await;
-            told.cancel();
+            stopper.cancel();
         });
         Ok(Self { settings, database, broker, health, stop })
     }
 
-    async fn run(self, rung: Rung) -> Result<(), Failure> {
+    async fn run(self, variant: Variant) -> Result<(), Failure> {
         let store = || -> Box<dyn Store> { Box::new(self.database.store()) };
         let publisher = || -> Box<dyn Publisher> { Box::new(self.broker.publisher()) };
-        match rung {
-            Rung::Parts => self.work(self.source(), store, publisher).await,
-            Rung::ConfirmsOneByOne => {
+        match variant {
+            Variant::Parts => self.work(self.source(), store, publisher).await,
+            Variant::ConfirmsOneByOne => {
                 self.work(self.source(), store, || Box::new(OneByOne(publisher()))).await
             }
-            Rung::DeletesApart => {
+            Variant::DeletesApart => {
                 let apart = || -> Box<dyn Store> {
                     Box::new(DeletesApart { store: store(), sweeper: store() })
                 };
                 self.work(self.source(), apart, publisher).await
             }
-            Rung::PlainSource => {
-                self.work(self.plain_source(AckTracker::OfRuns).await?, store, publisher).await
+            Variant::PlainSource => {
+                self.work(self.plain_source(AckMode::Multiple).await?, store, publisher).await
             }
-            Rung::SingleAcks => {
-                self.work(self.plain_source(AckTracker::OfEach).await?, store, publisher).await
+            Variant::SingleAcks => {
+                self.work(self.plain_source(AckMode::Single).await?, store, publisher).await
             }
-            Rung::Stopwatch => {
+            Variant::Stopwatch => {
                 let times = Times::default();
                 let store = || -> Box<dyn Store> { Box::new(times.store(store())) };
                 let publisher = || -> Box<dyn Publisher> { Box::new(times.publisher(publisher())) };
@@ -164,14 +163,14 @@ impl Parts {
         self.broker.consume(ConsumedQueue::Commands, bounds, health, self.stop.clone())
     }
 
-    async fn plain_source(&self, acks: AckTracker) -> Result<Source, Failure> {
+    async fn plain_source(&self, acks: AckMode) -> Result<Source, Failure> {
         let url = self.settings.broker_url()?.ok_or("AMQP_URL is not set")?;
         let queue = topology(&self.settings).commands_queue;
         let source = PlainSource { url: url.expose(), queue: &queue, acks };
         source.consume(self.settings.prefetch, self.stop.clone()).await
     }
 
-    /// Works until told to stop, and everything that was begun is settled and published.
+    /// Works until SIGTERM, then until everything in flight is settled and published.
     async fn work(
         &self,
         (source, source_task): Source,
@@ -182,7 +181,7 @@ impl Parts {
         let in_flight = InFlight::default();
         let relay = self.relay(in_flight.clone());
         let relay = tokio::spawn(relay.run(self.settings.relay_interval()));
-        let ground = ConsumerDeps {
+        let deps = ConsumerDeps {
             source,
             lanes: (0..self.settings.lanes)
                 .map(|_| LanePorts { store: store(), event_publishers: publishers() })
@@ -199,7 +198,7 @@ impl Parts {
             keep_unroutable_events: self.settings.keep_unroutable_events,
             reply_bytes: self.settings.reply_bytes(),
         };
-        let result = amqp::run(ground, settings).await;
+        let result = amqp::run(deps, settings).await;
         relay.abort();
         self.stop.cancel();
         source_task.await?;

@@ -1,4 +1,4 @@
-//! What the worker would leave of commands, made ready before the clock starts.
+//! The rows and events of the commands, prepared before the measurement starts.
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::domain::{Command, Order, StatusChanged};
@@ -18,7 +18,7 @@ pub struct Batch {
     pub changes: Changes,
 }
 
-/// The effects of placed orders, by the worker's own rules and in its own words.
+/// The effects of placed orders, by the worker's own rules and types.
 pub fn batches(workload: &Workload) -> Result<Vec<Batch>, Failure> {
     let messages: Vec<Message> = workload.commands.iter().map(decoded).collect::<Result<_, _>>()?;
     messages.chunks(BATCH).map(batch).collect()
@@ -31,7 +31,7 @@ fn decoded(command: &Publication) -> Result<Message, Failure> {
         body: command.body.clone(),
         ..Envelope::default()
     };
-    decode::decode(&envelope).result.map_err(|refusal| refusal.detail.into())
+    decode::decode(&envelope).result.map_err(|dead| dead.detail.into())
 }
 
 fn batch(messages: &[Message]) -> Result<Batch, Failure> {
@@ -44,9 +44,9 @@ fn batch(messages: &[Message]) -> Result<Batch, Failure> {
 
 fn place(message: &Message, changes: &mut Changes) -> Result<(), Failure> {
     let (Command::PlaceOrder(placed), Some(intent)) = (&message.command, &message.intent) else {
-        return Err("a leg takes placed orders with message ids".into());
+        return Err("a stage takes placed orders with message ids".into());
     };
-    let order_id = placed.order_id.clone().ok_or("a leg takes orders with ids")?;
+    let order_id = placed.order_id.clone().ok_or("a stage takes orders with ids")?;
     let at = SystemClock.now();
     let (order, change) = Order::place(order_id.clone(), placed.clone(), at);
     let event = StatusChanged { order: &order, change };

@@ -1,4 +1,4 @@
-//! What the message bus does when a batch cannot be handled as it is, and no message is at fault.
+//! Store errors that are not the fault of a message: locks, lost sessions, conflicts, too many items.
 
 #![expect(clippy::float_cmp, reason = "counts are whole numbers, which a float holds exactly")]
 
@@ -12,53 +12,53 @@ use order_worker::service_layer::{
 };
 use tokio::time::{Instant, advance};
 
-use crate::obstructed::Obstructed;
+use crate::failing_store::FailingStore;
 use crate::support::clock::TickingClock;
 use crate::support::messages::{id, next_status, place, set_status};
 
 #[tokio::test(start_paused = true)]
-async fn the_messages_of_a_locked_order_are_left_out_and_all_others_commit() {
+async fn messages_of_a_locked_order_are_left_out_and_all_others_commit() {
     let database = with_orders(&["1", "2", "3"]).await;
     let locked = |needs: &BatchLookup| names("2", needs).then(|| StoreError::Locked(vec![id("2")]));
     let batch = ["1", "2", "3", "2", "1"].map(next_status);
 
-    let handled = handle(Obstructed::by(&database, locked), &batch).await;
+    let handled = handle(FailingStore::new(&database, locked), &batch).await;
 
     assert_eq!(handled.locked, [1, 3]);
     assert_eq!(words(&handled), ["accepted"; 3]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lock_whose_order_nobody_can_name_is_found_by_halves() {
+async fn an_unnamed_locked_order_is_found_by_splitting_the_batch() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let locked = |needs: &BatchLookup| names("4", needs).then(|| StoreError::Locked(Vec::new()));
     let batch = ["1", "2", "3", "4", "5", "4"].map(next_status);
 
-    let handled = handle(Obstructed::by(&database, locked), &batch).await;
+    let handled = handle(FailingStore::new(&database, locked), &batch).await;
 
     assert_eq!(handled.locked, [3, 5]);
     assert_eq!(words(&handled), ["accepted"; 4]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_message_of_a_locked_order_waits_also_when_the_lock_is_gone_meanwhile() {
+async fn later_messages_of_a_locked_order_wait_even_if_the_lock_is_released_meanwhile() {
     let database = with_orders(&["1", "2"]).await;
-    let mut answers = [None, Some(StoreError::Locked(vec![id("2")]))].into_iter();
-    // Too many items, then the first half meets the lock, then there is none.
+    let mut later = [None, Some(StoreError::Locked(vec![id("2")]))].into_iter();
+    // Too many items; then the first half succeeds and the second one meets a lock; then no lock.
     let mut first = Some(StoreError::TooLarge);
-    let obstacle = move |_: &BatchLookup| first.take().or_else(|| answers.next().flatten());
+    let error_for = move |_: &BatchLookup| first.take().or_else(|| later.next().flatten());
     let batch = ["1", "1", "2", "2"].map(next_status);
 
-    let handled = handle(Obstructed::by(&database, obstacle), &batch).await;
+    let handled = handle(FailingStore::new(&database, error_for), &batch).await;
 
     assert_eq!(handled.locked, [2, 3]);
     assert_eq!(words(&handled), ["accepted"; 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_locked_order_no_lock_is_waited_for_for_a_while() {
+async fn after_a_locked_order_the_next_batches_skip_locked_rows() {
     let database = with_orders(&["1"]).await;
-    let store = Obstructed::by_errors(&database, [StoreError::Locked(vec![id("1")])]);
+    let store = FailingStore::with_errors(&database, [StoreError::Locked(vec![id("1")])]);
     let mut bus = bus_on(store.clone());
 
     bus.handle_batch(&[next_status("1")]).await;
@@ -66,15 +66,15 @@ async fn after_a_locked_order_no_lock_is_waited_for_for_a_while() {
     advance(Duration::from_secs(4)).await;
     bus.handle_batch(&[next_status("1")]).await;
 
-    let waited: Vec<bool> = store.questions().iter().map(|it| !it.skip_locked).collect();
+    let waited: Vec<bool> = store.lookups().iter().map(|it| !it.skip_locked).collect();
     assert_eq!(waited, [true, false, true]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_session_costs_no_time_and_is_no_trouble() {
+async fn a_lost_session_is_replaced_without_a_pause() {
     let database = InMemoryDatabase::new();
     let (health, began) = (Health::default(), Instant::now());
-    let store = Obstructed::by_errors(&database, [lost()]);
+    let store = FailingStore::with_errors(&database, [lost()]);
 
     let handled = bus_with(store, health.clone()).handle_batch(&[place("1")]).await;
 
@@ -84,10 +84,10 @@ async fn a_lost_session_costs_no_time_and_is_no_trouble() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_lost_as_soon_as_it_is_made_is_waited_for() {
+async fn repeatedly_lost_sessions_cause_a_pause() {
     let database = InMemoryDatabase::new();
     let (health, began) = (Health::default(), Instant::now());
-    let store = Obstructed::by_errors(&database, [lost(), lost(), lost()]);
+    let store = FailingStore::with_errors(&database, [lost(), lost(), lost()]);
 
     let handled = bus_with(store, health.clone()).handle_batch(&[place("1")]).await;
 
@@ -97,22 +97,22 @@ async fn a_session_that_is_lost_as_soon_as_it_is_made_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_is_too_large_to_be_loaded_is_handled_in_halves() {
+async fn a_batch_that_is_too_large_to_load_is_split() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let too_large =
         |needs: &BatchLookup| (needs.order_ids.len() > 2).then_some(StoreError::TooLarge);
     let batch = ["1", "2", "3", "4", "5"].map(next_status);
 
-    let handled = handle(Obstructed::by(&database, too_large), &batch).await;
+    let handled = handle(FailingStore::new(&database, too_large), &batch).await;
 
     assert_eq!(words(&handled), ["accepted"; 5]);
     assert_eq!(handled.commits.len(), 3);
 }
 
 #[tokio::test]
-async fn many_commands_for_one_large_order_leave_no_batch_of_too_many_items() {
+async fn commands_for_one_large_order_are_split_by_their_items() {
     let database = InMemoryDatabase::new();
-    let mut bus = bus_on(Obstructed::by(&database, |_| None));
+    let mut bus = bus_on(FailingStore::new(&database, |_| None));
     bus.handle_batch(&[with_500_items(place("1"))]).await;
     let statuses = [Status::Shipping, Status::Processing].into_iter().cycle();
     let batch: Vec<Message> = statuses.take(100).map(|status| set_status("1", status)).collect();
@@ -124,15 +124,15 @@ async fn many_commands_for_one_large_order_leave_no_batch_of_too_many_items() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_the_database_keeps_failing_at_waits_alone() {
+async fn a_message_that_keeps_failing_in_the_database_waits_alone() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let fails = |needs: &BatchLookup| names("1", needs).then(failed);
-    let mut bus = bus_on(Obstructed::by(&database, fails));
+    let mut bus = bus_on(FailingStore::new(&database, fails));
     let batch = ["1", "2", "3", "4", "5", "1"].map(next_status);
 
     let handled = bus.handle_batch(&batch).await;
 
-    assert_eq!(handled.locked, [0, 5], "later ones of its order wait behind it");
+    assert_eq!(handled.locked, [0, 5], "later messages of its order wait behind it");
     assert_eq!(words(&handled), ["accepted"; 4]);
     let began = Instant::now();
     let again = bus.handle_batch(&batch).await;
@@ -141,9 +141,9 @@ async fn a_message_that_the_database_keeps_failing_at_waits_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_database_that_fails_at_everything_is_asked_with_pauses_and_loses_nothing() {
+async fn a_database_that_fails_at_every_message_is_retried_with_pauses() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
-    let store = Obstructed::by(&database, |_| Some(failed()));
+    let store = FailingStore::new(&database, |_| Some(failed()));
     let mut bus = bus_on(store.clone());
     let (batch, began) = (["1", "2", "3", "4", "5"].map(next_status), Instant::now());
 
@@ -151,35 +151,35 @@ async fn a_database_that_fails_at_everything_is_asked_with_pauses_and_loses_noth
     let again = bus.handle_batch(&batch).await;
 
     assert_eq!((handled.locked, again.locked), (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4]));
-    let (questions, seconds) = (store.questions().len(), began.elapsed().as_secs());
-    assert!(questions < 30 && seconds > 5, "{questions} questions in {seconds} s");
+    let (lookups, seconds) = (store.lookups().len(), began.elapsed().as_secs());
+    assert!(lookups < 30 && seconds > 5, "{lookups} lookups in {seconds} s");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_conflicts_without_end_waits_alone() {
+async fn a_message_with_endless_conflicts_waits_alone() {
     let database = with_orders(&["1", "2", "3", "4", "5"]).await;
     let conflicts =
         |needs: &BatchLookup| names("4", needs).then(|| StoreError::Conflict("again".to_owned()));
     let batch = ["1", "2", "3", "4", "5", "4"].map(next_status);
 
-    let handled = handle(Obstructed::by(&database, conflicts), &batch).await;
+    let handled = handle(FailingStore::new(&database, conflicts), &batch).await;
 
     assert_eq!(handled.locked, [3, 5]);
     assert_eq!(words(&handled), ["accepted"; 4]);
 }
 
 fn failed() -> StoreError {
-    StoreError::Failed("a policy forbids it".to_owned())
+    StoreError::Failed("row-level security".to_owned())
 }
 
 fn with_500_items(mut message: Message) -> Message {
-    let Command::PlaceOrder(place) = &mut message.command else { panic!("places no order") };
+    let Command::PlaceOrder(place) = &mut message.command else { panic!("not a PlaceOrder") };
     let item: Item = place.items.iter().next().unwrap().clone();
     place.items = vec![item; 500].try_into().unwrap();
     message
 }
 
-/// How often the database was waited for.
+/// How often the worker paused for the database.
 fn pauses(health: &Health) -> f64 {
     let seen = crate::metrics::scrape(health.metrics());
     seen.value("order_worker_pauses_total", &[("reason", "database")]).unwrap()
@@ -200,19 +200,19 @@ fn words(handled: &BatchResult) -> Vec<&'static str> {
 async fn with_orders(order_ids: &[&str]) -> InMemoryDatabase {
     let database = InMemoryDatabase::new();
     let orders: Vec<Message> = order_ids.iter().map(|order_id| place(order_id)).collect();
-    let placed = bus_on(Obstructed::by(&database, |_| None)).handle_batch(&orders).await;
+    let placed = bus_on(FailingStore::new(&database, |_| None)).handle_batch(&orders).await;
     assert_eq!(placed.outcomes.len(), order_ids.len());
     database
 }
 
-async fn handle(store: Obstructed, batch: &[Message]) -> BatchResult {
+async fn handle(store: FailingStore, batch: &[Message]) -> BatchResult {
     bus_on(store).handle_batch(batch).await
 }
 
-fn bus_on(store: Obstructed) -> MessageBus {
+fn bus_on(store: FailingStore) -> MessageBus {
     bus_with(store, Health::default())
 }
 
-fn bus_with(store: Obstructed, health: Health) -> MessageBus {
+fn bus_with(store: FailingStore, health: Health) -> MessageBus {
     MessageBus::new(Box::new(store), Arc::new(TickingClock::default()), health, InFlight::default())
 }

@@ -1,4 +1,4 @@
-//! What goes out.
+//! Metrics of publishing.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use order_worker::service_layer::{InFlight, MessageBus, Relay};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::line::{Line, cancel, command, place};
+use super::pipeline::{Pipeline, cancel, command, place};
 use super::scrape;
 use crate::support::clock::TickingClock;
 use crate::support::messages;
@@ -16,10 +16,10 @@ const UNROUTABLE: &str = "order_worker_events_unroutable_total";
 
 #[tokio::test]
 async fn events_are_counted_by_their_type() {
-    let line = Line::new();
-    let _subscription = line.broker.subscribe();
+    let pipeline = Pipeline::new();
+    let _subscription = pipeline.broker.subscribe();
 
-    let seen = line.handles(&[place("1"), cancel("1"), cancel("1")]).await;
+    let seen = pipeline.process(&[place("1"), cancel("1"), cancel("1")]).await;
 
     assert_eq!(seen.value(PUBLISHED, &[("type", "OrderStatusChanged")]), Some(2.0));
     assert_eq!(seen.value(PUBLISHED, &[("type", "OrderCommandRejected")]), Some(1.0));
@@ -27,11 +27,11 @@ async fn events_are_counted_by_their_type() {
 }
 
 #[tokio::test]
-async fn an_event_without_a_subscriber_and_an_answer_without_a_reader_are_unroutable() {
-    let mut asked = place("1");
-    asked.properties.reply_to = Some("nobody's".to_owned());
+async fn events_and_replies_without_a_queue_are_counted_as_unroutable() {
+    let mut with_reply_to = place("1");
+    with_reply_to.properties.reply_to = Some("no-such-queue".to_owned());
 
-    let seen = Line::new().handles(&[asked]).await;
+    let seen = Pipeline::new().process(&[with_reply_to]).await;
 
     assert_eq!(seen.value(UNROUTABLE, &[("type", "OrderStatusChanged")]), Some(1.0));
     assert_eq!(seen.value(UNROUTABLE, &[("type", "CommandOutcome")]), Some(1.0));
@@ -40,48 +40,48 @@ async fn an_event_without_a_subscriber_and_an_answer_without_a_reader_are_unrout
 
 #[tokio::test]
 async fn dead_letters_are_counted_by_code_once_they_are_confirmed() {
-    let line = Line::new();
+    let pipeline = Pipeline::new();
     let incomplete = command("PlaceOrder", &json!({}));
 
-    let seen = line.handles(&[incomplete, cancel("1")]).await;
+    let seen = pipeline.process(&[incomplete, cancel("1")]).await;
 
     let count = |code| seen.value("order_worker_dead_letters_total", &[("code", code)]);
     assert_eq!(count("missing_field"), Some(1.0));
     assert_eq!(count("order_not_found"), Some(1.0));
-    assert_eq!(line.broker.dead_letters().len(), 2);
+    assert_eq!(pipeline.broker.dead_letters().len(), 2);
 }
 
 #[tokio::test]
-async fn the_wait_for_confirms_is_measured_for_batches_that_leave_something() {
-    let line = Line::new();
-    let _subscription = line.broker.subscribe();
+async fn the_confirm_duration_is_measured_for_batches_with_events() {
+    let pipeline = Pipeline::new();
+    let _subscription = pipeline.broker.subscribe();
 
-    line.handles(&[place("1")]).await;
-    let seen = line.handles(&[place("1")]).await;
+    pipeline.process(&[place("1")]).await;
+    let seen = pipeline.process(&[place("1")]).await;
 
     assert_eq!(seen.value("order_worker_confirm_duration_seconds_count", &[]), Some(1.0));
 }
 
 #[tokio::test]
-async fn what_the_relay_publishes_is_counted_as_its_own() {
-    let line = Line::new();
-    let _subscription = line.broker.subscribe();
-    let (store, clock) = (line.database.store(), Arc::new(TickingClock::default()));
+async fn events_published_by_the_relay_are_counted_separately() {
+    let pipeline = Pipeline::new();
+    let _subscription = pipeline.broker.subscribe();
+    let (store, clock) = (pipeline.database.store(), Arc::new(TickingClock::default()));
     let mut crashed =
-        MessageBus::new(Box::new(store), clock, line.health.clone(), InFlight::default());
+        MessageBus::new(Box::new(store), clock, pipeline.health.clone(), InFlight::default());
     crashed.handle_batch(&[messages::place("1"), messages::place("2")]).await;
 
-    let (relay_store, publisher) = (line.database.relay(), line.broker.publisher());
+    let (relay_store, publisher) = (pipeline.database.relay(), pipeline.broker.publisher());
     let mut relay = Relay::new(
         Box::new(relay_store),
         Box::new(publisher),
-        line.health.clone(),
+        pipeline.health.clone(),
         InFlight::default(),
         false,
     );
     relay.publish_waiting(Instant::now()).await.unwrap();
 
-    let seen = scrape(line.metrics());
+    let seen = scrape(pipeline.metrics());
     assert_eq!(seen.value("order_worker_events_relayed_total", &[]), Some(2.0));
     assert_eq!(seen.value(PUBLISHED, &[("type", "OrderStatusChanged")]), Some(2.0));
 }

@@ -1,9 +1,9 @@
-//! Publishing without windows.
+//! Publishing without a window of confirms.
 
 use async_trait::async_trait;
 use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher};
 
-/// Publishes a message when the one before is confirmed.
+/// Publishes a message once the previous one is confirmed.
 #[derive(Debug)]
 pub struct OneByOne(pub Box<dyn Publisher>);
 

@@ -1,4 +1,4 @@
-//! What the message bus answers to those who ask.
+//! Replies to commands with `reply_to`.
 
 use order_worker::service_layer::{Message, OutboxMessageKind};
 use serde_json::{Value, json};
@@ -7,42 +7,44 @@ use super::{body, outgoing};
 use crate::support::messages::{With, cancel, next_status, place, place_without_id};
 
 #[tokio::test]
-async fn an_accepted_command_is_answered_with_the_assigned_number() {
-    let answers = answers(&[place_without_id().answered_to("answers")]).await;
+async fn the_reply_to_an_accepted_command_has_the_assigned_order_id() {
+    let replies = replies(&[place_without_id().with_reply_to("replies")]).await;
 
     let expected = json!({
         "outcome": "accepted", "order_id": "1000001", "status": "Received", "code": null,
         "detail": null,
     });
-    assert_eq!(answers, [("answers".to_owned(), expected)]);
+    assert_eq!(replies, [("replies".to_owned(), expected)]);
 }
 
 #[tokio::test]
-async fn a_duplicate_is_answered_with_the_present_status() {
+async fn the_reply_to_a_duplicate_has_the_present_status() {
     let first = place("14").with_id("m");
 
-    let answers = answers(&[first.clone(), next_status("14"), first.answered_to("answers")]).await;
+    let replies =
+        replies(&[first.clone(), next_status("14"), first.with_reply_to("replies")]).await;
 
     let expected = json!({
         "outcome": "duplicate", "order_id": "14", "status": "Processing", "code": null,
         "detail": null,
     });
-    assert_eq!(answers, [("answers".to_owned(), expected)]);
+    assert_eq!(replies, [("replies".to_owned(), expected)]);
 }
 
 #[tokio::test]
-async fn a_refused_command_is_answered_with_the_rule() {
-    let answers = answers(&[place("14"), cancel("14"), cancel("14").answered_to("answers")]).await;
+async fn the_reply_to_a_rejected_command_names_the_rule() {
+    let replies =
+        replies(&[place("14"), cancel("14"), cancel("14").with_reply_to("replies")]).await;
 
     let expected = json!({
         "outcome": "rejected", "order_id": "14", "status": "Cancelled",
         "code": "OrderAlreadyCancelled", "detail": "the order is already cancelled",
     });
-    assert_eq!(answers, [("answers".to_owned(), expected)]);
+    assert_eq!(replies, [("replies".to_owned(), expected)]);
 }
 
 /// The replies: the queue and the body of each.
-async fn answers(messages: &[Message]) -> Vec<(String, Value)> {
+async fn replies(messages: &[Message]) -> Vec<(String, Value)> {
     let outgoing = outgoing(messages).await;
     let replies = outgoing.iter().filter(|message| message.kind == OutboxMessageKind::Reply);
     replies.map(|reply| (reply.routing_key.clone(), body(reply))).collect()

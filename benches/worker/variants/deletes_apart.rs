@@ -1,15 +1,15 @@
-//! An outbox that is not emptied by the way.
+//! Deletes from the outbox in a separate statement.
 
 use async_trait::async_trait;
 use order_worker::service_layer::{
     BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
 };
 
-/// Commits a batch, and takes confirmed events out of the outbox in a statement of its own.
+/// Commits a batch, and then deletes confirmed events from the outbox in a separate statement.
 #[derive(Debug)]
 pub struct DeletesApart {
     pub store: Box<dyn Store>,
-    /// A session of its own.
+    /// Deletes, in its own session.
     pub sweeper: Box<dyn Store>,
 }
 
@@ -38,7 +38,7 @@ impl Store for DeletesApart {
 #[async_trait]
 impl StoreTransaction for Transaction<'_> {
     async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
-        // The copy costs this rung some CPU that is not the deletes': about 1 % of a batch's.
+        // The copy costs about 1 % of a batch's CPU, which is not the cost of the deletes.
         let without_deletes = Changes {
             placed: changes.placed.clone(),
             updated: changes.updated.clone(),
@@ -48,7 +48,7 @@ impl StoreTransaction for Transaction<'_> {
             published: Vec::new(),
         };
         let mut earlier = self.transaction.commit(&without_deletes).await?;
-        // What is deleted only now was still there for the commit to find.
+        // The commit still found what is deleted only now.
         earlier.retain(|row| row.key().parse().is_none_or(|key| !changes.published.contains(&key)));
         if !changes.published.is_empty() {
             self.sweeper.remove_published(&changes.published).await?;

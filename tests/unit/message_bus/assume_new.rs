@@ -1,4 +1,4 @@
-//! When the bus takes all of a batch for new.
+//! When the bus assumes that a whole batch is new, and skips the lookup.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,11 +12,11 @@ use order_worker::service_layer::{
 use crate::support::clock::TickingClock;
 use crate::support::messages::{next_status, place, place_without_id};
 
-/// Remembers for each transaction whether all was presumed new.
+/// Records `assume_new` of each transaction.
 #[derive(Debug)]
 struct Recorder {
     inner: InMemoryStore,
-    presumptions: Arc<Mutex<Vec<bool>>>,
+    assumptions: Arc<Mutex<Vec<bool>>>,
 }
 
 #[async_trait]
@@ -25,7 +25,7 @@ impl Store for Recorder {
         &mut self,
         needs: &BatchLookup,
     ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
-        self.presumptions.lock().unwrap().push(needs.assume_new);
+        self.assumptions.lock().unwrap().push(needs.assume_new);
         self.inner.begin(needs).await
     }
 
@@ -35,38 +35,38 @@ impl Store for Recorder {
 }
 
 #[tokio::test]
-async fn a_batch_that_only_places_orders_is_presumed_new() {
+async fn a_batch_that_only_places_orders_is_assumed_new() {
     let batches = [
         vec![place("14"), place_without_id()],
         vec![place("15"), next_status("14")],
         vec![next_status("15")],
     ];
 
-    assert_eq!(presumptions(&batches).await, [true, false, false]);
+    assert_eq!(assumptions(&batches).await, [true, false, false]);
 }
 
 #[tokio::test]
-async fn after_a_repeat_64_batches_are_looked_up() {
+async fn after_a_duplicate_64_batches_are_looked_up() {
     let mut batches = vec![vec![place("0")], vec![place("0"), place("1")]];
     batches.extend((2..70).map(|number| vec![place(&number.to_string())]));
 
-    let presumptions = presumptions(&batches).await;
+    let assumptions = assumptions(&batches).await;
 
-    assert_eq!(presumptions[..3], [true, true, false], "tried again with a look");
-    // The batch of the repeat is the first of the 64.
-    assert_eq!(presumptions[2..].iter().take_while(|presumed| !**presumed).count(), 64);
-    assert!(presumptions[66..].iter().all(|presumed| *presumed));
+    assert_eq!(assumptions[..3], [true, true, false], "retried with a lookup");
+    // The batch of the duplicate is the first of the 64.
+    assert_eq!(assumptions[2..].iter().take_while(|assumed| !**assumed).count(), 64);
+    assert!(assumptions[66..].iter().all(|assumed| *assumed));
 }
 
-async fn presumptions(batches: &[Vec<Message>]) -> Vec<bool> {
-    let presumptions = Arc::<Mutex<Vec<bool>>>::default();
+async fn assumptions(batches: &[Vec<Message>]) -> Vec<bool> {
+    let assumptions = Arc::<Mutex<Vec<bool>>>::default();
     let inner = InMemoryDatabase::new().store();
-    let store = Recorder { inner, presumptions: presumptions.clone() };
+    let store = Recorder { inner, assumptions: assumptions.clone() };
     let clock = Arc::new(TickingClock::default());
     let mut bus = MessageBus::new(Box::new(store), clock, Health::default(), InFlight::default());
     for batch in batches {
         bus.handle_batch(batch).await;
     }
-    let presumptions = presumptions.lock().unwrap();
-    presumptions.clone()
+    let assumptions = assumptions.lock().unwrap();
+    assumptions.clone()
 }

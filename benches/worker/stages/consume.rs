@@ -7,17 +7,17 @@ use lapin::types::FieldTable;
 use super::{BATCH, Stopwatch};
 use crate::Failure;
 use crate::backlog::Sample;
+use crate::bench_env::BenchEnv;
 use crate::check::ensure_equal;
-use crate::site::Site;
 
 /// The worker's default.
 const PREFETCH: u16 = 2000;
 
-pub async fn run(site: &Site<'_>, messages: usize) -> Result<Sample, Failure> {
-    let channel = site.channel().await?;
+pub async fn run(env: &BenchEnv<'_>, messages: usize) -> Result<Sample, Failure> {
+    let channel = env.channel().await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
-    let queue = site.topology().commands_queue;
-    let clock = Stopwatch::start(site.servers).await;
+    let queue = env.topology().commands_queue;
+    let clock = Stopwatch::start(env.servers).await;
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
     let mut consumer =
         channel.basic_consume(queue.as_str().into(), "".into(), options, arguments).await?;
@@ -31,6 +31,6 @@ pub async fn run(site: &Site<'_>, messages: usize) -> Result<Sample, Failure> {
     // Closing waits until the broker has read the last acknowledgement.
     channel.close(200, "done".into()).await?;
     let sample = clock.stop(messages);
-    ensure_equal("messages left in the queue", site.depth(&queue).await?, 0)?;
+    ensure_equal("messages left in the queue", env.depth(&queue).await?, 0)?;
     Ok(sample)
 }

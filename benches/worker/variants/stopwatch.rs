@@ -1,5 +1,5 @@
-//! When each event was committed, and when it was confirmed, as the worker itself sees it: a commit
-//! cannot be timed from outside, since every moment in the tables is taken before it.
+//! Times each event's commit and confirm inside the worker: a commit cannot be timed from outside, since
+//! every timestamp in the tables is taken before it.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -12,12 +12,12 @@ use order_worker::service_layer::{
     PublishStatus, Publisher, Store, StoreError, StoreTransaction,
 };
 
-/// Moments in microseconds since 1970; clones share them.
+/// Timestamps in microseconds since 1970; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Times(Arc<Mutex<Moments>>);
+pub struct Times(Arc<Mutex<Timestamps>>);
 
 #[derive(Debug, Default)]
-struct Moments {
+struct Timestamps {
     committed: Vec<(OutboxKey, i64)>,
     /// By the event's id.
     confirmed: HashMap<String, i64>,
@@ -32,12 +32,12 @@ impl Times {
         TimedPublisher { publisher, times: self.clone() }
     }
 
-    /// A line for each event: the order, when it was committed, when it was confirmed.
+    /// Prints a line for each event: order, time of commit, time of confirm.
     pub fn print(&self) {
         let mut lines = String::new();
-        self.note(|moments| {
-            for (key, committed) in &moments.committed {
-                if let Some(confirmed) = moments.confirmed.get(&key.event_id.to_string()) {
+        self.record(|timestamps| {
+            for (key, committed) in &timestamps.committed {
+                if let Some(confirmed) = timestamps.confirmed.get(&key.event_id.to_string()) {
                     let _ = writeln!(lines, "{} {committed} {confirmed}", key.order_id);
                 }
             }
@@ -45,8 +45,8 @@ impl Times {
         print!("{lines}");
     }
 
-    fn note(&self, note: impl FnOnce(&mut Moments)) {
-        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    fn record(&self, record: impl FnOnce(&mut Timestamps)) {
+        record(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -87,7 +87,7 @@ impl StoreTransaction for Transaction<'_> {
         let earlier = self.transaction.commit(changes).await?;
         let committed = now();
         let keys = changes.outgoing.iter().map(|outgoing| (outgoing.key.clone(), committed));
-        self.times.note(|moments| moments.committed.extend(keys));
+        self.times.record(|timestamps| timestamps.committed.extend(keys));
         Ok(earlier)
     }
 
@@ -112,7 +112,7 @@ impl Publisher for TimedPublisher {
         let confirmed = now();
         let event_ids = window.iter().filter_map(|event| event.properties.message_id.clone());
         let events = event_ids.map(|event_id| (event_id, confirmed));
-        self.times.note(|moments| moments.confirmed.extend(events));
+        self.times.record(|timestamps| timestamps.confirmed.extend(events));
         Ok(confirmations)
     }
 }

@@ -1,5 +1,5 @@
-//! R2: the set-based insert, in SQL of its own. It checks nothing and takes nothing out of the
-//! outbox, so it is less than any worker with an inbox and an outbox must do.
+//! R2: the set-based insert, in SQL of its own. It checks nothing and deletes nothing from the outbox,
+//! so it is less work than any worker with an inbox and an outbox has.
 
 use order_worker::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
 use order_worker::service_layer::{Changes, HistoryRow, InboxEntry, OutboxMessage};
@@ -12,8 +12,8 @@ use super::Stopwatch;
 use super::prepared::Batch;
 use crate::Failure;
 use crate::backlog::Sample;
+use crate::bench_env::BenchEnv;
 use crate::check::ensure_equal;
-use crate::site::Site;
 
 const INSERT: &str = "
 with placed as (
@@ -38,15 +38,15 @@ insert into outbox (order_id, version, event_id, kind, routing_key, correlation_
 select * from unnest($28::text[], $29::integer[], $30::uuid[], $31::smallint[], $32::text[],
                      $33::text[], $34::text[])";
 
-pub async fn run(site: &Site<'_>, batches: &[Batch]) -> Result<Sample, Failure> {
-    let mut sessions = [site.session().await?, site.session().await?];
+pub async fn run(env: &BenchEnv<'_>, batches: &[Batch]) -> Result<Sample, Failure> {
+    let mut sessions = [env.session().await?, env.session().await?];
     let [one, other] = &mut sessions;
-    let clock = Stopwatch::start(site.servers).await;
+    let clock = Stopwatch::start(env.servers).await;
     let (first, second) = batches.split_at(batches.len() / 2);
     try_join!(insert_all(one, first), insert_all(other, second))?;
     let orders = batches.iter().map(|batch| batch.changes.placed.len()).sum();
     let sample = clock.stop(orders);
-    let found = site.count("select count(*) from orders").await?;
+    let found = env.count("select count(*) from orders").await?;
     ensure_equal("orders", usize::try_from(found)?, orders)?;
     Ok(sample)
 }

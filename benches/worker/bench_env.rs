@@ -1,4 +1,4 @@
-//! A place on the servers for one run: exchanges, queues and a schema that nobody else uses.
+//! The environment of one run: its own exchanges, queues and database schema.
 
 use std::process::Command;
 use std::sync::PoisonError;
@@ -16,11 +16,11 @@ use uuid::Uuid;
 use crate::Failure;
 use crate::servers::Servers;
 
-/// Messages that wait for their confirms together when a backlog is published.
+/// Unconfirmed messages when a backlog is published.
 const WINDOW: usize = 1000;
 
 #[derive(Debug)]
-pub struct Site<'a> {
+pub struct BenchEnv<'a> {
     pub servers: &'a Servers,
     name: String,
     pub broker: RabbitMq,
@@ -29,10 +29,10 @@ pub struct Site<'a> {
     channel: Channel,
 }
 
-impl<'a> Site<'a> {
-    /// Tables, exchanges and queues as the worker makes them, and a durable quorum queue of a
-    /// subscriber to all events.
-    async fn on(servers: &'a Servers, name: String) -> Result<Self, Failure> {
+impl<'a> BenchEnv<'a> {
+    /// Creates tables, exchanges and queues as the worker does, and a durable quorum queue that
+    /// subscribes to all events.
+    async fn create(servers: &'a Servers, name: String) -> Result<Self, Failure> {
         servers.execute(&format!("create schema {name}")).await?;
         let database = PgDatabase::connect(&in_schema(&servers.database_url, &name)).await?;
         database.migrate().await?;
@@ -41,9 +41,9 @@ impl<'a> Site<'a> {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&servers.amqp_url, properties).await?;
         let channel = connection.create_channel().await?;
-        let site = Self { servers, name, broker, database, connection, channel };
-        site.declare_subscriber().await?;
-        Ok(site)
+        let env = Self { servers, name, broker, database, connection, channel };
+        env.declare_subscriber().await?;
+        Ok(env)
     }
 
     async fn declare_subscriber(&self) -> Result<(), Failure> {
@@ -69,18 +69,18 @@ impl<'a> Site<'a> {
         topology(&self.name)
     }
 
-    /// The queue that gets all events.
+    /// The queue of the subscriber to all events.
     pub fn subscriber(&self) -> String {
         subscriber(&self.name)
     }
 
-    /// The address of the database, with this run's tables.
+    /// The URL of the database, with this run's schema.
     pub fn database_url(&self) -> String {
         in_schema(&self.servers.database_url, &self.name)
     }
 
-    /// Gives a program the settings of this site, and nothing else of this process's settings.
-    pub fn set_up(&self, command: &mut Command) {
+    /// Gives a program the settings of this environment, and none of this process's own.
+    pub fn configure(&self, command: &mut Command) {
         let topology = self.topology();
         command.env_clear().envs([
             ("AMQP_URL", self.servers.amqp_url.clone()),
@@ -99,26 +99,26 @@ impl<'a> Site<'a> {
         for window in messages.chunks(WINDOW) {
             let confirmations = publisher.publish(window).await?;
             if confirmations.iter().any(|confirmation| *confirmation != PublishStatus::Confirmed) {
-                return Err("RabbitMQ did not take all commands of a backlog".into());
+                return Err("RabbitMQ did not confirm all commands of a backlog".into());
             }
         }
         self.broker.close().await;
         Ok(())
     }
 
-    /// A channel for what only one run does.
+    /// A new channel.
     pub async fn channel(&self) -> Result<Channel, Failure> {
         Ok(self.connection.create_channel().await?)
     }
 
-    /// How many messages wait in a queue, those in the hands of consumers not counted.
+    /// Ready messages in a queue, without the unacknowledged ones.
     pub async fn depth(&self, queue: &str) -> Result<usize, Failure> {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let seen = self.channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
         Ok(seen.message_count() as usize)
     }
 
-    /// A session with this run's tables.
+    /// A session in this run's schema.
     pub async fn session(&self) -> Result<PgConnection, Failure> {
         let mut session = self.servers.session().await?;
         let statement = format!("set search_path to {}", self.name);
@@ -126,7 +126,7 @@ impl<'a> Site<'a> {
         Ok(session)
     }
 
-    /// What a query answers: one number.
+    /// The single number that a query returns.
     pub async fn count(&self, query: &str) -> Result<i64, Failure> {
         let query = sqlx::query_scalar(AssertSqlSafe(query));
         Ok(query.fetch_one(&mut self.session().await?).await?)
@@ -138,15 +138,15 @@ impl<'a> Site<'a> {
     }
 }
 
-/// Does something on a site of its own, which is removed whatever comes of it.
-pub async fn on_a_site<T>(
+/// Runs `work` in a new environment, which is removed afterwards, also on failure.
+pub async fn with_bench_env<T>(
     servers: &Servers,
-    work: impl AsyncFnOnce(&Site<'_>) -> Result<T, Failure>,
+    work: impl AsyncFnOnce(&BenchEnv<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let name = format!("bench_{}", Uuid::now_v7().simple());
-    servers.sites.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
-    let done = match Site::on(servers, name.clone()).await {
-        Ok(site) => work(&site).await,
+    servers.environments.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+    let done = match BenchEnv::create(servers, name.clone()).await {
+        Ok(env) => work(&env).await,
         Err(failure) => Err(failure),
     };
     let removed = remove(servers, &name).await;
@@ -154,9 +154,9 @@ pub async fn on_a_site<T>(
     removed.map(|()| done)
 }
 
-/// Removes what is left of a run that was stopped midway.
+/// Removes what an interrupted run left behind.
 pub async fn remove_all(servers: &Servers) -> Result<(), Failure> {
-    let names = servers.sites.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let names = servers.environments.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for name in names {
         remove(servers, &name).await?;
     }
@@ -172,7 +172,7 @@ async fn remove(servers: &Servers, name: &str) -> Result<(), Failure> {
     channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await?;
     connection.close(200, "done".into()).await?;
     servers.execute(&format!("drop schema if exists {name} cascade")).await?;
-    servers.sites.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    servers.environments.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     Ok(())
 }
 
@@ -180,7 +180,7 @@ fn subscriber(name: &str) -> String {
     format!("{name}.subscriber")
 }
 
-/// The names that the worker uses by default, and its retries, in a space of their own.
+/// The worker's default topology, with names of this run.
 fn topology(name: &str) -> Topology {
     Topology {
         commands_exchange: format!("{name}.commands"),
