@@ -8,11 +8,11 @@ COPY src src
 COPY migrations migrations
 COPY schemas schemas
 COPY examples examples
-# The caches keep the compiled dependencies between builds. cargo tells by the time of a file
-# whether it has changed, and a checkout of an older commit may well be older than the cache.
-# Kernels for 64-bit ARM have pages of 4, 16 or 64 KiB; an allocator that is built for the largest
-# runs on all of them, one built for the builder's own ends at start on others.
-# A release has no points at which tests can kill it (src/kill_points.rs); grep makes sure.
+# The cache mounts keep compiled dependencies between builds. cargo detects changes by modification time,
+# and the files of an older commit may be older than the cache: hence `touch`.
+# 64-bit ARM kernels have pages of 4, 16 or 64 KiB. An allocator built for 64 KiB runs on all of them; one
+# built for smaller pages aborts at start on larger ones.
+# `grep` verifies that the binary has no kill points for tests (src/kill_points.rs).
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     find src migrations schemas examples build.rs -type f -exec touch {} + && \
@@ -28,16 +28,16 @@ RUN apt-get update && \
     useradd --uid 10001 --user-group --no-create-home --home-dir /data order-worker && \
     install -d -o 10001 -g 10001 /data
 COPY --from=build /usr/local/bin/order-worker /usr/local/bin/
-# Outside the container nobody is on this machine: without HTTP_TOKENS only /health is answered there.
+# Requests from outside the container are not local: without HTTP_TOKENS, only /health responds to them.
 ENV LOG_FORMAT=json HTTP_ADDR=0.0.0.0:8080
 EXPOSE 8080
-# The default database is an SQLite file in the current folder.
+# The default database is an SQLite file in the working directory.
 WORKDIR /data
 VOLUME /data
-# A number, so that Kubernetes' runAsNonRoot can tell.
+# A numeric id, which Kubernetes' runAsNonRoot requires.
 USER 10001:10001
 STOPSIGNAL SIGTERM
-# Asks this container's own worker, at HTTP_ADDR.
+# Queries the worker of this container at HTTP_ADDR.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["order-worker", "healthcheck"]
 ENTRYPOINT ["order-worker"]
 CMD ["run"]

@@ -1,11 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint bench servers schemas screenshots demo clean-servers
+.PHONY: help test test-newer lint bench servers schemas screenshots demo clean-servers
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# Built first: a mistake in the code shows before any server is started.
-# `exec`, here and below: a make that is told to end tells with-servers, not a shell in between.
+# Builds first, so that compile errors show before any server starts.
+# `exec`, here and below, lets with-servers receive the signals that stop make.
 test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with-servers)
 	cargo test --locked --all-features --no-run
 	python=$$(scripts/python-for-tests) && \
@@ -13,13 +13,24 @@ test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with
 	export ORDER_WORKER_TEST_PYTHON="$$python" ORDER_WORKER_TEST_CHROMEDRIVER="$$driver" && \
 	exec scripts/with-servers cargo test --locked --all-features -- --include-ignored
 
+# Only tests that depend on the servers (they are marked as ignored): the others would be the same as in
+# `make test`. So would those in a browser and of a store's web site, which look at pages.
+test-newer: ## Run the tests that need servers on newer ones (see scripts/newer-servers)
+	cargo test --locked --all-features --no-run --test e2e --test integration
+	servers=$$(scripts/newer-servers) && \
+	python=$$(scripts/python-for-tests) && \
+	export ORDER_WORKER_TEST_SERVERS_ROOT="$$servers" ORDER_WORKER_TEST_PYTHON="$$python" && \
+	unset AMQP_URL DATABASE_URL && \
+	exec scripts/with-servers cargo test --locked --all-features --test e2e --test integration -- \
+	    --ignored --skip console:: --skip store_site::
+
 lint: ## Check formatting, lints and documentation
 	cargo fmt --check
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
-# Options for the bench: make bench BENCH="--quick", or BENCH="--only latency"; all of them: BENCH=--help
-bench: ## Measure the worker on a real RabbitMQ and PostgreSQL, about a quarter of an hour
+# Options: make bench BENCH=--quick, BENCH="--only latency"; BENCH=--help lists all.
+bench: ## Measure the worker on a real RabbitMQ and PostgreSQL, about 15 minutes
 	cargo bench --locked --profile dist --no-run --bench worker
 	others=$$(scripts/other-workers) && \
 	exec scripts/with-servers scripts/bench "$$others" $(BENCH)
@@ -28,20 +39,20 @@ servers: ## Start the servers for development, until Ctrl-C
 	@exec scripts/with-servers sh -c '\
 	    echo "export AMQP_URL=\"$$AMQP_URL\""; \
 	    echo "export DATABASE_URL=\"$$DATABASE_URL\""; \
-	    echo "(paste these in another terminal; Ctrl-C ends the servers)" >&2; \
+	    echo "(paste these into another terminal; Ctrl-C stops the servers)" >&2; \
 	    while :; do sleep 3600; done'
 
-schemas: ## Write the JSON schemas in schemas/ anew
+schemas: ## Regenerate the JSON Schemas in schemas/
 	cargo run --quiet -- schemas --write
 
-screenshots: ## Take the screenshots of the console in docs/console/ anew
+screenshots: ## Retake the screenshots of the console in docs/console/
 	cargo test --locked --no-run --test e2e
 	driver=$$(scripts/chromedriver) && \
 	export ORDER_WORKER_TEST_CHROMEDRIVER="$$driver" ORDER_WORKER_TEST_SCREENSHOTS="$$PWD/docs/console" && \
 	exec scripts/with-servers cargo test --locked --test e2e screenshots_of_the_console -- --include-ignored
 
-demo: ## Run the demonstration
+demo: ## Run the demo
 	cargo run --release -- demo
 
-clean-servers: ## Remove what killed runs of the servers left behind
+clean-servers: ## Remove servers and data left behind by killed runs
 	@scripts/server-ctl clean

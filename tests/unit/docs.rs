@@ -91,7 +91,7 @@ fn every_fault_has_its_tests_or_a_reason() {
 #[test]
 fn every_attack_has_its_tests() {
     let page = read("docs/security.md");
-    let (_, table) = page.split_once("| Attack | Answer | Shown by |\n|---|---|---|\n").unwrap();
+    let (_, table) = page.split_once("| Attack | Response | Tests |\n|---|---|---|\n").unwrap();
     let rows = table.lines().take_while(|line| line.starts_with("| "));
     assert!(tests_named_in(rows) > 20, "the check is blind");
 }

@@ -15,7 +15,7 @@ use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::{Broker, Database, Worker};
 use crate::config::{DEFAULT_DATABASE_URL, Settings};
 use crate::entrypoints::command_client::{CommandClient, CommandQueue};
-use crate::entrypoints::http::{App, Server, watch};
+use crate::entrypoints::http::{App, Server, record_history};
 use crate::service_layer::{Health, Publication};
 
 /// What standard input has for a worker with an in-process broker.
@@ -41,14 +41,14 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     // What only those who ask over HTTP can see.
     let mut sampling = JoinSet::new();
     if address.is_some() {
-        sampling.spawn(watch(app.clone(), stop.clone()));
+        sampling.spawn(record_history(app.clone(), stop.clone()));
         sampling.spawn(broker.clone().sample(health.metrics().clone(), stop.clone()));
     }
     let database = tokio::select! {
         database = Database::ready(&settings, &health) => database?,
         () = stop.cancelled() => return Ok(()),
     };
-    app.ask(database.clone());
+    app.set_database(database.clone());
     if address.is_some() {
         sampling.spawn(database.clone().sample(health.metrics().clone(), stop.clone()));
     }

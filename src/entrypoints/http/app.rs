@@ -1,4 +1,4 @@
-//! What all routes share.
+//! State shared by all routes.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use crate::entrypoints::command_client::CommandClient;
 use crate::service_layer::dead_letters::jobs::Jobs;
 use crate::service_layer::{ByteBudget, Health};
 
-/// The worker as HTTP sees it; clones share it.
+/// The parts of the worker that handlers use; clones share them.
 #[derive(Debug, Clone)]
 pub struct App(Arc<Parts>);
 
@@ -28,7 +28,7 @@ pub struct Parts {
     pub tokens: Tokens,
     pub requests: CommandClient,
     pub jobs: Jobs,
-    /// For the bodies of commands.
+    /// Limits the memory for the bodies of commands.
     pub body_bytes: ByteBudget,
     pub(super) console: Console,
     pub(super) database_check: DatabaseCheck,
@@ -37,7 +37,7 @@ pub struct Parts {
 
 impl App {
     /// # Errors
-    /// When HTTP_TOKENS or its file is wrong.
+    /// When HTTP_TOKENS or its file is invalid.
     pub fn new(
         settings: &Settings,
         broker: &Broker,
@@ -58,14 +58,13 @@ impl App {
         })))
     }
 
-    /// Has the routes ask this database from now on.
-    pub fn ask(&self, database: Database) {
-        // A second one would be the same.
+    /// Makes the database available to handlers. Only the first call has an effect.
+    pub fn set_database(&self, database: Database) {
         let _ = self.0.database.set(database);
     }
 
-    /// Has the health know whether the broker blocks those that publish, which nobody else tells it.
-    pub fn look_whether_blocked(&self) {
+    /// Updates the health with whether the broker blocks publishing (memory or disk alarm).
+    pub fn check_blocked(&self) {
         if self.broker.publishing_is_blocked() {
             self.health.publishing_is_blocked();
         } else {
@@ -74,10 +73,10 @@ impl App {
     }
 
     /// # Errors
-    /// While the worker waits for the database at its start.
+    /// While the worker waits for the database at startup.
     pub fn database(&self) -> Result<&Database, Problem> {
         self.0.database.get().ok_or_else(|| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the worker waits for its database")
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the worker is waiting for its database")
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What Prometheus scrapes, and how requests are measured.
+//! `/metrics`, the measuring of requests, and the history of metrics for the console.
 
 use std::time::Instant;
 
@@ -9,39 +9,41 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::App;
 use super::auth::{Permission, require_permission};
-use crate::metrics::Metrics;
+use crate::metrics::{LOOK_AGAIN, Metrics};
 use crate::telemetry;
 
-/// Prometheus' text format.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The text format of Prometheus.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub fn routes(app: &App) -> Router<App> {
     Router::new().route("/metrics", require_permission(app, Permission::ReadMetrics, get(scrape)))
 }
 
 async fn scrape(State(app): State<App>) -> impl IntoResponse {
-    app.look_whether_blocked();
-    ([(CONTENT_TYPE, TEXT)], app.health.metrics().text())
+    app.check_blocked();
+    ([(CONTENT_TYPE, TEXT_FORMAT)], app.health.metrics().text())
 }
 
-/// A request under way; counted when it ends, also without an answer.
-struct Measured {
+/// A request in progress. Counted when dropped, also if it gets no response.
+struct RequestTimer {
     metrics: Metrics,
     began: Instant,
-    /// The pattern of the path, which has few values; the path itself has any.
+    /// The pattern of the path. The path itself would make a label of unlimited cardinality.
     route: Option<MatchedPath>,
     method: Method,
     status: Option<u16>,
 }
 
-/// Has each request counted that comes through.
+/// Counts and times each request.
 pub async fn measure(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let mut measured = Measured {
+    let mut timer = RequestTimer {
         metrics,
         began: Instant::now(),
         route: request.extensions().get().cloned(),
@@ -49,16 +51,28 @@ pub async fn measure(State(metrics): State<Metrics>, request: Request, next: Nex
         status: None,
     };
     let span = tracing::debug_span!("request", otel.name = Empty, otel.kind = Empty);
-    let pattern = measured.route.as_ref().map(MatchedPath::as_str);
-    telemetry::describe_request(&span, measured.method.as_str(), pattern, request.headers());
+    let pattern = timer.route.as_ref().map(MatchedPath::as_str);
+    telemetry::describe_request(&span, timer.method.as_str(), pattern, request.headers());
     let response = next.run(request).instrument(span).await;
-    measured.status = Some(response.status().as_u16());
+    timer.status = Some(response.status().as_u16());
     response
 }
 
-impl Drop for Measured {
+impl Drop for RequestTimer {
     fn drop(&mut self) {
         let (route, method) = (self.route.as_ref().map(MatchedPath::as_str), self.method.as_str());
         self.metrics.http.ended(route, method, self.status, self.began.elapsed());
+    }
+}
+
+/// Records the metrics for the console every few seconds, and whether the broker blocks publishing,
+/// until `stop` is cancelled.
+pub async fn record_history(app: App, stop: CancellationToken) {
+    let mut next = interval(LOOK_AGAIN);
+    next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(next.tick()).await.is_some() {
+        app.check_blocked();
+        let metrics = app.health.metrics();
+        metrics.recent.push(metrics.look());
     }
 }

@@ -1,8 +1,8 @@
-//! HTTP: the API, the console, health, metrics.
+//! HTTP: the API, the console, health checks and metrics.
 //!
-//! [`Server`] accepts connections; the routes are put together in `routes`, each behind the
-//! [`Permission`](auth::Permission) that it takes. Commands go to the lane of
-//! [`requests`](super::command_client), questions to the database.
+//! [`Server`] accepts connections. [`routes`](routes()) protects each route with the
+//! [`Permission`](auth::Permission) that it requires. Commands are sent to their lane with the
+//! [`command_client`](super::command_client); queries go to the database.
 
 mod api;
 mod app;
@@ -13,10 +13,9 @@ mod metrics;
 mod problem;
 mod routes;
 mod server;
-mod watch;
 
 pub use app::App;
+pub use metrics::record_history;
 pub use problem::Problem;
 pub use routes::routes;
 pub use server::Server;
-pub use watch::watch;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::entrypoints::command_client::SubmitError;
 use crate::service_layer::{InvalidQuery, StoreError};
 
-/// Why a request has no other answer.
+/// An error response.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Problem {
     #[serde(serialize_with = "as_number")]
@@ -20,12 +20,12 @@ pub struct Problem {
     pub status: StatusCode,
     /// The reason phrase of the status.
     pub title: &'static str,
-    /// For people. Never shows a value that the request held.
+    /// For people. Never contains a value from the request.
     pub detail: String,
-    /// A stable name for the reason, where there is one: a code of a dead letter or of a rule.
+    /// For programs: the stable code of a dead letter or a rule, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Cow<'static, str>>,
-    /// The field or parameter at fault.
+    /// The invalid field or parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
@@ -62,7 +62,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status;
         let mut response = (status, Json(&self)).into_response();
-        // The console shows it as a page to people.
+        // The console renders it as a page.
         response.extensions_mut().insert(self);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -77,16 +77,16 @@ impl IntoResponse for Problem {
 }
 
 impl From<StoreError> for Problem {
-    /// What the database says goes into the log, not to whoever asked.
+    /// Logs the database's message, and does not show it to the client.
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "A question over HTTP has no answer");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
+        tracing::warn!(%error, "A query over HTTP failed");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the database is unavailable")
     }
 }
 
 impl From<SubmitError> for Problem {
-    fn from(unanswered: SubmitError) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string())
+    fn from(error: SubmitError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-//! More connections than the worker has places.
+//! More connections than the worker keeps open.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use tokio::task::JoinSet;
 use super::target::{Target, status};
 use crate::amqp_client::place;
 
-/// Lets this process have so many files open.
-fn open_files(wanted: u64) {
+/// Raises the limit of open files of this process.
+fn raise_open_files(wanted: u64) {
     let present = getrlimit(Resource::Nofile);
     if present.current.is_some_and(|current| current < wanted) {
-        let most = present.maximum.unwrap_or(wanted);
-        assert!(most >= wanted, "raise the hard limit of open files to {wanted}: ulimit -Hn");
+        let maximum = present.maximum.unwrap_or(wanted);
+        assert!(maximum >= wanted, "raise the hard limit of open files to {wanted}: ulimit -Hn");
         let raised = Rlimit { current: Some(wanted), maximum: present.maximum };
         setrlimit(Resource::Nofile, raised).unwrap();
     }
 }
 
-/// Connections that have sent this and stay open.
-async fn crowd(target: &Target, size: usize, sent: &'static str) -> Vec<TcpStream> {
+/// Opens connections that send these bytes and stay open.
+async fn connect_many(target: &Target, size: usize, sent: &'static str) -> Vec<TcpStream> {
     let mut connecting = JoinSet::new();
     for _ in 0..size {
         let address = target.address.clone();
@@ -30,7 +30,7 @@ async fn crowd(target: &Target, size: usize, sent: &'static str) -> Vec<TcpStrea
             let connecting = TcpStream::connect(address);
             let mut stream =
                 tokio::time::timeout(Duration::from_secs(120), connecting).await.unwrap().unwrap();
-            // It may have had to make room already.
+            // It may have been closed already to make room.
             let _ = stream.write_all(sent.as_bytes()).await;
             stream
         });
@@ -38,30 +38,30 @@ async fn crowd(target: &Target, size: usize, sent: &'static str) -> Vec<TcpStrea
     connecting.join_all().await
 }
 
-fn assert_is_served(target: &Target, order_id: &str) {
-    let answer = target.ask("POST", "/api/orders", &[], &place(order_id));
-    assert_eq!(status(&answer), 201, "{answer}");
+fn assert_served(target: &Target, order_id: &str) {
+    let response = target.send("POST", "/api/orders", &[], &place(order_id));
+    assert_eq!(status(&response), 201, "{response}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_idle_connections_keep_nobody_out() {
-    open_files(11_000);
+async fn ten_thousand_idle_connections_keep_no_client_out() {
+    raise_open_files(11_000);
     let target = Target::new().await;
 
-    let crowd = crowd(&target, 10_000, "").await;
+    let connections = connect_many(&target, 10_000, "").await;
 
-    assert_eq!(crowd.len(), 10_000);
+    assert_eq!(connections.len(), 10_000);
     for order in 0..10 {
-        assert_is_served(&target, &order.to_string());
+        assert_served(&target, &order.to_string());
     }
-    drop(crowd);
+    drop(connections);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_do_those_whose_requests_do_not_end() {
-    open_files(11_000);
+async fn unfinished_requests_keep_no_client_out() {
+    raise_open_files(11_000);
     let target = Target::new().await;
-    for (order, begun) in [
+    for (order, unfinished) in [
         "G",
         "GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
         "POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 262144\r\n\r\n{",
@@ -70,8 +70,8 @@ async fn neither_do_those_whose_requests_do_not_end() {
     .into_iter()
     .enumerate()
     {
-        let crowd = crowd(&target, 1_500, begun).await;
-        assert_is_served(&target, &order.to_string());
-        drop(crowd);
+        let connections = connect_many(&target, 1_500, unfinished).await;
+        assert_served(&target, &order.to_string());
+        drop(connections);
     }
 }

@@ -1,10 +1,10 @@
-//! Requests of those who may not ask.
+//! Requests with forged credentials or origins.
 
 use super::target::{Target, status};
 use crate::amqp_client::place;
 
 #[tokio::test]
-async fn a_forged_token_is_nobodys() {
+async fn a_forged_token_is_refused() {
     let (target, secret) = Target::with_a_token().await;
     let last = secret.chars().next_back().unwrap();
     let other = if last == 'A' { 'B' } else { 'A' };
@@ -25,9 +25,9 @@ async fn a_forged_token_is_nobodys() {
         format!("X-Authorization: Token {secret}"),
         format!("Cookie: Authorization=Token {secret}"),
     ] {
-        let answer = target.ask("POST", "/api/orders", &[&*header], &place("7"));
-        assert_eq!(status(&answer), 401, "{header}: {answer}");
-        assert!(answer.contains("www-authenticate: Token"), "{answer}");
+        let response = target.send("POST", "/api/orders", &[&*header], &place("7"));
+        assert_eq!(status(&response), 401, "{header}: {response}");
+        assert!(response.contains("www-authenticate: Token"), "{response}");
     }
     assert_eq!(target.orders(&[&format!("Authorization: Token {secret}")]), [""; 0]);
 }
@@ -38,9 +38,9 @@ async fn a_forged_cookie_opens_no_page() {
     for value in ["", "0", "ada", &secret, "local", &"A".repeat(43), "../../etc/passwd", "a; ada"] {
         let cookie = format!("Cookie: order_worker_session={value}");
         for path in ["/", "/orders", "/settings", "/events/stream"] {
-            let answer = target.ask("GET", path, &[&*cookie], "");
-            assert_eq!(status(&answer), 303, "{value} {path}: {answer}");
-            assert!(answer.contains("location: /sign-in"), "{answer}");
+            let response = target.send("GET", path, &[&*cookie], "");
+            assert_eq!(status(&response), 303, "{value} {path}: {response}");
+            assert!(response.contains("location: /sign-in"), "{response}");
         }
     }
 }
@@ -65,24 +65,24 @@ async fn a_page_of_another_site_places_no_order_by_a_browser_on_this_machine() {
         (401, "Forwarded: for=127.0.0.1"),
         (401, "Via: 1.1 proxy"),
     ] {
-        let answer = target.ask("POST", "/api/orders", &[headers], &place("7"));
-        assert_eq!(status(&answer), expected, "{headers}: {answer}");
+        let response = target.send("POST", "/api/orders", &[headers], &place("7"));
+        assert_eq!(status(&response), expected, "{headers}: {response}");
     }
     for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]"] {
         let rebound = format!("POST /api/orders HTTP/1.1\r\nHost: {host}:{port}\r\n");
-        let answer = target.answer_to(rebound + "Connection: close\r\n\r\n");
-        assert_eq!(status(&answer), 401, "{host}: {answer}");
+        let response = target.response_to(rebound + "Connection: close\r\n\r\n");
+        assert_eq!(status(&response), 401, "{host}: {response}");
     }
     assert_eq!(target.orders(&[]), [""; 0]);
 }
 
 #[tokio::test]
-async fn the_stores_client_needs_no_header_of_a_browser() {
+async fn the_stores_client_needs_no_browser_headers() {
     let target = Target::new().await;
 
-    let without = target.ask("POST", "/api/order/add/", &[], &place("7"));
+    let without = target.send("POST", "/api/order/add/", &[], &place("7"));
     let json = ["Content-Type: application/json"];
-    let with = target.ask("PUT", "/api/order/add/", &json, &place("8"));
+    let with = target.send("PUT", "/api/order/add/", &json, &place("8"));
 
     assert_eq!((status(&without), status(&with)), (201, 201), "{without}\n{with}");
 }

@@ -1,4 +1,4 @@
-//! The queue's commands while strangers do what they can.
+//! Processing the queue during an attack over HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,15 +13,15 @@ use crate::test_env::{TestEnv, eventually};
 
 const ORDERS: usize = 3_000;
 
-/// Requests of every kind of stranger, each again and again on one connection after the other.
+/// Hostile requests of several kinds, repeated on new connections.
 struct Attack {
-    answers: Arc<AtomicUsize>,
+    reads: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
 impl Attack {
     fn on(address: &str) -> Self {
-        let answers = Arc::new(AtomicUsize::new(0));
+        let reads = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         let host = ["Host: localhost", "Authorization: Token owt_forged"];
         let forged = request("POST", "/api/orders", &host, &place("forged"));
@@ -30,47 +30,47 @@ impl Attack {
         let slow = "POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
         for (kind, count) in [(forged, 8), (large, 2), (many, 8), (slow.to_owned(), 40)] {
             for _ in 0..count {
-                tasks.spawn(attack(address.to_owned(), kind.clone(), answers.clone()));
+                tasks.spawn(attack(address.to_owned(), kind.clone(), reads.clone()));
             }
         }
-        Self { answers, _tasks: tasks }
+        Self { reads, _tasks: tasks }
     }
 
-    /// How many answers the strangers have got so far.
-    fn answers(&self) -> usize {
-        self.answers.load(Ordering::Relaxed)
+    /// The number of reads that returned bytes of a response so far.
+    fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
     }
 }
 
-async fn attack(address: String, kind: String, answers: Arc<AtomicUsize>) {
+async fn attack(address: String, kind: String, reads: Arc<AtomicUsize>) {
     loop {
         let Ok(mut stream) = TcpStream::connect(&address).await else { continue };
         let mut part = vec![0; 64 * 1024];
-        // Whatever breaks, the next connection comes.
+        // After any error, the next connection is opened.
         let _ = stream.write_all(kind.as_bytes()).await;
         while let Ok(1..) = stream.read(&mut part).await {
-            answers.fetch_add(1, Ordering::Relaxed);
+            reads.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_backlog_is_worked_off_while_strangers_ask_all_they_can() {
+async fn a_backlog_is_processed_during_an_attack_over_http() {
     let env = TestEnv::new().await;
     env.prepare();
     let orders: Vec<String> = (0..ORDERS).map(|order| place(&order.to_string())).collect();
     let mut worker = env.spawn_worker_with(&["--http-addr=127.0.0.1:0", "--http-tokens=#"]);
     let address = || address_in(&worker.log());
-    eventually("the worker tells its address", || async { address().is_some() }).await;
+    eventually("the worker logs its address", || async { address().is_some() }).await;
     let attack = Attack::on(&address().unwrap());
-    eventually("the attack is on", || async { attack.answers() > 100 }).await;
+    eventually("the attack has started", || async { attack.reads() > 100 }).await;
 
     publish_orders(&env, &orders).await;
 
-    eventually("all is done", || async { env.count("orders").await == ORDERS }).await;
-    let answers = attack.answers();
-    eventually("the attack is still on", || async { attack.answers() > answers }).await;
+    eventually("all orders are placed", || async { env.count("orders").await == ORDERS }).await;
+    let reads = attack.reads();
+    eventually("the attack continues", || async { attack.reads() > reads }).await;
     assert!(worker.is_running());
     drop(attack);
     let log = worker.stop_and_read_log().await;

@@ -1,4 +1,4 @@
-//! What strangers send to the worker, and what they get.
+//! Hostile clients over HTTP.
 
 mod crowds;
 mod forgeries;

@@ -1,9 +1,9 @@
-//! Paths and methods that lead nowhere.
+//! Malformed and unknown paths and methods.
 
 use super::target::{Target, status};
 
 #[tokio::test]
-async fn no_path_leads_out_of_the_routes_or_breaks_one() {
+async fn no_path_escapes_the_routes_or_breaks_one() {
     let target = Target::new().await;
     for (path, expected) in [
         ("//", 404),
@@ -29,15 +29,15 @@ async fn no_path_leads_out_of_the_routes_or_breaks_one() {
         ("/health/live?a=%zz&&&==", 200),
         ("*", 404),
     ] {
-        let answer = target.ask("GET", path, &[], "");
-        assert_eq!(status(&answer), expected, "{path}: {answer}");
-        let is_told = answer.contains("content-type: application/problem+json");
-        assert!(is_told || expected == 200, "{path}: {answer}");
+        let response = target.send("GET", path, &[], "");
+        assert_eq!(status(&response), expected, "{path}: {response}");
+        let is_problem = response.contains("content-type: application/problem+json");
+        assert!(is_problem || expected == 200, "{path}: {response}");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_path_is_refused() {
+async fn a_malformed_path_is_refused() {
     let target = Target::new().await;
     let long = format!("/{}", "x".repeat(64 * 1024));
     for (path, expected) in [
@@ -51,13 +51,13 @@ async fn what_is_no_path_is_refused() {
         (long.as_bytes(), 431),
     ] {
         let head = [b"GET ", path, b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"];
-        let answer = target.answer_to(head.concat());
-        assert_eq!(status(&answer), expected, "{}: {answer}", String::from_utf8_lossy(path));
+        let response = target.response_to(head.concat());
+        assert_eq!(status(&response), expected, "{}: {response}", String::from_utf8_lossy(path));
     }
 }
 
 #[tokio::test]
-async fn each_method_does_what_it_is_for_or_nothing() {
+async fn an_unsupported_method_is_a_405() {
     let target = Target::new().await;
     for (method, path, expected) in [
         ("HEAD", "/health/live", 200),
@@ -70,9 +70,9 @@ async fn each_method_does_what_it_is_for_or_nothing() {
         ("GET", "/api/order/7/cancel", 405),
         ("CONNECT", "localhost:5672", 400),
     ] {
-        let answer = target.ask(method, path, &[], "");
-        assert_eq!(status(&answer), expected, "{method} {path}: {answer}");
-        assert!(expected != 405 || answer.contains("\r\nallow: "), "{method} {path}: {answer}");
+        let response = target.send(method, path, &[], "");
+        assert_eq!(status(&response), expected, "{method} {path}: {response}");
+        assert!(expected != 405 || response.contains("\r\nallow: "), "{method} {path}: {response}");
     }
     assert_eq!(target.orders(&[]), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! Requests that are not what they should be.
+//! Malformed requests.
 
 use super::target::{Target, request, status};
 
@@ -13,7 +13,7 @@ fn post(headers: &str, body: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_refused_and_its_connection_closed() {
+async fn a_malformed_request_is_refused_and_its_connection_closed() {
     let target = Target::new().await;
     for (bytes, expected) in [
         ("\u{16}\u{3}\u{1}\u{2}".to_owned() + &"x".repeat(300), 400),
@@ -34,16 +34,16 @@ async fn what_is_no_request_is_refused_and_its_connection_closed() {
         (post("Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n"), 400),
         (post("Transfer-Encoding: chunked\r\n", "ffffffffffffffffff\r\n{}"), 400),
     ] {
-        let answer = target.answer_to(&bytes);
-        assert_eq!(status(&answer), expected, "{:.80}: {answer}", bytes.escape_debug());
+        let response = target.response_to(&bytes);
+        assert_eq!(status(&response), expected, "{:.80}: {response}", bytes.escape_debug());
     }
     assert_eq!(target.orders(&[]), [""; 0]);
 }
 
-/// A proxy in front and the worker must agree where a request ends: what follows on the connection
-/// may be somebody else's.
+/// Request smuggling: a proxy in front and the worker must agree where a request ends, because the next
+/// one on the connection may be another client's.
 #[tokio::test]
-async fn a_request_whose_end_is_in_doubt_is_the_last_on_its_connection() {
+async fn a_request_with_an_ambiguous_end_is_the_last_on_its_connection() {
     let target = Target::new().await;
     let next = request("GET", "/health/live", &["Host: localhost"], "");
     for headers in [
@@ -53,60 +53,60 @@ async fn a_request_whose_end_is_in_doubt_is_the_last_on_its_connection() {
         "Transfer-Encoding: chunked, identity\r\n",
         "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n",
     ] {
-        let answers = target.answer_to(post(headers, &format!("0\r\n\r\n{next}")));
+        let responses = target.response_to(post(headers, &format!("0\r\n\r\n{next}")));
 
-        assert_eq!(status(&answers), 400, "{headers}: {answers}");
-        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{headers}: {answers}");
+        assert_eq!(status(&responses), 400, "{headers}: {responses}");
+        assert_eq!(responses.matches("HTTP/1.1 ").count(), 1, "{headers}: {responses}");
     }
 }
 
 #[tokio::test]
-async fn requests_that_come_at_once_are_answered_one_after_the_other() {
+async fn pipelined_requests_are_answered_in_order() {
     let target = Target::new().await;
-    let asked = [
+    let requests = [
         "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n",
         &request("HEAD", "/health/live", &["Host: localhost"], ""),
     ];
 
-    let answers = target.answer_to(asked.concat());
+    let responses = target.response_to(requests.concat());
 
-    let statuses: Vec<u16> = answers.split("HTTP/1.1").skip(1).map(status).collect();
-    assert_eq!(statuses, [200, 404, 200], "{answers}");
+    let statuses: Vec<u16> = responses.split("HTTP/1.1").skip(1).map(status).collect();
+    assert_eq!(statuses, [200, 404, 200], "{responses}");
 }
 
 #[tokio::test]
-async fn a_request_may_name_the_host_twice_if_that_is_the_same() {
+async fn a_host_in_the_request_target_must_match_the_host_header() {
     let target = Target::new().await;
     let absolute = "GET http://localhost/health/live HTTP/1.1\r\nConnection: close\r\n";
 
-    let same = target.answer_to(format!("{absolute}{HOST}\r\n"));
-    let other = target.answer_to(format!("{absolute}Host: other.example\r\n\r\n"));
+    let same = target.response_to(format!("{absolute}{HOST}\r\n"));
+    let other = target.response_to(format!("{absolute}Host: other.example\r\n\r\n"));
 
     assert_eq!((status(&same), status(&other)), (200, 400), "{same}\n{other}");
 }
 
 #[tokio::test]
-async fn a_client_of_http_1_0_is_answered_and_its_connection_closed() {
+async fn an_http_1_0_client_gets_a_response_and_its_connection_is_closed() {
     let target = Target::new().await;
 
-    let answer = target.answer_to("GET /health/live HTTP/1.0\r\n\r\n");
+    let response = target.response_to("GET /health/live HTTP/1.0\r\n\r\n");
 
-    assert!(answer.starts_with("HTTP/1.0 200 ") && answer.ends_with("alive\n"), "{answer}");
+    assert!(response.starts_with("HTTP/1.0 200 ") && response.ends_with("alive\n"), "{response}");
 }
 
 #[tokio::test]
-async fn a_body_of_16_mib_is_refused_and_its_sender_hears_so() {
+async fn the_sender_of_a_body_of_16_mib_gets_a_413() {
     let target = Target::new().await;
     let body = " ".repeat(16 * 1024 * 1024);
 
-    let sized = target.ask("POST", "/api/orders", &[], &body);
+    let sized = target.send("POST", "/api/orders", &[], &body);
     let chunks = format!("1000000\r\n{body}\r\n0\r\n\r\n");
     let chunked =
-        target.answer_to(post("Transfer-Encoding: chunked\r\nConnection: close\r\n", &chunks));
+        target.response_to(post("Transfer-Encoding: chunked\r\nConnection: close\r\n", &chunks));
 
-    for answer in [sized, chunked] {
-        assert_eq!(status(&answer), 413, "{answer}");
-        assert!(answer.contains("application/problem+json"), "{answer}");
+    for response in [sized, chunked] {
+        assert_eq!(status(&response), 413, "{response}");
+        assert!(response.contains("application/problem+json"), "{response}");
     }
 }

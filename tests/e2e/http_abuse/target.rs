@@ -1,4 +1,4 @@
-//! A worker to be attacked, and clients that send it bytes of their own.
+//! A worker under attack, and clients that send raw bytes.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use order_worker::entrypoints::http::auth::{Role, Token};
 
 use crate::test_env::{eventually, program};
 
-/// On an SQLite file and the broker within the process. Killed when dropped.
+/// A worker with SQLite and the in-process broker. Killed when dropped.
 pub struct Target {
     process: Child,
     pub address: String,
@@ -18,12 +18,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// Open to this machine.
+    /// Without tokens: localhost has full access.
     pub async fn new() -> Self {
         Self::start("").await
     }
 
-    /// The same, and the secret of its only token: one of an operator.
+    /// With one token of an operator, whose secret is returned.
     pub async fn with_a_token() -> (Self, String) {
         let token = Token::new("ada", Role::Operator).unwrap();
         (Self::start(&token.line).await, token.secret)
@@ -37,46 +37,46 @@ impl Target {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         let process = command.spawn().unwrap();
         let address = || address_in(&std::fs::read_to_string(&log).unwrap());
-        eventually("the worker tells its address", || async { address().is_some() }).await;
+        eventually("the worker logs its address", || async { address().is_some() }).await;
         Self { process, address: address().unwrap(), _folder: folder }
     }
 
-    /// Everything that it answers to these bytes until it closes the connection.
-    pub fn answer_to(&self, request: impl AsRef<[u8]>) -> String {
-        answer_to(&self.address, request)
+    /// Sends these bytes and reads until the connection is closed.
+    pub fn response_to(&self, request: impl AsRef<[u8]>) -> String {
+        response_to(&self.address, request)
     }
 
-    /// A request that is as it should be, with these headers.
-    pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
+    /// Sends a well-formed request with these headers.
+    pub fn send(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
         let host = format!("Host: {}", self.address);
-        self.answer_to(request(method, path, &[&[&*host], headers].concat(), body))
+        self.response_to(request(method, path, &[&[&*host], headers].concat(), body))
     }
 
     /// The ids of all orders.
     pub fn orders(&self, headers: &[&str]) -> Vec<String> {
-        let answer = self.ask("GET", "/api/orders", headers, "");
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let response = self.send("GET", "/api/orders", headers, "");
+        let (_, body) = response.split_once("\r\n\r\n").unwrap();
         let list: serde_json::Value = serde_json::from_str(body).unwrap();
-        let orders = list["orders"].as_array().unwrap_or_else(|| panic!("{answer}"));
+        let orders = list["orders"].as_array().unwrap_or_else(|| panic!("{response}"));
         orders.iter().map(|order| order["order_id"].as_str().unwrap().to_owned()).collect()
     }
 }
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The address that a worker's log tells.
+/// The address in a worker's log.
 pub fn address_in(log: &str) -> Option<String> {
     let (_, rest) = log.split_once(" http=")?;
     rest.split_whitespace().next().map(str::to_owned)
 }
 
-/// The last request on its connection.
+/// A request with `Connection: close`.
 pub fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
     let headers = headers.join("\r\n");
     let length = body.len();
@@ -85,18 +85,18 @@ pub fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String
     )
 }
 
-pub fn answer_to(address: &str, request: impl AsRef<[u8]>) -> String {
+pub fn response_to(address: &str, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    // It may be refused before all of it is sent, and the connection reset after the answer.
+    // The worker may refuse it before all is sent, and reset the connection after the response.
     let _ = stream.write_all(request.as_ref());
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    String::from_utf8_lossy(&response).into_owned()
 }
 
-/// The status of the first answer; 0 for a connection that was closed without any.
-pub fn status(answer: &str) -> u16 {
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+/// The status of the first response; 0 if the connection was closed without one.
+pub fn status(response: &str) -> u16 {
+    let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
     status.unwrap_or_default()
 }

@@ -1,17 +1,17 @@
-//! Who may ask what.
+//! Permissions of the roles.
 
 use order_worker::entrypoints::http::auth::Role;
 
 use super::client::{Client, Request};
-use super::here::{Here, cart, token};
+use super::test_worker::{TestWorker, cart, token};
 
-/// What each role may do, in the order of [`Role::ALL`].
+/// The permissions are in the order of [`Role::ALL`].
 #[tokio::test]
-async fn each_role_may_do_what_it_is_there_for() {
+async fn each_role_has_its_permissions() {
     let tokens = Role::ALL.map(token);
-    let here = Here::with_tokens(&tokens.each_ref()).await;
-    let clients = tokens.each_ref().map(|token| here.with_token(&token.secret));
-    for (request, may) in [
+    let worker = TestWorker::with_tokens(&tokens.each_ref()).await;
+    let clients = tokens.each_ref().map(|token| worker.with_token(&token.secret));
+    for (request, expected) in [
         (Request::post("/api/order/add/").json(cart()), [true, false, true]),
         (Request::post("/api/orders").json(cart()), [true, false, true]),
         (Request::get("/api/customer/14/orders/get/"), [true, true, true]),
@@ -29,16 +29,16 @@ async fn each_role_may_do_what_it_is_there_for() {
         (Request::post("/api/orders/7/next"), [false, false, true]),
     ] {
         let allowed = clients.each_ref().map(|client| client.send(&request).status != 403);
-        assert_eq!(allowed, may, "{} {}", request.method, request.path);
+        assert_eq!(allowed, expected, "{} {}", request.method, request.path);
     }
 }
 
 #[tokio::test]
-async fn without_a_valid_token_nothing_is_told() {
-    let here = Here::with_tokens(&[&token(Role::Operator)]).await;
-    let forged = here.with_token("owt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
-    let nobody: &Client = &here;
-    for client in [nobody, &forged] {
+async fn without_a_valid_token_every_endpoint_is_401() {
+    let worker = TestWorker::with_tokens(&[&token(Role::Operator)]).await;
+    let forged = worker.with_token("owt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let without_token: &Client = &worker;
+    for client in [without_token, &forged] {
         for request in [
             Request::post("/api/order/add/").json(cart()),
             Request { method: "PUT", ..Request::post("/api/order/add/").json(cart()) },
@@ -56,9 +56,9 @@ async fn without_a_valid_token_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn what_the_api_says_of_itself_is_for_everybody() {
-    let here = Here::with_tokens(&[&token(Role::Operator)]).await;
+async fn the_documentation_of_the_api_is_public() {
+    let worker = TestWorker::with_tokens(&[&token(Role::Operator)]).await;
     for path in ["/api/", "/api/page.css", "/api/openapi.json"] {
-        assert_eq!(here.get(path).status, 200, "{path}");
+        assert_eq!(worker.get(path).status, 200, "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! A client of the API that checks each answer against the API's own document.
+//! A client of the API that checks each response against the OpenAPI document.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Asks at one address, with one token or none.
+/// Sends requests to one address, with one token or none.
 #[derive(Clone)]
 pub struct Client {
     pub address: String,
     token: Option<String>,
 }
 
-/// A request in the making.
 #[derive(Clone)]
 pub struct Request {
     pub method: &'static str,
@@ -24,9 +23,9 @@ pub struct Request {
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
-    /// Names in small letters.
+    /// Names in lower case.
     headers: Vec<(String, String)>,
     pub body: String,
 }
@@ -40,7 +39,7 @@ impl Request {
         Self { method: "POST", ..Self::get(path) }
     }
 
-    /// With a body of JSON.
+    /// With a JSON body.
     #[expect(clippy::needless_pass_by_value, reason = "most bodies are made for one request")]
     pub fn json(self, body: impl ToString) -> Self {
         let request = Self { body: body.to_string().into_bytes(), ..self };
@@ -57,9 +56,9 @@ impl Request {
     }
 }
 
-impl Answer {
+impl Response {
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -75,15 +74,15 @@ impl Answer {
         (self.status, problem["code"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// The status and the field at fault of a problem.
-    pub fn fault(&self) -> (u16, String) {
+    /// The status and the invalid field of a problem.
+    pub fn invalid_field(&self) -> (u16, String) {
         let (status, _) = self.problem();
         (status, self.json()["field"].as_str().unwrap_or_default().to_owned())
     }
 }
 
 impl Client {
-    /// The first address that a log tells.
+    /// A client for the first address in a log.
     pub fn of_log(log: &str) -> Option<Self> {
         let (_, rest) = log.split_once(" http=")?;
         let address = rest.split_whitespace().next()?.to_owned();
@@ -94,21 +93,21 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Response {
         self.send(&Request::get(path))
     }
 
-    pub fn post(&self, path: &str) -> Answer {
+    pub fn post(&self, path: &str) -> Response {
         self.send(&Request::post(path))
     }
 
-    /// Sends a request; its answer must be one that the document names.
-    pub fn send(&self, request: &Request) -> Answer {
-        let answer = self.exchange(request);
+    /// Sends a request. The response must be documented.
+    pub fn send(&self, request: &Request) -> Response {
+        let response = self.exchange(request);
         if let Some(operation) = operation(self.document(), request) {
-            assert_documented(self.document(), operation, request, &answer);
+            assert_documented(self.document(), operation, request, &response);
         }
-        answer
+        response
     }
 
     fn document(&self) -> &'static Value {
@@ -117,8 +116,8 @@ impl Client {
         DOCUMENT.get_or_init(|| self.exchange(&Request::get("/api/openapi.json")).json())
     }
 
-    /// In HTTP 1.0 the end of the connection is the end of the answer.
-    pub fn exchange(&self, request: &Request) -> Answer {
+    /// Sends a request as HTTP 1.0, in which the end of the connection is the end of the response.
+    pub fn exchange(&self, request: &Request) -> Response {
         let Request { method, path, headers, body } = request;
         let mut head = vec![format!("{method} {path} HTTP/1.0"), format!("Host: {}", self.address)];
         head.extend(self.token.as_ref().map(|token| format!("Authorization: Token {token}")));
@@ -127,7 +126,7 @@ impl Client {
         let head = head.join("\r\n");
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        // The answer may come before all is sent, and the end of the connection with it.
+        // The response may arrive, and the connection be closed, before all is sent.
         let _ = stream.write_all(&[head.as_bytes(), body].concat());
         let mut text = Vec::new();
         let _ = stream.read_to_end(&mut text);
@@ -135,45 +134,50 @@ impl Client {
     }
 }
 
-fn parsed(text: &str) -> Answer {
+fn parsed(text: &str) -> Response {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text}"));
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers = lines.map(|line| line.split_once(": ").unwrap());
     let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-    Answer { status, headers, body: body.to_owned() }
+    Response { status, headers, body: body.to_owned() }
 }
 
-/// What the document says of a request; nothing of one to no path of the API.
+/// The documented operation of a request, if its path is one of the API.
 fn operation<'d>(document: &'d Value, request: &Request) -> Option<&'d Value> {
     let path = request.path.split('?').next().unwrap();
     let paths = document["paths"].as_object().unwrap();
-    let written = paths.iter().filter(|(template, _)| is_of(template, path));
-    // `/api/orders/{order_id}` fits less than what says more.
-    let (_, found) = written.min_by_key(|(template, _)| template.matches('{').count())?;
+    let matching = paths.iter().filter(|(template, _)| matches(template, path));
+    // The most specific template: the one with the fewest parameters.
+    let (_, found) = matching.min_by_key(|(template, _)| template.matches('{').count())?;
     found.get(request.method.to_lowercase())
 }
 
-fn is_of(template: &str, path: &str) -> bool {
+fn matches(template: &str, path: &str) -> bool {
     let (template, path) = (template.trim_end_matches('/'), path.trim_end_matches('/'));
     let parts: Vec<_> = template.split('/').zip(path.split('/')).collect();
     template.matches('/').count() == path.matches('/').count()
         && parts.iter().all(|(named, part)| named.starts_with('{') || named == part)
 }
 
-fn assert_documented(document: &Value, operation: &Value, request: &Request, answer: &Answer) {
-    let asked = format!("{} {}", request.method, request.path);
-    let response = &operation["responses"][answer.status.to_string()];
-    assert!(response.is_object(), "{asked}: {} is not documented: {answer:?}", answer.status);
-    let Some(content) = response["content"].as_object() else {
-        assert_eq!(answer.body, "", "{asked}: a body that is not documented");
+fn assert_documented(document: &Value, operation: &Value, request: &Request, response: &Response) {
+    let request_line = format!("{} {}", request.method, request.path);
+    let documented = &operation["responses"][response.status.to_string()];
+    assert!(
+        documented.is_object(),
+        "{request_line}: {} is not documented: {response:?}",
+        response.status
+    );
+    let Some(content) = documented["content"].as_object() else {
+        assert_eq!(response.body, "", "{request_line}: undocumented body");
         return;
     };
-    let kind = answer.header("content-type").unwrap();
-    let schema = &content.get(kind).unwrap_or_else(|| panic!("{asked}: {kind}"))["schema"];
+    let media_type = response.header("content-type").unwrap();
+    let schema = &content.get(media_type).unwrap_or_else(|| panic!("{request_line}: {media_type}"))
+        ["schema"];
     let whole = json!({ "allOf": [schema], "components": document["components"] });
     let validator = jsonschema::validator_for(&whole).unwrap();
-    if let Err(error) = validator.validate(&answer.json()) {
-        panic!("{asked}: {error} in {}", answer.body);
+    if let Err(error) = validator.validate(&response.json()) {
+        panic!("{request_line}: {error} in {}", response.body);
     }
 }

@@ -1,15 +1,15 @@
-//! What became of a message.
+//! The outcome of a message.
 
 use super::client::Request;
-use super::here::{Here, cart, order};
+use super::test_worker::{TestWorker, cart, order};
 
 #[tokio::test]
-async fn a_message_is_told_with_its_outcome_and_the_order_as_it_stands() {
-    let here = Here::new().await;
-    here.send(&Request::post("/api/orders").json(cart()).key("cart-9"));
-    here.set_status("1000001", "Shipping");
+async fn a_message_has_its_outcome_and_the_current_status_of_its_order() {
+    let worker = TestWorker::new().await;
+    worker.send(&Request::post("/api/orders").json(cart()).key("cart-9"));
+    worker.set_status("1000001", "Shipping");
 
-    let message = here.get("/api/messages/cart-9").json();
+    let message = worker.get("/api/messages/cart-9").json();
 
     assert_eq!(
         (&message["command"], &message["outcome"]),
@@ -19,13 +19,13 @@ async fn a_message_is_told_with_its_outcome_and_the_order_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_rule_that_refused_is_told() {
-    let here = Here::new().await;
-    here.place(&order("7"));
-    here.set_status("7", "Completed");
-    here.send(&Request::post("/api/orders/7/cancel").key("c/1"));
+async fn a_rejected_message_has_the_code_of_its_rule() {
+    let worker = TestWorker::new().await;
+    worker.place(&order("7"));
+    worker.set_status("7", "Completed");
+    worker.send(&Request::post("/api/orders/7/cancel").key("c/1"));
 
-    let message = here.get("/api/messages/c%2F1").json();
+    let message = worker.get("/api/messages/c%2F1").json();
 
     assert_eq!(
         (&message["outcome"], &message["code"]),
@@ -34,10 +34,10 @@ async fn the_rule_that_refused_is_told() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_done_with_is_not_found() {
-    let here = Here::new().await;
-    here.send(&Request::post("/api/orders/7/cancel").key("too-early"));
+async fn a_message_that_was_not_handled_is_not_found() {
+    let worker = TestWorker::new().await;
+    worker.send(&Request::post("/api/orders/7/cancel").key("too-early"));
 
-    assert_eq!(here.get("/api/messages/too-early").problem().0, 404);
-    assert_eq!(here.get("/api/messages/nobody").problem().0, 404);
+    assert_eq!(worker.get("/api/messages/too-early").problem().0, 404);
+    assert_eq!(worker.get("/api/messages/nobody").problem().0, 404);
 }

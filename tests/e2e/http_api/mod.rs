@@ -1,16 +1,16 @@
-//! The API as its clients meet it: answers, and what they change.
+//! The API as seen by its clients.
 
 mod access;
 pub mod client;
 mod commands;
 mod document;
-mod here;
+mod legacy_paths;
 mod lists;
 mod messages;
-mod new_paths;
+mod order_paths;
 mod refusals;
 mod servers;
-mod store_paths;
 mod store_site;
+mod test_worker;
 
 pub use client::{Client, Request};

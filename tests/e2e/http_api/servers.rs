@@ -1,9 +1,9 @@
-//! The API on real servers: what it has to do with the queue, and what happens when one is away.
+//! The API with real servers: together with the queue, and during outages.
 
 use lapin::BasicProperties;
 
 use super::client::{Client, Request};
-use super::here::{cart, order};
+use super::test_worker::{cart, order};
 use crate::amqp_client::AmqpClient;
 use crate::schemas::Validators;
 use crate::tcp_proxy::{TcpProxy, host_of};
@@ -13,7 +13,7 @@ use crate::workload::{subscribe, subscriber_of};
 const HTTP: &[&str] = &["--http-addr=127.0.0.1:0"];
 
 fn client_of(worker: &Worker) -> Client {
-    Client::of_log(&worker.log()).expect("the worker tells its address")
+    Client::of_log(&worker.log()).expect("the worker logs its address")
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_command_over_http_causes_the_same_event_as_one_from_the_queue() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_command_that_comes_over_http_and_from_the_queue_takes_effect_once() {
+async fn a_command_sent_over_http_and_from_the_queue_takes_effect_once() {
     let env = TestEnv::new().await;
     let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
@@ -69,7 +69,7 @@ async fn a_command_that_comes_over_http_and_from_the_queue_takes_effect_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later() {
+async fn orders_are_accepted_during_a_broker_outage_and_published_after_it() {
     let proxy = TcpProxy::to(host_of(&variable("AMQP_URL")));
     let amqp_url = proxy.url_for(&variable("AMQP_URL"));
     let env = TestEnv::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
@@ -98,7 +98,7 @@ async fn orders_are_taken_while_the_broker_is_away_and_their_events_come_later()
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_dead_letter_is_told_as_what_became_of_its_message() {
+async fn a_dead_letter_is_the_outcome_of_its_message() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker_with(HTTP).await;
     let client = client_of(&worker);
@@ -121,7 +121,7 @@ async fn a_dead_letter_is_told_as_what_became_of_its_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_database_that_is_away_is_said_and_the_next_request_is_answered_again() {
+async fn a_database_outage_is_a_503_until_it_ends() {
     let proxy = TcpProxy::to(host_of(&variable("DATABASE_URL")));
     let database_url = proxy.url_for(&variable("DATABASE_URL"));
     let env = TestEnv::at_addresses(&variable("AMQP_URL"), &database_url).await;

@@ -1,5 +1,4 @@
-//! A store's web site, which knows the API from before there was a worker: only its two settings
-//! name the worker.
+//! A store's web site that is older than the worker: only its two settings point to the worker.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,22 +6,22 @@ use std::process::Command;
 use order_worker::entrypoints::http::auth::{Role, Token};
 
 use super::client::Client;
-use super::here::{Here, token};
+use super::test_worker::{TestWorker, token};
 use crate::test_env::{printed, variable};
 
 #[tokio::test]
 #[ignore = "needs Python with Django: make test"]
 async fn the_stores_site_places_a_cart_and_shows_the_orders() {
     let (store, operator) = (token(Role::Store), token(Role::Operator));
-    let here = Here::with_tokens(&[&store, &operator]).await;
+    let worker = TestWorker::with_tokens(&[&store, &operator]).await;
 
-    let bought = visit(&here, &store, &["buy", "Chess", "Chess", "Tom & Jerry's <Race>"]);
+    let bought = visit(&worker, &store, &["buy", "Chess", "Chess", "Tom & Jerry's <Race>"]);
 
     assert!(bought.contains("We received your order! ORDER ID: 1000001"), "{bought}");
     assert!(bought.contains("nothing yet"), "the cart is empty again: {bought}");
-    visit(&here, &store, &["buy", "Bayonetta 3"]);
-    here.with_token(&operator.secret).set_status("1000001", "Payment complete");
-    let shown = visit(&here, &store, &["look"]);
+    visit(&worker, &store, &["buy", "Bayonetta 3"]);
+    worker.with_token(&operator.secret).set_status("1000001", "Payment complete");
+    let shown = visit(&worker, &store, &["look"]);
     for line in [
         "Order ID: 1000002",
         "Status: Received",
@@ -41,13 +40,13 @@ async fn the_stores_site_places_a_cart_and_shows_the_orders() {
 
 #[tokio::test]
 #[ignore = "needs Python with Django: make test"]
-async fn the_stores_site_says_when_it_is_refused() {
+async fn the_stores_site_shows_that_it_was_refused() {
     let (store, forged) = (token(Role::Store), token(Role::Store));
-    let here = Here::with_tokens(&[&store]).await;
+    let worker = TestWorker::with_tokens(&[&store]).await;
 
-    let with_a_wrong_token = visit(&here, &forged, &["buy", "Chess"]);
-    let without_a_game = visit(&here, &store, &["buy"]);
-    let not_shown = visit(&here, &forged, &["look"]);
+    let with_a_wrong_token = visit(&worker, &forged, &["buy", "Chess"]);
+    let without_a_game = visit(&worker, &store, &["buy"]);
+    let not_shown = visit(&worker, &forged, &["look"]);
 
     for page in [with_a_wrong_token, without_a_game] {
         assert!(page.contains("we could not receive your order"), "{page}");
@@ -55,7 +54,7 @@ async fn the_stores_site_says_when_it_is_refused() {
     assert!(not_shown.contains("we could not retrieve your orders"), "{not_shown}");
 }
 
-/// What a customer does, and the page that they see then.
+/// Performs a customer's actions and returns the resulting page.
 fn visit(worker: &Client, token: &Token, actions: &[&str]) -> String {
     let site = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clients/store_site");
     let mut command = Command::new(variable("ORDER_WORKER_TEST_PYTHON"));
@@ -63,7 +62,7 @@ fn visit(worker: &Client, token: &Token, actions: &[&str]) -> String {
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("ORDER_SERVICE_BASEURL", format!("http://{}", worker.address));
     command.env("ORDER_SERVICE_AUTHTOKEN", &token.secret);
-    // A proxy of this machine has nothing to do with it.
+    // Not through a proxy that this machine may have.
     command.env("NO_PROXY", "127.0.0.1");
     printed(&command.output().unwrap())
 }

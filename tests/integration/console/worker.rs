@@ -88,7 +88,7 @@ impl Console {
         let database = Database::ready(&settings, &health).await.unwrap();
         let (requests, queue) = CommandClient::channel();
         let app = App::new(&settings, &broker, &health, requests.clone()).unwrap();
-        app.ask(database.clone());
+        app.set_database(database.clone());
         let worker = Worker {
             settings,
             database: database.clone(),

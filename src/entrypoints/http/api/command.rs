@@ -1,12 +1,13 @@
-//! A command that came over HTTP, on its way through the same edge as those of the queue.
+//! Commands over HTTP, decoded and handled like those from the queue.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::outcome::{self, Done};
-use super::request_body;
+use super::{request_body, response};
 use crate::domain::{CommandKind, MessageId};
 use crate::entrypoints::deviations;
 use crate::entrypoints::http::auth::{Authenticated, Caller};
@@ -15,25 +16,25 @@ use crate::service_layer::decode::{self, Decoded};
 use crate::service_layer::{ByteHold, DeadLetterCode, Envelope, HeaderValue, Headers, Properties};
 use crate::telemetry;
 
-/// The client's name for its intent, which makes a repeat recognizable.
+/// Identifies a repeated request. It is used as the message id.
 pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
-/// Goes on into the events.
+/// Copied to the events.
 pub const CORRELATION_ID: &str = "X-Correlation-ID";
 
-/// Goes on into the events, too; W3C trace context.
+/// W3C trace context; copied to the events.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// A request that changes something.
+/// A request with a command.
 #[derive(Debug)]
 pub struct CommandRequest {
     caller: Caller,
     key: Option<MessageId>,
     correlation_id: Option<String>,
     traceparent: Option<String>,
-    /// Why there is none is said to whoever takes it.
+    /// A body that cannot be read is an error only for endpoints that use it.
     body: Result<Vec<u8>, Problem>,
-    /// The memory for the body, until the command is handled.
+    /// Memory reserved for the body until the command is handled.
     hold: Option<ByteHold>,
 }
 
@@ -44,11 +45,11 @@ impl FromRequest<App> for CommandRequest {
         let headers = request.headers();
         let key = text(headers, IDEMPOTENCY_KEY)?.map(message_id).transpose()?;
         let correlation_id = text(headers, CORRELATION_ID)?.map(str::to_owned);
-        // One that is malformed is no reason to refuse an order.
+        // A malformed one is ignored rather than refusing an order for it.
         let traceparent = text(headers, TRACEPARENT).ok().flatten().map(str::to_owned);
         let (mut parts, body) = request.into_parts();
         let Authenticated(caller) = Authenticated::from_request_parts(&mut parts, app).await?;
-        // Only now: who may not ask takes no bytes from those who may.
+        // Only after authentication, so that other clients cannot use up the memory for bodies.
         let body = request_body::read(Request::from_parts(parts, body), &app.body_bytes).await;
         let (body, hold) = match body {
             Ok(body) => (Ok(body.bytes), body.hold),
@@ -59,53 +60,58 @@ impl FromRequest<App> for CommandRequest {
 }
 
 impl CommandRequest {
-    /// Has the command handled with the body as it came.
+    /// Waits until the command is handled.
     ///
     /// # Errors
-    /// With the reason why it has no effect, or why that is not known.
+    /// When the command has no effect, or its outcome is unknown.
     pub async fn handle(mut self, app: &App, kind: CommandKind) -> Result<Done, Problem> {
-        let body = std::mem::replace(&mut self.body, Ok(Vec::new()))?;
-        self.handle_body(app, kind, body).await
-    }
-
-    /// As above, with another body.
-    pub async fn handle_body(
-        mut self,
-        app: &App,
-        kind: CommandKind,
-        body: impl Into<Vec<u8>>,
-    ) -> Result<Done, Problem> {
         let _hold = self.hold.take();
-        let (envelope, decoded, is_named) = self.decoded(kind, body.into());
+        let body = std::mem::replace(&mut self.body, Ok(Vec::new()))?;
+        let (envelope, decoded, has_message_id) = self.decode(kind, body);
         deviations::count(decoded.notes, &envelope.properties, app.health.metrics());
-        let message = decoded.result.map_err(outcome::refused)?;
+        let message = decoded.result.map_err(outcome::dead_lettered)?;
         let message_id = message.message_id().cloned();
         let handled = app.requests.handle(message).await?;
         outcome::log(&handled, kind, message_id.as_ref(), &self.caller);
-        let done = outcome::answer(handled)?;
-        match message_id.filter(|_| is_named && done.is_repeat) {
-            Some(message_id) => outcome::as_the_first_time(app, done, &message_id).await,
+        let done = outcome::to_result(handled)?;
+        match message_id.filter(|_| has_message_id && done.is_repeat) {
+            Some(message_id) => outcome::first_result(app, done, &message_id).await,
             None => Ok(done),
         }
     }
 
-    /// The order that the path names becomes the first field of the body. What is no object stays
-    /// as it is, for the edge to refuse.
-    pub fn for_order(self, order_id: &str) -> Self {
-        Self { body: self.body.map(|body| with_order_id(body, order_id)), ..self }
+    /// Handles a command for the order in the path.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle).
+    pub async fn change_order(
+        self,
+        app: &App,
+        kind: CommandKind,
+        order_id: &str,
+    ) -> Result<Response, Problem> {
+        let body = self.body.map(|body| with_order_id(body, order_id));
+        let done = Self { body, ..self }.handle(app, kind).await?;
+        Ok(response::no_content(&done))
     }
 
-    /// What the edge makes of the request, and whether it was the client that named the intent.
-    fn decoded(&self, kind: CommandKind, body: Vec<u8>) -> (Envelope, Decoded, bool) {
+    /// Replaces the body that the client sent.
+    pub fn with_body(self, body: &Value) -> Self {
+        Self { body: Ok(body.to_string().into_bytes()), ..self }
+    }
+
+    /// The decoded command, and whether the client gave it a message id. Without one, it gets a new
+    /// one that contains the caller's name.
+    fn decode(&self, kind: CommandKind, body: Vec<u8>) -> (Envelope, Decoded, bool) {
         let mut envelope = self.envelope(kind, body);
         let mut decoded = decode::decode(&envelope);
-        let is_named = !lacks_message_id(&decoded);
-        if !is_named {
-            let own = format!("http-{}-{}", self.caller.name, Uuid::now_v7());
-            envelope.properties.message_id = Some(own);
+        let has_message_id = has_message_id(&decoded);
+        if !has_message_id {
+            let generated = format!("http-{}-{}", self.caller.name, Uuid::now_v7());
+            envelope.properties.message_id = Some(generated);
             decoded = decode::decode(&envelope);
         }
-        (envelope, decoded, is_named)
+        (envelope, decoded, has_message_id)
     }
 
     fn envelope(&self, kind: CommandKind, body: Vec<u8>) -> Envelope {
@@ -127,20 +133,22 @@ impl CommandRequest {
     }
 }
 
+/// Adds the order id as the first field. A body that is not an object stays as it is, and is refused
+/// when decoded. The body is not parsed, so that a second `order_id` is found as a duplicate key.
 fn with_order_id(body: Vec<u8>, order_id: &str) -> Vec<u8> {
     let trimmed = body.trim_ascii();
     let rest = if trimmed.is_empty() { Some(&b"}"[..]) } else { trimmed.strip_prefix(b"{") };
     let Some(rest) = rest else { return body };
     let separator = if rest.trim_ascii_start().starts_with(b"}") { "" } else { "," };
-    let named = format!("{{\"order_id\":{}{separator}", Value::from(order_id));
-    [named.as_bytes(), rest].concat()
+    let opening = format!("{{\"order_id\":{}{separator}", Value::from(order_id));
+    [opening.as_bytes(), rest].concat()
 }
 
-/// Neither a header nor the body names the intent.
-fn lacks_message_id(decoded: &Decoded) -> bool {
+/// Whether the message id is in a header or in the body.
+fn has_message_id(decoded: &Decoded) -> bool {
     match &decoded.result {
-        Ok(message) => message.message_id().is_none(),
-        Err(dead) => dead.code == DeadLetterCode::MessageIdMissing,
+        Ok(message) => message.message_id().is_some(),
+        Err(dead) => dead.code != DeadLetterCode::MessageIdMissing,
     }
 }
 
@@ -148,15 +156,15 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Probl
     let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() {
-        return Err(in_header(name, "must be there once"));
+        return Err(in_header(name, "must not be repeated"));
     }
     let text = value.map(|value| value.to_str()).transpose();
     let text = text.map_err(|_| in_header(name, "must be printable ASCII"))?;
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// Both ways of writing a key name one intent: bare, and as the text of a structured field
-/// (RFC 9651), as `draft-ietf-httpapi-idempotency-key-header` has it.
+/// A key may be bare, or a quoted string of a structured field (RFC 9651), as in
+/// `draft-ietf-httpapi-idempotency-key-header`. Both are the same key.
 fn message_id(key: &str) -> Result<MessageId, Problem> {
     let quoted = key.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
     let key = quoted.map_or(key.to_owned(), |it| it.replace("\\\"", "\"").replace("\\\\", "\\"));
@@ -190,26 +198,30 @@ mod tests {
         format!(r#"{{"order_customer": {customer}, "items": {items} {more}}}"#).into_bytes()
     }
 
-    fn named(key: Option<&str>, more: &str) -> (String, bool) {
-        let (_, decoded, is_named) = request(key).decoded(CommandKind::PlaceOrder, place(more));
+    fn message_id_of(key: Option<&str>, more: &str) -> (String, bool) {
+        let (_, decoded, has_message_id) =
+            request(key).decode(CommandKind::PlaceOrder, place(more));
         let message = decoded.result.unwrap();
-        (message.message_id().unwrap().to_string(), is_named)
+        (message.message_id().unwrap().to_string(), has_message_id)
     }
 
     #[test]
-    fn the_key_is_the_message_id_whatever_the_body_says() {
-        assert_eq!(named(Some("k-1"), ""), ("k-1".to_owned(), true));
-        assert_eq!(named(Some("k-1"), r#", "message_id": "b-1""#), ("k-1".to_owned(), true));
-        assert_eq!(named(None, r#", "message_id": "b-1""#), ("b-1".to_owned(), true));
+    fn the_key_takes_precedence_over_the_message_id_of_the_body() {
+        assert_eq!(message_id_of(Some("k-1"), ""), ("k-1".to_owned(), true));
+        assert_eq!(
+            message_id_of(Some("k-1"), r#", "message_id": "b-1""#),
+            ("k-1".to_owned(), true)
+        );
+        assert_eq!(message_id_of(None, r#", "message_id": "b-1""#), ("b-1".to_owned(), true));
     }
 
     #[test]
-    fn without_a_key_the_message_id_says_who_asked() {
+    fn a_generated_message_id_contains_the_callers_name() {
         for more in ["", r#", "order_id": 7"#] {
-            let (first, is_named) = named(None, more);
-            let (second, _) = named(None, more);
+            let (first, from_client) = message_id_of(None, more);
+            let (second, _) = message_id_of(None, more);
 
-            assert!(first.starts_with("http-shop-") && !is_named, "{first}");
+            assert!(first.starts_with("http-shop-") && !from_client, "{first}");
             assert_ne!(first, second);
         }
     }
@@ -226,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_path_becomes_a_field_of_the_body() {
+    fn the_order_id_of_the_path_becomes_a_field_of_the_body() {
         for (body, whole) in [
             ("", r#"{"order_id":"a\"b"}"#),
             (" { } ", r#"{"order_id":"a\"b" }"#),
@@ -235,14 +247,14 @@ mod tests {
             ("[1]", "[1]"),
             ("\u{feff}{}", "\u{feff}{}"),
         ] {
-            let named = with_order_id(body.into(), "a\"b");
-            assert_eq!(String::from_utf8(named).unwrap(), whole);
+            let with_id = with_order_id(body.into(), "a\"b");
+            assert_eq!(String::from_utf8(with_id).unwrap(), whole);
         }
     }
 
     #[test]
-    fn what_surrounds_a_command_comes_along() {
-        let (_, decoded, _) = request(None).decoded(CommandKind::PlaceOrder, place(""));
+    fn headers_of_the_request_are_kept_with_the_command() {
+        let (_, decoded, _) = request(None).decode(CommandKind::PlaceOrder, place(""));
         let message = decoded.result.unwrap();
 
         assert_eq!(message.correlation(), Some("cart-9"));

@@ -1,29 +1,28 @@
-//! One way into the API: what the router does with it and what the document says of it, in one place.
+//! An endpoint of the API: its route and its documentation, in one place.
 
 use axum::Router;
+use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter};
 use schemars::{Schema, SchemaGenerator};
 
 use crate::entrypoints::http::App;
-use crate::entrypoints::http::auth::require_permission;
-use crate::entrypoints::http::auth::{Permission, Role};
+use crate::entrypoints::http::auth::{Permission, Role, require_permission};
 
-/// A path, what may be asked of it, and what is answered.
+/// A path with its methods, request and responses.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
-    /// All of them mean the same.
-    pub verbs: &'static [Verb],
-    /// With the names of its parameters in braces.
+    /// GET, POST or PUT; all have the same effect.
+    pub methods: &'static [Method],
+    /// With its parameters in braces.
     pub path: &'static str,
-    /// Whether the path is answered with and without a slash at its end.
-    pub slash: Slash,
+    pub trailing_slash: TrailingSlash,
     pub permission: Permission,
     pub handler: fn(MethodFilter) -> MethodRouter<App>,
-    /// Names the endpoint in programs that are made from the document.
+    /// The `operationId`, from which generated clients take their names.
     pub name: &'static str,
     pub group: Group,
     pub summary: &'static str,
-    /// What the summary does not say; may be empty.
+    /// More than the summary; may be empty.
     pub about: &'static str,
     pub parameters: &'static [Parameter],
     pub body: Option<RequestBody>,
@@ -31,38 +30,30 @@ pub struct Endpoint {
     pub problems: &'static [(u16, &'static str)],
 }
 
-/// A method of HTTP.
+/// Whether a path is served with a slash at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    Get,
-    Post,
-    Put,
-}
-
-/// What follows a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slash {
+pub enum TrailingSlash {
     AsWritten,
-    Either,
+    Optional,
 }
 
-/// For whom an endpoint is there.
+/// The clients for which an endpoint exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// New clients.
     Orders,
-    /// The store's client, whose paths and answers are older than the worker.
-    Store,
+    /// The store's client, whose paths and responses are older than the worker.
+    Legacy,
 }
 
-/// A part of a request beside its body.
+/// A parameter of a request, besides its body.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
     pub name: &'static str,
     pub place: ParameterPlace,
     pub about: &'static str,
     pub schema: fn(&mut SchemaGenerator) -> Schema,
-    /// As it stands in a request.
+    /// As written in a request.
     pub example: &'static str,
 }
 
@@ -73,7 +64,6 @@ pub enum ParameterPlace {
     Header,
 }
 
-/// What is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestBody {
     pub required: bool,
@@ -82,42 +72,23 @@ pub struct RequestBody {
     pub example: &'static str,
 }
 
-/// What is answered when all goes well.
+/// The response to a request that succeeds.
 #[derive(Debug, Clone, Copy)]
 pub struct Success {
     pub status: u16,
     pub about: &'static str,
-    pub body: Option<AnswerBody>,
+    pub body: Option<ResponseBody>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct AnswerBody {
+pub struct ResponseBody {
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// JSON.
     pub example: &'static str,
 }
 
-impl Verb {
-    /// The name in requests.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-        }
-    }
-
-    fn filter(self) -> MethodFilter {
-        match self {
-            Self::Get => MethodFilter::GET,
-            Self::Post => MethodFilter::POST,
-            Self::Put => MethodFilter::PUT,
-        }
-    }
-}
-
 impl ParameterPlace {
-    /// The word in the document.
+    /// The value of `in` in OpenAPI.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Path => "path",
@@ -128,36 +99,38 @@ impl ParameterPlace {
 }
 
 impl Group {
-    pub const ALL: [Self; 2] = [Self::Orders, Self::Store];
+    pub const ALL: [Self; 2] = [Self::Orders, Self::Legacy];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Orders => "Orders",
-            Self::Store => "The store's paths",
+            Self::Legacy => "The store's paths",
         }
     }
 
     pub fn about(self) -> &'static str {
         match self {
-            Self::Orders => "For new clients. Ids are text, amounts are text with two decimals.",
-            Self::Store => {
-                "For the client that was there before the worker; a slash at the end is optional. \
-                 Ids are numbers where they look like numbers."
+            Self::Orders => {
+                "For new clients. Ids are strings, amounts are strings with two decimals."
+            }
+            Self::Legacy => {
+                "For the client that is older than the worker; a trailing slash is optional. Ids \
+                 that look like numbers are numbers."
             }
         }
     }
 }
 
 impl Endpoint {
-    /// Has a router answer it.
+    /// Adds its routes.
     pub fn route(&self, router: Router<App>, app: &App) -> Router<App> {
-        let verbs = self.verbs.iter().map(|verb| verb.filter());
-        let Some(filter) = verbs.reduce(MethodFilter::or) else { return router };
+        let filters = self.methods.iter().filter_map(|it| MethodFilter::try_from(it.clone()).ok());
+        let Some(filter) = filters.reduce(MethodFilter::or) else { return router };
         let handler = require_permission(app, self.permission, (self.handler)(filter));
         let router = router.route(self.path, handler.clone());
-        match self.slash {
-            Slash::AsWritten => router,
-            Slash::Either => router.route(&self.other_path(), handler),
+        match self.trailing_slash {
+            TrailingSlash::AsWritten => router,
+            TrailingSlash::Optional => router.route(&self.other_path(), handler),
         }
     }
 
@@ -173,7 +146,7 @@ impl Endpoint {
         self.parameters.iter().any(|other| other.name == parameter.name)
     }
 
-    /// Whose tokens it takes: `store or operator`.
+    /// The roles with its permission: `store or operator`.
     pub fn roles(&self) -> String {
         let allowed = Role::ALL.into_iter().filter(|role| role.may(self.permission));
         allowed.map(Role::as_str).collect::<Vec<_>>().join(" or ")

@@ -1,14 +1,13 @@
 //! The API for programs.
 //!
-//! [`endpoint::Endpoint`] is the one table: the router and the [`document`] are both made of it.
-//! A command goes the way of those from the queue ([`command`]), and its outcome becomes an answer
-//! ([`outcome`]); a question goes to the database.
+//! Routes and [`document`] are both made from the table of [`endpoint::Endpoint`]s. A [`command`] is
+//! handled like one from the queue, and its [`outcome`] becomes the response. Queries go to the
+//! database.
 
 mod command;
 mod document;
 mod endpoint;
-mod in_path;
-mod in_query;
+mod extract;
 mod legacy;
 mod orders;
 mod outcome;
@@ -28,7 +27,7 @@ pub fn routes(app: &App) -> Router<App> {
     router.merge(document::routes())
 }
 
-/// All of them, in the order of the document.
+/// In the order of the documentation.
 fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
     orders::ENDPOINTS.iter().chain(&legacy::ENDPOINTS)
 }

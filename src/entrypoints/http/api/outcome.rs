@@ -1,6 +1,6 @@
-//! From the outcome of a command to its answer.
+//! From the outcome of a command to its response.
 //!
-//! Nothing that is asked over HTTP becomes a dead letter: whoever asked has the answer.
+//! A command over HTTP never becomes a dead letter: its client gets the error.
 
 use axum::http::StatusCode;
 
@@ -9,32 +9,30 @@ use crate::entrypoints::http::auth::Caller;
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{DeadLetterCode, DeadLetterReason, InboxOutcome, Outcome, RetryReason};
 
-/// A command that has had its effect.
+/// A command that took effect.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Done {
     pub order_id: OrderId,
-    /// It had its effect before.
+    /// It took effect before.
     pub is_repeat: bool,
 }
 
-/// Tells effects from reasons why there are none.
-///
 /// # Errors
-/// With the reason.
-pub fn answer(outcome: Outcome) -> Result<Done, Problem> {
+/// When the command took no effect.
+pub fn to_result(outcome: Outcome) -> Result<Done, Problem> {
     match outcome {
         Outcome::Accepted(order) => Ok(Done { order_id: order.order_id, is_repeat: false }),
         Outcome::Duplicate(Some(order)) => Ok(Done { order_id: order.order_id, is_repeat: true }),
         Outcome::Duplicate(None) => Err(internal_error()),
-        Outcome::Rejected(_, refusal) => Err(rejected(refusal)),
+        Outcome::Rejected(_, rejection) => Err(rejected(rejection)),
         Outcome::RetryLater(RetryReason::OrderNotFound { .. }) => Err(order_not_found()),
-        Outcome::DeadLetter(dead) => Err(refused(dead)),
+        Outcome::DeadLetter(reason) => Err(dead_lettered(reason)),
     }
 }
 
-/// A command that was refused at the edge or by what is known of it.
-pub fn refused(dead: DeadLetterReason) -> Problem {
-    let DeadLetterReason { code, detail, field } = dead;
+/// The problem for what would be a dead letter if it came from the queue.
+pub fn dead_lettered(reason: DeadLetterReason) -> Problem {
+    let DeadLetterReason { code, detail, field } = reason;
     let problem =
         |status, detail| Problem { field, ..Problem::new(status, detail).with_code(code.as_str()) };
     match code {
@@ -48,11 +46,11 @@ pub fn refused(dead: DeadLetterReason) -> Problem {
         | DeadLetterCode::MessageIdMissing => problem(StatusCode::BAD_REQUEST, detail),
         DeadLetterCode::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, detail),
         DeadLetterCode::MessageIdReused => {
-            let detail = "this key (or message id) came before with another request";
+            let detail = "this key (or message id) was used before with another request";
             problem(StatusCode::UNPROCESSABLE_ENTITY, detail.to_owned())
         }
         DeadLetterCode::OrderIdReused => {
-            let detail = "an order of this id was placed before with other content";
+            let detail = "an order with this id and other content was placed before";
             problem(StatusCode::CONFLICT, detail.to_owned())
         }
         DeadLetterCode::OrderNotFound => order_not_found(),
@@ -60,40 +58,35 @@ pub fn refused(dead: DeadLetterReason) -> Problem {
     }
 }
 
-fn rejected(refusal: Rejection) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, refusal.to_string()).with_code(refusal.code())
+fn rejected(rejection: Rejection) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, rejection.to_string()).with_code(rejection.code())
 }
 
 fn order_not_found() -> Problem {
-    Problem::not_found("there is no such order").with_code(DeadLetterCode::OrderNotFound.as_str())
+    Problem::not_found("the order does not exist").with_code(DeadLetterCode::OrderNotFound.as_str())
 }
 
 fn internal_error() -> Problem {
-    let detail = "the worker could not handle the command; its log says why";
+    let detail = "the worker could not handle the command; the reason is in its log";
     let code = DeadLetterCode::InternalError.as_str();
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).with_code(code)
 }
 
-/// The answer that a repeat had when it came first: it may have been refused by a rule.
+/// The result that a repeated command had the first time, which may have been a rejection.
 ///
 /// # Errors
-/// With that rule; when the database does not answer.
-pub async fn as_the_first_time(
-    app: &App,
-    done: Done,
-    message_id: &MessageId,
-) -> Result<Done, Problem> {
+/// When a rule rejected it the first time, or the database is unavailable.
+pub async fn first_result(app: &App, done: Done, message_id: &MessageId) -> Result<Done, Problem> {
     let first = app.database()?.orders().message(message_id).await?;
     match first.map(|first| first.outcome) {
         Some(InboxOutcome::Rejected(code)) => {
-            let detail = "the rule refused this command when it came first";
+            let detail = "the rule rejected this command the first time";
             Err(Problem::new(StatusCode::BAD_REQUEST, detail).with_code(code))
         }
         Some(InboxOutcome::Accepted | InboxOutcome::Duplicate) | None => Ok(done),
     }
 }
 
-/// One line for what an operator may want to know.
 pub fn log(
     outcome: &Outcome,
     command: CommandKind,
@@ -105,28 +98,28 @@ pub fn log(
     match outcome {
         Outcome::Accepted(order) | Outcome::Duplicate(Some(order)) => {
             let (order_id, outcome) = (&order.order_id, outcome.as_str());
-            tracing::debug!(message_id, command, caller, %order_id, outcome, "Request handled");
+            tracing::debug!(message_id, command, caller, %order_id, outcome, "Command handled");
         }
-        Outcome::Rejected(order, refusal) => {
-            let (order_id, code) = (&order.order_id, refusal.code());
+        Outcome::Rejected(order, rejection) => {
+            let (order_id, code) = (&order.order_id, rejection.code());
             tracing::info!(message_id, command, caller, %order_id, code, "Command rejected");
         }
         Outcome::RetryLater(reason) => {
-            tracing::debug!(message_id, command, caller, %reason, "Request refused");
+            tracing::debug!(message_id, command, caller, %reason, "Command refused");
         }
         Outcome::DeadLetter(DeadLetterReason {
             code: DeadLetterCode::InternalError,
             detail,
             ..
         }) => {
-            tracing::error!(message_id, command, caller, detail, "Request could not be handled");
+            tracing::error!(message_id, command, caller, detail, "Command could not be handled");
         }
-        Outcome::DeadLetter(dead) => {
-            let code = dead.code.as_str();
-            tracing::info!(message_id, command, caller, code, "Request refused");
+        Outcome::DeadLetter(reason) => {
+            let code = reason.code.as_str();
+            tracing::info!(message_id, command, caller, code, "Command refused");
         }
         Outcome::Duplicate(None) => {
-            tracing::error!(message_id, command, caller, "A duplicate of nothing");
+            tracing::error!(message_id, command, caller, "A duplicate command has no order");
         }
     }
 }
@@ -142,11 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn an_effect_is_told_from_a_repeat() {
+    fn a_repeat_is_distinguished_from_a_first_effect() {
         let done = |is_repeat| Ok(Done { order_id: order().order_id, is_repeat });
 
-        assert_eq!(answer(Outcome::Accepted(order())).map_err(drop), done(false));
-        assert_eq!(answer(Outcome::Duplicate(Some(order()))).map_err(drop), done(true));
+        assert_eq!(to_result(Outcome::Accepted(order())).map_err(drop), done(false));
+        assert_eq!(to_result(Outcome::Duplicate(Some(order()))).map_err(drop), done(true));
     }
 
     #[test]
@@ -154,40 +147,40 @@ mod tests {
         let order_id = order().order_id;
         let rejected = Outcome::Rejected(order(), Rejection::AlreadyCompleted);
         let missing = Outcome::RetryLater(RetryReason::OrderNotFound { order_id });
-        let dead = |code| Outcome::DeadLetter(DeadLetterReason::new(code, "detail"));
+        let dead_letter = |code| Outcome::DeadLetter(DeadLetterReason::new(code, "detail"));
         for (outcome, status, code) in [
             (rejected, 400, "OrderAlreadyCompleted"),
             (missing, 404, "order_not_found"),
-            (dead(DeadLetterCode::MalformedJson), 400, "malformed_json"),
-            (dead(DeadLetterCode::TooLarge), 413, "too_large"),
-            (dead(DeadLetterCode::MessageIdReused), 422, "message_id_reused"),
-            (dead(DeadLetterCode::OrderIdReused), 409, "order_id_reused"),
-            (dead(DeadLetterCode::InternalError), 500, "internal_error"),
+            (dead_letter(DeadLetterCode::MalformedJson), 400, "malformed_json"),
+            (dead_letter(DeadLetterCode::TooLarge), 413, "too_large"),
+            (dead_letter(DeadLetterCode::MessageIdReused), 422, "message_id_reused"),
+            (dead_letter(DeadLetterCode::OrderIdReused), 409, "order_id_reused"),
+            (dead_letter(DeadLetterCode::InternalError), 500, "internal_error"),
             (Outcome::Duplicate(None), 500, "internal_error"),
         ] {
-            let problem = answer(outcome).unwrap_err();
+            let problem = to_result(outcome).unwrap_err();
             assert_eq!((problem.status.as_u16(), problem.code.as_deref()), (status, Some(code)));
         }
     }
 
     #[test]
-    fn a_refusal_of_the_edge_names_the_field() {
+    fn a_command_that_cannot_be_decoded_names_the_field() {
         let field = "items[3].quantity".to_owned();
-        let dead =
-            DeadLetterReason::of_field(DeadLetterCode::InvalidField, field.clone(), "is odd");
+        let reason =
+            DeadLetterReason::of_field(DeadLetterCode::InvalidField, field.clone(), "is invalid");
 
-        let problem = refused(dead);
+        let problem = dead_lettered(reason);
 
         assert_eq!(
             (problem.detail.as_str(), problem.field),
-            ("items[3].quantity is odd", Some(field))
+            ("items[3].quantity is invalid", Some(field))
         );
     }
 
     #[test]
-    fn trouble_of_the_database_stays_in_the_log() {
-        let trouble = DeadLetterReason::new(DeadLetterCode::InternalError, "SQLSTATE 23514 orders");
+    fn a_database_error_is_not_shown_to_the_client() {
+        let error = DeadLetterReason::new(DeadLetterCode::InternalError, "SQLSTATE 23514 orders");
 
-        assert!(!refused(trouble).detail.contains("SQLSTATE"));
+        assert!(!dead_lettered(error).detail.contains("SQLSTATE"));
     }
 }

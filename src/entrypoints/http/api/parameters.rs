@@ -1,4 +1,4 @@
-//! The parameters that several endpoints have.
+//! Parameters shared by several endpoints.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -9,7 +9,7 @@ use crate::domain::{MessageId, Status};
 pub const ORDER_ID: Parameter = Parameter {
     name: "order_id",
     place: ParameterPlace::Path,
-    about: "The order: the store's own name for it, or the number that the worker assigned.",
+    about: "The store's own id for the order, or the number that the worker assigned.",
     schema: identifier,
     example: "1000001",
 };
@@ -17,7 +17,7 @@ pub const ORDER_ID: Parameter = Parameter {
 pub const CUSTOMER_ID: Parameter = Parameter {
     name: "customer_id",
     place: ParameterPlace::Path,
-    about: "The store's name for the customer.",
+    about: "The store's id for the customer.",
     schema: identifier,
     example: "14",
 };
@@ -25,8 +25,8 @@ pub const CUSTOMER_ID: Parameter = Parameter {
 pub const CODE: Parameter = Parameter {
     name: "code",
     place: ParameterPlace::Path,
-    about: "1 Received, 2 Processing, 3 Payment complete, 4 Shipping, 5 Completed, 6 Cancelled; \
-            names are taken, too.",
+    about: "1 Received, 2 Processing, 3 Payment complete, 4 Shipping, 5 Completed, 6 Cancelled. \
+            Names are accepted as well.",
     schema: status,
     example: "3",
 };
@@ -42,17 +42,16 @@ pub const MESSAGE_ID: Parameter = Parameter {
 pub const IDEMPOTENCY_KEY: Parameter = Parameter {
     name: command::IDEMPOTENCY_KEY,
     place: ParameterPlace::Header,
-    about: "Your name for what you want. The same request with the same key takes effect once, \
-            however often it is sent, and is answered alike.",
+    about: "Identifies the request. The same request with the same key takes effect once, however \
+            often it is sent, and gets the same response.",
     schema: message_id,
     example: "cart-4711",
 };
 
-/// What each command may carry.
 pub const CORRELATION_ID: Parameter = Parameter {
     name: command::CORRELATION_ID,
     place: ParameterPlace::Header,
-    about: "The correlation_id of the events that come of the command.",
+    about: "The correlation_id of the events that the command causes.",
     schema: text,
     example: "visit-99",
 };
@@ -60,7 +59,7 @@ pub const CORRELATION_ID: Parameter = Parameter {
 pub const TRACEPARENT: Parameter = Parameter {
     name: command::TRACEPARENT,
     place: ParameterPlace::Header,
-    about: "W3C trace context, passed on into the events.",
+    about: "W3C trace context, copied to the events.",
     schema: text,
     example: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 };
@@ -77,7 +76,7 @@ fn message_id(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "minLength": 1, "maxLength": MessageId::MAX_CHARS })
 }
 
-/// A status by name or code, as it stands in a path or query.
+/// A status by name or code, as written in a path or query string.
 pub fn status(_: &mut SchemaGenerator) -> Schema {
     let names = Status::ALL.iter().map(|status| status.name().to_owned());
     let codes = Status::ALL.iter().map(|status| status.code().to_string());

@@ -1,4 +1,4 @@
-//! The body of a request that may have one.
+//! Reads request bodies within the memory budget.
 
 use std::time::Duration;
 
@@ -12,65 +12,68 @@ use crate::entrypoints::http::Problem;
 use crate::service_layer::decode::MAX_BODY_BYTES;
 use crate::service_layer::{ByteBudget, ByteHold, DeadLetterCode};
 
-/// Longest wait until there is memory for what came of a body.
-const ROOM_WITHIN: Duration = Duration::from_secs(5);
+/// Maximum wait for memory for received bytes.
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A body, and the memory that it is allowed to take.
+/// A body with the memory reserved for it.
 #[derive(Debug, Default)]
 pub struct RequestBody {
     pub bytes: Vec<u8>,
     pub hold: Option<ByteHold>,
 }
 
-/// Reads a body, and takes memory for what has come of it: not for what it says will come, or those who
-/// say much and send nothing would keep out all others.
+/// Reads a body. Memory is reserved for the bytes received, not for `Content-Length`, so that clients
+/// that announce large bodies and send nothing do not keep out others.
 ///
 /// # Errors
-/// When it is too large, says that it is no JSON, breaks off, or there is no memory for it in time.
+/// When the body is too large, not JSON by its headers or incomplete, or no memory is free within 5 s.
 pub async fn read(request: Request, memory: &ByteBudget) -> Result<RequestBody, Problem> {
     let headers = request.headers();
     if content_length(headers).is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(too_large());
     }
-    let form = ensure_json(headers);
+    let format = ensure_json(headers);
     let mut body = RequestBody::default();
-    let mut coming = request.into_body().into_data_stream();
-    while let Some(data) = coming.next().await {
-        let data = data.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+    let mut chunks = request.into_body().into_data_stream();
+    while let Some(data) = chunks.next().await {
+        let data =
+            data.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is incomplete"))?;
         if body.bytes.len() + data.len() > MAX_BODY_BYTES {
             return Err(too_large());
         }
-        let room = room_for(data.len(), memory).await?;
+        let reserved = reserve(data.len(), memory).await?;
         match &mut body.hold {
-            Some(hold) => hold.merge(room),
-            None => body.hold = Some(room),
+            Some(hold) => hold.merge(reserved),
+            None => body.hold = Some(reserved),
         }
         body.bytes.extend_from_slice(&data);
     }
-    // What has no body has no form that could be wrong.
-    if body.bytes.is_empty() { Ok(body) } else { form.map(|()| body) }
+    // An empty body may have any content type.
+    if body.bytes.is_empty() { Ok(body) } else { format.map(|()| body) }
 }
 
-async fn room_for(bytes: usize, memory: &ByteBudget) -> Result<ByteHold, Problem> {
-    timeout(ROOM_WITHIN, memory.clone().hold(bytes)).await.map_err(|_| {
-        let detail = "the bodies of other requests fill the memory for them: try again later";
+async fn reserve(bytes: usize, memory: &ByteBudget) -> Result<ByteHold, Problem> {
+    timeout(MEMORY_TIMEOUT, memory.clone().hold(bytes)).await.map_err(|_| {
+        let detail = "the memory for request bodies is full; retry later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })
 }
 
-/// How long the body says that it is.
 fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// JSON, or nothing said about it.
+/// Accepts JSON, and bodies without a content type.
 fn ensure_json(headers: &HeaderMap) -> Result<(), Problem> {
     let header = |name| headers.get(name).map(|it| it.to_str().unwrap_or_default());
     if !header(CONTENT_TYPE).is_none_or(is_json) {
         return Err(unsupported("Content-Type", "must be application/json"));
     }
     if !header(CONTENT_ENCODING).is_none_or(|it| it.eq_ignore_ascii_case("identity")) {
-        return Err(unsupported("Content-Encoding", "must be absent: bodies are read as they are"));
+        return Err(unsupported(
+            "Content-Encoding",
+            "must be absent: compressed bodies are not supported",
+        ));
     }
     Ok(())
 }
@@ -83,7 +86,7 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn too_large() -> Problem {
-    let detail = format!("the body has more than {MAX_BODY_BYTES} bytes");
+    let detail = format!("the body is larger than {MAX_BODY_BYTES} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).with_code(DeadLetterCode::TooLarge.as_str())
 }
 
@@ -103,7 +106,7 @@ mod tests {
         request.body(body.into()).unwrap()
     }
 
-    /// Read with memory for ten bodies.
+    /// Reads with memory for ten bodies.
     async fn read(request: Request) -> Result<Vec<u8>, Problem> {
         let memory = ByteBudget::new(10 * MAX_BODY_BYTES);
         super::read(request, &memory).await.map(|body| body.bytes)
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn json_is_taken_however_it_is_called() {
+    async fn json_media_types_are_accepted() {
         for kind in ["application/json", "APPLICATION/JSON; charset=utf-8", "application/ld+json"] {
             let read = read(request(&[("content-type", kind)], "{}")).await;
             assert_eq!(read.unwrap(), b"{}", "{kind}");
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_says_that_it_is_no_json_is_refused() {
+    async fn other_media_types_and_encodings_are_refused() {
         for kind in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"] {
             assert_eq!(refused(&[("content-type", kind)], "{}").await, 415, "{kind}");
         }
@@ -131,21 +134,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_body_its_form_does_not_matter() {
+    async fn the_content_type_of_an_empty_body_does_not_matter() {
         let read = read(request(&[("content-type", "text/plain")], "")).await;
 
         assert_eq!(read.unwrap(), b"");
     }
 
     #[tokio::test]
-    async fn a_body_of_256_kib_is_taken_and_one_byte_more_is_not() {
+    async fn a_body_may_have_256_kib_and_not_one_byte_more() {
         assert!(read(request(&[], vec![b' '; MAX_BODY_BYTES])).await.is_ok());
         assert_eq!(refused(&[], vec![b' '; MAX_BODY_BYTES + 1]).await, 413);
         assert_eq!(refused(&[], vec![b' '; 10 * MAX_BODY_BYTES]).await, 413);
     }
 
     #[tokio::test]
-    async fn a_body_that_says_how_large_it_is_is_not_waited_for() {
+    async fn a_content_length_that_is_too_large_is_refused_at_once() {
         let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
 
         let refused = refused(&[("content-length", "16777216")], Body::from_stream(never)).await;
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_breaks_off_is_told_from_a_large_one() {
+    async fn an_incomplete_body_is_a_400() {
         let broken = [Ok("{".to_owned()), Err(std::io::Error::other("gone"))];
 
         let body = Body::from_stream(futures_util::stream::iter(broken));
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_waits_for_memory_and_not_for_long() {
+    async fn a_body_waits_for_memory_for_a_limited_time() {
         let memory = ByteBudget::new(1_000);
         let first = super::read(request(&[], vec![b' '; 500]), &memory).await.unwrap();
         let _other = super::read(request(&[], vec![b' '; 400]), &memory).await.unwrap();
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_takes_memory_for_what_came_of_it() {
+    async fn a_body_reserves_memory_for_the_bytes_received() {
         let memory = ByteBudget::new(1_000);
         let begun = futures_util::stream::iter([Ok::<_, std::io::Error>("{\"")]);
         let stalled = begun.chain(futures_util::stream::pending());

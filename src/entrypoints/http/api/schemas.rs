@@ -1,4 +1,4 @@
-//! The schemas of what is sent, made from those of the commands.
+//! Schemas of request bodies, made from those of the commands.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
@@ -24,17 +24,17 @@ pub fn set_next_status(_: &mut SchemaGenerator) -> Schema {
     of_command::<SetNextStatusBody>(&["type", "order_id"])
 }
 
-/// The schema of a command, without what its path says.
-fn of_command<T: JsonSchema>(said_by_path: &[&str]) -> Schema {
+/// The schema of a command without the fields that the path determines.
+fn of_command<T: JsonSchema>(in_path: &[&str]) -> Schema {
     let mut schema = schemas::of_whole_command::<T>();
     for name in ["$schema", "title"] {
         schema.remove(name);
     }
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.retain(|name, _| !said_by_path.contains(&name.as_str()));
+        properties.retain(|name, _| !in_path.contains(&name.as_str()));
     }
     if let Some(Value::Array(required)) = schema.get_mut("required") {
-        required.retain(|name| name.as_str().is_none_or(|name| !said_by_path.contains(&name)));
+        required.retain(|name| name.as_str().is_none_or(|name| !in_path.contains(&name)));
     }
     schema
 }

@@ -1,4 +1,4 @@
-//! Finds out who is asking, and whether they may.
+//! Authenticates requests and checks permissions.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
@@ -11,7 +11,7 @@ use axum::routing::MethodRouter;
 use super::{Caller, Permission, local_caller};
 use crate::entrypoints::http::{App, Problem};
 
-/// Puts a route behind a permission.
+/// Protects a route with a permission.
 pub fn require_permission(
     app: &App,
     permission: Permission,
@@ -20,10 +20,10 @@ pub fn require_permission(
     route.route_layer(from_fn_with_state((app.clone(), permission), guard))
 }
 
-/// Lets a request pass whose sender may do what the route takes, and tells the route who that is.
+/// Passes a request on if its caller has the permission, with the [`Caller`] as an extension.
 ///
-/// A token comes as `Authorization: Token <key>`; `Bearer` is taken as well. Where no tokens are set,
-/// see [`local_caller`].
+/// Tokens are sent as `Authorization: Token <key>`; `Bearer` is accepted as well. Without tokens in the
+/// settings, see [`local_caller`].
 async fn guard(
     State((app, permission)): State<(App, Permission)>,
     mut request: Request,
@@ -35,7 +35,8 @@ async fn guard(
             next.run(request).await
         }
         Ok(Caller { name, role }) => {
-            let detail = format!("the token {name} is one of a {role}, who may not do this");
+            let detail =
+                format!("the token {name} has the role {role}, which does not permit this");
             Problem::new(StatusCode::FORBIDDEN, detail).into_response()
         }
         Err(problem) => problem.into_response(),
@@ -43,25 +44,25 @@ async fn guard(
 }
 
 fn caller(app: &App, request: &Request) -> Result<Caller, Problem> {
-    if app.tokens.is_empty() {
+    if !app.tokens.are_required() {
         return local_caller(request.extensions(), request.headers());
     }
     let key = token(request.headers()).ok_or_else(|| {
-        Problem::unauthorized("a token is needed: the header Authorization: Token <key>")
+        Problem::unauthorized("a token is required: the header Authorization: Token <key>")
     })?;
-    app.tokens.caller(key).ok_or_else(|| Problem::unauthorized("the token is not known"))
+    app.tokens.caller(key).ok_or_else(|| Problem::unauthorized("the token is unknown"))
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
-    // Of two it is not known which one a proxy in front has looked at.
+    // With two headers, a proxy in front may have checked the other one.
     let (Some(only), None) = (all.next(), all.next()) else { return None };
     let (scheme, key) = only.to_str().ok()?.split_once(' ')?;
     let is_known = ["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     is_known.then(|| key.trim())
 }
 
-/// Who is asking, for a route behind [`require_permission`].
+/// The caller, on a route behind [`require_permission`].
 #[derive(Debug, Clone)]
 pub struct Authenticated(pub Caller);
 
@@ -70,6 +71,6 @@ impl<S: Sync> FromRequestParts<S> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned();
-        caller.map(Self).ok_or_else(|| Problem::unauthorized("nobody is asking"))
+        caller.map(Self).ok_or_else(|| Problem::unauthorized("the route requires no permission"))
     }
 }

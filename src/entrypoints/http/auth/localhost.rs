@@ -1,4 +1,4 @@
-//! Whoever asks from this machine, where no tokens are set.
+//! Requests from localhost, which need no token if none are set.
 
 use std::net::SocketAddr;
 
@@ -9,64 +9,63 @@ use axum::http::{Extensions, HeaderMap, StatusCode};
 use super::Caller;
 use crate::entrypoints::http::Problem;
 
-/// With one of these, the sender is somebody else than the program that connects.
-const SENT_ON: [&str; 6] =
+/// Headers that proxies add: the client is not the program that connects.
+const PROXY_HEADERS: [&str; 6] =
     ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
 
-/// The names of this machine that no other site can have.
-const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+/// Host names that always mean this machine.
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// Whoever asks from this machine may do everything.
+/// The caller of a request from localhost, who has full access.
 ///
-/// A browser on this machine does what pages of other sites tell it. It names such a site in
-/// `Origin` or `Sec-Fetch-Site`, and in `Host` when the site has its own name resolve to this
-/// machine. Programs send none of the first two.
+/// A browser on this machine also sends requests for pages of other sites. It names the site in `Origin`
+/// or `Sec-Fetch-Site`, or in `Host` if the site's own name resolves to this machine (DNS rebinding).
+/// Other programs do not send the first two.
 ///
 /// # Errors
-/// When it is somebody else, comes through a proxy, or was meant for another name; when a page of
-/// another site sends it.
+/// 401 when the request comes from another machine, through a proxy, or for another host name; 403 when
+/// a page of another site sent it.
 pub fn local_caller(extensions: &Extensions, headers: &HeaderMap) -> Result<Caller, Problem> {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    let is_near = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
-    let is_sent_on = SENT_ON.iter().any(|name| headers.contains_key(*name));
-    if !is_near || is_sent_on || !is_for_this_machine(headers) {
+    let is_loopback = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
+    let is_proxied = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
+    if !is_loopback || is_proxied || !has_local_host(headers) {
         return Err(Problem::unauthorized(
-            "without tokens only this machine is answered: set HTTP_TOKENS (order-worker token new)",
+            "without tokens, only localhost can connect: set HTTP_TOKENS (order-worker token new)",
         ));
     }
-    if is_from_another_site(headers) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "a page of another site sent this"));
+    if is_cross_site(headers) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "cross-site request"));
     }
     Ok(Caller::local())
 }
 
-fn is_for_this_machine(headers: &HeaderMap) -> bool {
-    let Some(host) = only(headers, HOST.as_str()) else { return false };
+fn has_local_host(headers: &HeaderMap) -> bool {
+    let Some(host) = single(headers, HOST.as_str()) else { return false };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) => name,
         _ => host,
     };
-    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+    LOCAL_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Another program on this machine is another site as well: its port differs. A link may lead here
-/// from anywhere: browsers send no `Origin` with what only reads, and do not show the answer to the
-/// page that the link is on.
-fn is_from_another_site(headers: &HeaderMap) -> bool {
+/// Another port on this machine is another site as well. A link on another site may lead here: with a
+/// navigation that only reads, browsers send no `Origin`, and the linking page cannot read the response.
+fn is_cross_site(headers: &HeaderMap) -> bool {
     if headers.contains_key(ORIGIN) {
-        let origin = only(headers, ORIGIN.as_str()).and_then(|origin| origin.split_once("://"));
-        return origin.map(|(_, authority)| authority) != only(headers, HOST.as_str());
+        let origin = single(headers, ORIGIN.as_str()).and_then(|origin| origin.split_once("://"));
+        return origin.map(|(_, authority)| authority) != single(headers, HOST.as_str());
     }
-    let is_a_link = only(headers, "sec-fetch-mode") == Some("navigate");
-    match only(headers, "sec-fetch-site") {
+    let is_navigation = single(headers, "sec-fetch-mode") == Some("navigate");
+    match single(headers, "sec-fetch-site") {
         Some("same-origin" | "none") => false,
-        Some(_) => !is_a_link,
+        Some(_) => !is_navigation,
         None => headers.contains_key("sec-fetch-site"),
     }
 }
 
-/// The value of a header that is there once.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The value of a header that is not repeated.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut all = headers.get_all(name).iter();
     let (Some(value), None) = (all.next(), all.next()) else { return None };
     value.to_str().ok()
@@ -78,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// The status of the refusal; none for whoever may ask.
+    /// The status of the refusal, if the request is refused.
     fn refusal(peer: &str, headers: &[(&'static str, &str)]) -> Option<StatusCode> {
         let mut extensions = Extensions::new();
         let peer: SocketAddr = peer.parse().unwrap();
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_may_ask_by_each_of_its_names() {
+    fn localhost_may_connect_by_each_of_its_names() {
         for peer in ["127.0.0.1:1", "127.3.2.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "[::1]", "[::1]:8080"] {
                 assert_eq!(refusal(peer, &[("host", host)]), None, "{peer} {host}");
@@ -104,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn another_machine_may_not_whatever_it_says() {
+    fn another_machine_may_not_connect_whatever_its_headers() {
         for peer in ["192.0.2.1:1", "[2001:db8::1]:1", "[::ffff:192.0.2.1]:1", "0.0.0.0:1"] {
             assert_eq!(refusal(peer, &[("host", "localhost")]), Some(StatusCode::UNAUTHORIZED));
         }
     }
 
     #[test]
-    fn a_name_that_resolves_to_this_machine_is_not_one_of_its_own() {
+    fn a_host_name_that_only_resolves_to_this_machine_is_refused() {
         for hosts in [
             &["evil.example"][..],
             &["localhost.evil.example"],
@@ -130,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_on_this_machine_sends_on_is_not_of_this_machine() {
-        for header in SENT_ON {
+    fn a_request_through_a_proxy_on_this_machine_is_refused() {
+        for header in PROXY_HEADERS {
             assert_eq!(refusal_with((header, "127.0.0.1")), Some(StatusCode::UNAUTHORIZED));
         }
     }
 
     #[test]
-    fn a_page_of_another_site_may_not_have_its_browser_ask() {
+    fn a_cross_site_request_is_refused() {
         for header in [
             ("origin", "https://evil.example"),
             ("origin", "http://localhost:3000"),
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_of_another_site_may_not_be_a_link_either() {
+    fn a_cross_site_form_is_refused_and_a_link_is_not() {
         let form = [
             ("host", "localhost:8080"),
             ("origin", "https://evil.example"),
@@ -161,13 +160,13 @@ mod tests {
             ("sec-fetch-site", "cross-site"),
         ];
         assert_eq!(refusal("127.0.0.1:1", &form), Some(StatusCode::FORBIDDEN));
-        // A link brings no origin.
+        // A link sends no origin.
         let link = [form[0], form[2], form[3]];
         assert_eq!(refusal("127.0.0.1:1", &link), None);
     }
 
     #[test]
-    fn the_workers_own_pages_may_ask() {
+    fn the_workers_own_pages_may_send_requests() {
         for header in [
             ("origin", "http://localhost:8080"),
             ("sec-fetch-site", "same-origin"),

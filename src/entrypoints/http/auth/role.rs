@@ -1,34 +1,34 @@
-//! Roles, and what they allow.
+//! Roles and their permissions.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What somebody with a token is there for.
+/// The role of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Role {
-    /// A store: places orders and asks for those of its customers.
+    /// A store: places orders and reads those of its customers.
     Store,
-    /// Looks at everything.
+    /// Reads everything.
     Viewer,
-    /// Looks at everything, moves orders and decides on dead letters.
+    /// Reads everything, changes orders and decides on dead letters.
     Operator,
 }
 
-/// What a route takes.
+/// What a route requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
     ReadMetrics,
     PlaceOrders,
-    /// What a store needs to show its customers their orders, and to know what became of a message.
+    /// What a store needs: the orders of a customer, and the outcome of a message.
     ReadAsStore,
     Read,
     Operate,
 }
 
-/// Who is asking.
+/// The authenticated sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's name; `local` where no token is needed.
+    /// The token's name; `local` without tokens.
     pub name: String,
     pub role: Role,
 }
@@ -47,7 +47,7 @@ impl Role {
         }
     }
 
-    /// The word in token lines.
+    /// The name in token lines.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Store => "store",
@@ -66,14 +66,14 @@ impl fmt::Display for Role {
 impl FromStr for Role {
     type Err = &'static str;
 
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|role| role.as_str() == word);
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|role| role.as_str() == name);
         known.ok_or("must be store, viewer or operator")
     }
 }
 
 impl Caller {
-    /// Whoever asks from this machine while there are no tokens.
+    /// A client on this machine, if no tokens are set.
     pub fn local() -> Self {
         Self { name: "local".to_owned(), role: Role::Operator }
     }

@@ -1,4 +1,4 @@
-//! Tokens: random, named, kept as hashes.
+//! Tokens: random, named, stored as hashes.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -7,40 +7,38 @@ use subtle::ConstantTimeEq;
 
 use super::{Caller, Role};
 
-/// 256 random bits cannot be guessed from their hash: no salt, no slow hash.
-const TOKEN_BYTES: usize = 32;
-
-/// Shows a token for what it is to people and to scanners for leaked secrets.
+/// Lets people and scanners for leaked secrets recognize a token.
 const PREFIX: &str = "owt_";
 
-/// A fresh token.
+/// A new token.
 #[derive(Debug)]
 pub struct Token {
-    /// What its owner sends; kept nowhere.
+    /// What its owner sends; not stored.
     pub secret: String,
-    /// What the worker keeps.
+    /// What is stored: `name:role:hash`.
     pub line: String,
 }
 
-/// What is kept of a token: it tells tokens apart, and lets nobody in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// SHA-256 of a token or session id. 256 random bits cannot be guessed from their hash, so there is no
+/// salt and no slow hash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
-/// Those of a list.
+/// The tokens of a list.
 #[derive(Debug, Default)]
 pub struct KnownTokens(Vec<KnownToken>);
 
 #[derive(Debug, Clone)]
 struct KnownToken {
     caller: Caller,
-    fingerprint: TokenHash,
+    hash: TokenHash,
 }
 
-/// A line that is no token. Never holds the line: it may be the secret itself.
+/// An entry that is not a token line. Never contains the entry, which may be the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("entry {number}: {problem}; `order-worker token new` makes one")]
 pub struct InvalidTokens {
-    /// From 1.
+    /// Position of the entry, from 1.
     pub number: usize,
     pub problem: &'static str,
 }
@@ -49,12 +47,20 @@ impl Token {
     /// # Errors
     /// When the system has no random numbers.
     pub fn new(name: &str, role: Role) -> Result<Self, getrandom::Error> {
-        let mut random = [0; TOKEN_BYTES];
-        getrandom::fill(&mut random)?;
-        let secret = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random));
+        let secret = format!("{PREFIX}{}", new_secret()?);
         let hash = BASE64_URL_SAFE_NO_PAD.encode(TokenHash::of(&secret).0);
         Ok(Self { line: format!("{name}:{role}:{hash}"), secret })
     }
+}
+
+/// 256 random bits in base64.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn new_secret() -> Result<String, getrandom::Error> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(random))
 }
 
 impl TokenHash {
@@ -64,18 +70,18 @@ impl TokenHash {
 }
 
 impl KnownTokens {
-    /// Reads lines as `order-worker token new` prints them, with blanks between them. What stands
-    /// behind a `#` is a comment.
+    /// Parses entries as `order-worker token new` prints them, separated by white space. `#` starts a
+    /// comment.
     ///
     /// # Errors
-    /// When one is not `name:role:hash`, or a name is there twice.
+    /// When an entry is not `name:role:hash`, or a name is repeated.
     pub fn parse(lines: &str) -> Result<Self, InvalidTokens> {
         let mut known: Vec<KnownToken> = Vec::new();
-        for (place, entry) in lines.lines().flat_map(entries).enumerate() {
-            let invalid = |problem| InvalidTokens { number: place + 1, problem };
+        for (index, entry) in lines.lines().flat_map(entries).enumerate() {
+            let invalid = |problem| InvalidTokens { number: index + 1, problem };
             let token = KnownToken::parse(entry).map_err(invalid)?;
             if known.iter().any(|other| other.caller.name == token.caller.name) {
-                return Err(invalid("the name is there twice"));
+                return Err(invalid("the name is repeated"));
             }
             known.push(token);
         }
@@ -86,21 +92,21 @@ impl KnownTokens {
         self.0.is_empty()
     }
 
-    /// Those who have one, in the order of the lines.
+    /// In the order of the list.
     pub fn callers(&self) -> impl Iterator<Item = &Caller> {
         self.0.iter().map(|token| &token.caller)
     }
 
-    /// Whose token it is. Takes the same time for each that it is not.
+    /// The caller with this token. Takes the same time for every unknown token.
     pub fn caller(&self, secret: &str) -> Option<Caller> {
         self.caller_with(&TokenHash::of(secret))
     }
 
-    /// The same, for a token that is no longer at hand.
-    pub fn caller_with(&self, fingerprint: &TokenHash) -> Option<Caller> {
+    /// The same by the token's hash.
+    pub fn caller_with(&self, hash: &TokenHash) -> Option<Caller> {
         let mut found = None;
         for token in &self.0 {
-            if token.fingerprint.0.ct_eq(&fingerprint.0).into() {
+            if token.hash.0.ct_eq(&hash.0).into() {
                 found = Some(&token.caller);
             }
         }
@@ -108,7 +114,7 @@ impl KnownTokens {
     }
 }
 
-/// The tokens on a line.
+/// The entries on a line.
 pub(super) fn entries(line: &str) -> impl Iterator<Item = &str> {
     line.split('#').next().unwrap_or_default().split_whitespace()
 }
@@ -127,12 +133,12 @@ impl KnownToken {
         let hash = BASE64_URL_SAFE_NO_PAD.decode(hash).ok().and_then(|it| it.try_into().ok());
         Ok(Self {
             caller: Caller { name: name.to_owned(), role: role.parse()? },
-            fingerprint: TokenHash(hash.ok_or("the hash must have 43 characters of base64")?),
+            hash: TokenHash(hash.ok_or("the hash must have 43 characters of base64")?),
         })
     }
 }
 
-/// Whether a token may have this name, which stands in message ids and in the record of actions.
+/// Whether a token may have this name, which appears in message ids and in the audit log.
 pub fn is_name(name: &str) -> bool {
     (1..=40).contains(&name.len())
         && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_')
@@ -147,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_by_its_line_alone() {
+    fn a_token_is_recognized_by_its_line() {
         let (ada, shop) = (token("ada", Role::Operator), token("shop", Role::Store));
         let lines = format!("# people\n{} # on call\n\n{}", ada.line, shop.line);
 
@@ -159,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_nobodys() {
+    fn an_unknown_token_has_no_caller() {
         let ada = token("ada", Role::Operator);
         let tokens = KnownTokens::parse(&ada.line).unwrap();
         let (_, hash) = ada.line.rsplit_once(':').unwrap();
@@ -170,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_none_is_told_by_its_number_and_not_shown() {
+    fn an_invalid_entry_is_reported_by_its_number_and_not_shown() {
         let ada = token("ada", Role::Operator).line;
         for (lines, number) in [
             (format!("{ada} owt_secret"), 2),

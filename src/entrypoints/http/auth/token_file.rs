@@ -1,27 +1,29 @@
-//! The file of tokens, as `order-worker token` changes it.
+//! The token file, as `order-worker token` changes it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::token::entries;
 use super::{Caller, InvalidTokens, KnownTokens, Role, Token};
 
-/// Lines of tokens in a file, which workers may be reading. Comments in it stay.
+/// A file of token lines. Workers may read it at any time; comments in it are kept.
 #[derive(Debug)]
 pub struct TokenFile {
     path: PathBuf,
 }
 
-/// Why the file is as it was.
+/// Why the file was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotChanged {
-    #[error("{0} is there already: remove it first, or take another name")]
+    #[error("the token {0} exists already: remove it first, or choose another name")]
     NameTaken(String),
     #[error("there is no token {0}")]
     NameUnknown(String),
-    #[error("the file is no list of tokens: {0}")]
+    #[error("the file is not a list of tokens: {0}")]
     Invalid(#[from] InvalidTokens),
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -32,20 +34,20 @@ impl TokenFile {
         Self { path: path.to_owned() }
     }
 
-    /// Whose tokens are in it.
+    /// The callers with a token in the file.
     ///
     /// # Errors
-    /// When it cannot be read, or is no list of tokens.
+    /// When the file cannot be read, or is not a list of tokens.
     pub fn callers(&self) -> Result<Vec<Caller>, NotChanged> {
         let lines = std::fs::read_to_string(&self.path)?;
         Ok(KnownTokens::parse(&lines)?.callers().cloned().collect())
     }
 
-    /// Makes a token and adds its line, in one write. A file that is made for it is its owner's
-    /// alone to read.
+    /// Creates a token and appends its line in one write. Creates the file if needed, readable by its
+    /// owner only.
     ///
     /// # Errors
-    /// See [`NotChanged`].
+    /// When the name is taken, or the file is not a list of tokens or cannot be written.
     pub fn add(&self, name: &str, role: Role) -> Result<Token, NotChanged> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
@@ -60,31 +62,30 @@ impl TokenFile {
         Ok(token)
     }
 
-    /// Takes a token out. Readers see the file before or after that, never a part of it.
+    /// Removes a token by replacing the file: readers see all of the old or all of the new one.
     ///
     /// # Errors
-    /// See [`NotChanged`].
+    /// When there is no such token, or the file is not a list of tokens or cannot be replaced.
     pub fn remove(&self, name: &str) -> Result<(), NotChanged> {
         let (file, lines) = self.locked(OpenOptions::new().read(true))?;
         if !KnownTokens::parse(&lines)?.callers().any(|known| known.name == name) {
             return Err(NotChanged::NameUnknown(name.to_owned()));
         }
-        // The file itself, should the path be a link to it.
+        // Replaces the file itself, not a link to it.
         let path = self.path.canonicalize()?;
-        let mut next = path.clone().into_os_string();
-        next.push(".next");
-        let mut fresh = made_like(&file, Path::new(&next))?;
-        fresh.write_all(without(&lines, name).as_bytes())?;
-        fresh.sync_all()?;
-        Ok(std::fs::rename(next, path)?)
+        let mut new = new_file_like(&file, &path)?;
+        new.write_all(without(&lines, name).as_bytes())?;
+        new.as_file().sync_all()?;
+        new.persist(path).map_err(|error| error.error)?;
+        Ok(())
     }
 
-    /// The file, for this process alone to change until it is closed, and what is in it.
+    /// The file, locked until it is closed, and its content.
     fn locked(&self, options: &OpenOptions) -> std::io::Result<(File, String)> {
         loop {
             let mut file = options.open(&self.path)?;
             file.lock()?;
-            // Another process may have put a new file in its place while this one waited.
+            // Another process may have replaced the file while this one waited for the lock.
             if file.metadata()?.ino() == std::fs::metadata(&self.path)?.ino() {
                 let mut lines = String::new();
                 file.read_to_string(&mut lines)?;
@@ -94,26 +95,25 @@ impl TokenFile {
     }
 }
 
-/// An empty file with the owner and the mode of another: whoever could read that can read this.
-fn made_like(model: &File, path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    let fresh = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    let (model, made) = (model.metadata()?, fresh.metadata()?);
-    if (model.uid(), model.gid()) != (made.uid(), made.gid()) {
-        fchown(&fresh, Some(model.uid()), Some(model.gid()))?;
+/// An empty temporary file in the same directory, with the same owner and mode.
+fn new_file_like(file: &File, path: &Path) -> std::io::Result<NamedTempFile> {
+    let new = NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
+    let (old, made) = (file.metadata()?, new.as_file().metadata()?);
+    if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
+        fchown(new.as_file(), Some(old.uid()), Some(old.gid()))?;
     }
-    fresh.set_permissions(model.permissions())?;
-    Ok(fresh)
+    new.as_file().set_permissions(old.permissions())?;
+    Ok(new)
 }
 
-/// The lines without this token's; what else is on its line stays.
+/// The lines without this token's entry; other entries on its line are kept.
 fn without(lines: &str, name: &str) -> String {
-    let is_its = |entry: &str| entry.split(':').next() == Some(name);
+    let is_removed = |entry: &str| entry.split(':').next() == Some(name);
     let keep = |line: &str| -> Option<String> {
-        if !entries(line).any(is_its) {
+        if !entries(line).any(is_removed) {
             return Some(line.to_owned());
         }
-        let others: Vec<&str> = entries(line).filter(|entry| !is_its(entry)).collect();
+        let others: Vec<&str> = entries(line).filter(|entry| !is_removed(entry)).collect();
         (!others.is_empty()).then(|| format!("{}\n", others.join(" ")))
     };
     lines.split_inclusive('\n').filter_map(keep).collect()
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_added_as_its_hash_to_a_file_for_its_owner_alone() {
+    fn a_token_is_added_as_its_hash_to_a_file_only_its_owner_can_read() {
         let folder = Folder::new();
 
         let token = folder.file().add("shop", Role::Store).unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_given_once() {
+    fn a_name_can_be_used_once() {
         let folder = Folder::new();
         folder.file().add("shop", Role::Store).unwrap();
         let lines = folder.lines();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_list_stays_as_it_is() {
+    fn a_file_that_is_not_a_list_is_not_changed() {
         let folder = Folder::new();
         std::fs::write(folder.path(), "amqp://user:secret@host").unwrap();
 
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_without_an_end_is_not_run_into() {
+    fn a_last_line_without_a_newline_is_completed_first() {
         let folder = Folder::new();
         let first = Token::new("ada", Role::Operator).unwrap().line;
         std::fs::write(folder.path(), &first).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_token_leaves_its_neighbours_their_comments_and_the_mode() {
+    fn removing_a_token_keeps_other_tokens_comments_and_the_mode() {
         let folder = Folder::new();
         let [ada, shop, bob] =
             ["ada", "shop", "bob"].map(|name| Token::new(name, Role::Viewer).unwrap().line);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_are_made_and_removed_at_once_do_not_lose_each_other() {
+    fn concurrent_changes_are_not_lost() {
         let folder = Folder::new();
         folder.file().add("first", Role::Store).unwrap();
 

@@ -1,4 +1,4 @@
-//! The tokens that are good at this moment.
+//! The tokens that are currently valid.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -11,27 +11,27 @@ use tokio::time::Instant;
 use super::{Caller, InvalidTokens, KnownTokens, TokenHash};
 use crate::config::{InvalidSetting, Settings};
 
-/// Shortest time between two looks at the file.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Minimum time between two checks of the file.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Who may ask, as the settings say. A file that changes counts without a restart; one that cannot
-/// be read any more leaves things as they were.
+/// The tokens of the settings. A changed file is reloaded without a restart; if it cannot be read, the
+/// tokens stay as they were.
 #[derive(Debug)]
 pub struct Tokens {
-    /// Without a setting for tokens there is nothing to be kept out.
-    are_needed: bool,
+    /// Whether a setting for tokens is present, even with an empty list.
+    are_required: bool,
     file: Option<PathBuf>,
-    present: Mutex<Present>,
+    current: Mutex<Current>,
 }
 
 #[derive(Debug)]
-struct Present {
+struct Current {
     known: Arc<KnownTokens>,
     version: Option<Version>,
-    looked_at: Instant,
+    checked_at: Instant,
 }
 
-/// What tells one state of a file from the next.
+/// Changes whenever the file changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Version {
     modified: Option<SystemTime>,
@@ -41,51 +41,53 @@ struct Version {
 
 impl Tokens {
     /// # Errors
-    /// When a line is none, or the file cannot be read.
+    /// When an entry is not a token line, or the file cannot be read.
     pub fn of(settings: &Settings) -> Result<Self, InvalidSetting> {
         let file = settings.tokens_file().map(Path::to_owned);
-        // Before the lines are read: what changes meanwhile is seen at the next look.
+        // Taken before the file is read, so that a change in between is found by the next check.
         let version = file.as_deref().and_then(Version::of);
         let lines = settings.http_token_lines()?;
         let known = KnownTokens::parse(lines.as_deref().unwrap_or_default())
             .map_err(|error| invalid(file.is_some(), &error))?;
         if lines.is_some() && known.is_empty() {
-            tracing::warn!("HTTP answers nobody: there is no token yet (order-worker token new)");
+            tracing::warn!(
+                "The list of tokens is empty: no HTTP client can authenticate (order-worker token new)"
+            );
         }
-        let present = Present { known: Arc::new(known), version, looked_at: Instant::now() };
-        Ok(Self { are_needed: lines.is_some(), file, present: Mutex::new(present) })
+        let current = Current { known: Arc::new(known), version, checked_at: Instant::now() };
+        Ok(Self { are_required: lines.is_some(), file, current: Mutex::new(current) })
     }
 
-    /// Whether nobody needs one: neither HTTP_TOKENS nor HTTP_TOKENS_FILE is set. A list that is
-    /// empty lets nobody in.
-    pub fn is_empty(&self) -> bool {
-        !self.are_needed
+    /// Whether clients need a token: HTTP_TOKENS or HTTP_TOKENS_FILE is set. With an empty list, no
+    /// client has access.
+    pub fn are_required(&self) -> bool {
+        self.are_required
     }
 
-    /// Whose token it is. Takes the same time for each that it is not.
+    /// The caller with this token. Takes the same time for every unknown token.
     pub fn caller(&self, secret: &str) -> Option<Caller> {
         self.known().caller(secret)
     }
 
-    /// Whose token had this fingerprint, if it is still good.
-    pub fn still_know(&self, fingerprint: &TokenHash) -> Option<Caller> {
-        self.known().caller_with(fingerprint)
+    /// The same by the token's hash.
+    pub fn caller_with(&self, hash: &TokenHash) -> Option<Caller> {
+        self.known().caller_with(hash)
     }
 
     fn known(&self) -> Arc<KnownTokens> {
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = &self.file
-            && present.looked_at.elapsed() >= LOOK_EVERY
+            && current.checked_at.elapsed() >= CHECK_INTERVAL
         {
-            present.look_at(file);
+            current.reload(file);
         }
-        present.known.clone()
+        current.known.clone()
     }
 }
 
-impl Present {
-    fn look_at(&mut self, file: &Path) {
-        self.looked_at = Instant::now();
+impl Current {
+    fn reload(&mut self, file: &Path) {
+        self.checked_at = Instant::now();
         let version = Version::of(file);
         if version == self.version {
             return;
@@ -95,10 +97,13 @@ impl Present {
             Ok(known) => {
                 let tokens = known.callers().count();
                 self.known = Arc::new(known);
-                tracing::info!(tokens, "The tokens in HTTP_TOKENS_FILE have changed");
+                tracing::info!(tokens, "HTTP_TOKENS_FILE reloaded");
             }
             Err(problem) => {
-                tracing::warn!(problem, "HTTP_TOKENS_FILE: the tokens stay as they were");
+                tracing::warn!(
+                    problem,
+                    "HTTP_TOKENS_FILE cannot be reloaded; its previous tokens stay valid"
+                );
             }
         }
     }
@@ -138,8 +143,8 @@ mod tests {
         Program::parse_from(["order-worker"].iter().chain(arguments)).settings
     }
 
-    /// A file with the token of `ada`, and who may ask by it.
-    fn of_a_file() -> (tempfile::TempDir, PathBuf, String, Tokens) {
+    /// A file with the token of `ada`, and the tokens loaded from it.
+    fn from_file() -> (tempfile::TempDir, PathBuf, String, Tokens) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");
         let ada = TokenFile::at(&path).add("ada", Role::Operator).unwrap().secret;
@@ -152,54 +157,54 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_that_changes_counts_within_a_second() {
-        let (_folder, path, ada, tokens) = of_a_file();
+    async fn a_changed_file_is_reloaded_within_a_second() {
+        let (_folder, path, ada, tokens) = from_file();
 
         let shop = TokenFile::at(&path).add("shop", Role::Store).unwrap().secret;
         TokenFile::at(&path).remove("ada").unwrap();
         assert_eq!(name_of(&tokens, &ada).as_deref(), Some("ada"));
-        tokio::time::advance(LOOK_EVERY).await;
+        tokio::time::advance(CHECK_INTERVAL).await;
 
         assert_eq!(name_of(&tokens, &ada), None);
         assert_eq!(name_of(&tokens, &shop).as_deref(), Some("shop"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_that_cannot_be_read_any_more_leaves_the_tokens_as_they_were() {
-        let (_folder, path, ada, tokens) = of_a_file();
+    async fn a_file_that_cannot_be_reloaded_leaves_the_tokens_as_they_were() {
+        let (_folder, path, ada, tokens) = from_file();
 
         std::fs::write(&path, "no token").unwrap();
-        tokio::time::advance(LOOK_EVERY).await;
+        tokio::time::advance(CHECK_INTERVAL).await;
         assert_eq!(name_of(&tokens, &ada).as_deref(), Some("ada"));
 
         std::fs::remove_file(&path).unwrap();
-        tokio::time::advance(LOOK_EVERY).await;
+        tokio::time::advance(CHECK_INTERVAL).await;
         assert_eq!(name_of(&tokens, &ada).as_deref(), Some("ada"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_token_that_goes_does_not_open_the_door() {
-        let (_folder, path, ada, tokens) = of_a_file();
+    async fn removing_the_last_token_does_not_open_access() {
+        let (_folder, path, ada, tokens) = from_file();
 
         TokenFile::at(&path).remove("ada").unwrap();
-        tokio::time::advance(LOOK_EVERY).await;
+        tokio::time::advance(CHECK_INTERVAL).await;
 
         assert_eq!(name_of(&tokens, &ada), None);
-        assert!(!tokens.is_empty());
+        assert!(tokens.are_required());
     }
 
     #[test]
-    fn only_without_any_setting_no_token_is_needed() {
+    fn tokens_are_required_unless_neither_setting_is_present() {
         let empty = tempfile::NamedTempFile::new().unwrap();
         let file = format!("--http-tokens-file={}", empty.path().display());
 
-        assert!(Tokens::of(&settings(&["--http-tokens="])).unwrap().is_empty());
-        assert!(!Tokens::of(&settings(&[&file])).unwrap().is_empty());
-        assert!(!Tokens::of(&settings(&["--http-tokens=#"])).unwrap().is_empty());
+        assert!(!Tokens::of(&settings(&["--http-tokens="])).unwrap().are_required());
+        assert!(Tokens::of(&settings(&[&file])).unwrap().are_required());
+        assert!(Tokens::of(&settings(&["--http-tokens=#"])).unwrap().are_required());
     }
 
     #[test]
-    fn a_list_that_is_none_names_its_setting() {
+    fn an_invalid_list_names_its_setting() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "owt_secret").unwrap();
         let file = format!("--http-tokens-file={}", file.path().display());

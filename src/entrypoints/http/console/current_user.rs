@@ -1,4 +1,4 @@
-//! Who looks at a page.
+//! The user of a page.
 
 use std::sync::Arc;
 
@@ -9,32 +9,33 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{DOCTYPE, html};
 
 use super::components::address;
-use super::sessions::{Flash, Session, present_cookie};
+use super::sessions::{Flash, Session, session_id};
 use crate::entrypoints::http::auth::{Caller, Permission, local_caller};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Outages;
 
-/// Somebody who is signed in, or needs not be. An argument of a page's handler; whoever is neither
-/// is sent to sign in.
+/// The user of a page: signed in, or on localhost if no token is required. An extractor for handlers;
+/// others are redirected to the sign-in page.
 #[derive(Debug, Clone)]
 pub struct CurrentUser {
     session: Arc<Session>,
     signed_in: bool,
-    /// They have the page already, and the script looks for what is new.
+    /// The page's script requests this to refresh the page.
     refreshes: bool,
-    /// What the worker waits for.
+    /// The servers that are unavailable.
     pub troubles: Outages,
 }
 
-/// Why somebody does not see a page.
+/// Why a page is not shown.
 #[derive(Debug)]
 pub enum AuthRejection {
-    /// They may sign in, and are then taken where they wanted to go.
-    SignsIn {
+    /// The user has to sign in, and is then redirected to `next`.
+    SignInRequired {
         next: Option<String>,
     },
-    /// They come by a link of another site, with which browsers send no cookie of ours.
-    ComesAgain {
+    /// The request follows a link on another site, so the browser did not send the `SameSite=Strict`
+    /// cookie.
+    CrossSiteLink {
         to: String,
     },
     Refused(Problem),
@@ -45,38 +46,38 @@ impl CurrentUser {
         &self.session.caller
     }
 
-    /// Whether they can sign out.
+    /// Whether the user can sign out.
     pub fn signed_in(&self) -> bool {
         self.signed_in
     }
 
-    /// Whether to show them buttons.
+    /// Whether to show buttons.
     pub fn may_operate(&self) -> bool {
         self.caller().role.may(Permission::Operate)
     }
 
-    /// The token for forms.
+    /// The CSRF token for forms.
     pub fn csrf(&self) -> &str {
         &self.session.csrf
     }
 
-    /// Whether a form is one of this visitor's pages.
-    pub fn knows(&self, csrf: &str) -> bool {
-        self.session.knows(csrf)
+    /// Whether a form comes from a page of this session.
+    pub fn csrf_matches(&self, csrf: &str) -> bool {
+        self.session.csrf_matches(csrf)
     }
 
-    /// Has the next page begin with this.
-    pub fn tell_next(&self, flash: Flash) {
-        self.session.tell_next(flash);
+    /// Shows a notice on the next page.
+    pub fn set_flash(&self, flash: Flash) {
+        self.session.set_flash(flash);
     }
 
-    /// Waits until they sign out, here or on another page.
+    /// Waits until the user signs out, here or on another page.
     pub(super) async fn signed_out(&self) {
-        self.session.over.cancelled().await;
+        self.session.ended.cancelled().await;
     }
 
-    pub(super) fn to_tell(&self) -> Option<Flash> {
-        if self.refreshes { None } else { self.session.to_tell() }
+    pub(super) fn take_flash(&self) -> Option<Flash> {
+        if self.refreshes { None } else { self.session.take_flash() }
     }
 }
 
@@ -88,27 +89,27 @@ impl FromRequestParts<App> for CurrentUser {
         let Caller { name, role } = &session.caller;
         if !role.may(Permission::Read) {
             let detail =
-                format!("the token {name} is one of a {role}, for whom there are no pages");
+                format!("the token {name} has the role {role}, which cannot use the console");
             return Err(AuthRejection::Refused(Problem::new(StatusCode::FORBIDDEN, detail)));
         }
-        let signed_in = !app.tokens.is_empty();
+        let signed_in = app.tokens.are_required();
         let refreshes = parts.headers.contains_key("x-refresh");
         Ok(Self { session, signed_in, refreshes, troubles: app.health.troubles() })
     }
 }
 
 fn session(parts: &Parts, app: &App) -> Result<Arc<Session>, AuthRejection> {
-    if app.tokens.is_empty() {
+    if !app.tokens.are_required() {
         local_caller(&parts.extensions, &parts.headers).map_err(AuthRejection::Refused)?;
         return Ok(app.console.sessions.local());
     }
-    let found = present_cookie(&parts.headers).and_then(|id| app.console.sessions.find(&id));
-    let found = found.filter(|session| session.is_backed_by(&app.tokens));
+    let found = session_id(&parts.headers).and_then(|id| app.console.sessions.find(&id));
+    let found = found.filter(|session| session.is_valid(&app.tokens));
     found.ok_or_else(|| {
-        let wanted = (parts.method == Method::GET).then(|| path_of(&parts.uri));
-        match wanted {
-            Some(to) if comes_from_elsewhere(&parts.headers) => AuthRejection::ComesAgain { to },
-            next => AuthRejection::SignsIn { next },
+        let path = (parts.method == Method::GET).then(|| path_of(&parts.uri));
+        match path {
+            Some(to) if is_cross_site(&parts.headers) => AuthRejection::CrossSiteLink { to },
+            next => AuthRejection::SignInRequired { next },
         }
     })
 }
@@ -117,30 +118,30 @@ fn path_of(uri: &Uri) -> String {
     uri.path_and_query().map_or("/", |it| it.as_str()).to_owned()
 }
 
-fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
+fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
         match self {
-            Self::SignsIn { next } => {
+            Self::SignInRequired { next } => {
                 let next = next.filter(|next| next != "/").unwrap_or_default();
                 Redirect::to(&address::with("/sign-in", &[("next", &next)])).into_response()
             }
-            Self::ComesAgain { to } => once_more(&to),
+            Self::CrossSiteLink { to } => reload(&to),
             Self::Refused(problem) => problem.into_response(),
         }
     }
 }
 
-/// Asks for the page again, from a page of ours: now the browser sends the cookie, if it has one.
-fn once_more(to: &str) -> Response {
+/// Requests the page again from a page of this site, with which the browser sends the cookie.
+fn reload(to: &str) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head { meta http-equiv="refresh" content={ "0; url=" (to) }; title { "order-worker" } }
-            body { p { a href=(to) { "Go on" } } }
+            body { p { a href=(to) { "Continue" } } }
         }
     };
     Html(page.into_string()).into_response()

@@ -40,7 +40,7 @@ impl Section {
 pub fn page(visitor: &CurrentUser, section: Section, title: &str, body: Markup) -> Page {
     let main = html! {
         (troubles(&visitor.troubles))
-        @if let Some(flash) = visitor.to_tell() { (notice::flash(&flash)) }
+        @if let Some(flash) = visitor.take_flash() { (notice::flash(&flash)) }
         (body)
     };
     Page(document(title, &top(visitor, section), &main))

@@ -52,7 +52,7 @@ fn demonstration(visitor: &CurrentUser) -> Markup {
 
 fn curl(app: &App, headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8080");
-    let token = if app.tokens.is_empty() { "" } else { " -H 'Authorization: Token <key>'" };
+    let token = if app.tokens.are_required() { " -H 'Authorization: Token <key>'" } else { "" };
     format!(
         "curl http://{host}/api/order/add/{token} -H 'Content-Type: application/json' \\\n  \
          -d '{{\"order_customer\": {{\"customer_id\": 14, \"name\": \"Ada\", \"email\": \"ada@example.com\"}},\n       \
@@ -102,7 +102,7 @@ pub async fn feed(
         Ok(confirmations) => fed(&confirmations),
         Err(error) => Flash::Refused(html! { "Perhaps not all commands were taken: " (error) "." }),
     };
-    visitor.tell_next(flash);
+    visitor.set_flash(flash);
     Ok(Redirect::to("/"))
 }
 

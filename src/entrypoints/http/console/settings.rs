@@ -55,10 +55,10 @@ fn database(app: &App) -> Markup {
 }
 
 fn tokens(app: &App) -> &'static str {
-    if app.tokens.is_empty() {
-        "none: everybody on this machine may do everything, and nobody else anything"
-    } else {
+    if app.tokens.are_required() {
         "needed by everybody"
+    } else {
+        "none: everybody on this machine may do everything, and nobody else anything"
     }
 }
 

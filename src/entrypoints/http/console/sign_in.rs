@@ -1,4 +1,4 @@
-//! Signing in with a token, and out.
+//! Signing in with a token, and signing out.
 
 use axum::Form;
 use axum::extract::{Query, Request, State};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::components::notice;
 use super::layout::bare_page;
-use super::sessions::{ended_cookie, origin_of, present_cookie, session_cookie};
+use super::sessions::{client_address, removal_cookie, session_cookie, session_id};
 use super::submitted::{Submitted, ensure_own_origin, submitted_by_anybody};
 use crate::entrypoints::http::auth::{Permission, TokenHash};
 use crate::entrypoints::http::{App, Problem};
@@ -32,85 +32,85 @@ pub struct Credentials {
 struct Nothing {}
 
 pub async fn show(State(app): State<App>, Query(Next { next }): Query<Next>) -> Response {
-    if app.tokens.is_empty() {
+    if !app.tokens.are_required() {
         return Redirect::to("/").into_response();
     }
     bare_page("Sign in", form(&next.unwrap_or_default(), None)).into_response()
 }
 
-fn form(next: &str, trouble: Option<&str>) -> Markup {
+fn form(next: &str, error: Option<&str>) -> Markup {
     html! {
         h1 { "Sign in" }
-        @if let Some(trouble) = trouble { (notice::trouble(&html! { (trouble) })) }
+        @if let Some(error) = error { (notice::trouble(&html! { (error) })) }
         form method="post" action="/sign-in" class="stack" {
             input type="hidden" name="next" value=(next);
-            // For password managers, which keep a token by a name.
+            // Password managers need a user name to store the token.
             input type="text" name="username" value="order-worker" autocomplete="username" hidden;
             label for="token" { "Token" }
             input #token type="password" name="token" required autofocus
                 autocomplete="current-password" spellcheck="false" aria-describedby="token-help";
             p #token-help .hint {
-                "Of an operator or a viewer: " code { "order-worker token new" }
-                " prints one, and its line belongs into " code { "HTTP_TOKENS" } "."
+                "Of an operator or a viewer. " code { "order-worker token new" }
+                " creates one; add its line to " code { "HTTP_TOKENS" } "."
             }
             button .primary type="submit" { "Sign in" }
         }
     }
 }
 
-/// Begins a session for whoever knows a token. A session that there was ends.
+/// Starts a session for a valid token, and ends the browser's previous session.
 pub async fn sign_in(
     State(app): State<App>,
     parts: Parts,
     Form(Credentials { token, next }): Form<Credentials>,
 ) -> Result<Response, Problem> {
     ensure_own_origin(&parts.headers)?;
-    let address = origin_of(&parts);
-    if let Some(wait) = app.console.attempts.wait_of(address) {
-        return Ok(too_often(&next, wait.as_secs() + 1));
+    let address = client_address(&parts);
+    if let Some(wait) = app.console.attempts.retry_after(address) {
+        return Ok(too_many_attempts(&next, wait.as_secs() + 1));
     }
     let token = token.trim();
     let Some(caller) = app.tokens.caller(token) else {
-        app.console.attempts.note_failure(address);
-        tracing::warn!(%address, "Somebody tried to sign in with an unknown token");
-        return Ok(refused(StatusCode::UNAUTHORIZED, &next, "The token is not known."));
+        app.console.attempts.record_failure(address);
+        tracing::warn!(%address, "Sign-in refused: unknown token");
+        return Ok(refused(StatusCode::UNAUTHORIZED, &next, "The token is unknown."));
     };
     if !caller.role.may(Permission::Read) {
-        let trouble = "The token is one of a store. The console takes viewers and operators.";
-        return Ok(refused(StatusCode::FORBIDDEN, &next, trouble));
+        let error = "The token has the role store. The console is for viewers and operators.";
+        return Ok(refused(StatusCode::FORBIDDEN, &next, error));
     }
-    end_present_session(&app, &parts.headers);
+    end_session(&app, &parts.headers);
     tracing::info!(caller = caller.name, role = %caller.role, %address, "Signed in");
-    let id = app.console.sessions.begin(caller, TokenHash::of(token));
+    let id = app.console.sessions.start(caller, TokenHash::of(token));
     let cookie = session_cookie(&id, &parts.headers);
     Ok(([(SET_COOKIE, cookie)], Redirect::to(local_path(&next))).into_response())
 }
 
-fn refused(status: StatusCode, next: &str, trouble: &str) -> Response {
-    (status, bare_page("Sign in", form(next, Some(trouble)))).into_response()
+fn refused(status: StatusCode, next: &str, error: &str) -> Response {
+    (status, bare_page("Sign in", form(next, Some(error)))).into_response()
 }
 
-fn too_often(next: &str, seconds: u64) -> Response {
-    let trouble = format!("Too many wrong tokens from your address. Try again in {seconds} s.");
-    let page = refused(StatusCode::TOO_MANY_REQUESTS, next, &trouble);
+fn too_many_attempts(next: &str, seconds: u64) -> Response {
+    let error = format!("Too many wrong tokens from your address. Try again in {seconds} s.");
+    let page = refused(StatusCode::TOO_MANY_REQUESTS, next, &error);
     ([(RETRY_AFTER, seconds.to_string())], page).into_response()
 }
 
 pub async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, Response> {
     let headers = request.headers().clone();
     let Submitted { visitor, form: Nothing {} } = submitted_by_anybody(request, &app).await?;
-    end_present_session(&app, &headers);
+    end_session(&app, &headers);
     tracing::info!(caller = visitor.caller().name, "Signed out");
-    Ok(([(SET_COOKIE, ended_cookie(&headers))], Redirect::to("/sign-in")).into_response())
+    Ok(([(SET_COOKIE, removal_cookie(&headers))], Redirect::to("/sign-in")).into_response())
 }
 
-fn end_present_session(app: &App, headers: &HeaderMap) {
-    if let Some(id) = present_cookie(headers) {
+fn end_session(app: &App, headers: &HeaderMap) {
+    if let Some(id) = session_id(headers) {
         app.console.sessions.end(&id);
     }
 }
 
-/// A path of this console; `/` for what leads elsewhere.
+/// The path if it stays on this site, else `/`.
 fn local_path(next: &str) -> &str {
     let rest = next.strip_prefix('/');
     let is_local = rest.is_some_and(|rest| !rest.starts_with(['/', '\\']))
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_sent_to_another_site() {
+    fn a_redirect_never_leaves_this_site() {
         for next in
             ["", "//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil", "evil"]
         {

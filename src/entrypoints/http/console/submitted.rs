@@ -51,7 +51,7 @@ pub async fn submitted_by_anybody<T: DeserializeOwned>(
     let body = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;
     let again = || Request::from_parts(parts.clone(), Body::from(body.clone()));
     let proof = Form::<Proof>::from_request(again(), &()).await.ok();
-    if !proof.is_some_and(|Form(proof)| visitor.knows(&proof.csrf)) {
+    if !proof.is_some_and(|Form(proof)| visitor.csrf_matches(&proof.csrf)) {
         return Err(stale().into_response());
     }
     let Form(form) = Form::from_request(again(), &()).await.map_err(|rejection| {

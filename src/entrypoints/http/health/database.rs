@@ -1,4 +1,4 @@
-//! Asks the database whether it is well.
+//! Checks the database.
 
 use std::time::Duration;
 
@@ -7,40 +7,38 @@ use tokio::time::{Instant, timeout};
 
 use crate::bootstrap::{Database, Failure};
 
-/// Longest wait for the answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// Maximum duration of a check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long an answer is good: everybody may ask, and must not keep the database busy.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+/// How long a result is cached: health checks are public, and must not keep the database busy.
+const CACHE_FOR: Duration = Duration::from_secs(1);
 
-/// The last answer. Whoever asks meanwhile waits for the one question that is under way.
+/// The last result. Concurrent callers wait for the one check in progress.
 #[derive(Debug, Default)]
-pub struct DatabaseCheck(Mutex<Option<(Instant, DatabaseAnswer)>>);
+pub struct DatabaseCheck(Mutex<Option<(Instant, DatabaseStatus)>>);
 
-/// What a database says when it is asked for its tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DatabaseAnswer {
-    /// It has those of this program.
+pub enum DatabaseStatus {
     Migrated,
-    /// It has others.
+    /// Its tables are missing, or of another version.
     NotMigrated,
-    None,
+    Unavailable,
 }
 
 impl DatabaseCheck {
-    pub async fn answer(&self, database: &Database) -> DatabaseAnswer {
+    pub async fn status(&self, database: &Database) -> DatabaseStatus {
         let mut last = self.0.lock().await;
-        if let Some((at, answer)) = *last
-            && at.elapsed() < GOOD_FOR
+        if let Some((at, status)) = *last
+            && at.elapsed() < CACHE_FOR
         {
-            return answer;
+            return status;
         }
-        let answer = match timeout(ANSWER_WITHIN, database.ensure_migrated()).await {
-            Ok(Ok(())) => DatabaseAnswer::Migrated,
-            Ok(Err(Failure::NotMigrated)) => DatabaseAnswer::NotMigrated,
-            Ok(Err(_)) | Err(_) => DatabaseAnswer::None,
+        let status = match timeout(CHECK_TIMEOUT, database.ensure_migrated()).await {
+            Ok(Ok(())) => DatabaseStatus::Migrated,
+            Ok(Err(Failure::NotMigrated)) => DatabaseStatus::NotMigrated,
+            Ok(Err(_)) | Err(_) => DatabaseStatus::Unavailable,
         };
-        *last = Some((Instant::now(), answer));
-        answer
+        *last = Some((Instant::now(), status));
+        status
     }
 }

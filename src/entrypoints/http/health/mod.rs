@@ -1,7 +1,7 @@
-//! Whether the worker lives, and whether it can work.
+//! Liveness and readiness.
 //!
-//! Everybody may ask, so the answers name no server and no reason that a server gave: those are in the
-//! log and in the console.
+//! Both are public, so they contain neither addresses nor error messages of servers; those are in the log
+//! and in the console.
 
 mod database;
 mod readiness;
@@ -22,15 +22,14 @@ pub fn routes() -> Router<App> {
     Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
 }
 
-/// A worker that has lost a lane of the queue ends by itself; what is left to ask is the lane of
-/// requests.
+/// Checks the lane of HTTP commands: a worker whose lane of the queue fails ends by itself.
 async fn live(State(app): State<App>) -> impl IntoResponse {
-    let answer = if app.requests.lane_lives() {
+    let status = if app.requests.lane_lives() {
         (StatusCode::OK, "alive\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the lane of requests has ended\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "the lane of HTTP commands has ended\n")
     };
-    ([(CACHE_CONTROL, "no-store")], answer).into_response()
+    ([(CACHE_CONTROL, "no-store")], status).into_response()
 }
 
 async fn ready(State(app): State<App>) -> impl IntoResponse {

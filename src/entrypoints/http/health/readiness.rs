@@ -1,54 +1,58 @@
-//! All that has to be well before the worker can work.
+//! Readiness: everything that the worker needs to process commands.
 
 use serde::Serialize;
 
-use super::database::DatabaseAnswer;
+use super::database::DatabaseStatus;
 use crate::entrypoints::http::App;
 use crate::service_layer::{Outages, RelayRole};
 
-/// Whether the worker can work, and what keeps it from it.
+/// Whether the worker can process commands, and what prevents it.
 #[derive(Debug, Serialize)]
 pub struct Readiness {
     pub ready: bool,
     checks: [Check; 6],
-    /// Who publishes what a crash left in the outbox. Nothing of it keeps this worker from its work.
+    /// Which worker publishes what a crash left in the outbox. It does not affect readiness.
     relay: &'static str,
 }
 
-/// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Check {
-    what: &'static str,
-    good: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trouble: Option<&'static str>,
+    #[serde(rename = "what")]
+    name: &'static str,
+    #[serde(rename = "good")]
+    passed: bool,
+    #[serde(rename = "trouble", skip_serializing_if = "Option::is_none")]
+    problem: Option<&'static str>,
 }
 
 impl Check {
-    fn new(what: &'static str, trouble: Option<&'static str>) -> Self {
-        Self { what, good: trouble.is_none(), trouble }
+    fn new(name: &'static str, problem: Option<&'static str>) -> Self {
+        Self { name, passed: problem.is_none(), problem }
     }
 }
 
 impl Readiness {
     pub async fn of(app: &App) -> Self {
         let database = match app.database() {
-            Ok(database) => Some(app.database_check.answer(database).await),
+            Ok(database) => Some(app.database_check.status(database).await),
             Err(_) => None,
         };
-        app.look_whether_blocked();
-        let troubles = app.health.troubles();
+        app.check_blocked();
+        let outages = app.health.troubles();
         let consumes = app.health.consumes_commands();
         let checks = [
             Check::new("database", of_database(database)),
             Check::new("migrations", of_migrations(database)),
-            Check::new("broker", of_broker(&troubles)),
-            Check::new("consumer", (!consumes).then_some("the broker has not confirmed one")),
-            Check::new("not blocked", of_block(&troubles)),
-            Check::new("not paused", of_pauses(&troubles)),
+            Check::new("broker", of_broker(&outages)),
+            Check::new(
+                "consumer",
+                (!consumes).then_some("the broker has not confirmed the consumer"),
+            ),
+            Check::new("not blocked", of_block(&outages)),
+            Check::new("not paused", of_pauses(&outages)),
         ];
         let relay = of_relay(&app.health.relay());
-        Self { ready: checks.iter().all(|check| check.good), checks, relay }
+        Self { ready: checks.iter().all(|check| check.passed), checks, relay }
     }
 }
 
@@ -56,29 +60,33 @@ fn of_relay(relay: &RelayRole) -> &'static str {
     match relay {
         RelayRole::Unknown => "unknown",
         RelayRole::ThisWorker => "this worker",
-        RelayRole::Another(_) if relay.is_idle() => "a session that does nothing, see the log",
+        RelayRole::Another(_) if relay.is_idle() => "an idle session, see the log",
         RelayRole::Another(_) => "another worker",
     }
 }
 
-fn of_database(answer: Option<DatabaseAnswer>) -> Option<&'static str> {
-    match answer {
-        None => Some("the worker still waits for it"),
-        Some(DatabaseAnswer::None) => Some("it does not answer"),
-        Some(DatabaseAnswer::Migrated | DatabaseAnswer::NotMigrated) => None,
+fn of_database(status: Option<DatabaseStatus>) -> Option<&'static str> {
+    match status {
+        None => Some("not connected yet"),
+        Some(DatabaseStatus::Unavailable) => Some("unavailable"),
+        Some(DatabaseStatus::Migrated | DatabaseStatus::NotMigrated) => None,
     }
 }
 
-fn of_migrations(answer: Option<DatabaseAnswer>) -> Option<&'static str> {
-    match answer {
-        Some(DatabaseAnswer::Migrated) => None,
-        Some(DatabaseAnswer::NotMigrated) => Some("the tables are not those of this program"),
-        None | Some(DatabaseAnswer::None) => Some("unknown while the database does not answer"),
+fn of_migrations(status: Option<DatabaseStatus>) -> Option<&'static str> {
+    match status {
+        Some(DatabaseStatus::Migrated) => None,
+        Some(DatabaseStatus::NotMigrated) => {
+            Some("the schema version is not the one of this worker")
+        }
+        None | Some(DatabaseStatus::Unavailable) => {
+            Some("unknown while the database is unavailable")
+        }
     }
 }
 
-fn of_broker(troubles: &Outages) -> Option<&'static str> {
-    match (&troubles.consuming, &troubles.publishing) {
+fn of_broker(outages: &Outages) -> Option<&'static str> {
+    match (&outages.consuming, &outages.publishing) {
         (None, None) => None,
         (Some(_), None) => Some("commands cannot be consumed"),
         (None, Some(_)) => Some("messages cannot be published"),
@@ -86,17 +94,17 @@ fn of_broker(troubles: &Outages) -> Option<&'static str> {
     }
 }
 
-fn of_block(troubles: &Outages) -> Option<&'static str> {
-    troubles.blocked.as_ref().map(|_| "the broker blocks publishing (memory or disk alarm)")
+fn of_block(outages: &Outages) -> Option<&'static str> {
+    outages.blocked.as_ref().map(|_| "the broker blocks publishing (memory or disk alarm)")
 }
 
-/// Dead letters that are not collected keep no command from being handled.
-fn of_pauses(troubles: &Outages) -> Option<&'static str> {
-    let broker = [&troubles.consuming, &troubles.publishing, &troubles.blocked];
-    match (troubles.database.is_some(), broker.iter().any(|trouble| trouble.is_some())) {
+/// An outage of the collector of dead letters does not pause commands.
+fn of_pauses(outages: &Outages) -> Option<&'static str> {
+    let broker = [&outages.consuming, &outages.publishing, &outages.blocked];
+    match (outages.database.is_some(), broker.iter().any(|outage| outage.is_some())) {
         (false, false) => None,
-        (true, false) => Some("work waits for the database"),
-        (false, true) => Some("work waits for the broker"),
-        (true, true) => Some("work waits for the database and for the broker"),
+        (true, false) => Some("paused: database unavailable"),
+        (false, true) => Some("paused: broker unavailable"),
+        (true, true) => Some("paused: database and broker unavailable"),
     }
 }

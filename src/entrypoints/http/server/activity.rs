@@ -1,4 +1,4 @@
-//! What a connection is busy with, and for how long it may be.
+//! The phase of a connection, and how long each phase may last.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,36 +6,34 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Longest wait for the next request. Longer than the 60 s after which proxies usually give up a
-/// connection that they keep open: whoever closes last never closes under a request.
-const IDLE: Duration = Duration::from_secs(75);
+/// Maximum wait for the next request. Longer than the 60 s of keep-alive that proxies usually use, so
+/// that the proxy closes first and never sends a request on a connection that is being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Longest time from the first byte of a head to its last.
-const HEAD: Duration = Duration::from_secs(10);
+/// Maximum time from the first to the last byte of a request head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest time for a body. Beyond the time in which a request is answered: most slow bodies are
-/// told so.
-const BODY: Duration = Duration::from_secs(40);
+/// Maximum time for a request body. Longer than the response timeout of 30 s, so that a slow client
+/// usually gets a 408 before its connection is closed.
+const BODY_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Longest time in which a client takes nothing of an answer.
-const STALLED: Duration = Duration::from_secs(30);
+/// Maximum time in which a client reads nothing of a response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where a connection stands.
+/// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Nobody has looked yet whether a request is there.
-    Fresh,
-    /// Nothing of a request is there.
+    /// Not read from yet: a request may be there.
+    New,
+    /// Waits for the next request.
     Idle,
-    /// A head has begun.
-    Head,
-    /// A body is to come.
-    Body,
-    /// The routes are at work, or the answer is on its way.
-    Answer,
+    ReadingHead,
+    ReadingBody,
+    /// A handler runs, or its response is being sent.
+    Responding,
 }
 
-/// What one connection is busy with; clones share it.
+/// The phase of one connection; clones share it.
 #[derive(Debug, Clone)]
 pub struct Activity {
     state: Arc<Mutex<State>>,
@@ -46,19 +44,19 @@ pub struct Activity {
 struct State {
     phase: Phase,
     since: Instant,
-    /// Since when the client takes nothing.
+    /// Since when the client reads nothing of the response.
     stalled: Option<Instant>,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        let state = State { phase: Phase::Fresh, since: Instant::now(), stalled: None };
+        let state = State { phase: Phase::New, since: Instant::now(), stalled: None };
         Self { state: Arc::new(Mutex::new(state)), close: CancellationToken::new() }
     }
 }
 
 impl Activity {
-    /// Has the connection closed.
+    /// Asks the connection's task to close it.
     pub fn close(&self) {
         self.close.cancel();
     }
@@ -67,76 +65,76 @@ impl Activity {
         self.close.cancelled().await;
     }
 
-    /// There was nothing to be read.
-    pub fn looked_in_vain(&self) {
-        self.turn(&[Phase::Fresh], Phase::Idle);
+    /// A read found no bytes.
+    pub fn read_pending(&self) {
+        self.change(&[Phase::New], Phase::Idle);
     }
 
-    /// There was something to be read.
-    pub fn heard(&self) {
-        self.turn(&[Phase::Fresh, Phase::Idle], Phase::Head);
+    /// A read found bytes.
+    pub fn read_ready(&self) {
+        self.change(&[Phase::New, Phase::Idle], Phase::ReadingHead);
     }
 
-    /// A request begins: its head is here.
-    pub fn asked(&self, has_body: bool) {
-        let phase = if has_body { Phase::Body } else { Phase::Answer };
-        self.turn(&[Phase::Fresh, Phase::Idle, Phase::Head], phase);
+    /// The head of a request is complete.
+    pub fn request_started(&self, has_body: bool) {
+        let phase = if has_body { Phase::ReadingBody } else { Phase::Responding };
+        self.change(&[Phase::New, Phase::Idle, Phase::ReadingHead], phase);
     }
 
-    /// Nobody waits for more of a body.
-    pub fn received(&self) {
-        self.turn(&[Phase::Body], Phase::Answer);
+    /// The handler needs no more of the body.
+    pub fn body_received(&self) {
+        self.change(&[Phase::ReadingBody], Phase::Responding);
     }
 
-    /// The answer is given out.
-    pub fn answered(&self) {
-        self.turn(&[Phase::Body, Phase::Answer], Phase::Fresh);
+    /// The response was handed to the connection.
+    pub fn response_sent(&self) {
+        self.change(&[Phase::ReadingBody, Phase::Responding], Phase::New);
     }
 
-    /// The client takes something of an answer, or nothing.
-    pub fn sent(&self, something: bool) {
+    /// A write of response bytes made progress, or had to wait for the client.
+    pub fn write_polled(&self, progressed: bool) {
         let mut state = self.lock();
         state.stalled = match state.stalled {
-            since @ Some(_) if !something => since,
-            _ => (!something).then(Instant::now),
+            since @ Some(_) if !progressed => since,
+            _ => (!progressed).then(Instant::now),
         };
     }
 
-    pub fn is_receiving(&self) -> bool {
-        self.lock().phase == Phase::Body
+    pub fn is_reading_body(&self) -> bool {
+        self.lock().phase == Phase::ReadingBody
     }
 
-    /// Where it stands, if that takes longer than anybody may. A worker that stops has less patience.
-    pub fn overdue(&self, stopping: bool) -> Option<Phase> {
+    /// The phase, if it has lasted too long. The limits are shorter while the worker stops.
+    pub fn timed_out(&self, stopping: bool) -> Option<Phase> {
         let State { phase, since, stalled } = *self.lock();
-        let longest = match (phase, stopping) {
-            (Phase::Fresh | Phase::Idle, false) => Some(IDLE),
-            (Phase::Head, false) => Some(HEAD),
-            (Phase::Body, false) => Some(BODY),
-            (Phase::Fresh | Phase::Idle | Phase::Head, true) => Some(Duration::from_secs(1)),
-            (Phase::Body, true) => Some(Duration::from_secs(5)),
-            (Phase::Answer, _) => None,
+        let timeout = match (phase, stopping) {
+            (Phase::New | Phase::Idle, false) => Some(IDLE_TIMEOUT),
+            (Phase::ReadingHead, false) => Some(HEAD_TIMEOUT),
+            (Phase::ReadingBody, false) => Some(BODY_TIMEOUT),
+            (Phase::New | Phase::Idle | Phase::ReadingHead, true) => Some(Duration::from_secs(1)),
+            (Phase::ReadingBody, true) => Some(Duration::from_secs(5)),
+            (Phase::Responding, _) => None,
         };
-        let is_overdue = longest.is_some_and(|longest| since.elapsed() >= longest)
-            || stalled.is_some_and(|since| since.elapsed() >= STALLED);
-        (is_overdue && !self.close.is_cancelled()).then_some(phase)
+        let is_over = timeout.is_some_and(|timeout| since.elapsed() >= timeout)
+            || stalled.is_some_and(|since| since.elapsed() >= WRITE_TIMEOUT);
+        (is_over && !self.close.is_cancelled()).then_some(phase)
     }
 
-    /// Who has to go first when there is no room: those who ask nothing, then those who are slow to
-    /// ask; the oldest of them. None for whoever is being answered, and for a moment after they
-    /// came: a usual client needs less than that.
-    pub fn turn_to_go(&self) -> Option<(u8, Instant)> {
+    /// The key by which connections are closed when all places are taken, lowest first: idle ones,
+    /// then those that send a head, then a body; the oldest first. `None` while a request is handled,
+    /// and during a grace period in which a usual client sends its request.
+    pub fn eviction_key(&self) -> Option<(u8, Instant)> {
         let State { phase, since, .. } = *self.lock();
-        let (turn, moment) = match phase {
+        let (class, grace) = match phase {
             Phase::Idle => (0, Duration::from_millis(200)),
-            Phase::Head => (1, Duration::from_millis(500)),
-            Phase::Body => (2, Duration::from_secs(2)),
-            Phase::Fresh | Phase::Answer => return None,
+            Phase::ReadingHead => (1, Duration::from_millis(500)),
+            Phase::ReadingBody => (2, Duration::from_secs(2)),
+            Phase::New | Phase::Responding => return None,
         };
-        (since.elapsed() >= moment && !self.close.is_cancelled()).then_some((turn, since))
+        (since.elapsed() >= grace && !self.close.is_cancelled()).then_some((class, since))
     }
 
-    fn turn(&self, from: &[Phase], to: Phase) {
+    fn change(&self, from: &[Phase], to: Phase) {
         let mut state = self.lock();
         if from.contains(&state.phase) {
             (state.phase, state.since) = (to, Instant::now());
@@ -156,95 +154,95 @@ mod tests {
 
     fn idle() -> Activity {
         let activity = Activity::default();
-        activity.looked_in_vain();
+        activity.read_pending();
         activity
     }
 
-    fn asking(has_body: bool) -> Activity {
+    fn requesting(has_body: bool) -> Activity {
         let activity = idle();
-        activity.heard();
-        activity.asked(has_body);
+        activity.read_ready();
+        activity.request_started(has_body);
         activity
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_may_be_idle_for_longer_than_a_proxy_keeps_it() {
+    async fn a_connection_may_be_idle_longer_than_the_keep_alive_of_a_proxy() {
         let activity = idle();
         advance(Duration::from_secs(60)).await;
-        assert_eq!(activity.overdue(false), None);
-        advance(IDLE).await;
-        assert_eq!(activity.overdue(false), Some(Phase::Idle));
+        assert_eq!(activity.timed_out(false), None);
+        advance(IDLE_TIMEOUT).await;
+        assert_eq!(activity.timed_out(false), Some(Phase::Idle));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_comes_byte_by_byte_has_its_time_all_the_same() {
+    async fn a_head_sent_byte_by_byte_times_out() {
         let activity = idle();
-        advance(IDLE / 2).await;
+        advance(IDLE_TIMEOUT / 2).await;
         for _ in 0..10 {
-            activity.heard();
-            assert_eq!(activity.overdue(false), None);
-            advance(HEAD / 10).await;
+            activity.read_ready();
+            assert_eq!(activity.timed_out(false), None);
+            advance(HEAD_TIMEOUT / 10).await;
         }
-        assert_eq!(activity.overdue(false), Some(Phase::Head));
+        assert_eq!(activity.timed_out(false), Some(Phase::ReadingHead));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_takes_as_long_as_it_takes_while_the_client_takes_some_of_it() {
-        let activity = asking(false);
+    async fn a_response_may_take_long_while_the_client_reads_some_of_it() {
+        let activity = requesting(false);
         for _ in 0..10 {
-            activity.sent(false);
-            advance(STALLED / 2).await;
-            assert_eq!(activity.overdue(false), None);
-            activity.sent(true);
+            activity.write_polled(false);
+            advance(WRITE_TIMEOUT / 2).await;
+            assert_eq!(activity.timed_out(false), None);
+            activity.write_polled(true);
         }
-        activity.sent(false);
-        advance(STALLED).await;
-        assert_eq!(activity.overdue(false), Some(Phase::Answer));
+        activity.write_polled(false);
+        advance(WRITE_TIMEOUT).await;
+        assert_eq!(activity.timed_out(false), Some(Phase::Responding));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answered_request_makes_way_for_the_next() {
-        let activity = asking(true);
-        activity.received();
-        activity.answered();
-        activity.looked_in_vain();
-        advance(BODY).await;
-        assert_eq!(activity.overdue(false), None);
-        assert!(activity.turn_to_go().is_some());
+    async fn a_connection_is_idle_after_the_response() {
+        let activity = requesting(true);
+        activity.body_received();
+        activity.response_sent();
+        activity.read_pending();
+        advance(BODY_TIMEOUT).await;
+        assert_eq!(activity.timed_out(false), None);
+        assert!(activity.eviction_key().is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_ask_nothing_go_first_and_whoever_is_answered_stays() {
-        let (receiving, answered) = (asking(true), asking(false));
+    async fn idle_connections_are_closed_first_and_active_requests_never() {
+        let (receiving, responding) = (requesting(true), requesting(false));
         let head = idle();
-        head.heard();
+        head.read_ready();
         let older = idle();
         advance(Duration::from_secs(3)).await;
         let younger = idle();
         advance(Duration::from_secs(1)).await;
-        let fresh = Activity::default();
+        let new = Activity::default();
 
-        assert_eq!(answered.turn_to_go(), None);
-        assert_eq!(fresh.turn_to_go(), None);
-        let turns = [older, younger, head, receiving].map(|it| it.turn_to_go().unwrap());
-        assert!(turns.is_sorted(), "{turns:?}");
+        assert_eq!(responding.eviction_key(), None);
+        assert_eq!(new.eviction_key(), None);
+        let keys = [older, younger, head, receiving].map(|it| it.eviction_key().unwrap());
+        assert!(keys.is_sorted(), "{keys:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_goes_twice_or_before_a_usual_client_has_asked() {
+    async fn a_connection_is_closed_once_and_not_before_its_grace_period() {
         let activity = idle();
-        assert_eq!(activity.turn_to_go(), None);
+        assert_eq!(activity.eviction_key(), None);
         advance(Duration::from_secs(1)).await;
-        assert!(activity.turn_to_go().is_some());
+        assert!(activity.eviction_key().is_some());
         activity.close();
-        assert_eq!(activity.turn_to_go(), None);
+        assert_eq!(activity.eviction_key(), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_worker_that_stops_waits_for_answers_only() {
-        let (idle, answered) = (idle(), asking(false));
+    async fn a_worker_that_stops_waits_only_for_active_requests() {
+        let (idle, responding) = (idle(), requesting(false));
         advance(Duration::from_secs(1)).await;
-        assert_eq!(idle.overdue(true), Some(Phase::Idle));
-        assert_eq!(answered.overdue(true), None);
+        assert_eq!(idle.timed_out(true), Some(Phase::Idle));
+        assert_eq!(responding.timed_out(true), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The bodies of requests and answers, with an eye on when they end.
+//! Bodies of requests and responses that report to an [`Activity`] when they end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,48 +13,46 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::activity::Activity;
 
-/// Most bytes that are read of a body that nobody wants, and the longest time for that.
-const UNWANTED_BYTES: u64 = 32 * 1024 * 1024;
-const UNWANTED_WITHIN: Duration = Duration::from_secs(5);
+/// Limits for reading a body that the handler did not read to its end.
+const MAX_DISCARDED_BYTES: u64 = 32 * 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A body on its way in.
-struct Arriving {
+struct RequestBody {
     body: Option<Incoming>,
     activity: Activity,
-    /// The client asks first whether it may send the body: if nobody wants it, it is not sent.
-    asks_first: bool,
+    /// The client waits for `100 Continue` before it sends the body, so there is nothing to discard.
+    expects_continue: bool,
 }
 
-/// A body on its way out.
-struct Leaving {
+struct ResponseBody {
     body: Body,
     activity: Activity,
-    /// Where the answer has no end of its own.
+    /// For a stream of events, which has no end of its own.
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-/// The request for the routes.
-pub fn arriving(request: Request<Incoming>, activity: &Activity) -> Request<Body> {
+/// Tracks a request and its body.
+pub fn track_request(request: Request<Incoming>, activity: &Activity) -> Request<Body> {
     let (parts, body) = request.into_parts();
-    activity.asked(!body.is_end_stream());
-    let asks_first = parts.headers.contains_key(EXPECT);
-    let body = Arriving { body: Some(body), activity: activity.clone(), asks_first };
+    activity.request_started(!body.is_end_stream());
+    let expects_continue = parts.headers.contains_key(EXPECT);
+    let body = RequestBody { body: Some(body), activity: activity.clone(), expects_continue };
     Request::from_parts(parts, Body::new(body))
 }
 
-/// The answer for the client. A stream of events ends with the worker.
-pub fn leaving(
-    answer: Response<Body>,
+/// Tracks a response. A stream of events ends when the worker stops.
+pub fn track_response(
+    response: Response<Body>,
     activity: &Activity,
     stop: &CancellationToken,
 ) -> Response<Body> {
-    let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let is_endless = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let is_endless = content_type.is_some_and(|it| it.starts_with("text/event-stream"));
     let stop = is_endless.then(|| Box::pin(stop.clone().cancelled_owned()));
-    answer.map(|body| Body::new(Leaving { body, activity: activity.clone(), stop }))
+    response.map(|body| Body::new(ResponseBody { body, activity: activity.clone(), stop }))
 }
 
-impl HttpBody for Arriving {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -77,14 +75,14 @@ impl HttpBody for Arriving {
     }
 }
 
-impl Drop for Arriving {
-    /// What is left of the body is still read, within bounds: a connection that is closed on a
-    /// client that sends is reset, and the client may never see its answer.
+impl Drop for RequestBody {
+    /// Reads the rest of the body, within limits: closing the connection while the client still sends
+    /// resets it, and the client may never see the response.
     fn drop(&mut self) {
-        self.activity.received();
-        let left = self.body.take().filter(|body| !body.is_end_stream() && !self.asks_first);
-        if let (Some(left), Ok(runtime)) = (left, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(tokio::time::timeout(UNWANTED_WITHIN, discard(left)));
+        self.activity.body_received();
+        let rest = self.body.take().filter(|body| !body.is_end_stream() && !self.expects_continue);
+        if let (Some(rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(DISCARD_TIMEOUT, discard(rest)));
         }
     }
 }
@@ -93,13 +91,13 @@ async fn discard(mut body: Incoming) {
     let mut bytes: u64 = 0;
     while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         bytes += frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
-        if bytes > UNWANTED_BYTES {
+        if bytes > MAX_DISCARDED_BYTES {
             return;
         }
     }
 }
 
-impl HttpBody for Leaving {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -124,8 +122,8 @@ impl HttpBody for Leaving {
     }
 }
 
-impl Drop for Leaving {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.activity.answered();
+        self.activity.response_sent();
     }
 }

@@ -13,49 +13,49 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::bodies::{arriving, leaving};
-use super::connections::Place;
+use super::bodies::{track_request, track_response};
+use super::connections::Slot;
 use super::refusals::Refusal;
-use super::watched::Watched;
+use super::tracked_stream::TrackedStream;
 
-/// Largest head of a request.
-const HEAD_BYTES: usize = 16 * 1024;
+/// Maximum size of a request head, in bytes.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// Most headers of a request.
 const MAX_HEADERS: usize = 64;
 
-/// Answers requests, one after the other, until the client has gone, the server stops, or the
-/// connection has to make room.
+/// Serves requests one after the other until the client disconnects, the server stops, or the
+/// connection is closed to make room for others.
 pub async fn serve(
     (stream, peer): (TcpStream, SocketAddr),
-    place: Place,
+    slot: Slot,
     routes: Router,
     watcher: Watcher,
     stop: CancellationToken,
 ) {
-    let activity = &place.activity;
+    let activity = &slot.activity;
     let service = service_fn(move |request| {
-        let mut request = arriving(request, activity);
+        let mut request = track_request(request, activity);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(activity.clone());
-        let answer = routes.clone().oneshot(request);
+        let response = routes.clone().oneshot(request);
         let stop = stop.clone();
         async move {
-            let answer = answer.await.unwrap_or_else(|impossible: Infallible| match impossible {});
-            Ok::<_, Infallible>(leaving(answer, activity, &stop))
+            let response =
+                response.await.unwrap_or_else(|impossible: Infallible| match impossible {});
+            Ok::<_, Infallible>(track_response(response, activity, &stop))
         }
     });
     let connection = http1::Builder::new()
-        .max_buf_size(HEAD_BYTES)
+        .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(Watched::new(stream, activity.clone()), service);
+        .serve_connection(TrackedStream::new(stream, activity.clone()), service);
     let mut connection = pin!(watcher.watch(connection));
     let served = tokio::select! {
         served = &mut connection => served,
         () = activity.closed() => return,
     };
-    // What else breaks a connection is the client's business.
+    // Other errors are the client's: it disconnected, or reset the connection.
     if let Some(refusal) = served.err().as_ref().and_then(Refusal::of_connection) {
-        place.refuse(refusal);
+        slot.record(refusal);
     }
 }

@@ -1,4 +1,4 @@
-//! The connections that there are: a bounded number.
+//! The open connections, limited in number.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,92 +7,92 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::activity::{Activity, Phase};
-use super::refusals::{Refusal, Refusals};
+use super::refusals::{Refusal, RefusalLog};
 
-/// Most connections at a time. Together with those to database and broker they fit into the 1,024
-/// open files that a process usually may have.
+/// Maximum number of open connections. Together with those to database and broker they fit into the
+/// usual limit of 1,024 open files per process.
 pub const MAX_CONNECTIONS: usize = 512;
 
-/// Time between two looks for those who take too long.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Interval of checks for timed-out connections.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All connections of a server; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Connections {
     table: Arc<Mutex<Table>>,
-    /// Signalled when one ends.
+    /// Notified when a connection ends.
     ended: Arc<Notify>,
-    pub refusals: Refusals,
+    pub refusals: RefusalLog,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     activities: HashMap<u64, Activity>,
-    /// Counts all that ever were.
+    /// Number of the newest connection.
     last: u64,
 }
 
-/// A connection's place among them, until it is dropped.
+/// The place of one connection, freed when dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Slot {
     connections: Connections,
     number: u64,
     pub activity: Activity,
 }
 
 impl Connections {
-    /// Waits until there is room for one more. When there is none, closes who asks nothing, or takes
-    /// long to ask: a crowd that only holds connections keeps nobody out.
-    pub async fn room(&self) {
+    /// Waits for a free place. While all are taken, closes connections that are idle or slow to send a
+    /// request, so that clients that only hold connections keep no others out.
+    pub async fn wait_for_slot(&self) {
         loop {
             let ended = self.ended.notified();
             if self.lock().activities.len() < MAX_CONNECTIONS {
                 return;
             }
-            self.close_one();
+            self.evict_one();
             let _ = tokio::time::timeout(Duration::from_millis(20), ended).await;
         }
     }
 
-    /// Closes the one whose turn it is, if there is any.
-    pub fn close_one(&self) {
+    /// Closes the connection with the lowest eviction key, if any has one.
+    pub fn evict_one(&self) {
         let table = self.lock();
-        let turns = table.activities.values().filter_map(|it| Some((it.turn_to_go()?, it)));
-        if let Some((_, first)) = turns.min_by_key(|(turn, _)| *turn) {
+        let keyed = table.activities.values().filter_map(|it| Some((it.eviction_key()?, it)));
+        if let Some((_, first)) = keyed.min_by_key(|(key, _)| *key) {
             first.close();
-            self.refusals.note(Refusal::Crowded);
+            self.refusals.record(Refusal::Evicted);
         }
     }
 
-    pub fn enter(&self) -> Place {
+    pub fn register(&self) -> Slot {
         let activity = Activity::default();
         let mut table = self.lock();
         table.last += 1;
         let number = table.last;
         table.activities.insert(number, activity.clone());
-        Place { connections: self.clone(), number, activity }
+        Slot { connections: self.clone(), number, activity }
     }
 
-    /// Closes those who take too long, again and again. Runs until dropped.
-    pub async fn sweep(&self, stopping: bool) {
+    /// Closes timed-out connections once a second. Runs until dropped.
+    pub async fn close_timed_out(&self, stopping: bool) {
         loop {
             for activity in self.lock().activities.values() {
-                match activity.overdue(stopping) {
+                match activity.timed_out(stopping) {
                     None => continue,
-                    Some(Phase::Fresh | Phase::Idle) => {}
-                    Some(Phase::Head | Phase::Body | Phase::Answer) => {
-                        self.refusals.note(Refusal::TooSlow);
+                    Some(Phase::New | Phase::Idle) => {}
+                    Some(Phase::ReadingHead | Phase::ReadingBody | Phase::Responding) => {
+                        self.refusals.record(Refusal::TimedOut);
                     }
                 }
                 activity.close();
             }
-            self.refusals.tell();
-            tokio::time::sleep(SWEEP_EVERY).await;
+            self.refusals.flush();
+            tokio::time::sleep(SWEEP_INTERVAL).await;
         }
     }
 
-    /// Waits until there is none.
-    pub async fn all_ended(&self) {
+    /// Waits until no connection is open.
+    pub async fn wait_until_none(&self) {
         loop {
             let ended = self.ended.notified();
             if self.lock().activities.is_empty() {
@@ -111,13 +111,13 @@ impl Connections {
     }
 }
 
-impl Place {
-    pub fn refuse(&self, refusal: Refusal) {
-        self.connections.refusals.note(refusal);
+impl Slot {
+    pub fn record(&self, refusal: Refusal) {
+        self.connections.refusals.record(refusal);
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.lock().activities.remove(&self.number);
         self.connections.ended.notify_waiters();

@@ -1,7 +1,7 @@
-//! Accepts connections, and bounds what each may cost.
+//! Accepts connections and limits what each may cost.
 //!
-//! A connection has a place among a bounded number of [`connections`], and notes its [`activity`]
-//! there: who asks nothing, or takes too long, has to go. What a request may be is in [`limits`].
+//! The number of [`connections`] is limited. Each reports its [`activity`], so that idle and slow ones
+//! can be closed. [`limits`] apply to each request.
 
 mod activity;
 mod bodies;
@@ -11,7 +11,7 @@ mod limits;
 mod refusals;
 #[cfg(test)]
 mod tests;
-mod watched;
+mod tracked_stream;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,13 +29,13 @@ use super::{App, routes};
 use crate::config::{DEFAULT_HTTP_ADDR, HttpAddr, InvalidSetting, Settings};
 use connection::serve;
 use connections::Connections;
-use limits::limited;
+use limits::with_limits;
 use refusals::Refusal;
 
-/// Longest wait for the answers that are under way when the worker stops.
-const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+/// Maximum wait for requests in progress when the worker stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A place where HTTP is answered.
+/// The HTTP server, bound to its address.
 #[derive(Debug)]
 pub struct Server {
     listener: std::net::TcpListener,
@@ -43,11 +43,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the address that the settings name; none when they name none, or name none and the
-    /// default address is taken.
+    /// Binds to the address in the settings. `None` when HTTP is switched off, or when no address is set
+    /// and the default one is in use.
     ///
     /// # Errors
-    /// When the address cannot be had.
+    /// When the address that is set cannot be bound.
     pub async fn bind(settings: &Settings) -> Result<Option<Self>, InvalidSetting> {
         let address = match &settings.http_addr {
             Some(HttpAddr::Nowhere) => return Ok(None),
@@ -57,11 +57,11 @@ impl Server {
         match Self::at(address).await {
             Ok(server) => Ok(Some(server)),
             Err(error) if settings.http_addr.is_none() => {
-                tracing::warn!(address, %error, "No console and no API: set HTTP_ADDR");
+                tracing::warn!(address, %error, "No console and no API: the default address is not available; set HTTP_ADDR");
                 Ok(None)
             }
             Err(error) => {
-                let problem = format!("{address} cannot be had: {error}");
+                let problem = format!("{address} cannot be bound: {error}");
                 Err(InvalidSetting { variable: "HTTP_ADDR", problem })
             }
         }
@@ -72,44 +72,43 @@ impl Server {
         Ok(Self { address: listener.local_addr()?, listener })
     }
 
-    /// Answers until `stop` is cancelled, then finishes the answers that are under way.
+    /// Serves until `stop` is cancelled, then finishes the requests in progress.
     ///
-    /// What comes in is read on a thread of its own: with many clients that ask much, the worker's
-    /// tasks would otherwise stand in one line with all of theirs. What the routes do runs beside
-    /// the worker's tasks, where the connections to database and broker are at home.
+    /// Connections are read on a thread of their own, so that many busy clients do not delay the
+    /// worker's tasks. Handlers run on the worker's runtime, which owns the connections to database and
+    /// broker.
     pub async fn run(self, app: App, stop: CancellationToken) {
         let connections = Connections::default();
         let metrics = app.health.metrics().clone();
-        let routes = limited(routes::routes(&app), Handle::current(), &connections.refusals)
+        let routes = with_limits(routes::routes(&app), Handle::current(), &connections.refusals)
             .layer(from_fn_with_state(metrics, measure));
         let (jobs, stopping) = (app.jobs.clone(), stop.clone());
-        let (told_in, told) = oneshot::channel::<()>();
-        let answering = move || {
+        let (finished_tx, finished) = oneshot::channel::<()>();
+        let serve = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let answer = answer(self.listener, connections, routes, stop);
-            if let Err(error) = runtime.and_then(|runtime| runtime.block_on(answer)) {
-                tracing::error!(%error, "HTTP is not answered");
+            let serving = serve_until_stopped(self.listener, connections, routes, stop);
+            if let Err(error) = runtime.and_then(|runtime| runtime.block_on(serving)) {
+                tracing::error!(%error, "The HTTP server has failed");
             }
-            drop(told_in);
+            drop(finished_tx);
         };
-        match std::thread::Builder::new().name("http".to_owned()).spawn(answering) {
+        match std::thread::Builder::new().name("http".to_owned()).spawn(serve) {
             Ok(_) => {
                 stopping.cancelled().await;
                 let last_jobs = async {
                     jobs.end().await;
-                    // The worker lasts as long as the app: what the jobs publish finds the broker.
+                    // The worker stops when the last App is dropped: until here the jobs can publish.
                     drop(app);
                 };
-                // The thread tells nothing but its end.
-                let (_, ()) = tokio::join!(told, last_jobs);
+                // The thread drops the sender when it ends; it sends no value.
+                let (_, ()) = tokio::join!(finished, last_jobs);
             }
-            Err(error) => tracing::error!(%error, "HTTP is not answered"),
+            Err(error) => tracing::error!(%error, "The HTTP server has failed"),
         }
     }
 }
 
-/// Answers, on the runtime that runs this.
-async fn answer(
+async fn serve_until_stopped(
     listener: std::net::TcpListener,
     connections: Connections,
     routes: Router,
@@ -119,17 +118,17 @@ async fn answer(
     let graceful = GracefulShutdown::new();
     tokio::select! {
         () = accept(&listener, &connections, &graceful, routes, &stop) => {}
-        () = connections.sweep(false) => {}
+        () = connections.close_timed_out(false) => {}
         () = stop.cancelled() => {}
     }
     drop(listener);
     tokio::select! {
         () = graceful.shutdown() => {}
-        () = connections.sweep(true) => {}
-        () = tokio::time::sleep(LAST_ANSWERS_WITHIN) => {}
+        () = connections.close_timed_out(true) => {}
+        () = tokio::time::sleep(SHUTDOWN_TIMEOUT) => {}
     }
     connections.close_all();
-    connections.all_ended().await;
+    connections.wait_until_none().await;
     Ok(())
 }
 
@@ -142,16 +141,16 @@ async fn accept(
     stop: &CancellationToken,
 ) {
     loop {
-        connections.room().await;
+        connections.wait_for_slot().await;
         if let Ok((stream, peer)) = listener.accept().await {
-            // An answer is one write.
+            // A response is one write: waiting for more data would only delay it.
             let _ = stream.set_nodelay(true);
-            let (place, watcher) = (connections.enter(), graceful.watcher());
-            tokio::spawn(serve((stream, peer), place, routes.clone(), watcher, stop.clone()));
+            let (slot, watcher) = (connections.register(), graceful.watcher());
+            tokio::spawn(serve((stream, peer), slot, routes.clone(), watcher, stop.clone()));
         } else {
-            // Out of file descriptors, most likely: others have to be closed first.
-            connections.refusals.note(Refusal::Unaccepted);
-            connections.close_one();
+            // Most likely out of file descriptors: close a connection to free one.
+            connections.refusals.record(Refusal::NotAccepted);
+            connections.evict_one();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

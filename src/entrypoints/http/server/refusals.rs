@@ -1,4 +1,5 @@
-//! Who is turned away, told without a line for each: a flood of requests is no flood of lines.
+//! Log lines about refused requests and connections: at most one a minute for each reason, so that a
+//! flood of requests does not flood the log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,60 +7,60 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use tokio::time::Instant;
 
-/// Shortest time between two lines about the same reason.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// Minimum time between two lines with the same reason.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why somebody is turned away.
+/// Why a request or connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// No token, a wrong one, or one of another role.
-    NotAllowed,
-    /// A head, a body or an answer that takes too long.
-    TooSlow,
+    /// No token, an unknown one, or one whose role lacks the permission.
+    Unauthorized,
+    /// The client took too long to send a head or body, or to read a response.
+    TimedOut,
     TooLarge,
-    /// Bytes that are no request.
+    /// The bytes are not an HTTP request.
     Malformed,
-    /// Closed while it asked nothing, to make room for others.
-    Crowded,
-    /// The system has no room for one more connection.
-    Unaccepted,
-    /// The worker could not answer in time.
-    SubmitError,
-    /// A bug of ours.
-    Panicked,
+    /// Closed before it sent a request, to make room for other connections.
+    Evicted,
+    /// `accept` failed.
+    NotAccepted,
+    /// A 503: the database is unavailable, or the handler took too long.
+    Unavailable,
+    /// A 500: a handler panicked, or another bug of the worker.
+    InternalError,
 }
 
-/// Counts by reason; clones share them.
+/// Counts refusals by reason; clones share the counts.
 #[derive(Debug, Clone, Default)]
-pub struct Refusals(Arc<Mutex<[Tally; Refusal::ALL.len()]>>);
+pub struct RefusalLog(Arc<Mutex<[Tally; Refusal::ALL.len()]>>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
-    /// Since the last line.
+    /// Since the last log line.
     count: u64,
-    told_at: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
 impl Refusal {
     const ALL: [Self; 8] = [
-        Self::NotAllowed,
-        Self::TooSlow,
+        Self::Unauthorized,
+        Self::TimedOut,
         Self::TooLarge,
         Self::Malformed,
-        Self::Crowded,
-        Self::Unaccepted,
-        Self::SubmitError,
-        Self::Panicked,
+        Self::Evicted,
+        Self::NotAccepted,
+        Self::Unavailable,
+        Self::InternalError,
     ];
 
-    /// What an answer with this status says, if it turns somebody away.
+    /// The reason behind a response status, for statuses that refuse a request.
     pub fn of_status(status: StatusCode) -> Option<Self> {
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Self::NotAllowed),
-            StatusCode::REQUEST_TIMEOUT => Some(Self::TooSlow),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(Self::Unauthorized),
+            StatusCode::REQUEST_TIMEOUT => Some(Self::TimedOut),
             StatusCode::PAYLOAD_TOO_LARGE => Some(Self::TooLarge),
-            StatusCode::SERVICE_UNAVAILABLE => Some(Self::SubmitError),
-            StatusCode::INTERNAL_SERVER_ERROR => Some(Self::Panicked),
+            StatusCode::SERVICE_UNAVAILABLE => Some(Self::Unavailable),
+            StatusCode::INTERNAL_SERVER_ERROR => Some(Self::InternalError),
             _ => None,
         }
     }
@@ -72,41 +73,44 @@ impl Refusal {
         }
     }
 
-    fn tell(self, count: u64) {
+    fn log(self, count: u64) {
         match self {
-            Self::NotAllowed => {
-                tracing::info!(count, "HTTP requests were refused: not allowed");
+            Self::Unauthorized => {
+                tracing::info!(count, "HTTP requests refused: no valid token, or no permission");
             }
-            Self::TooSlow => tracing::info!(count, "HTTP clients were too slow"),
-            Self::TooLarge => tracing::info!(count, "HTTP requests were too large"),
-            Self::Malformed => tracing::info!(count, "HTTP clients sent what is no request"),
-            Self::Crowded => {
-                tracing::warn!(count, "HTTP connections that asked nothing made room for others");
+            Self::TimedOut => tracing::info!(count, "HTTP clients timed out"),
+            Self::TooLarge => tracing::info!(count, "HTTP requests refused: too large"),
+            Self::Malformed => tracing::info!(count, "HTTP requests refused: malformed"),
+            Self::Evicted => {
+                tracing::warn!(count, "Idle HTTP connections closed: the maximum number is open");
             }
-            Self::Unaccepted => {
+            Self::NotAccepted => {
                 tracing::warn!(
                     count,
-                    "HTTP connections could not be accepted: too many open files?"
+                    "HTTP connections not accepted; check the limit of open files"
                 );
             }
-            Self::SubmitError => tracing::warn!(count, "HTTP requests could not be answered"),
-            Self::Panicked => tracing::error!(count, "HTTP requests broke their handlers"),
+            Self::Unavailable => tracing::warn!(
+                count,
+                "HTTP requests failed: database unavailable or response too slow"
+            ),
+            Self::InternalError => tracing::error!(count, "HTTP requests failed: internal error"),
         }
     }
 }
 
-impl Refusals {
-    pub fn note(&self, refusal: Refusal) {
+impl RefusalLog {
+    pub fn record(&self, refusal: Refusal) {
         let mut tallies = self.lock();
         let tally = &mut tallies[refusal as usize];
         tally.count += 1;
-        tally.tell(refusal);
+        tally.log(refusal);
     }
 
-    /// Tells what was only counted, where that is due.
-    pub fn tell(&self) {
+    /// Logs the refusals counted since the last line, where the interval has passed.
+    pub fn flush(&self) {
         for (refusal, tally) in Refusal::ALL.into_iter().zip(self.lock().iter_mut()) {
-            tally.tell(refusal);
+            tally.log(refusal);
         }
     }
 
@@ -116,11 +120,11 @@ impl Refusals {
 }
 
 impl Tally {
-    fn tell(&mut self, refusal: Refusal) {
-        let is_due = self.told_at.is_none_or(|told_at| told_at.elapsed() >= TELL_EVERY);
+    fn log(&mut self, refusal: Refusal) {
+        let is_due = self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL);
         if is_due && self.count > 0 {
-            refusal.tell(std::mem::take(&mut self.count));
-            self.told_at = Some(Instant::now());
+            refusal.log(std::mem::take(&mut self.count));
+            self.logged_at = Some(Instant::now());
         }
     }
 }
@@ -129,29 +133,29 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn waiting(refusals: &Refusals, refusal: Refusal) -> u64 {
+    fn pending(refusals: &RefusalLog, refusal: Refusal) -> u64 {
         refusals.lock()[refusal as usize].count
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flood_is_told_once_a_minute() {
-        let refusals = Refusals::default();
+    async fn a_flood_is_logged_once_a_minute() {
+        let refusals = RefusalLog::default();
         for _ in 0..1_000 {
-            refusals.note(Refusal::NotAllowed);
+            refusals.record(Refusal::Unauthorized);
         }
-        // The first was told.
-        assert_eq!(waiting(&refusals, Refusal::NotAllowed), 999);
+        // The first was logged at once.
+        assert_eq!(pending(&refusals, Refusal::Unauthorized), 999);
 
-        tokio::time::advance(TELL_EVERY).await;
-        refusals.tell();
+        tokio::time::advance(LOG_INTERVAL).await;
+        refusals.flush();
 
-        assert_eq!(waiting(&refusals, Refusal::NotAllowed), 0);
+        assert_eq!(pending(&refusals, Refusal::Unauthorized), 0);
     }
 
     #[test]
-    fn each_reason_has_a_place_of_its_own() {
-        for (place, refusal) in Refusal::ALL.into_iter().enumerate() {
-            assert_eq!(refusal as usize, place);
+    fn each_reason_has_its_own_tally() {
+        for (index, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal as usize, index);
         }
     }
 }

@@ -1,16 +1,17 @@
-//! Requests as somebody types them.
+//! Example requests for curl.
 
 use std::fmt::Write;
 
+use axum::http::Method;
+
 use crate::config::DEFAULT_HTTP_ADDR;
-use crate::entrypoints::http::api::endpoint::{Endpoint, ParameterPlace, Verb};
+use crate::entrypoints::http::api::endpoint::{Endpoint, ParameterPlace};
 use crate::entrypoints::http::api::parameters::IDEMPOTENCY_KEY;
 
 /// A call of the endpoint with curl.
 pub fn curl(endpoint: &Endpoint) -> String {
     let mut call = "curl -H \"Authorization: Token $TOKEN\"".to_owned();
-    let (verb, has_body) = (endpoint.verbs.first().copied(), endpoint.body.is_some());
-    if verb == Some(Verb::Post) && !has_body {
+    if endpoint.methods.first() == Some(&Method::POST) && endpoint.body.is_none() {
         call += " -X POST";
     }
     if endpoint.takes(&IDEMPOTENCY_KEY) {
@@ -27,11 +28,11 @@ pub fn curl(endpoint: &Endpoint) -> String {
 }
 
 fn add(call: &mut String, part: std::fmt::Arguments<'_>) {
-    // Writing into a text does not fail.
+    // Writing to a String cannot fail.
     let _ = write!(call, " \\\n  {part}");
 }
 
-/// With an example for each part of the path, and the first parameter of the query.
+/// The path with examples for its parameters, and the first query parameter.
 fn path_and_query(endpoint: &Endpoint) -> String {
     let mut path = endpoint.path.to_owned();
     let mut query = None;

@@ -1,6 +1,6 @@
-//! What the API says of itself: a document for programs, a page for people.
+//! Documentation of the API: OpenAPI for programs, a page for people.
 //!
-//! Both are for everybody, as they say nothing of any order.
+//! Both are public: they contain no data.
 
 mod example;
 mod openapi;
@@ -18,14 +18,14 @@ use crate::entrypoints::http::App;
 
 const STYLE: &str = include_str!("page.css");
 
-/// Nothing but the page's own style; no script at all.
+/// Only the page's own style sheet; no scripts.
 const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
 pub fn routes() -> Router<App> {
     let page = page::page().into_string();
     let document =
-        serde_json::to_string(&openapi::document()).expect("values are always written as JSON");
+        serde_json::to_string(&openapi::document()).expect("a JSON value can be serialized");
     let html = headers("text/html; charset=utf-8");
     Router::new()
         .route("/api", get(async || Redirect::permanent("/api/")))
@@ -34,13 +34,13 @@ pub fn routes() -> Router<App> {
         .route("/api/openapi.json", get(async move || (headers("application/json"), document)))
 }
 
-fn headers(kind: &'static str) -> [(HeaderName, &'static str); 5] {
+fn headers(content_type: &'static str) -> [(HeaderName, &'static str); 5] {
     [
-        (CONTENT_TYPE, kind),
+        (CONTENT_TYPE, content_type),
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
-        // Another version of the program has another page.
+        // The content changes with the version of the worker.
         (CACHE_CONTROL, "no-cache"),
     ]
 }

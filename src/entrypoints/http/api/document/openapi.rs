@@ -1,4 +1,4 @@
-//! The document of the API: OpenAPI 3.1, <https://spec.openapis.org/oas/v3.1.1.html>.
+//! The API as an OpenAPI 3.1 document, <https://spec.openapis.org/oas/v3.1.1.html>.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -12,19 +12,18 @@ use crate::entrypoints::http::api::endpoint::{
 use crate::entrypoints::http::api::{endpoints, parameters, response};
 use crate::entrypoints::schemas::join_lines;
 
-/// Everything that the API answers, and what it takes.
 pub fn document() -> Value {
     let mut generator = generator();
     let problem = generator.subschema_for::<Problem>();
     let mut paths = Map::new();
     for endpoint in endpoints() {
         let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
-        for verb in endpoint.verbs {
-            let name = match endpoint.verbs {
+        for method in endpoint.methods {
+            let name = match endpoint.methods {
                 [_] => endpoint.name.to_owned(),
-                _ => format!("{}_by_{}", endpoint.name, verb.as_str().to_lowercase()),
+                _ => format!("{}_by_{}", endpoint.name, method.as_str().to_lowercase()),
             };
-            path[verb.as_str().to_lowercase()] =
+            path[method.as_str().to_lowercase()] =
                 operation(endpoint, &name, &problem, &mut generator);
         }
     }
@@ -33,8 +32,8 @@ pub fn document() -> Value {
         "info": {
             "title": "order-worker",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Places orders, moves them, and tells how they stand. A command over HTTP \
-                is a command like one from the queue: the same rules, the same events.",
+            "description": "Places orders, changes their status and returns them. A command over HTTP \
+                is handled like one from the queue: the same rules, the same events.",
             "license": { "name": "MIT", "identifier": "MIT" },
         },
         "servers": [{ "url": "/" }],
@@ -52,8 +51,8 @@ pub fn document() -> Value {
                     "in": "header",
                     "name": "Authorization",
                     "description": "`Authorization: Token <key>`, with a key that \
-                        `order-worker token new` made. A worker without tokens answers its own \
-                        machine only, and needs none.",
+                        `order-worker token new` made. Without tokens, the worker accepts \
+                        requests from localhost only, and needs none.",
                 },
                 "bearer": { "type": "http", "scheme": "bearer" },
             },
@@ -80,7 +79,7 @@ fn operation(
         "operationId": name,
         "tags": [endpoint.group.title()],
         "summary": endpoint.summary,
-        "description": described(endpoint),
+        "description": description(endpoint),
         "parameters": parameters,
         "responses": responses(endpoint, problem, generator),
     });
@@ -90,10 +89,9 @@ fn operation(
     operation
 }
 
-/// What is to be known of an endpoint besides its summary.
-fn described(endpoint: &Endpoint) -> String {
+fn description(endpoint: &Endpoint) -> String {
     let (about, roles) = (endpoint.about, endpoint.roles());
-    format!("{about} For tokens of the role {roles}.").trim_start().to_owned()
+    format!("{about} Requires the role {roles}.").trim_start().to_owned()
 }
 
 fn parameter(parameter: &Parameter, generator: &mut SchemaGenerator) -> Value {
@@ -122,16 +120,16 @@ fn request_body(body: &RequestBody, generator: &mut SchemaGenerator) -> Value {
 
 fn responses(endpoint: &Endpoint, problem: &Schema, generator: &mut SchemaGenerator) -> Value {
     let success = &endpoint.success;
-    let mut answer = json!({ "description": success.about });
+    let mut response = json!({ "description": success.about });
     if let Some(body) = &success.body {
-        answer["content"] = json!({ "application/json": {
+        response["content"] = json!({ "application/json": {
             "schema": (body.schema)(generator),
             "example": parsed(body.example),
         } });
     }
     if endpoint.takes(&parameters::IDEMPOTENCY_KEY) {
-        answer["headers"] = json!({ response::REPLAYED: {
-            "description": "There, and true, when the command had its effect before.",
+        response["headers"] = json!({ response::REPLAYED: {
+            "description": "Present, and true, when the command had its effect before.",
             "schema": { "type": "string", "const": "true" },
         } });
     }
@@ -139,11 +137,11 @@ fn responses(endpoint: &Endpoint, problem: &Schema, generator: &mut SchemaGenera
         let content = json!({ "application/problem+json": { "schema": problem } });
         (status.to_string(), json!({ "description": about, "content": content }))
     });
-    [(success.status.to_string(), answer)].into_iter().chain(problems).collect()
+    [(success.status.to_string(), response)].into_iter().chain(problems).collect()
 }
 
 fn parsed(example: &str) -> Value {
-    serde_json::from_str(example).expect("a test reads all examples")
+    serde_json::from_str(example).expect("a test parses all examples")
 }
 
 #[cfg(test)]
@@ -152,14 +150,14 @@ mod tests {
 
     use super::*;
 
-    fn assert_valid(schema: fn(&mut SchemaGenerator) -> Schema, example: &Value, whose: &str) {
+    fn assert_valid(schema: fn(&mut SchemaGenerator) -> Schema, example: &Value, name: &str) {
         let mut generator = generator();
         let schema = schema(&mut generator);
         let components = json!({ "schemas": generator.take_definitions(true) });
         let whole = json!({ "allOf": [schema], "components": components });
         let validator = jsonschema::validator_for(&whole).unwrap();
         if let Err(error) = validator.validate(example) {
-            panic!("{whose}: {error}");
+            panic!("{name}: {error}");
         }
     }
 
@@ -180,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_in_a_path_is_a_parameter_and_the_reverse() {
+    fn the_names_in_a_path_are_its_path_parameters() {
         for endpoint in endpoints() {
             let names = endpoint.path.split('{').skip(1);
             let named: BTreeSet<_> = names.map(|it| it.split('}').next().unwrap()).collect();
@@ -191,18 +189,18 @@ mod tests {
     }
 
     #[test]
-    fn no_endpoint_hides_another() {
+    fn no_endpoint_shadows_another() {
         let document = document();
         let paths = document["paths"].as_object().unwrap().values();
         let operations: Vec<_> = paths.flat_map(|it| it.as_object().unwrap().values()).collect();
         let names: BTreeSet<_> = operations.iter().map(|it| it["operationId"].as_str()).collect();
 
-        let expected = endpoints().map(|endpoint| endpoint.verbs.len()).sum::<usize>();
+        let expected = endpoints().map(|endpoint| endpoint.methods.len()).sum::<usize>();
         assert_eq!((operations.len(), names.len()), (expected, expected));
     }
 
     #[test]
-    fn each_endpoint_says_what_may_go_wrong() {
+    fn each_endpoint_documents_its_errors() {
         for endpoint in endpoints() {
             let statuses: Vec<u16> = endpoint.problems.iter().map(|(status, _)| *status).collect();
             assert!(statuses.is_sorted(), "{}", endpoint.name);

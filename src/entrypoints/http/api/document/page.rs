@@ -1,4 +1,4 @@
-//! The page that shows the API to people.
+//! The API as an HTML page.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -27,7 +27,7 @@ pub fn page() -> Markup {
                         section id=(anchor(group.title())) {
                             h2 { (group.title()) }
                             p { (group.about()) }
-                            @for endpoint in of(group) { (described(endpoint)) }
+                            @for endpoint in endpoints_of(group) { (section_of(endpoint)) }
                         }
                     }
                 }
@@ -39,21 +39,21 @@ pub fn page() -> Markup {
 fn introduction() -> Markup {
     html! {
         p {
-            "For programs: " a href="/api/openapi.json" { "the same as an OpenAPI document" } ". \
+            "The same for programs: " a href="/api/openapi.json" { "an OpenAPI document" } ". \
              The examples take the token from the variable " code { "TOKEN" } "; "
-            code { "order-worker token new" } " makes one. A worker without tokens answers its own \
-            machine only, and needs none."
+            code { "order-worker token new" } " makes one. Without tokens, the worker accepts requests \
+            from localhost only, and needs none."
         }
         p {
-            "A command over HTTP is a command like one from the queue: the same rules, the same \
-             events. What goes wrong is answered as " code { "application/problem+json" } ", with "
-            code { "detail" } " for people and " code { "code" } " for programs, and " code { "field" }
-            " where one field or parameter is at fault."
+            "A command over HTTP is handled like one from the queue: the same rules, the same \
+             events. Errors are " code { "application/problem+json" } ", with " code { "detail" }
+            " for people, " code { "code" } " for programs, and " code { "field" }
+            " if one field or parameter is wrong."
         }
     }
 }
 
-fn of(group: Group) -> impl Iterator<Item = &'static Endpoint> {
+fn endpoints_of(group: Group) -> impl Iterator<Item = &'static Endpoint> {
     endpoints().filter(move |endpoint| endpoint.group == group)
 }
 
@@ -62,9 +62,9 @@ fn contents() -> Markup {
         @for group in Group::ALL {
             p { a href={ "#" (anchor(group.title())) } { (group.title()) } }
             ul {
-                @for endpoint in of(group) {
+                @for endpoint in endpoints_of(group) {
                     li {
-                        a href={ "#" (endpoint.name) } { (verbs(endpoint)) " " code { (endpoint.path) } }
+                        a href={ "#" (endpoint.name) } { (methods(endpoint)) " " code { (endpoint.path) } }
                         " " span { (endpoint.summary) }
                     }
                 }
@@ -77,26 +77,26 @@ fn anchor(title: &str) -> String {
     title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
-fn verbs(endpoint: &Endpoint) -> Markup {
+fn methods(endpoint: &Endpoint) -> Markup {
     html! {
-        @for (place, verb) in endpoint.verbs.iter().enumerate() {
-            @if place > 0 { " or " }
-            b class=(verb.as_str().to_lowercase()) { (verb.as_str()) }
+        @for (index, method) in endpoint.methods.iter().enumerate() {
+            @if index > 0 { " or " }
+            b class=(method.as_str().to_lowercase()) { (method.as_str()) }
         }
     }
 }
 
-fn described(endpoint: &Endpoint) -> Markup {
+fn section_of(endpoint: &Endpoint) -> Markup {
     html! {
         article id=(endpoint.name) {
-            h3 { (verbs(endpoint)) " " code { (endpoint.path) } }
+            h3 { (methods(endpoint)) " " code { (endpoint.path) } }
             p { strong { (endpoint.summary) "." } " " (endpoint.about) }
-            p class="roles" { "For tokens of the role " (endpoint.roles()) "." }
+            p class="roles" { "Requires the role " (endpoint.roles()) "." }
             @if !endpoint.parameters.is_empty() { (parameters(endpoint.parameters)) }
             h4 { "Example" }
             pre tabindex="0" { code { (example::curl(endpoint)) } }
-            h4 { "Answers" }
-            (answers(endpoint))
+            h4 { "Responses" }
+            (responses(endpoint))
         }
     }
 }
@@ -107,7 +107,7 @@ fn parameters(parameters: &[Parameter]) -> Markup {
         dl {
             @for parameter in parameters {
                 dt { code { (parameter.name) } " " span { (place(parameter.place)) } }
-                dd { (parameter.about) " Such as " code { (parameter.example) } "." }
+                dd { (parameter.about) " Example: " code { (parameter.example) } "." }
             }
         }
     }
@@ -121,10 +121,10 @@ fn place(place: ParameterPlace) -> &'static str {
     }
 }
 
-fn answers(endpoint: &Endpoint) -> Markup {
+fn responses(endpoint: &Endpoint) -> Markup {
     let success = &endpoint.success;
     html! {
-        dl class="answers" {
+        dl class="responses" {
             dt class="good" { (success.status) }
             dd {
                 (success.about)

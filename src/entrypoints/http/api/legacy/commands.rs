@@ -1,18 +1,19 @@
-//! Placing and moving orders.
+//! Placing orders and changing their status.
 
 use axum::extract::State;
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::on;
-use schemars::{Schema, SchemaGenerator};
+use schemars::SchemaGenerator;
 use serde_json::json;
 
 use super::order::{Id, StorePlaced};
 use crate::domain::CommandKind;
 use crate::entrypoints::http::api::command::CommandRequest;
 use crate::entrypoints::http::api::endpoint::{
-    AnswerBody, Endpoint, Group, RequestBody, Slash, Success, Verb,
+    Endpoint, Group, RequestBody, ResponseBody, Success, TrailingSlash,
 };
-use crate::entrypoints::http::api::in_path::InPath;
+use crate::entrypoints::http::api::extract::PathParameters;
 use crate::entrypoints::http::api::parameters::{
     CODE, CORRELATION_ID, IDEMPOTENCY_KEY, ORDER_ID, TRACEPARENT,
 };
@@ -32,37 +33,42 @@ const CART: &str = r#"{
 }"#;
 
 pub const ADD: Endpoint = Endpoint {
-    verbs: &[Verb::Post, Verb::Put],
+    methods: &[Method::POST, Method::PUT],
     path: "/api/order/add/",
-    slash: Slash::Either,
+    trailing_slash: TrailingSlash::Optional,
     permission: Permission::PlaceOrders,
     handler: |filter| on(filter, add),
     name: "add_order",
-    group: Group::Store,
+    group: Group::Legacy,
     summary: "Place an order",
-    about: "Without an order_id the worker assigns the next number. Without a key, a request that \
-            is sent again places a second order, unless it names its order_id.",
+    about: "Without an order_id the worker assigns the next number. Without a key, a repeated \
+            request places a second order, unless it has an order_id.",
     parameters: &[IDEMPOTENCY_KEY, CORRELATION_ID, TRACEPARENT],
     body: Some(RequestBody { required: true, schema: schemas::place_order, example: CART }),
     success: Success {
         status: 201,
         about: "The order is placed.",
-        body: Some(AnswerBody { schema: placed, example: r#"{"order_id": 1000001}"# }),
+        body: Some(ResponseBody {
+            schema: SchemaGenerator::subschema_for::<StorePlaced<'_>>,
+            example: r#"{"order_id": 1000001}"#,
+        }),
     },
     problems: PLACE,
 };
 
 pub const CANCEL: Endpoint = Endpoint {
-    verbs: &[Verb::Post],
+    methods: &[Method::POST],
     path: "/api/order/{order_id}/cancel",
     permission: Permission::Operate,
-    handler: |filter| on(filter, cancel),
+    handler: |filter| {
+        on(filter, |app, path, command| change(CommandKind::CancelOrder, app, path, command))
+    },
     name: "cancel_order_of_store",
     summary: "Cancel an order",
-    about: "Only while it is Received. A body is not read.",
+    about: "Only while it is Received. The body is ignored.",
     parameters: &[ORDER_ID, IDEMPOTENCY_KEY, CORRELATION_ID, TRACEPARENT],
     body: None,
-    success: Success { status: 204, about: "The order has changed.", body: None },
+    success: Success { status: 204, about: "The order was changed.", body: None },
     problems: MOVE,
     ..ADD
 };
@@ -71,19 +77,21 @@ pub const SET_STATUS: Endpoint = Endpoint {
     path: "/api/order/{order_id}/status/{code}/set/",
     handler: |filter| on(filter, set_status),
     name: "set_status_for_store",
-    summary: "Put an order into a status",
-    about: "Any status, unless the order is Completed or Cancelled. A body is not read.",
+    summary: "Set the status of an order",
+    about: "Any status, unless the order is Completed or Cancelled. The body is ignored.",
     parameters: &[ORDER_ID, CODE, IDEMPOTENCY_KEY, CORRELATION_ID, TRACEPARENT],
     ..CANCEL
 };
 
 pub const SET_NEXT_STATUS: Endpoint = Endpoint {
     path: "/api/order/{order_id}/status/next/",
-    handler: |filter| on(filter, set_next_status),
+    handler: |filter| {
+        on(filter, |app, path, command| change(CommandKind::SetNextStatus, app, path, command))
+    },
     name: "set_next_status_for_store",
-    summary: "Move an order one status on",
+    summary: "Move an order to its next status",
     about: "Received, Processing, Payment complete, Shipping, Completed, in this order. Without a \
-            key, a request that is sent again moves the order again. A body is not read.",
+            key, a repeated request moves the order again. The body is ignored.",
     ..CANCEL
 };
 
@@ -93,36 +101,20 @@ async fn add(State(app): State<App>, command: CommandRequest) -> Result<Response
     response::created(&done, &placed)
 }
 
-async fn cancel(
-    State(app): State<App>,
-    InPath(order_id): InPath<String>,
-    command: CommandRequest,
-) -> Result<Response, Problem> {
-    let body = json!({ "order_id": order_id });
-    let done = command.handle_body(&app, CommandKind::CancelOrder, body.to_string()).await?;
-    Ok(response::no_content(&done))
-}
-
 async fn set_status(
     State(app): State<App>,
-    InPath((order_id, status)): InPath<(String, String)>,
+    PathParameters((order_id, status)): PathParameters<(String, String)>,
     command: CommandRequest,
 ) -> Result<Response, Problem> {
-    let body = json!({ "order_id": order_id, "status": status });
-    let done = command.handle_body(&app, CommandKind::SetStatus, body.to_string()).await?;
-    Ok(response::no_content(&done))
+    let command = command.with_body(&json!({ "status": status }));
+    command.change_order(&app, CommandKind::SetStatus, &order_id).await
 }
 
-async fn set_next_status(
+async fn change(
+    kind: CommandKind,
     State(app): State<App>,
-    InPath(order_id): InPath<String>,
+    PathParameters(order_id): PathParameters<String>,
     command: CommandRequest,
 ) -> Result<Response, Problem> {
-    let body = json!({ "order_id": order_id });
-    let done = command.handle_body(&app, CommandKind::SetNextStatus, body.to_string()).await?;
-    Ok(response::no_content(&done))
-}
-
-fn placed(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<StorePlaced<'_>>()
+    command.with_body(&json!({})).change_order(&app, kind, &order_id).await
 }

@@ -1,15 +1,18 @@
 //! Lists of orders.
 
 use axum::extract::State;
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::on;
-use schemars::{Schema, SchemaGenerator};
+use schemars::SchemaGenerator;
 
 use super::order::StoreOrder;
 use super::whole_list;
 use crate::domain::CustomerId;
-use crate::entrypoints::http::api::endpoint::{AnswerBody, Endpoint, Group, Slash, Success, Verb};
-use crate::entrypoints::http::api::in_path::InPath;
+use crate::entrypoints::http::api::endpoint::{
+    Endpoint, Group, ResponseBody, Success, TrailingSlash,
+};
+use crate::entrypoints::http::api::extract::PathParameters;
 use crate::entrypoints::http::api::parameters::{CODE, CUSTOMER_ID};
 use crate::entrypoints::http::api::problems::LIST;
 use crate::entrypoints::http::auth::Permission;
@@ -18,8 +21,11 @@ use crate::service_layer::{InvalidQuery, OrderQuery, OrderQueryText};
 
 const LISTED: Success = Success {
     status: 200,
-    about: "The orders, however many they are.",
-    body: Some(AnswerBody { schema: orders, example: EXAMPLE }),
+    about: "All matching orders.",
+    body: Some(ResponseBody {
+        schema: SchemaGenerator::subschema_for::<Vec<StoreOrder<'_>>>,
+        example: EXAMPLE,
+    }),
 };
 
 const EXAMPLE: &str = r#"[
@@ -36,13 +42,13 @@ const EXAMPLE: &str = r#"[
 ]"#;
 
 pub const OF_CUSTOMER: Endpoint = Endpoint {
-    verbs: &[Verb::Get],
+    methods: &[Method::GET],
     path: "/api/customer/{customer_id}/orders/get/",
-    slash: Slash::Either,
+    trailing_slash: TrailingSlash::Optional,
     permission: Permission::ReadAsStore,
-    handler: |filter| on(filter, of_customer),
+    handler: |filter| on(filter, |app, path| of_customer(OrderQuery::of_customer, app, path)),
     name: "customer_orders",
-    group: Group::Store,
+    group: Group::Legacy,
     summary: "All orders of a customer",
     about: "By status, then newest first.",
     parameters: &[CUSTOMER_ID],
@@ -53,7 +59,7 @@ pub const OF_CUSTOMER: Endpoint = Endpoint {
 
 pub const INCOMPLETE: Endpoint = Endpoint {
     path: "/api/customer/{customer_id}/orders/incomplete/get/",
-    handler: |filter| on(filter, incomplete),
+    handler: |filter| on(filter, |app, path| of_customer(OrderQuery::incomplete_of, app, path)),
     name: "customer_incomplete_orders",
     summary: "A customer's orders that are not Completed",
     ..OF_CUSTOMER
@@ -61,7 +67,7 @@ pub const INCOMPLETE: Endpoint = Endpoint {
 
 pub const COMPLETE: Endpoint = Endpoint {
     path: "/api/customer/{customer_id}/orders/complete/get/",
-    handler: |filter| on(filter, complete),
+    handler: |filter| on(filter, |app, path| of_customer(OrderQuery::completed_of, app, path)),
     name: "customer_completed_orders",
     summary: "A customer's Completed orders",
     about: "Newest first.",
@@ -72,49 +78,27 @@ pub const IN_STATUS: Endpoint = Endpoint {
     path: "/api/order/status/{code}/get/",
     handler: |filter| on(filter, in_status),
     name: "orders_in_status",
-    summary: "All orders in a status",
+    summary: "All orders with a status",
     about: "Newest first.",
     parameters: &[CODE],
     ..OF_CUSTOMER
 };
 
 async fn of_customer(
+    query: fn(CustomerId) -> OrderQuery,
     State(app): State<App>,
-    InPath(customer): InPath<String>,
+    PathParameters(customer): PathParameters<String>,
 ) -> Result<Response, Problem> {
-    whole_list::answer(app.database()?.orders(), OrderQuery::of_customer(customer_id(customer)?))
-        .await
-}
-
-async fn incomplete(
-    State(app): State<App>,
-    InPath(customer): InPath<String>,
-) -> Result<Response, Problem> {
-    whole_list::answer(app.database()?.orders(), OrderQuery::incomplete_of(customer_id(customer)?))
-        .await
-}
-
-async fn complete(
-    State(app): State<App>,
-    InPath(customer): InPath<String>,
-) -> Result<Response, Problem> {
-    whole_list::answer(app.database()?.orders(), OrderQuery::completed_of(customer_id(customer)?))
-        .await
+    let customer_id = CustomerId::new(customer)
+        .map_err(|error| InvalidQuery::new(CUSTOMER_ID.name, error.to_string()))?;
+    whole_list::respond(app.database()?.orders(), query(customer_id)).await
 }
 
 async fn in_status(
     State(app): State<App>,
-    InPath(status): InPath<String>,
+    PathParameters(status): PathParameters<String>,
 ) -> Result<Response, Problem> {
-    let asked = OrderQueryText { status: Some(&status), ..OrderQueryText::default() };
-    let query = asked.read().map_err(|invalid| InvalidQuery { argument: CODE.name, ..invalid })?;
-    whole_list::answer(app.database()?.orders(), query).await
-}
-
-fn customer_id(text: String) -> Result<CustomerId, InvalidQuery> {
-    CustomerId::new(text).map_err(|error| InvalidQuery::new(CUSTOMER_ID.name, error.to_string()))
-}
-
-fn orders(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<Vec<StoreOrder<'_>>>()
+    let text = OrderQueryText { status: Some(&status), ..OrderQueryText::default() };
+    let query = text.read().map_err(|invalid| InvalidQuery { argument: CODE.name, ..invalid })?;
+    whole_list::respond(app.database()?.orders(), query).await
 }

@@ -1,4 +1,4 @@
-//! The paths of the store's client, with the answers that it expects.
+//! The paths of the store's client, with the responses that it expects.
 
 mod commands;
 mod lists;
@@ -7,7 +7,7 @@ mod whole_list;
 
 use super::endpoint::Endpoint;
 
-/// In the order of the document.
+/// In the order of the documentation.
 pub const ENDPOINTS: [Endpoint; 8] = [
     commands::ADD,
     lists::OF_CUSTOMER,

@@ -1,4 +1,4 @@
-//! An order as the store's client reads it.
+//! Orders in the format of the store's client.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
@@ -6,7 +6,6 @@ use serde::{Serialize, Serializer};
 use crate::domain::{Customer, Item, Items, Money, Order};
 use crate::service_layer::wire::{amount, microseconds, moment, status_name, two_decimals};
 
-/// An order as the store's client reads it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "StoreOrder")]
 pub struct StoreOrder<'a> {
@@ -51,7 +50,7 @@ struct StoreCustomer<'a> {
     name: &'a str,
 }
 
-/// What is answered to a new order.
+/// The response to a new order.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "StorePlaced")]
 pub struct StorePlaced<'a> {
@@ -59,7 +58,7 @@ pub struct StorePlaced<'a> {
     pub order_id: Id<'a>,
 }
 
-/// An identifier: a number where it looks like one, else text.
+/// An identifier: a number if it looks like one, else a string.
 #[derive(Debug, Clone, Copy)]
 pub struct Id<'a>(pub &'a str);
 
@@ -73,7 +72,7 @@ impl Serialize for Id<'_> {
 }
 
 impl Id<'_> {
-    /// The number that has just this text: no leading zeros, no plus sign, within 64 bits.
+    /// The number with exactly this decimal text: no leading zeros, no plus sign, within 64 bits.
     fn number(self) -> Option<i64> {
         let digits = self.0.strip_prefix('-').unwrap_or(self.0);
         let is_plain = match digits.as_bytes() {
@@ -87,7 +86,7 @@ impl Id<'_> {
 
 fn id(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "description": "A number where the id looks like one, else text.",
+        "description": "A number if the id looks like one, else a string.",
         "anyOf": [
             { "type": "integer" },
             { "type": "string", "minLength": 1, "maxLength": 64 },
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_id_is_text() {
+    fn any_other_id_is_a_string() {
         for id in
             ["007", "-0", "+7", "-", "1.0", "1e3", " 7", "7a", "٧", "9223372036854775808", "GS-1"]
         {

@@ -1,7 +1,7 @@
-//! All orders of a query as one list, however many they are.
+//! All orders of a query as one JSON array.
 //!
-//! They are read page by page while they are sent, so that a list of any length takes the memory of
-//! a page, and a slow client holds no connection of the database.
+//! They are read page by page while the response is sent, so that a list of any length takes the memory
+//! of one page, and a slow client holds no database connection.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use crate::entrypoints::http::Problem;
 use crate::entrypoints::http::api::response::{json, json_body};
 use crate::service_layer::{OrderQueries, OrderQuery, Page, Place, StoreError};
 
-/// Most orders that are read at a time.
-const PAGE: u32 = 500;
+/// Maximum number of orders read at a time.
+const PAGE_SIZE: u32 = 500;
 
-/// About how many bytes an order takes.
+/// Expected size of an order, in bytes.
 const ORDER_BYTES: usize = 400;
 
 /// # Errors
-/// When the database does not answer. Should it stop to answer in the midst of a long list, the
-/// connection breaks off.
-pub async fn answer(
+/// When the database is unavailable. If it fails in the middle of a long list, the connection is closed
+/// before the end of the body.
+pub async fn respond(
     queries: Arc<dyn OrderQueries>,
     query: OrderQuery,
 ) -> Result<Response, Problem> {
-    let orders = queries.orders(&query, &Page::first(PAGE)).await?;
+    let orders = queries.orders(&query, &Page::first(PAGE_SIZE)).await?;
     if is_last(&orders) {
         let list: Vec<_> = orders.iter().map(StoreOrder::from).collect();
         return json(StatusCode::OK, &list, ORDER_BYTES * orders.len() + 2);
@@ -39,7 +39,7 @@ pub async fn answer(
     Ok(json_body(StatusCode::OK, Body::from_stream(list.into_chunks())))
 }
 
-/// A list on its way.
+/// A list that is being sent.
 struct LongList {
     queries: Arc<dyn OrderQueries>,
     query: OrderQuery,
@@ -48,7 +48,7 @@ struct LongList {
 
 enum Next {
     First(Vec<Order>),
-    Behind(Place),
+    After(Place),
     End,
 }
 
@@ -60,27 +60,27 @@ impl LongList {
     async fn next_chunk(mut self) -> Result<Option<(Bytes, Self)>, BoxError> {
         let (opening, orders) = match std::mem::replace(&mut self.next, Next::End) {
             Next::First(orders) => ("[", orders),
-            Next::Behind(place) => (",", self.page_behind(place).await?),
+            Next::After(place) => (",", self.page_after(place).await?),
             Next::End => return Ok(None),
         };
         if let Some(last) = orders.last().filter(|_| !is_last(&orders)) {
-            self.next = Next::Behind(Place::of(last));
+            self.next = Next::After(Place::of(last));
         }
         Ok(Some((chunk(opening, &orders)?, self)))
     }
 
-    async fn page_behind(&self, place: Place) -> Result<Vec<Order>, StoreError> {
-        let page = Page::after(place, PAGE);
+    async fn page_after(&self, place: Place) -> Result<Vec<Order>, StoreError> {
+        let page = Page::after(place, PAGE_SIZE);
         let orders = self.queries.orders(&self.query, &page).await;
-        orders.inspect_err(|error| tracing::warn!(%error, "A long list breaks off"))
+        orders.inspect_err(|error| tracing::warn!(%error, "A list of orders was cut off"))
     }
 }
 
 fn is_last(page: &[Order]) -> bool {
-    page.len() < PAGE as usize
+    page.len() < PAGE_SIZE as usize
 }
 
-/// The orders as a part of the list, which ends with the last page.
+/// A page as a part of the array, which ends with the last page.
 fn chunk(opening: &str, orders: &[Order]) -> serde_json::Result<Bytes> {
     let mut text = Vec::with_capacity(ORDER_BYTES * orders.len() + 2);
     let mut separator = opening;
@@ -131,14 +131,14 @@ mod tests {
     }
 
     async fn listed(database: &SqliteDatabase) -> Vec<i64> {
-        let answer = answer(Arc::new(database.queries()), OrderQuery::all()).await.unwrap();
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let response = respond(Arc::new(database.queries()), OrderQuery::all()).await.unwrap();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let list: Vec<Value> = serde_json::from_slice(&body).unwrap();
         list.iter().map(|order| order["id"].as_i64().unwrap()).collect()
     }
 
     #[tokio::test]
-    async fn a_list_of_any_length_is_whole() {
+    async fn a_list_of_any_length_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("orders.db").display());
         let database = SqliteDatabase::open(&url).await.unwrap();

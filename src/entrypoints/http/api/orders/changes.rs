@@ -1,17 +1,18 @@
-//! Placing and moving orders.
+//! Placing orders and changing their status.
 
 use axum::extract::State;
+use axum::http::Method;
 use axum::response::Response;
 use axum::routing::on;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::domain::CommandKind;
 use crate::entrypoints::http::api::command::CommandRequest;
 use crate::entrypoints::http::api::endpoint::{
-    AnswerBody, Endpoint, Group, RequestBody, Slash, Success, Verb,
+    Endpoint, Group, RequestBody, ResponseBody, Success, TrailingSlash,
 };
-use crate::entrypoints::http::api::in_path::InPath;
+use crate::entrypoints::http::api::extract::PathParameters;
 use crate::entrypoints::http::api::parameters::{
     CORRELATION_ID, IDEMPOTENCY_KEY, ORDER_ID, TRACEPARENT,
 };
@@ -20,23 +21,26 @@ use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
 
 pub const PLACE: Endpoint = Endpoint {
-    verbs: &[Verb::Post],
+    methods: &[Method::POST],
     path: "/api/orders",
-    slash: Slash::AsWritten,
+    trailing_slash: TrailingSlash::AsWritten,
     permission: Permission::PlaceOrders,
     handler: |filter| on(filter, place),
     name: "place_order",
     group: Group::Orders,
     summary: "Place an order",
     about: "Without an order_id the worker assigns the next number. Send a key, so that a request \
-            whose answer was lost can be sent again: without a key and without an order_id, that \
-            places a second order.",
+            whose response was lost can be repeated: without a key and an order_id, that places a \
+            second order.",
     parameters: &[IDEMPOTENCY_KEY, CORRELATION_ID, TRACEPARENT],
     body: Some(RequestBody { required: true, schema: schemas::place_order, example: CART }),
     success: Success {
         status: 201,
-        about: "The order is placed; the header Location names its path.",
-        body: Some(AnswerBody { schema: placed, example: r#"{"order_id": "1000001"}"# }),
+        about: "The order is placed; its path is in the header Location.",
+        body: Some(ResponseBody {
+            schema: SchemaGenerator::subschema_for::<Placed<'_>>,
+            example: r#"{"order_id": "1000001"}"#,
+        }),
     },
     problems: problems::PLACE,
 };
@@ -51,7 +55,9 @@ const CART: &str = r#"{
 pub const CANCEL: Endpoint = Endpoint {
     path: "/api/orders/{order_id}/cancel",
     permission: Permission::Operate,
-    handler: |filter| on(filter, cancel),
+    handler: |filter| {
+        on(filter, |app, path, command| change(CommandKind::CancelOrder, app, path, command))
+    },
     name: "cancel_order",
     summary: "Cancel an order",
     about: "Only while it is Received.",
@@ -61,16 +67,18 @@ pub const CANCEL: Endpoint = Endpoint {
         schema: schemas::cancel_order,
         example: r#"{"reason": "ordered twice"}"#,
     }),
-    success: Success { status: 204, about: "The order has changed.", body: None },
+    success: Success { status: 204, about: "The order was changed.", body: None },
     problems: problems::MOVE,
     ..PLACE
 };
 
 pub const SET_STATUS: Endpoint = Endpoint {
     path: "/api/orders/{order_id}/status",
-    handler: |filter| on(filter, set_status),
+    handler: |filter| {
+        on(filter, |app, path, command| change(CommandKind::SetStatus, app, path, command))
+    },
     name: "set_status",
-    summary: "Put an order into a status",
+    summary: "Set the status of an order",
     about: "Any status, unless the order is Completed or Cancelled.",
     body: Some(RequestBody {
         required: true,
@@ -82,12 +90,14 @@ pub const SET_STATUS: Endpoint = Endpoint {
 
 pub const SET_NEXT_STATUS: Endpoint = Endpoint {
     path: "/api/orders/{order_id}/next",
-    handler: |filter| on(filter, set_next_status),
+    handler: |filter| {
+        on(filter, |app, path, command| change(CommandKind::SetNextStatus, app, path, command))
+    },
     name: "set_next_status",
-    summary: "Move an order one status on",
-    about: "Received, Processing, Payment complete, Shipping, Completed, in this order. Name the \
-            status that it must be in, or send a key: then a request that is sent again does not \
-            move the order again.",
+    summary: "Move an order to its next status",
+    about: "Received, Processing, Payment complete, Shipping, Completed, in this order. Send the \
+            status that it must have as from, or a key: then a repeated request does not move the \
+            order again.",
     body: Some(RequestBody {
         required: false,
         schema: schemas::set_next_status,
@@ -96,7 +106,7 @@ pub const SET_NEXT_STATUS: Endpoint = Endpoint {
     ..CANCEL
 };
 
-/// What is answered to a new order.
+/// The response to a new order.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Placed")]
 struct Placed<'a> {
@@ -109,33 +119,11 @@ async fn place(State(app): State<App>, command: CommandRequest) -> Result<Respon
     response::created(&done, &Placed { order_id: done.order_id.as_str() })
 }
 
-async fn cancel(
+async fn change(
+    kind: CommandKind,
     State(app): State<App>,
-    InPath(order_id): InPath<String>,
+    PathParameters(order_id): PathParameters<String>,
     command: CommandRequest,
 ) -> Result<Response, Problem> {
-    let done = command.for_order(&order_id).handle(&app, CommandKind::CancelOrder).await?;
-    Ok(response::no_content(&done))
-}
-
-async fn set_status(
-    State(app): State<App>,
-    InPath(order_id): InPath<String>,
-    command: CommandRequest,
-) -> Result<Response, Problem> {
-    let done = command.for_order(&order_id).handle(&app, CommandKind::SetStatus).await?;
-    Ok(response::no_content(&done))
-}
-
-async fn set_next_status(
-    State(app): State<App>,
-    InPath(order_id): InPath<String>,
-    command: CommandRequest,
-) -> Result<Response, Problem> {
-    let done = command.for_order(&order_id).handle(&app, CommandKind::SetNextStatus).await?;
-    Ok(response::no_content(&done))
-}
-
-fn placed(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<Placed<'_>>()
+    command.change_order(&app, kind, &order_id).await
 }

@@ -1,14 +1,16 @@
 //! One order.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::on;
-use schemars::{Schema, SchemaGenerator};
+use schemars::SchemaGenerator;
 
 use crate::domain::OrderId;
-use crate::entrypoints::http::api::endpoint::{AnswerBody, Endpoint, Group, Slash, Success, Verb};
-use crate::entrypoints::http::api::in_path::InPath;
+use crate::entrypoints::http::api::endpoint::{
+    Endpoint, Group, ResponseBody, Success, TrailingSlash,
+};
+use crate::entrypoints::http::api::extract::PathParameters;
 use crate::entrypoints::http::api::parameters::ORDER_ID;
 use crate::entrypoints::http::api::{problems, response};
 use crate::entrypoints::http::auth::Permission;
@@ -17,9 +19,9 @@ use crate::entrypoints::order_body::OrderBody;
 use crate::service_layer::InvalidQuery;
 
 pub const SHOW: Endpoint = Endpoint {
-    verbs: &[Verb::Get],
+    methods: &[Method::GET],
     path: "/api/orders/{order_id}",
-    slash: Slash::AsWritten,
+    trailing_slash: TrailingSlash::AsWritten,
     permission: Permission::Read,
     handler: |filter| on(filter, show),
     name: "order",
@@ -31,7 +33,10 @@ pub const SHOW: Endpoint = Endpoint {
     success: Success {
         status: 200,
         about: "The order.",
-        body: Some(AnswerBody { schema: order, example: EXAMPLE }),
+        body: Some(ResponseBody {
+            schema: SchemaGenerator::subschema_for::<OrderBody<'_>>,
+            example: EXAMPLE,
+        }),
     },
     problems: problems::ORDER,
 };
@@ -71,15 +76,11 @@ const EXAMPLE: &str = r#"{
 
 async fn show(
     State(app): State<App>,
-    InPath(order_id): InPath<String>,
+    PathParameters(order_id): PathParameters<String>,
 ) -> Result<Response, Problem> {
     let order_id = OrderId::new(order_id)
         .map_err(|error| InvalidQuery::new(ORDER_ID.name, error.to_string()))?;
     let found = app.database()?.orders().order(&order_id).await?;
-    let found = found.ok_or_else(|| Problem::not_found("there is no such order"))?;
+    let found = found.ok_or_else(|| Problem::not_found("the order does not exist"))?;
     response::json(StatusCode::OK, &OrderBody::from(&found), 2_000)
-}
-
-fn order(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<OrderBody<'_>>()
 }

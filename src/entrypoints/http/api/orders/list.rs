@@ -1,45 +1,48 @@
 //! Lists of orders, in pages.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::on;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::entrypoints::http::api::endpoint::{
-    AnswerBody, Endpoint, Group, Parameter, ParameterPlace, Slash, Success, Verb,
+    Endpoint, Group, Parameter, ParameterPlace, ResponseBody, Success, TrailingSlash,
 };
-use crate::entrypoints::http::api::in_query::{InQuery, wrong};
+use crate::entrypoints::http::api::extract::{QueryParameters, invalid_parameter};
 use crate::entrypoints::http::api::{parameters, problems, response};
 use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
 use crate::entrypoints::order_body::OrderBody;
 use crate::service_layer::{OrderQuery, OrderQueryText, Page, Place};
 
-/// Most orders on a page, and how many there are when nobody says.
-const MOST: u32 = 500;
-const USUAL: u32 = 100;
+/// Orders per page.
+const MAX_LIMIT: u32 = 500;
+const DEFAULT_LIMIT: u32 = 100;
 
 pub const LIST: Endpoint = Endpoint {
-    verbs: &[Verb::Get],
+    methods: &[Method::GET],
     path: "/api/orders",
-    slash: Slash::AsWritten,
+    trailing_slash: TrailingSlash::AsWritten,
     permission: Permission::Read,
     handler: |filter| on(filter, list),
     name: "orders",
     group: Group::Orders,
     summary: "Orders, page by page",
-    about: "Those that meet all that is asked for. Newest first; the orders of a customer by \
-            status, then newest first, unless one status is asked for. To see all, ask again with \
-            after, and all else as before, until next is null: each order comes once, whatever \
-            is placed meanwhile.",
+    about: "Orders that match all filters. Newest first; the orders of a customer by status, then \
+            newest first, unless filtered by one status. To get all, repeat the request with after \
+            set to next until next is null: each order is returned once, also if others are placed \
+            meanwhile.",
     parameters: &[CUSTOMER, STATUS, INCOMPLETE, FROM, UNTIL, LIMIT, AFTER],
     body: None,
     success: Success {
         status: 200,
         about: "A page of orders.",
-        body: Some(AnswerBody { schema: order_page, example: EXAMPLE }),
+        body: Some(ResponseBody {
+            schema: SchemaGenerator::subschema_for::<OrderPage<'_>>,
+            example: EXAMPLE,
+        }),
     },
     problems: problems::LIST,
 };
@@ -47,7 +50,7 @@ pub const LIST: Endpoint = Endpoint {
 const CUSTOMER: Parameter = Parameter {
     name: "customer",
     place: ParameterPlace::Query,
-    about: "Only orders of this customer, by the store's customer_id.",
+    about: "Only orders of the customer with this customer_id.",
     schema: parameters::identifier,
     example: "14",
 };
@@ -62,7 +65,7 @@ const STATUS: Parameter = Parameter {
 
 const INCOMPLETE: Parameter = Parameter {
     name: "incomplete",
-    about: "true: only orders that are not Completed. Not beside a status.",
+    about: "true: only orders that are not Completed. Not together with a status.",
     schema: boolean,
     example: "true",
     ..CUSTOMER
@@ -70,7 +73,7 @@ const INCOMPLETE: Parameter = Parameter {
 
 const FROM: Parameter = Parameter {
     name: "from",
-    about: "Only orders created at this moment or later: 2026-11-20T09:30:00Z, or a whole day in UTC.",
+    about: "Only orders created at this time or later: 2026-11-20T09:30:00Z, or a day in UTC.",
     schema: parameters::text,
     example: "2026-11-01",
     ..CUSTOMER
@@ -78,14 +81,14 @@ const FROM: Parameter = Parameter {
 
 const UNTIL: Parameter = Parameter {
     name: "until",
-    about: "Only orders created at this moment or earlier; a day counts to its end.",
+    about: "Only orders created at this time or earlier; a day counts to its end.",
     example: "2026-11-30",
     ..FROM
 };
 
 const LIMIT: Parameter = Parameter {
     name: "limit",
-    about: "Most orders on the page.",
+    about: "Maximum number of orders on the page.",
     schema: limit_schema,
     example: "50",
     ..CUSTOMER
@@ -93,7 +96,7 @@ const LIMIT: Parameter = Parameter {
 
 const AFTER: Parameter = Parameter {
     name: "after",
-    about: "The next of the page before: go on from there.",
+    about: "The value of next from the previous page.",
     schema: parameters::text,
     example: "MS4xNzk1MTY2MTM3MTIzNDU2LjE",
     ..CUSTOMER
@@ -122,15 +125,15 @@ const EXAMPLE: &str = r#"{
 #[schemars(rename = "OrderPage")]
 struct OrderPage<'a> {
     orders: Vec<OrderBody<'a>>,
-    /// For the parameter after; null behind the last order.
+    /// For the parameter after; null on the last page.
     #[schemars(schema_with = "crate::service_layer::wire::text_or_null", required)]
     next: Option<String>,
 }
 
-async fn list(State(app): State<App>, asked: InQuery) -> Result<Response, Problem> {
-    let (query, mut page) = read(&asked)?;
+async fn list(State(app): State<App>, parameters: QueryParameters) -> Result<Response, Problem> {
+    let (query, mut page) = read(&parameters)?;
     let limit = page.limit as usize;
-    // One more than is shown tells whether there are more.
+    // One more than is shown, to know whether there are more.
     page.limit += 1;
     let mut orders = app.database()?.orders().orders(&query, &page).await?;
     let has_more = orders.len() > limit;
@@ -140,27 +143,32 @@ async fn list(State(app): State<App>, asked: InQuery) -> Result<Response, Proble
     response::json(StatusCode::OK, &shown, 500 * orders.len() + 100)
 }
 
-fn read(asked: &InQuery) -> Result<(OrderQuery, Page), Problem> {
-    asked.ensure_known(LIST.parameters)?;
+fn read(given: &QueryParameters) -> Result<(OrderQuery, Page), Problem> {
+    given.ensure_known(LIST.parameters)?;
     let query = OrderQueryText {
-        customer: asked.get(CUSTOMER.name),
-        status: asked.get(STATUS.name),
-        incomplete: incomplete(asked.get(INCOMPLETE.name))?,
-        from: asked.get(FROM.name),
-        until: asked.get(UNTIL.name),
+        customer: given.get(CUSTOMER.name),
+        status: given.get(STATUS.name),
+        incomplete: incomplete(given.get(INCOMPLETE.name))?,
+        from: given.get(FROM.name),
+        until: given.get(UNTIL.name),
     };
-    let after = asked.get(AFTER.name).map(str::parse).transpose()?;
-    Ok((query.read()?, Page { after, limit: limit(asked.get(LIMIT.name))? }))
+    let after = given.get(AFTER.name).map(str::parse).transpose()?;
+    Ok((query.read()?, Page { after, limit: limit(given.get(LIMIT.name))? }))
 }
 
 fn incomplete(text: Option<&str>) -> Result<bool, Problem> {
     let read = text.map_or(Ok(false), str::parse);
-    read.map_err(|_| wrong(INCOMPLETE.name, "incomplete must be true or false"))
+    read.map_err(|_| invalid_parameter(INCOMPLETE.name, "incomplete must be true or false"))
 }
 
 fn limit(text: Option<&str>) -> Result<u32, Problem> {
-    let read = text.map_or(Ok(USUAL), str::parse).ok().filter(|limit| (1..=MOST).contains(limit));
-    read.ok_or_else(|| wrong(LIMIT.name, &format!("limit must be a number from 1 to {MOST}")))
+    let read = text
+        .map_or(Ok(DEFAULT_LIMIT), str::parse)
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    read.ok_or_else(|| {
+        invalid_parameter(LIMIT.name, &format!("limit must be a number from 1 to {MAX_LIMIT}"))
+    })
 }
 
 fn boolean(_: &mut SchemaGenerator) -> Schema {
@@ -168,9 +176,5 @@ fn boolean(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn limit_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL })
-}
-
-fn order_page(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<OrderPage<'_>>()
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT })
 }

@@ -1,7 +1,7 @@
-//! What became of a message.
+//! The outcome of a message.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::on;
 use chrono::{DateTime, Utc};
@@ -9,8 +9,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::domain::{CommandKind, MessageId, Status};
-use crate::entrypoints::http::api::endpoint::{AnswerBody, Endpoint, Group, Slash, Success, Verb};
-use crate::entrypoints::http::api::in_path::InPath;
+use crate::entrypoints::http::api::endpoint::{
+    Endpoint, Group, ResponseBody, Success, TrailingSlash,
+};
+use crate::entrypoints::http::api::extract::PathParameters;
 use crate::entrypoints::http::api::parameters::MESSAGE_ID;
 use crate::entrypoints::http::api::{problems, response};
 use crate::entrypoints::http::auth::Permission;
@@ -20,22 +22,25 @@ use crate::service_layer::wire::{microseconds, moment, status_name_or_null, text
 use crate::service_layer::{InboxEntry, InvalidQuery};
 
 pub const SHOW: Endpoint = Endpoint {
-    verbs: &[Verb::Get],
+    methods: &[Method::GET],
     path: "/api/messages/{message_id}",
-    slash: Slash::AsWritten,
+    trailing_slash: TrailingSlash::AsWritten,
     permission: Permission::ReadAsStore,
     handler: |filter| on(filter, show),
     name: "message",
     group: Group::Orders,
-    summary: "What became of a message",
-    about: "Of one from the queue by its message id, of one over HTTP by its Idempotency-Key. A \
-            message that is still on its way, or waits to be tried again, is not found yet.",
+    summary: "The outcome of a message",
+    about: "For a message from the queue by its message id, for one over HTTP by its \
+            Idempotency-Key. A message that waits in a queue or for a retry is not found yet.",
     parameters: &[MESSAGE_ID],
     body: None,
     success: Success {
         status: 200,
-        about: "The message is done with, or a dead letter.",
-        body: Some(AnswerBody { schema: message, example: EXAMPLE }),
+        about: "The message was handled, or is a dead letter.",
+        body: Some(ResponseBody {
+            schema: SchemaGenerator::subschema_for::<MessageBody<'_>>,
+            example: EXAMPLE,
+        }),
     },
     problems: problems::MESSAGE,
 };
@@ -51,17 +56,17 @@ const EXAMPLE: &str = r#"{
   "at": "2026-11-20T09:30:37.123456Z"
 }"#;
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Message")]
 struct MessageBody<'a> {
     message_id: &'a str,
-    /// Null where the message does not say which it is.
+    /// Null if the message does not say which.
     #[schemars(schema_with = "text_or_null", required)]
     command: Option<&'a str>,
-    #[schemars(schema_with = "outcome_word")]
+    #[schemars(schema_with = "outcome_name")]
     outcome: &'static str,
-    /// The rule that refused, or the reason of the dead letter.
+    /// The rule that rejected the command, or the reason of the dead letter.
     #[schemars(schema_with = "text_or_null", required)]
     code: Option<&'a str>,
     /// The reason of the dead letter, for people.
@@ -69,7 +74,7 @@ struct MessageBody<'a> {
     detail: Option<&'a str>,
     #[schemars(schema_with = "text_or_null", required)]
     order_id: Option<&'a str>,
-    /// The order's present status; null for a dead letter.
+    /// The order's current status; null for a dead letter.
     #[schemars(schema_with = "status_name_or_null", required)]
     status: Option<&'static str>,
     /// When it was handled, or failed for the last time.
@@ -80,7 +85,7 @@ struct MessageBody<'a> {
 
 async fn show(
     State(app): State<App>,
-    InPath(message_id): InPath<String>,
+    PathParameters(message_id): PathParameters<String>,
 ) -> Result<Response, Problem> {
     let message_id = MessageId::new(message_id)
         .map_err(|error| InvalidQuery::new(MESSAGE_ID.name, error.to_string()))?;
@@ -90,7 +95,7 @@ async fn show(
     }
     let dead_letter = database.dead_letters().dead_letter_of_message(&message_id).await?;
     let dead_letter = dead_letter
-        .ok_or_else(|| Problem::not_found("no message of this id is done with (yet)"))?;
+        .ok_or_else(|| Problem::not_found("the message is unknown or not handled yet"))?;
     response::json(StatusCode::OK, &MessageBody::of(&message_id, &dead_letter), 400)
 }
 
@@ -127,10 +132,6 @@ impl<'a> MessageBody<'a> {
     }
 }
 
-fn outcome_word(_: &mut SchemaGenerator) -> Schema {
+fn outcome_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": ["accepted", "duplicate", "rejected", "dead_lettered"] })
-}
-
-fn message(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<MessageBody<'_>>()
 }

@@ -7,7 +7,7 @@ mod messages;
 
 use super::endpoint::Endpoint;
 
-/// In the order of the document.
+/// In the order of the documentation.
 pub const ENDPOINTS: [Endpoint; 7] = [
     changes::PLACE,
     list::LIST,

@@ -1,6 +1,13 @@
 //! Addresses of pages.
 
+use std::fmt::Display;
+
 use maud::{Markup, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Everything but the unreserved characters of RFC 3986, and the slash.
+const QUERY_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// A path with its parameters, those without a value left out.
 pub fn with(path: &str, parameters: &[(&str, &str)]) -> String {
@@ -20,12 +27,8 @@ pub fn order_link(order_id: &str) -> Markup {
     html! { a href=(order(order_id)) { bdi { (order_id) } } }
 }
 
-fn escaped(text: &str) -> String {
-    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    let escaped = |byte: u8| {
-        if stays(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    text.bytes().map(escaped).collect()
+fn escaped(text: &str) -> impl Display {
+    utf8_percent_encode(text, QUERY_VALUE)
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ async fn decide(
     let (database, action) = (app.database()?, decision.action(&actor, SystemClock.now()));
     if let [id] = meant.ids[..] {
         let is_done = decision.carry_out(&*database.dead_letters(), id, &action).await?;
-        visitor.tell_next(told(decision, id, is_done));
+        visitor.set_flash(told(decision, id, is_done));
         return Ok(Redirect::to(&format!("/dead-letters/{id}")).into_response());
     }
     let (dead_letters, ids): (_, Arc<[i64]>) = (database.dead_letters(), meant.ids.clone().into());

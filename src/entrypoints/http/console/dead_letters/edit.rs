@@ -30,7 +30,7 @@ pub async fn begin(
 ) -> Result<Response, Problem> {
     let stored = dead_letter(&app, parsed(&id)?).await?;
     if stored.state != DeadLetterState::Open {
-        visitor.tell_next(Flash::Refused(not_open(&stored)));
+        visitor.set_flash(Flash::Refused(not_open(&stored)));
         return Ok(back(&stored));
     }
     if hides_addresses(&stored.dead_letter.body) {
@@ -84,7 +84,7 @@ pub async fn save(
         return Ok(incomplete(draft.page(&visitor, &stored, &tried_out(&stored, &mending))));
     }
     if keep(&app, &stored, &mending, &actor).await? {
-        visitor.tell_next(Flash::Done(kept(&stored, &mending)));
+        visitor.set_flash(Flash::Done(kept(&stored, &mending)));
         return Ok(back(&stored));
     }
     let present = dead_letter(&app, stored.id).await?;

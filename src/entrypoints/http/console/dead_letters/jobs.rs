@@ -32,7 +32,7 @@ where
     match app.jobs.start(order, work) {
         Ok(job) => Redirect::to(&format!("/dead-letters/jobs/{job}")),
         Err(refused) => {
-            visitor.tell_next(Flash::Refused(html! { "Nothing was done: " (refused) "." }));
+            visitor.set_flash(Flash::Refused(html! { "Nothing was done: " (refused) "." }));
             Redirect::to(&meant.back)
         }
     }
@@ -41,7 +41,7 @@ where
 /// Back to where somebody meant nothing.
 pub fn nothing_meant(visitor: &CurrentUser, meant: &Meant) -> Redirect {
     let why = html! { "Nothing was done: none is ticked, or none of them is in a state for it." };
-    visitor.tell_next(Flash::Refused(why));
+    visitor.set_flash(Flash::Refused(why));
     Redirect::to(&meant.back)
 }
 
@@ -66,7 +66,7 @@ pub async fn stop(
 ) -> Result<Redirect, Problem> {
     let job = find(&app, &job)?.id;
     if !app.jobs.stop(job, &visitor.caller().name) {
-        visitor.tell_next(Flash::Refused(html! { "The job had ended already." }));
+        visitor.set_flash(Flash::Refused(html! { "The job had ended already." }));
     }
     Ok(Redirect::to(&format!("/dead-letters/jobs/{job}")))
 }

@@ -37,7 +37,7 @@ pub async fn carry_out(
         Ok(message) => told(app.requests.handle(message).await?)?,
         Err(dead) => refused(&dead),
     };
-    visitor.tell_next(flash);
+    visitor.set_flash(flash);
     Ok(Redirect::to(&address::order(order_id.as_str())))
 }
 

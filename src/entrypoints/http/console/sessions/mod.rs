@@ -1,12 +1,11 @@
-//! Who is signed in, kept in memory: all sessions end with the worker.
+//! Sessions of the console, in memory: they end when the worker stops.
 
 mod attempts;
 mod cookie;
-mod secret;
 mod session;
 mod store;
 
-pub use attempts::{Attempts, origin_of};
-pub use cookie::{ended_cookie, present_cookie, session_cookie};
+pub use attempts::{Attempts, client_address};
+pub use cookie::{removal_cookie, session_cookie, session_id};
 pub use session::{Flash, Session};
 pub use store::Sessions;

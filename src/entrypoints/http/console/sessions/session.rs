@@ -1,4 +1,4 @@
-//! One person at one browser.
+//! A signed-in browser.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,27 +6,25 @@ use maud::Markup;
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
-use super::secret::secret;
-use crate::entrypoints::http::auth::{Caller, TokenHash, Tokens};
+use crate::entrypoints::http::auth::{Caller, TokenHash, Tokens, new_secret};
 
-/// What the worker knows of a browser.
 #[derive(Debug)]
 pub struct Session {
     pub caller: Caller,
-    /// Of the token with which they signed in; none where none is needed.
+    /// Of the token used to sign in; `None` if no token is required.
     token: Option<TokenHash>,
-    /// Stands in each form of this session's pages, and on no other site's.
+    /// A hidden field of each form, which pages of other sites cannot know.
     pub csrf: String,
-    /// Cancelled when it ends, but for its age.
-    pub over: CancellationToken,
+    /// Cancelled when the session ends, except by expiry.
+    pub ended: CancellationToken,
     flash: Mutex<Option<Flash>>,
 }
 
-/// What to tell on the next page.
+/// A notice for the next page.
 #[derive(Debug)]
 pub enum Flash {
     Done(Markup),
-    /// It was not done, and why.
+    /// The action was not done, and why.
     Refused(Markup),
 }
 
@@ -35,28 +33,28 @@ impl Session {
         Self {
             caller,
             token,
-            csrf: secret(),
-            over: CancellationToken::new(),
+            csrf: new_secret().expect("the system has random numbers"),
+            ended: CancellationToken::new(),
             flash: Mutex::default(),
         }
     }
 
-    /// Whether its token is still good, and still for the same.
-    pub fn is_backed_by(&self, tokens: &Tokens) -> bool {
-        let backed = self.token.as_ref().and_then(|token| tokens.still_know(token));
-        backed.is_some_and(|caller| caller == self.caller)
+    /// Whether its token is still valid, with the same name and role.
+    pub fn is_valid(&self, tokens: &Tokens) -> bool {
+        let caller = self.token.as_ref().and_then(|token| tokens.caller_with(token));
+        caller.is_some_and(|caller| caller == self.caller)
     }
 
-    /// Takes the same time for each token that is wrong.
-    pub fn knows(&self, csrf: &str) -> bool {
+    /// Takes the same time for every wrong token.
+    pub fn csrf_matches(&self, csrf: &str) -> bool {
         self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
     }
 
-    pub fn tell_next(&self, flash: Flash) {
+    pub fn set_flash(&self, flash: Flash) {
         *self.flash.lock().unwrap_or_else(PoisonError::into_inner) = Some(flash);
     }
 
-    pub fn to_tell(&self) -> Option<Flash> {
+    pub fn take_flash(&self) -> Option<Flash> {
         self.flash.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -1,4 +1,4 @@
-//! A worker on a file and the broker within the process: a client is all that such a test needs.
+//! A worker with SQLite and the in-process broker: such tests need no servers.
 
 use std::fs::File;
 use std::ops::Deref;
@@ -7,17 +7,17 @@ use std::process::{Child, Stdio};
 use order_worker::entrypoints::http::auth::{Role, Token};
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client, Request};
+use super::client::{Client, Request, Response};
 use crate::test_env::{eventually, program};
 
 /// Killed when dropped.
-pub struct Here {
+pub struct TestWorker {
     process: Child,
     client: Client,
     _folder: tempfile::TempDir,
 }
 
-impl Here {
+impl TestWorker {
     pub async fn new() -> Self {
         Self::with_tokens(&[]).await
     }
@@ -31,12 +31,12 @@ impl Here {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         let process = command.spawn().unwrap();
         let client = || Client::of_log(&std::fs::read_to_string(&log).unwrap());
-        eventually("the worker tells its address", || async { client().is_some() }).await;
+        eventually("the worker logs its address", || async { client().is_some() }).await;
         Self { process, client: client().unwrap(), _folder: folder }
     }
 }
 
-impl Deref for Here {
+impl Deref for TestWorker {
     type Target = Client;
 
     fn deref(&self) -> &Client {
@@ -44,7 +44,7 @@ impl Deref for Here {
     }
 }
 
-impl Drop for Here {
+impl Drop for TestWorker {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -55,7 +55,7 @@ pub fn token(role: Role) -> Token {
     Token::new(role.as_str(), role).unwrap()
 }
 
-/// A cart as the store sends it, of which a test changes what matters to it.
+/// A cart as the store sends it; tests change single fields.
 pub fn cart() -> Value {
     json!({
         "items": [{"name": "Chess", "price_per_unit": "12.50", "product_id": 1, "quantity": 2}],
@@ -73,7 +73,7 @@ pub fn order(order_id: impl Into<Value>) -> Value {
 
 impl Client {
     /// Places an order that must be accepted.
-    pub fn place(&self, order: &Value) -> Answer {
+    pub fn place(&self, order: &Value) -> Response {
         let placed = self.send(&Request::post("/api/orders").json(order));
         assert_eq!(placed.status, 201, "{placed:?}");
         placed

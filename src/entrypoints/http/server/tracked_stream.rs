@@ -1,4 +1,4 @@
-//! A connection's bytes, with an eye on whether any come and go.
+//! A TCP stream that reports to an [`Activity`] whether bytes are read and written.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
@@ -10,14 +10,13 @@ use tokio::net::TcpStream;
 
 use super::activity::Activity;
 
-/// A stream that notes in an [`Activity`] what happens on it.
 #[derive(Debug)]
-pub struct Watched {
+pub struct TrackedStream {
     stream: TokioIo<TcpStream>,
     activity: Activity,
 }
 
-impl Watched {
+impl TrackedStream {
     pub fn new(stream: TcpStream, activity: Activity) -> Self {
         Self { stream: TokioIo::new(stream), activity }
     }
@@ -27,29 +26,29 @@ impl Watched {
     }
 }
 
-impl Read for Watched {
+impl Read for TrackedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        into: ReadBufCursor<'_>,
+        buffer: ReadBufCursor<'_>,
     ) -> Poll<Result<()>> {
-        let read = self.as_mut().stream().poll_read(context, into);
+        let read = self.as_mut().stream().poll_read(context, buffer);
         match read {
-            Poll::Pending => self.activity.looked_in_vain(),
-            Poll::Ready(_) => self.activity.heard(),
+            Poll::Pending => self.activity.read_pending(),
+            Poll::Ready(_) => self.activity.read_ready(),
         }
         read
     }
 }
 
-impl Write for Watched {
+impl Write for TrackedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
         let written = self.as_mut().stream().poll_write(context, bytes);
-        self.activity.sent(written.is_ready());
+        self.activity.write_polled(written.is_ready());
         written
     }
 
@@ -59,7 +58,7 @@ impl Write for Watched {
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
         let written = self.as_mut().stream().poll_write_vectored(context, slices);
-        self.activity.sent(written.is_ready());
+        self.activity.write_polled(written.is_ready());
         written
     }
 
