@@ -1,5 +1,7 @@
 //! A worker without orders.
 
+use axum::http::StatusCode;
+use order_worker::bootstrap::Broker;
 use order_worker::entrypoints::http::auth::Role;
 
 use super::worker::{Console, within_a_minute};
@@ -40,4 +42,19 @@ async fn a_viewer_is_told_but_cannot_feed() {
 
     assert!(page.contains("There are no orders yet") && !page.contains("/demo"), "{page}");
     assert!(page.contains("Authorization: Token"), "{page}");
+}
+
+#[tokio::test]
+async fn the_demo_publishes_nothing_to_a_real_broker() {
+    let console = Console::on_rabbitmq().await;
+    assert!(matches!(console.broker, Broker::RabbitMq(_)));
+    let browser = console.signed_in(Role::Operator).await;
+    let page = browser.get("/").await.body;
+    let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
+    let (csrf, _) = rest.split_once('"').unwrap();
+
+    let refused = browser.submit("/demo", &[("csrf", csrf)]).await;
+
+    assert!(!page.contains("/demo"), "{page}");
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
 }

@@ -57,16 +57,24 @@ pub struct Answer {
 impl Console {
     /// Without tokens: whoever is on this machine may do everything.
     pub async fn open_to_this_machine() -> Self {
-        Self::start(Vec::new()).await
+        Self::start(Vec::new(), &[]).await
     }
 
     /// With one token of each role, whose name is that of its role.
     pub async fn with_tokens() -> Self {
-        let token = |role: Role| (role, Token::new(role.as_str(), role).unwrap());
-        Self::start(Role::ALL.map(token).into()).await
+        Self::start(Self::tokens(), &[]).await
     }
 
-    async fn start(tokens: Vec<(Role, Token)>) -> Self {
+    /// With tokens, and with a RabbitMQ that cannot be reached.
+    pub async fn on_rabbitmq() -> Self {
+        Self::start(Self::tokens(), &["--amqp-url=amqp://127.0.0.1:1/%2f"]).await
+    }
+
+    fn tokens() -> Vec<(Role, Token)> {
+        Role::ALL.map(|role| (role, Token::new(role.as_str(), role).unwrap())).into()
+    }
+
+    async fn start(tokens: Vec<(Role, Token)>, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("orders.db").display());
         let lines: Vec<&str> = tokens.iter().map(|(_, token)| token.line.as_str()).collect();
@@ -74,6 +82,7 @@ impl Console {
         let program = ["order-worker", "--max-attempts", "1", "--database-url"];
         let mut arguments: Vec<String> = program.map(str::to_owned).into();
         arguments.push(url);
+        arguments.extend(more.iter().copied().map(str::to_owned));
         let tokens_file = folder.path().join("tokens");
         if !lines.is_empty() {
             std::fs::write(&tokens_file, lines.join("\n")).unwrap();
