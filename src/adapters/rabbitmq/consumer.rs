@@ -384,7 +384,7 @@ impl Session {
             room.send(delivery);
         }
         match self.consumers.next().now_or_never() {
-            Some(delivery) => self.receive(delivery).await,
+            Some(delivery) => self.receive(delivery.flatten()).await,
             None => Ok(()),
         }
     }

@@ -33,7 +33,7 @@ pub enum TopologyAction {
     Repartition {
         /// The new number of partitions, 1 to 64.
         #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-        partitions: u16,
+        new_number: u16,
     },
 }
 
@@ -46,12 +46,12 @@ impl TopologyAction {
                 print_line("Exchanges and queues are as they should be.")
             }
             Self::Check { json } => report(&rabbitmq.check_topology().await?, json),
-            Self::Repartition { partitions } if partitions == settings.partitions => {
+            Self::Repartition { new_number } if new_number == settings.partitions => {
                 Err(CommandFailed::Told(format!(
-                    "PARTITIONS is {partitions}: set it to the present number and name the new one"
+                    "PARTITIONS is {new_number}: set it to the present number and name the new one"
                 )))
             }
-            Self::Repartition { partitions } => repartition(&rabbitmq, partitions).await,
+            Self::Repartition { new_number } => repartition(&rabbitmq, new_number).await,
         }
     }
 }
