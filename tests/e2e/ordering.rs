@@ -10,9 +10,11 @@ use crate::test_env::{Script, TestEnv, printed};
 use crate::workload::{subscribe, subscriber_of};
 
 const ORDERS: usize = 60;
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 12;
+/// Of each order: it is placed, and its status is set twice in each round.
+const COMMANDS: usize = 1 + 2 * ROUNDS;
 
-/// How long the publisher takes, in seconds: workers come and go meanwhile.
+/// How long the publisher takes at least: workers come and go meanwhile.
 const SECONDS: &str = "12";
 
 const WITH_HEADER: &str = "order-id";
@@ -141,7 +143,7 @@ fn publish(env: &TestEnv, header: &str) -> Script {
 /// All commands took effect once, those of each order in the order of their publication, and the first
 /// copies of the events came in the order of versions.
 async fn assert_in_order(env: &TestEnv) {
-    env.wait_for_count(&format!("orders where version = {}", ROUNDS + 1), ORDERS).await;
+    env.wait_for_count(&format!("orders where version = {COMMANDS}"), ORDERS).await;
     env.wait_for_count("outbox", 0).await;
     let overtaken = env
         .ask(
@@ -153,9 +155,9 @@ async fn assert_in_order(env: &TestEnv) {
         )
         .await;
     assert_eq!(overtaken, [] as [String; 0]);
-    assert_eq!(env.count("handled_messages").await, ORDERS * (ROUNDS + 1));
+    assert_eq!(env.count("handled_messages").await, ORDERS * COMMANDS);
 
-    let events = (ORDERS * (ROUNDS + 1)).to_string();
+    let events = (ORDERS * COMMANDS).to_string();
     let events = env.python_client(&["events", &subscriber_of(env), &events]);
     let mut versions = BTreeMap::<String, u64>::new();
     for line in events.lines() {
