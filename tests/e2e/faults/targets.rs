@@ -59,26 +59,39 @@ impl Drop for SuspendedQueue<'_> {
 /// A `max_message_size` of 4 KiB, until this is dropped: the broker closes a channel on a larger body.
 struct LoweredMessageSize<'a> {
     ctl: &'a str,
+    before: String,
 }
 
 impl<'a> LoweredMessageSize<'a> {
     fn new(ctl: &'a str) -> Self {
-        let lowered = Self { ctl };
-        lowered.set_max_message_size(4 * 1024);
+        let before =
+            evaluate(ctl, "{ok, Bytes} = application:get_env(rabbit, max_message_size), Bytes.");
+        let lowered = Self { ctl, before: before.trim().to_owned() };
+        lowered.set_max_message_size("4096");
         lowered
     }
 
-    fn set_max_message_size(&self, bytes: usize) {
-        let code = format!("application:set_env(rabbit, max_message_size, {bytes}).");
-        control(self.ctl, "rabbitmq", &["ctl", "-q", "eval", &code]);
+    fn set_max_message_size(&self, bytes: &str) {
+        // RabbitMQ 3 reads the setting, RabbitMQ 4 a copy of it.
+        evaluate(
+            self.ctl,
+            &format!(
+                "application:set_env(rabbit, max_message_size, {bytes}),
+                 persistent_term:put(max_message_size, {bytes})."
+            ),
+        );
     }
 }
 
 impl Drop for LoweredMessageSize<'_> {
     fn drop(&mut self) {
-        // The default of RabbitMQ 3.
-        self.set_max_message_size(128 * 1024 * 1024);
+        self.set_max_message_size(&self.before);
     }
+}
+
+/// Runs Erlang code in the broker; returns what it prints.
+fn evaluate(ctl: &str, code: &str) -> String {
+    control(ctl, "rabbitmq", &["ctl", "-q", "eval", code])
 }
 
 async fn env_with_subscriber() -> TestEnv {
