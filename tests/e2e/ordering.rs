@@ -135,6 +135,34 @@ async fn a_queue_that_is_not_ordered_is_refused_and_the_error_names_the_setting(
     env.remove().await;
 }
 
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_queue_that_was_not_ordered_is_replaced_without_losing_commands() {
+    let mut env = TestEnv::new().await;
+    printed(&env.program(&["migrate"]).output().unwrap());
+    printed(&env.program(&["topology", "apply", "--ordered=false"]).output().unwrap());
+    subscribe(&env);
+    let old = env.start_worker_with(&["--ordered=false"]).await;
+    let mut publisher = publish(&env, WITHOUT_HEADER);
+    env.wait_for_count("orders", ORDERS).await;
+
+    let arguments = ["topology", "repartition", "2", "--new-ordered=true", "--ordered=false"];
+    let repartition = env.spawn_program(&arguments);
+    sleep(Duration::from_secs(3)).await;
+    old.stop().await;
+    repartition.printed();
+    env = env.with("PARTITIONS", "2");
+    let workers = [env.start_worker().await, env.spawn_worker()];
+    assert!(publisher.is_running(), "the publisher goes on meanwhile");
+    publisher.printed();
+
+    assert_in_order(&env).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    env.remove().await;
+}
+
 fn publish(env: &TestEnv, header: &str) -> Script {
     let (orders, rounds) = (ORDERS.to_string(), ROUNDS.to_string());
     env.spawn_script("ordered.py", &[&orders, &rounds, SECONDS, header], &[])

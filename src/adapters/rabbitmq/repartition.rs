@@ -41,16 +41,20 @@ impl OldQueues {
 }
 
 impl RabbitMq {
-    /// Begins to replace the present queues of commands by those of another number: from now on new
-    /// commands go to the new ones.
+    /// Begins to replace the present queues of commands by those of another number, with or without a
+    /// single active consumer: from now on new commands go to the new ones.
     ///
     /// # Errors
     /// [`RabbitError::Topology`] when the broker has another number of partitions than this topology,
     /// or lacks the plugin.
-    pub async fn begin_repartition(&self, partitions: u16) -> Result<Repartition, RabbitError> {
+    pub async fn begin_repartition(
+        &self,
+        partitions: u16,
+        ordered: bool,
+    ) -> Result<Repartition, RabbitError> {
         let connection = self.connect("repartitions").await?;
         let old = Topology::clone(&self.topology);
-        let new = Topology { partitions, ..old.clone() };
+        let new = Topology { partitions, ordered, ..old.clone() };
         let is_switched = match old.marker().declare_itself(&connection).await {
             Ok(()) => false,
             Err(different @ RabbitError::Topology { .. }) => {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Subcommand};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -34,6 +35,10 @@ pub enum TopologyAction {
         /// The new number of partitions, 1 to 64.
         #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
         new_number: u16,
+
+        /// Whether the new queues have a single active consumer; as ORDERED says if not given.
+        #[arg(long, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+        new_ordered: Option<bool>,
     },
 }
 
@@ -46,18 +51,25 @@ impl TopologyAction {
                 print_line("Exchanges and queues are as they should be.")
             }
             Self::Check { json } => report(&rabbitmq.check_topology().await?, json),
-            Self::Repartition { new_number } if new_number == settings.partitions => {
+            Self::Repartition { new_number, .. } if new_number == settings.partitions => {
                 Err(CommandFailed::Told(format!(
                     "PARTITIONS is {new_number}: set it to the present number and name the new one"
                 )))
             }
-            Self::Repartition { new_number } => repartition(&rabbitmq, new_number).await,
+            Self::Repartition { new_number, new_ordered } => {
+                let ordered = new_ordered.unwrap_or(settings.ordered);
+                repartition(&rabbitmq, new_number, ordered).await
+            }
         }
     }
 }
 
-async fn repartition(rabbitmq: &RabbitMq, partitions: u16) -> Result<(), CommandFailed> {
-    let repartition = rabbitmq.begin_repartition(partitions).await?;
+async fn repartition(
+    rabbitmq: &RabbitMq,
+    partitions: u16,
+    ordered: bool,
+) -> Result<(), CommandFailed> {
+    let repartition = rabbitmq.begin_repartition(partitions, ordered).await?;
     let progress = ProgressBar::new_spinner();
     let mut reported = None;
     let mut is_done_before = false;
@@ -76,7 +88,7 @@ async fn repartition(rabbitmq: &RabbitMq, partitions: u16) -> Result<(), Command
                 (_, 0) => "start workers with the old PARTITIONS to process them",
                 (_, _) => "the workers process them",
             };
-            let line = format!("old queues: {ready} messages, {consumers} workers; {todo}");
+            let line = format!("old queues: messages: {ready}, workers: {consumers}; {todo}");
             if progress.is_hidden() {
                 eprintln!("{line}");
             } else {
@@ -87,9 +99,7 @@ async fn repartition(rabbitmq: &RabbitMq, partitions: u16) -> Result<(), Command
     }
     repartition.finish().await?;
     progress.finish_and_clear();
-    print_line(&format!(
-        "The commands have {partitions} partitions: start workers with PARTITIONS={partitions}."
-    ))
+    print_line(&format!("Done: start workers with PARTITIONS={partitions} ORDERED={ordered}."))
 }
 
 /// The RabbitMQ server that the settings name.
