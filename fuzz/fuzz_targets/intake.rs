@@ -33,10 +33,10 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 fn feed(bytes: &[u8]) {
     let mut filter = FrameFilter::new(None, None);
     filter.input().extend_from_slice(bytes);
-    let advanced = filter.advance(&mut Context::from_waker(Waker::noop()));
-    assert!(advanced.is_ready(), "the filter waits although it has no gate");
+    let advanced = filter.poll_filter(&mut Context::from_waker(Waker::noop()));
+    assert!(advanced.is_ready(), "nothing waits without a gate");
     let mut out = vec![0; bytes.len() * 4 + 1024];
-    let count = filter.give_out(&mut out);
+    let count = filter.read_into(&mut out);
     let mut rest = &out[..count];
     if rest.starts_with(b"AMQP") || matches!(advanced, Poll::Ready(Err(_))) {
         return;
@@ -50,11 +50,11 @@ fn feed(bytes: &[u8]) {
 }
 
 fn handle(received: &lapin::BasicProperties) {
-    let (properties, unreadable) = properties::received(received);
+    let (properties, properties_error) = properties::received(received);
     let envelope = Envelope {
         routing_key: "order.place".to_owned(),
         properties,
-        unreadable,
+        properties_error,
         body: b"{}".to_vec(),
         ..Envelope::default()
     };
@@ -62,7 +62,7 @@ fn handle(received: &lapin::BasicProperties) {
         assert!(dead.detail.len() <= 1024, "{dead}");
     }
     let tag = DeliveryTag { channel: 1, number: 1 };
-    let delivery = Delivery { tag, redelivered: false, envelope, hold: None };
+    let delivery = Delivery { tag, redelivered: false, envelope, reservation: None };
     let dead_letter = read(delivery, DateTime::UNIX_EPOCH);
     let stored = properties_to_json(&dead_letter.properties);
     properties_from_json(&stored).expect("stored properties can be read back");

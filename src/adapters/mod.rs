@@ -1,4 +1,4 @@
-//! The ports of the service layer, on real things.
+//! Implementations of the ports of the service layer.
 
 pub mod clock;
 mod dead_letters;

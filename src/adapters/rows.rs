@@ -1,4 +1,5 @@
-//! From rows to domain values: a row that is no order is an error, not a panic.
+//! Row types that both databases fill, and their conversion into domain values. An invalid row is
+//! an error, not a panic.
 
 use std::fmt::Display;
 
@@ -13,7 +14,7 @@ use crate::service_layer::{
     BodyHash, Cause, HistoryEntry, InboxEntry, InboxOutcome, OrderState, StoreError,
 };
 
-/// An order with its items, as both databases give them.
+/// An order with its items.
 #[derive(Debug, Deserialize)]
 pub struct OrderRow {
     pub order_id: String,
@@ -37,7 +38,7 @@ pub struct ItemRow {
     pub price_cents: i64,
 }
 
-/// A message that is done with.
+/// A handled message: a row of the inbox, with the status of its order.
 #[derive(Debug, Deserialize)]
 pub struct HandledRow {
     pub message_id: String,
@@ -45,7 +46,7 @@ pub struct HandledRow {
     pub body_hash: String,
     pub command: String,
     pub order_id: String,
-    /// The order's present status.
+    /// The order's current status.
     pub status: i64,
     pub outcome: String,
     pub code: Option<String>,
@@ -66,10 +67,10 @@ pub struct HistoryRecord {
 
 impl HistoryRecord {
     /// # Errors
-    /// [`StoreError::Refused`] when a status is none.
+    /// [`StoreError::Refused`] when a status is unknown.
     pub fn into_entry(self) -> Result<HistoryEntry, StoreError> {
-        let broken = broken_row("order_history", self.version.to_string());
-        let status = |code| Status::try_from(code).map_err(|error| broken("status", &error));
+        let invalid = invalid_row("order_history", self.version.to_string());
+        let status = |code| Status::try_from(code).map_err(|error| invalid("status", &error));
         Ok(HistoryEntry {
             version: self.version,
             previous: self.previous_status.map(&status).transpose()?,
@@ -82,23 +83,24 @@ impl HistoryRecord {
 
 impl OrderRow {
     /// # Errors
-    /// [`StoreError::Refused`] naming the order and the column that cannot be.
+    /// [`StoreError::Refused`] with the order id and the column whose value is invalid.
     pub fn into_order(self) -> Result<Order, StoreError> {
-        let broken = broken_row("orders", self.order_id.clone());
+        let invalid = invalid_row("orders", self.order_id.clone());
         let items = self.items.into_iter().map(ItemRow::into_item).collect::<Result<Vec<_>, _>>();
         Ok(Order::from_stored(PersistedOrder {
-            order_id: OrderId::new(self.order_id).map_err(|e| broken("order_id", &e))?,
+            order_id: OrderId::new(self.order_id).map_err(|e| invalid("order_id", &e))?,
             customer: Customer {
                 customer_id: CustomerId::new(self.customer_id)
-                    .map_err(|e| broken("customer_id", &e))?,
-                name: Name::new(self.customer_name).map_err(|e| broken("customer_name", &e))?,
-                email: Email::new(self.customer_email).map_err(|e| broken("customer_email", &e))?,
+                    .map_err(|e| invalid("customer_id", &e))?,
+                name: Name::new(self.customer_name).map_err(|e| invalid("customer_name", &e))?,
+                email: Email::new(self.customer_email)
+                    .map_err(|e| invalid("customer_email", &e))?,
             },
             items: items
                 .and_then(|items| Items::try_from(items).map_err(|error| error.to_string()))
-                .map_err(|error| broken("items", &error))?,
-            total: Money::from_cents(self.total_cents).map_err(|e| broken("total", &e))?,
-            status: Status::try_from(self.status).map_err(|e| broken("status", &e))?,
+                .map_err(|error| invalid("items", &error))?,
+            total: Money::from_cents(self.total_cents).map_err(|e| invalid("total", &e))?,
+            status: Status::try_from(self.status).map_err(|e| invalid("status", &e))?,
             created_at: self.created_at,
             last_updated: self.last_updated,
             version: self.version,
@@ -120,24 +122,24 @@ impl ItemRow {
 
 impl HandledRow {
     /// # Errors
-    /// [`StoreError::Refused`] naming the message and the column that cannot be.
+    /// [`StoreError::Refused`] with the message id and the column whose value is invalid.
     pub fn into_handled(self) -> Result<InboxEntry, StoreError> {
-        let broken = broken_row("handled_messages", self.message_id.clone());
+        let invalid = invalid_row("handled_messages", self.message_id.clone());
         let outcome = match (self.outcome.as_str(), self.code) {
             ("accepted", _) => InboxOutcome::Accepted,
             ("duplicate", _) => InboxOutcome::Duplicate,
             ("rejected", Some(code)) => InboxOutcome::Rejected(code.into()),
-            _ => return Err(broken("outcome", &"must be accepted, duplicate or rejected")),
+            _ => return Err(invalid("outcome", &"must be accepted, duplicate or rejected")),
         };
         Ok(InboxEntry {
-            message_id: MessageId::new(self.message_id).map_err(|e| broken("message_id", &e))?,
+            message_id: MessageId::new(self.message_id).map_err(|e| invalid("message_id", &e))?,
             body_hash: parse_hash(&self.body_hash)
-                .ok_or_else(|| broken("body_hash", &"must have 16 bytes"))?,
+                .ok_or_else(|| invalid("body_hash", &"must have 16 bytes"))?,
             command: CommandKind::from_name(&self.command)
-                .ok_or_else(|| broken("command", &"is unknown"))?,
+                .ok_or_else(|| invalid("command", &"is unknown"))?,
             order: OrderState {
-                order_id: OrderId::new(self.order_id).map_err(|e| broken("order_id", &e))?,
-                status: Status::try_from(self.status).map_err(|e| broken("status", &e))?,
+                order_id: OrderId::new(self.order_id).map_err(|e| invalid("order_id", &e))?,
+                status: Status::try_from(self.status).map_err(|e| invalid("status", &e))?,
             },
             outcome,
             handled_at: self.handled_at,
@@ -150,14 +152,14 @@ fn parse_hash(digits: &str) -> Option<BodyHash> {
     if digits.len() != 2 * hash.len() || !digits.is_ascii() {
         return None;
     }
-    for (place, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).ok()?;
+    for (position, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * position..2 * position + 2], 16).ok()?;
     }
     Some(hash)
 }
 
-fn broken_row(table: &'static str, key: String) -> impl Fn(&str, &dyn Display) -> StoreError {
+fn invalid_row(table: &'static str, key: String) -> impl Fn(&str, &dyn Display) -> StoreError {
     move |column, problem| {
-        StoreError::Refused(format!("the row {key} of {table} cannot be read: {column} {problem}"))
+        StoreError::Refused(format!("the row {key} of {table} is invalid: {column} {problem}"))
     }
 }

@@ -117,8 +117,8 @@ impl Database {
 
     pub fn pii_access_log(&self) -> Arc<dyn PiiAccessLog> {
         match self {
-            Self::Postgres(database) => Arc::new(database.disclosures()),
-            Self::Sqlite(database) => Arc::new(database.disclosures()),
+            Self::Postgres(database) => Arc::new(database.pii_access_log()),
+            Self::Sqlite(database) => Arc::new(database.pii_access_log()),
         }
     }
 
@@ -134,8 +134,8 @@ impl Database {
 
     fn backlog_probe(&self) -> Box<dyn BacklogProbe> {
         match self {
-            Self::Postgres(database) => Box::new(database.stock()),
-            Self::Sqlite(database) => Box::new(database.stock()),
+            Self::Postgres(database) => Box::new(database.backlog_probe()),
+            Self::Sqlite(database) => Box::new(database.backlog_probe()),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! What the store and its operators can ask for.
+//! Commands: requests of the shop and its operators to change an order.
 
 use std::fmt;
 
 use super::{Customer, Items, Money, OrderId, Reason, Status};
 
-/// A request to change one order, already valid in itself.
+/// A request to change one order, with valid fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     PlaceOrder(PlaceOrder),
@@ -13,7 +13,7 @@ pub enum Command {
     SetNextStatus(SetNextStatus),
 }
 
-/// Place a new order. Without an id the worker assigns the next number.
+/// Place a new order. Without an order id, the worker assigns the next number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceOrder {
     pub order_id: Option<OrderId>,
@@ -23,22 +23,22 @@ pub struct PlaceOrder {
     pub total: Money,
 }
 
-/// Cancel an order that nobody has begun to process.
+/// Cancel an order that is still Received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CancelOrder {
     pub order_id: OrderId,
     pub reason: Option<Reason>,
 }
 
-/// An operator's correction: any status, unless the order is final.
+/// Set any status, as an operator's correction, unless the order is in a final status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetStatus {
     pub order_id: OrderId,
     pub status: Status,
 }
 
-/// Move an order one status onwards; with `from`, only out of that status, which makes a repeat
-/// harmless.
+/// Move an order to its next status. With `from`, only out of that status, which makes the command
+/// idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetNextStatus {
     pub order_id: OrderId,
@@ -55,7 +55,7 @@ impl Command {
         }
     }
 
-    /// The order that the command names; none for an order still without a number.
+    /// The order id in the command; `None` when the worker has to assign a number.
     pub fn order_id(&self) -> Option<&OrderId> {
         match self {
             Self::PlaceOrder(place) => place.order_id.as_ref(),
@@ -65,7 +65,7 @@ impl Command {
         }
     }
 
-    /// Why it was asked for, where the command says so.
+    /// The reason in the command, if it has one.
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::CancelOrder(cancel) => cancel.reason.as_ref(),
@@ -73,7 +73,7 @@ impl Command {
         }
     }
 
-    /// Whether doing it twice has the effect of doing it once, so that it needs no message id.
+    /// Whether the command is idempotent, so that it needs no message id.
     pub fn is_harmless_to_repeat(&self) -> bool {
         match self {
             Self::PlaceOrder(place) => place.order_id.is_some(),
@@ -83,7 +83,7 @@ impl Command {
     }
 }
 
-/// The four kinds of commands.
+/// The type of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CommandKind {
     PlaceOrder,
@@ -116,18 +116,18 @@ impl CommandKind {
         }
     }
 
-    /// Reads a name such as `PlaceOrder`, in any case and with any word separator.
+    /// Parses a name such as `PlaceOrder`, in any case and with any word separator.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| same_letters(name, kind.name()))
+        Self::ALL.into_iter().find(|kind| equal_ignoring_case_and_separators(name, kind.name()))
     }
 
-    /// Reads a routing key such as `order.set_next_status`, in any case and with any separator.
+    /// Parses a routing key such as `order.set_next_status`, in any case and with any separator.
     pub fn from_routing_key(key: &str) -> Option<Self> {
         let (prefix, word) = key.split_at_checked("order".len())?;
         if !prefix.eq_ignore_ascii_case("order") {
             return None;
         }
-        Self::ALL.into_iter().find(|kind| same_letters(word, kind.word()))
+        Self::ALL.into_iter().find(|kind| equal_ignoring_case_and_separators(word, kind.word()))
     }
 }
 
@@ -137,12 +137,12 @@ impl fmt::Display for CommandKind {
     }
 }
 
-/// Whether two names have the same letters, whatever their case and separators.
-fn same_letters(left: &str, right: &str) -> bool {
-    fn letters(name: &str) -> impl Iterator<Item = u8> + '_ {
+/// Whether two names are equal, ignoring case and word separators.
+fn equal_ignoring_case_and_separators(left: &str, right: &str) -> bool {
+    fn normalized(name: &str) -> impl Iterator<Item = u8> + '_ {
         name.bytes().filter(|byte| !b" _-.".contains(byte)).map(|byte| byte.to_ascii_lowercase())
     }
-    letters(left).eq(letters(right))
+    normalized(left).eq(normalized(right))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Names that other systems gave to things. Kept as text, never taken apart.
+//! Identifiers assigned by other systems: stored as text, never parsed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn checked(text: Arc<str>, max: usize) -> Result<Arc<str>, InvalidIdentifier> {
     if text.is_empty() {
         return Err(InvalidIdentifier::Empty);
     }
-    // Bytes bound characters from above: the common short identifier is never counted.
+    // There are at most as many characters as bytes, so short identifiers need no count.
     if text.len() > max {
         let length = text.chars().count();
         if length > max {
@@ -40,7 +40,7 @@ macro_rules! identifier {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Longest identifier, in characters.
+            /// Maximum length, in characters.
             pub const MAX_CHARS: usize = $max;
 
             /// # Errors
@@ -71,24 +71,24 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// The order's name: the store's own, or a number that the worker assigned.
+    /// The id of an order: assigned by the shop, or a number assigned by the worker.
     OrderId, 64
 );
 identifier!(
-    /// The store's name for a customer.
+    /// The shop's id of a customer.
     CustomerId, 64
 );
 identifier!(
-    /// The store's name for a product.
+    /// The shop's id of a product.
     ProductId, 64
 );
 identifier!(
-    /// The publisher's name for its intent: what makes a repeat recognizable.
+    /// The publisher's id of a message, by which the worker recognizes duplicates.
     MessageId, 255
 );
 
 impl OrderId {
-    /// The name of an order that the worker numbered itself.
+    /// The id of an order with a number that the worker assigned.
     pub fn from_number(number: u64) -> Self {
         Self(number.to_string().into())
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sixty_four_characters_fit_however_many_bytes_they_take() {
+    fn the_limit_counts_characters_and_not_bytes() {
         assert!(OrderId::new("ü".repeat(64)).is_ok());
         assert_eq!(
             OrderId::new("ü".repeat(65)),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_control_characters_are_no_identifier() {
+    fn empty_text_and_control_characters_are_refused() {
         assert_eq!(OrderId::new(""), Err(InvalidIdentifier::Empty));
         for text in ["a\u{0}b", "a\r\nb", "\u{1b}[31m"] {
             assert_eq!(OrderId::new(text), Err(InvalidIdentifier::ControlCharacter));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_inside_of_an_identifier_is_not_judged() {
+    fn any_other_text_is_accepted() {
         for text in ["14", "ORD-2026/11", "'; DROP TABLE orders", "{1,2}", " "] {
             assert_eq!(OrderId::new(text).unwrap().as_str(), text);
         }

@@ -1,20 +1,20 @@
-//! What an order is made of.
+//! The items of an order.
 
 use std::sync::Arc;
 
 use super::{InvalidMoney, Money, Name, ProductId};
 
-/// Most items that one order can hold.
+/// Maximum number of items of an order.
 pub const MAX_ITEMS: usize = 500;
 
-/// The largest number that a signed column of 32 bits holds.
-const MAX_PIECES: u32 = i32::MAX.unsigned_abs();
+/// The maximum of a signed 32-bit column.
+const MAX_QUANTITY: u32 = i32::MAX.unsigned_abs();
 
-/// How many pieces of a product: 1 to 2^31 - 1.
+/// The quantity of a product: 1 to 2^31 - 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(u32);
 
-/// A number of pieces that nobody can order.
+/// A quantity out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a whole number from 1 to 2147483647")]
 pub struct InvalidQuantity;
@@ -28,15 +28,15 @@ impl Quantity {
 impl TryFrom<i64> for Quantity {
     type Error = InvalidQuantity;
 
-    fn try_from(pieces: i64) -> Result<Self, Self::Error> {
-        match u32::try_from(pieces) {
-            Ok(pieces @ 1..=MAX_PIECES) => Ok(Self(pieces)),
+    fn try_from(quantity: i64) -> Result<Self, Self::Error> {
+        match u32::try_from(quantity) {
+            Ok(quantity @ 1..=MAX_QUANTITY) => Ok(Self(quantity)),
             _ => Err(InvalidQuantity),
         }
     }
 }
 
-/// One line of an order.
+/// One item line of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     pub product_id: ProductId,
@@ -45,12 +45,12 @@ pub struct Item {
     pub price_per_unit: Money,
 }
 
-/// The lines of an order: 1 to [`MAX_ITEMS`], in the order in which they were given. Clones share
-/// them: they never change.
+/// The items of an order: 1 to [`MAX_ITEMS`], in the order of the command. Immutable; clones share
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Items(Arc<[Item]>);
 
-/// A number of items that no order has.
+/// A number of items out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must have 1 to {MAX_ITEMS} items, has {count}")]
 pub struct InvalidItems {
@@ -58,10 +58,10 @@ pub struct InvalidItems {
 }
 
 impl Items {
-    /// The sum of price times quantity.
+    /// The sum of price times quantity over all items.
     ///
     /// # Errors
-    /// [`InvalidMoney::TooLarge`] when it reaches 10^10.
+    /// [`InvalidMoney::TooLarge`] when the sum reaches 10^10.
     pub fn sum(&self) -> Result<Money, InvalidMoney> {
         self.0.iter().try_fold(Money::ZERO, |sum, item| {
             sum.plus(item.price_per_unit.times(item.quantity.get())?)

@@ -1,7 +1,8 @@
-//! The business: orders, what may be done to them, and what is said about it.
+//! The domain: orders, the commands that change them, and the events about it.
 //!
-//! Pure by rule: no async, no clock, no SQL, no AMQP. Time and numbers come in as parameters, events
-//! come out as values. Every type has private fields and one door in, so a value that exists is valid.
+//! Pure: no async, no clock, no SQL, no AMQP. Time and order numbers are parameters, events are
+//! return values. Types validate on construction and have private fields, so every existing value
+//! is valid.
 
 mod command;
 mod event;

@@ -1,4 +1,4 @@
-//! Exact amounts of money, read from their digits.
+//! Exact amounts of money, parsed from decimal digits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 
 /// An amount of money: at least 0, below 10^10, at most two decimals.
 ///
-/// Never passes through a binary float. `Decimal`'s own parser is not used, because it rounds
-/// excess digits away silently and takes `1_000.5`.
+/// Never a binary float. The parser of `Decimal` is not used, because it silently rounds excess
+/// digits and accepts `1_000.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(Decimal);
 
@@ -25,7 +25,7 @@ pub enum InvalidMoney {
     TooLarge,
 }
 
-/// First amount that is too large, in cents: 10^10 units.
+/// The exclusive maximum, in cents: 10^10 units.
 const TOO_LARGE_CENTS: i64 = 1_000_000_000_000;
 
 impl Money {
@@ -88,7 +88,7 @@ impl TryFrom<Decimal> for Money {
 impl FromStr for Money {
     type Err = InvalidMoney;
 
-    /// Reads `12`, `12.5`, `012.50`, `1.25e1`: digits, one optional point with digits on both
+    /// Parses `12`, `12.5`, `012.50`, `1.25e1`: digits, one optional point with digits on both
     /// sides, an optional exponent. No sign, no space, no separator.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(amount) = text.strip_prefix('-') {
@@ -104,9 +104,9 @@ impl FromStr for Money {
             return Ok(Self::ZERO);
         };
         let last = significant.map(|(at, _)| at).last().unwrap_or(first);
-        // The power of ten, counted in cents, that the digit at `place` stands for.
+        // The power of ten, counted in cents, of the digit at `position`.
         let count = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
-        let power = |place: usize| count(whole.len()) - 1 - count(place) + exponent + 2;
+        let power = |position: usize| count(whole.len()) - 1 - count(position) + exponent + 2;
         if power(last) < 0 {
             return Err(InvalidMoney::TooPrecise);
         }
@@ -140,8 +140,8 @@ fn split_number(text: &str) -> Option<(&str, &str, i64)> {
     all_digits(whole).then_some((whole, fraction, exponent))
 }
 
-/// An exponent, cut off at ±1,000,000: beyond that only its sign matters to an amount of at most
-/// 256 KiB of digits.
+/// Parses an exponent, clamped to ±1,000,000: beyond that only its sign matters, for amounts of up
+/// to 256 KiB of digits.
 fn parse_exponent(text: &str) -> Option<i64> {
     let (negative, digits) = match text.strip_prefix(['+', '-']) {
         Some(digits) => (text.starts_with('-'), digits),
@@ -226,10 +226,10 @@ mod tests {
 
     #[test]
     fn products_and_sums_stay_in_bounds() {
-        let most: Money = "9999999999.99".parse().unwrap();
-        assert_eq!(most.times(2), Err(InvalidMoney::TooLarge));
-        assert_eq!(most.times(u32::MAX), Err(InvalidMoney::TooLarge));
-        assert_eq!(most.plus(Money::from_cents(1).unwrap()), Err(InvalidMoney::TooLarge));
+        let max: Money = "9999999999.99".parse().unwrap();
+        assert_eq!(max.times(2), Err(InvalidMoney::TooLarge));
+        assert_eq!(max.times(u32::MAX), Err(InvalidMoney::TooLarge));
+        assert_eq!(max.plus(Money::from_cents(1).unwrap()), Err(InvalidMoney::TooLarge));
         assert_eq!("12.50".parse::<Money>().unwrap().times(3).unwrap().to_string(), "37.50");
     }
 

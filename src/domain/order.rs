@@ -1,10 +1,10 @@
-//! The order: the aggregate that keeps its own rules.
+//! The order: the aggregate that enforces the rules.
 
 use chrono::{DateTime, Utc};
 
 use super::{CustomerId, Email, Items, Money, Name, OrderId, PlaceOrder, Status};
 
-/// Who ordered, as the store knew them when the order was placed.
+/// The customer, as of placing the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Customer {
     pub customer_id: CustomerId,
@@ -12,7 +12,7 @@ pub struct Customer {
     pub email: Email,
 }
 
-/// One change of an order's status; the first has no previous status.
+/// A change of an order's status; the first one has no previous status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusChange {
     pub previous: Option<Status>,
@@ -22,7 +22,7 @@ pub struct StatusChange {
     pub at: DateTime<Utc>,
 }
 
-/// A rule of the business that forbids a command.
+/// The domain rule that rejected a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     #[error("the order is already cancelled")]
@@ -36,7 +36,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// The stable name of the rule, for messages, logs and tables.
+    /// The stable code of the rule, for messages, logs and tables.
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyCancelled => "OrderAlreadyCancelled",
@@ -47,8 +47,8 @@ impl Rejection {
     }
 }
 
-/// An order of the game store.
-#[expect(clippy::struct_field_names, reason = "`order_id` is what every message calls it")]
+/// An order of the shop.
+#[expect(clippy::struct_field_names, reason = "every message calls it `order_id`")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     order_id: OrderId,
@@ -61,7 +61,7 @@ pub struct Order {
     version: i32,
 }
 
-/// The fields of an order as a store kept them; see [`Order::from_stored`].
+/// The fields of an order as loaded from a database; see [`Order::from_stored`].
 #[derive(Debug, Clone)]
 pub struct PersistedOrder {
     pub order_id: OrderId,
@@ -75,7 +75,7 @@ pub struct PersistedOrder {
 }
 
 impl Order {
-    /// A new order: Received, version 1.
+    /// Places a new order: status Received, version 1.
     pub fn place(order_id: OrderId, placed: PlaceOrder, at: DateTime<Utc>) -> (Self, StatusChange) {
         let order = Self {
             order_id,
@@ -90,7 +90,7 @@ impl Order {
         (order, StatusChange { previous: None, status: Status::Received, version: 1, at })
     }
 
-    /// The door for rows: an order that a store kept, taken as it is.
+    /// An order loaded from a database, without checking any rule.
     pub fn from_stored(stored: PersistedOrder) -> Self {
         let PersistedOrder {
             order_id,
@@ -108,7 +108,7 @@ impl Order {
     /// Cancels the order.
     ///
     /// # Errors
-    /// When it is in any status but Received.
+    /// When the order is not in status Received.
     pub fn cancel(&mut self, at: DateTime<Utc>) -> Result<StatusChange, Rejection> {
         match self.status {
             Status::Received => Ok(self.change_to(Status::Cancelled, at)),
@@ -117,10 +117,10 @@ impl Order {
         }
     }
 
-    /// Puts the order into any status; none is returned when it is in that status already.
+    /// Sets any status. Returns `None` when the order is already in that status.
     ///
     /// # Errors
-    /// When the order is final.
+    /// When the order is in a final status.
     pub fn set_status(
         &mut self,
         status: Status,
@@ -130,10 +130,10 @@ impl Order {
         Ok((status != self.status).then(|| self.change_to(status, at)))
     }
 
-    /// Moves the order to the next status, given that it is in `from` (when that is named).
+    /// Moves the order to the next status; with `from`, only out of that status.
     ///
     /// # Errors
-    /// When the order is final, or in another status than `from`.
+    /// When the order is in a final status, or in another status than `from`.
     pub fn advance(
         &mut self,
         from: Option<Status>,
@@ -148,7 +148,7 @@ impl Order {
         }
     }
 
-    /// The status after the present one, or why there is none.
+    /// The next status, or why there is none.
     fn ensure_open(&self) -> Result<Status, Rejection> {
         self.status.next().ok_or(match self.status {
             Status::Cancelled => Rejection::AlreadyCancelled,
@@ -159,12 +159,12 @@ impl Order {
     fn change_to(&mut self, status: Status, at: DateTime<Utc>) -> StatusChange {
         let previous = Some(std::mem::replace(&mut self.status, status));
         self.version += 1;
-        // A clock that jumped back must not make an order's history run backwards.
+        // Timestamps of an order never decrease, even if the clock was set back.
         self.last_updated = self.last_updated.max(at);
         StatusChange { previous, status, version: self.version, at: self.last_updated }
     }
 
-    /// Whether the order was placed with just this content.
+    /// Whether the order was placed with the same customer, items and total.
     pub fn was_placed_as(&self, placed: &PlaceOrder) -> bool {
         self.customer == placed.customer && self.items == placed.items && self.total == placed.total
     }
@@ -197,7 +197,7 @@ impl Order {
         self.last_updated
     }
 
-    /// 1 for a new order, one more after each change.
+    /// 1 for a new order, incremented by each change.
     pub fn version(&self) -> i32 {
         self.version
     }

@@ -1,4 +1,4 @@
-//! Where an order stands.
+//! The status of an order.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub enum Status {
     Cancelled,
 }
 
-/// A text or a number that names no status.
+/// A text or number that is not a status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be one of Received, Processing, Payment complete, Shipping, Completed, Cancelled, or a code from 1 to 6"
@@ -31,7 +31,7 @@ impl Status {
         Self::Cancelled,
     ];
 
-    /// The code, 1 to 6, by which stores and tables name the status.
+    /// The code in messages and tables: 1 to 6.
     pub fn code(self) -> i16 {
         self as i16 + 1
     }
@@ -60,12 +60,12 @@ impl Status {
         }
     }
 
-    /// Nothing changes an order in a final status.
+    /// Whether no command can change an order in this status.
     pub fn is_final(self) -> bool {
         self.next().is_none()
     }
 
-    /// The next status on the way from Received to Completed; none for a final one.
+    /// The next status on the way from Received to Completed; `None` for a final one.
     pub fn next(self) -> Option<Self> {
         match self {
             Self::Received => Some(Self::Processing),
@@ -88,19 +88,22 @@ impl TryFrom<i64> for Status {
 impl FromStr for Status {
     type Err = UnknownStatus;
 
-    /// By name, in any case and with any word separator, or by code.
+    /// Parses a name, in any case and with any word separator, or a code.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(code) = text.parse::<i64>() {
             return Self::try_from(code);
         }
-        let letters = |name: &str| -> String {
+        let normalized = |name: &str| -> String {
             name.chars()
                 .filter(|c| !matches!(c, ' ' | '_' | '-' | '.'))
                 .flat_map(char::to_lowercase)
                 .collect()
         };
-        let wanted = letters(text);
-        Self::ALL.into_iter().find(|status| letters(status.word()) == wanted).ok_or(UnknownStatus)
+        let wanted = normalized(text);
+        Self::ALL
+            .into_iter()
+            .find(|status| normalized(status.word()) == wanted)
+            .ok_or(UnknownStatus)
     }
 }
 

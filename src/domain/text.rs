@@ -1,9 +1,9 @@
-//! Free text that people wrote: bounded, and storable as it is.
+//! Free text: limited in length, stored unchanged.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a text cannot be kept.
+/// Why a text is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidText {
     #[error("must have at most {max} characters, has {length}")]
@@ -19,7 +19,7 @@ fn checked(text: Arc<str>, max: usize) -> Result<Arc<str>, InvalidText> {
             return Err(InvalidText::TooLong { max, length });
         }
     }
-    // PostgreSQL cannot store U+0000 in text: one such name would fail its whole batch.
+    // PostgreSQL cannot store U+0000 in text: one such value would fail the whole batch.
     if text.contains('\0') {
         return Err(InvalidText::Nul);
     }
@@ -35,7 +35,7 @@ macro_rules! text {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Longest text, in characters.
+            /// Maximum length, in characters.
             pub const MAX_CHARS: usize = $max;
 
             /// # Errors
@@ -62,11 +62,11 @@ text!(
     Name, 200
 );
 text!(
-    /// Where to write to a customer; its form is the store's business.
+    /// The e-mail address of a customer; its syntax is not checked.
     Email, 320
 );
 text!(
-    /// Why somebody asked for a change.
+    /// The reason given for a change.
     Reason, 200
 );
 
@@ -82,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn text_is_kept_as_it_is() {
+    fn text_is_kept_unchanged() {
         for text in ["<script>", "${jndi:x}", "a\r\nb", "Robert'); --", "{a,\"b\"}"] {
             assert_eq!(Name::new(text).unwrap().as_str(), text);
         }
     }
 
     #[test]
-    fn nul_cannot_be_stored() {
+    fn nul_is_refused() {
         assert_eq!(Name::new("a\0b"), Err(InvalidText::Nul));
     }
 }

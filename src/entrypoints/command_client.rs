@@ -172,7 +172,7 @@ impl OutcomeSink for HttpOutcomes {
             return;
         }
         let bytes = events.iter().map(|event| event.body.len() + MESSAGE_OVERHEAD).sum();
-        let Some(room) = self.waiting.try_hold(bytes) else {
+        let Some(room) = self.waiting.try_reserve(bytes) else {
             return self.leave_to_relay(&events);
         };
         let batch = PublishBatch { events, committed_at, room: Some(room) };

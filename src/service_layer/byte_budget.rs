@@ -19,9 +19,9 @@ pub struct ByteBudget {
 
 /// Bytes that are in use until this is dropped.
 #[derive(Debug)]
-pub struct ByteHold(OwnedSemaphorePermit);
+pub struct ByteReservation(OwnedSemaphorePermit);
 
-impl ByteHold {
+impl ByteReservation {
     /// Holds the bytes of another hold of the same budget, too.
     pub fn merge(&mut self, other: Self) {
         self.0.merge(other.0);
@@ -37,22 +37,22 @@ impl ByteBudget {
     }
 
     /// Takes the bytes if they are free.
-    pub fn try_hold(&self, bytes: usize) -> Option<ByteHold> {
-        self.free.clone().try_acquire_many_owned(self.permits(bytes)).ok().map(ByteHold)
+    pub fn try_reserve(&self, bytes: usize) -> Option<ByteReservation> {
+        self.free.clone().try_acquire_many_owned(self.permits(bytes)).ok().map(ByteReservation)
     }
 
     /// Takes the bytes as soon as they are free; those who wait are served in their order.
     ///
     /// # Panics
     /// Never: the semaphore is not closed.
-    pub async fn hold(self, bytes: usize) -> ByteHold {
+    pub async fn reserve(self, bytes: usize) -> ByteReservation {
         let permits = self.permits(bytes);
         let held = self.free.acquire_many_owned(permits).await;
-        ByteHold(held.expect("the semaphore is never closed"))
+        ByteReservation(held.expect("the semaphore is never closed"))
     }
 
     /// How many bytes are in use.
-    pub fn held(&self) -> usize {
+    pub fn reserved(&self) -> usize {
         usize::try_from(self.limit).unwrap_or(usize::MAX) - self.free.available_permits()
     }
 
@@ -68,25 +68,25 @@ mod tests {
     #[test]
     fn what_is_held_stays_below_the_budget() {
         let budget = ByteBudget::new(100);
-        let first = budget.try_hold(50);
-        let second = budget.try_hold(20);
+        let first = budget.try_reserve(50);
+        let second = budget.try_reserve(20);
 
         assert!(first.is_some() && second.is_some());
-        assert!(budget.try_hold(31).is_none());
-        assert_eq!(budget.held(), 70);
+        assert!(budget.try_reserve(31).is_none());
+        assert_eq!(budget.reserved(), 70);
         drop(first);
-        assert!(budget.try_hold(31).is_some());
+        assert!(budget.try_reserve(31).is_some());
     }
 
     #[test]
     fn a_message_larger_than_the_budget_takes_half_of_it() {
         let budget = ByteBudget::new(100);
-        let _small = budget.try_hold(1);
+        let _small = budget.try_reserve(1);
 
-        let large = budget.try_hold(1_000);
+        let large = budget.try_reserve(1_000);
 
         assert!(large.is_some());
-        assert!(budget.try_hold(1_000).is_none());
-        assert!(budget.try_hold(49).is_some());
+        assert!(budget.try_reserve(1_000).is_none());
+        assert!(budget.try_reserve(49).is_some());
     }
 }

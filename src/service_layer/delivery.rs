@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::{ByteBudget, ByteHold};
+use super::{ByteBudget, ByteReservation};
 
 /// A message as its publisher sent it, by whatever way: a queue, HTTP, the table of dead letters.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,7 +16,7 @@ pub struct Envelope {
     pub routing_key: String,
     pub properties: Properties,
     /// Why the properties are not as they were sent, where they are not.
-    pub unreadable: Option<Unreadable>,
+    pub properties_error: Option<PropertiesError>,
     pub body: Vec<u8>,
 }
 
@@ -28,12 +28,12 @@ pub struct Delivery {
     pub redelivered: bool,
     pub envelope: Envelope,
     /// The bytes that the message takes of its [budget](super::ByteBudget), where there is one.
-    pub hold: Option<ByteHold>,
+    pub reservation: Option<ByteReservation>,
 }
 
 /// Why the properties of a message could not be read as they were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unreadable {
+pub enum PropertiesError {
     /// Headers stand within each other on more than 32 levels.
     TooDeep,
     /// Headers have more than 256 tables and lists.
@@ -46,7 +46,7 @@ pub enum Unreadable {
     Malformed,
 }
 
-impl Unreadable {
+impl PropertiesError {
     pub const ALL: [Self; 5] =
         [Self::TooDeep, Self::TooMany, Self::TooLarge, Self::NotUtf8, Self::Malformed];
 

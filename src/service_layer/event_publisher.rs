@@ -6,8 +6,8 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::{
-    ByteHold, Health, OutboxEntry, OutboxKey, OutboxMessage, Publication, PublishStatus, Publisher,
-    publish_window,
+    ByteReservation, Health, OutboxEntry, OutboxKey, OutboxMessage, Publication, PublishStatus,
+    Publisher, publish_window,
 };
 use crate::kill_points;
 use crate::telemetry;
@@ -26,7 +26,7 @@ pub struct PublishBatch {
     /// When the batch was committed.
     pub committed_at: Instant,
     /// What it takes of a bound on memory, where there is one.
-    pub room: Option<ByteHold>,
+    pub room: Option<ByteReservation>,
 }
 
 /// What became of messages of the outbox.

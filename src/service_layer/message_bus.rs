@@ -487,7 +487,7 @@ fn refused(
     let event = Rejected {
         command: message.command.kind(),
         order_id: order_id.clone(),
-        refusal,
+        rejection: refusal,
         status: order.status(),
         version: order.version(),
         at: now,

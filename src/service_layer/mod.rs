@@ -34,12 +34,12 @@ mod unit_of_work;
 pub mod wire;
 
 pub use backoff::Backoff;
-pub use byte_budget::{ByteBudget, ByteHold, MESSAGE_OVERHEAD};
+pub use byte_budget::{ByteBudget, ByteReservation, MESSAGE_OVERHEAD};
 pub use clock::Clock;
 pub use cooldown::Cooldown;
 pub use delivery::{
     AckSender, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Envelope, HeaderValue, Headers,
-    IntakeBounds, Properties, Settlement, Unreadable,
+    IntakeBounds, Properties, PropertiesError, Settlement,
 };
 pub use event_publisher::{EventPublisher, MAX_WAITING_BATCHES, PublishBatch, PublishResult};
 pub use health::{ConsumedQueue, Health, Outages, RelayRole};

@@ -24,15 +24,11 @@ pub trait PiiAccessLog: Debug + Send + Sync {
     ///
     /// # Errors
     /// When the database is in trouble.
-    async fn record_disclosure(&self, disclosure: &PiiAccess) -> Result<(), StoreError>;
+    async fn record_access(&self, access: &PiiAccess) -> Result<(), StoreError>;
 
     /// At most `limit` disclosures of an order, the latest first.
     ///
     /// # Errors
     /// When the database is in trouble or holds a row that is no disclosure.
-    async fn disclosures(
-        &self,
-        order_id: &OrderId,
-        limit: u32,
-    ) -> Result<Vec<PiiAccess>, StoreError>;
+    async fn accesses(&self, order_id: &OrderId, limit: u32) -> Result<Vec<PiiAccess>, StoreError>;
 }

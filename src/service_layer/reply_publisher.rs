@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    ByteBudget, ByteHold, Cooldown, Health, MESSAGE_OVERHEAD, OutboxKey, OutboxMessage,
+    ByteBudget, ByteReservation, Cooldown, Health, MESSAGE_OVERHEAD, OutboxKey, OutboxMessage,
     OutboxMessageKind, Publication, PublishResult, PublishStatus, Publisher, Target,
     publish_window,
 };
@@ -101,7 +101,7 @@ struct ReplyDelivery {
     attempts: u32,
     /// Known from the first attempt on.
     give_up_at: Option<Instant>,
-    _room: ByteHold,
+    _room: ByteReservation,
 }
 
 /// Publishes the replies of all lanes, within bounds of attempts, time and memory.
@@ -145,11 +145,16 @@ impl ReplySender {
         }
     }
 
-    fn room_for(&self, reply: &Publication) -> Option<ByteHold> {
-        self.budget.try_hold(reply.body.len() + MESSAGE_OVERHEAD)
+    fn room_for(&self, reply: &Publication) -> Option<ByteReservation> {
+        self.budget.try_reserve(reply.body.len() + MESSAGE_OVERHEAD)
     }
 
-    fn queue(&self, publication: Publication, row: Option<(usize, OutboxKey)>, room: ByteHold) {
+    fn queue(
+        &self,
+        publication: Publication,
+        row: Option<(usize, OutboxKey)>,
+        room: ByteReservation,
+    ) {
         let delivery = ReplyDelivery { row, attempts: 0, give_up_at: None, _room: room };
         // Without a publisher the worker is ending.
         let _ = self.replies.send(QueuedReply { publication, delivery });

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    AckSender, Backoff, ByteHold, ChannelEpoch, DeadLetterCode, DeliveryTag, Health, Publication,
-    PublishStatus, Publisher, ReplySender, Settlement, publish_window,
+    AckSender, Backoff, ByteReservation, ChannelEpoch, DeadLetterCode, DeliveryTag, Health,
+    Publication, PublishStatus, Publisher, ReplySender, Settlement, publish_window,
 };
 
 /// Most copies that are published together.
@@ -31,7 +31,7 @@ pub struct Original {
     /// Sent then; the acknowledgement does not wait for it.
     pub reply: Option<Publication>,
     /// The bytes that the command takes of the budget; given back then.
-    pub hold: Option<ByteHold>,
+    pub reservation: Option<ByteReservation>,
 }
 
 /// Publishes the copies of all lanes, each judged by itself: one that is not taken is tried again with

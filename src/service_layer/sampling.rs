@@ -75,7 +75,7 @@ impl OpenDeadLetters {
 pub trait BacklogProbe: Debug + Send {
     /// # Errors
     /// When the database is in trouble.
-    async fn stock(&mut self) -> Result<Backlog, StoreError>;
+    async fn backlog(&mut self) -> Result<Backlog, StoreError>;
 }
 
 /// A broker that can say what waits in its queues.
@@ -96,7 +96,7 @@ pub async fn sample_backlog(
     let look_again = async {
         loop {
             let began = Instant::now();
-            let stock = timeout(ANSWER_WITHIN, database.stock()).await.ok().and_then(Result::ok);
+            let stock = timeout(ANSWER_WITHIN, database.backlog()).await.ok().and_then(Result::ok);
             metrics.sampled.database(stock.as_ref());
             rest(began).await;
         }

@@ -1,4 +1,4 @@
-//! Spans on their way to a collector.
+//! Exports spans to an OpenTelemetry collector.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,40 +13,41 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{InvalidSetting, Settings};
 
-/// Longest wait for the collector at the end.
-const LAST_SPANS_WITHIN: Duration = Duration::from_secs(3);
+/// Timeout for exporting the remaining spans at the end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What the conventions call the broker and its parts; set while spans are sent.
-static PLACES: OnceLock<Places> = OnceLock::new();
+/// Set once spans are exported.
+static DESTINATIONS: OnceLock<Destinations> = OnceLock::new();
 
+/// The values of `messaging.system` and `messaging.destination.name`.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Destinations {
     pub system: &'static str,
     pub commands: String,
     pub events: String,
 }
 
-/// Where this worker gets and sends messages; none while no spans are sent.
-pub(super) fn places() -> Option<&'static Places> {
-    PLACES.get()
+/// `None` if no spans are exported.
+pub(super) fn destinations() -> Option<&'static Destinations> {
+    DESTINATIONS.get()
 }
 
-/// Sends spans in batches from a thread of its own. Its queue is bounded: what does not fit in is
-/// dropped, and a collector that is away disturbs nobody.
+/// Exports spans in batches on its own thread. The queue is bounded: spans that do not fit are
+/// dropped, so an unavailable collector does not affect the worker.
 #[derive(Debug)]
 pub struct Export(SdkTracerProvider);
 
 impl Export {
-    /// None when no collector is named.
+    /// `None` if OTLP_ENDPOINT is not set.
     pub fn start(settings: &Settings) -> Result<Option<Self>, InvalidSetting> {
         let Some(endpoint) = settings.collector() else { return Ok(None) };
-        let wrong = |problem: String| InvalidSetting { variable: "OTLP_ENDPOINT", problem };
+        let invalid = |problem: String| InvalidSetting { variable: "OTLP_ENDPOINT", problem };
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpJson)
             .with_endpoint(format!("{}/v1/traces", endpoint.expose().trim_end_matches('/')))
             .build()
-            .map_err(|error| wrong(error.to_string()))?;
+            .map_err(|error| invalid(error.to_string()))?;
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_resource(Resource::builder().with_service_name("order-worker").build())
@@ -54,12 +55,12 @@ impl Export {
         let system = if settings.broker_url()?.is_some() { "rabbitmq" } else { "in-process" };
         let commands = settings.commands_queue.to_string();
         let events = settings.events_exchange.to_string();
-        // Spans are started once in a process.
-        let _ = PLACES.set(Places { system, commands, events });
+        // Fails only on a second start in the same process.
+        let _ = DESTINATIONS.set(Destinations { system, commands, events });
         Ok(Some(Self(provider)))
     }
 
-    /// Makes spans of this program's own; no log lines, and none of its libraries.
+    /// Exports the spans of this crate only: no events, and no spans of libraries.
     pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -72,8 +73,8 @@ impl Export {
     }
 
     pub fn end(self) {
-        if let Err(error) = self.0.shutdown_with_timeout(LAST_SPANS_WITHIN) {
-            eprintln!("order-worker: the last spans did not reach the collector: {error}");
+        if let Err(error) = self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
+            eprintln!("order-worker: the last spans were not exported: {error}");
         }
     }
 }

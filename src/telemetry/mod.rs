@@ -1,7 +1,8 @@
-//! Log lines, and spans for a collector of OpenTelemetry.
+//! Logs, and spans for OpenTelemetry.
 //!
-//! Spans go out only in a build with the feature `otlp`, and when OTLP_ENDPOINT names a collector.
-//! Without the feature nothing of it is left in the program: the functions of `spans` are empty.
+//! Spans are exported only in a build with the feature `otlp`, and only if OTLP_ENDPOINT is set.
+//! Without the feature, the functions of `spans` are empty, and no OpenTelemetry code is compiled
+//! in.
 
 #[cfg(feature = "otlp")]
 mod export;
@@ -20,20 +21,20 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 use crate::config::{InvalidSetting, LogFormat, Settings};
 
 pub use spans::{
-    describe_batch, describe_message, describe_publishing, describe_request, present_trace,
+    current_traceparent, describe_batch, describe_message, describe_publishing, describe_request,
 };
 
-/// What a span says of a message.
+/// The attributes of a span about a message.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageAttributes<'a> {
     pub command: &'a str,
     pub message_id: Option<&'a str>,
     pub correlation_id: Option<&'a str>,
-    /// The trace that the message names.
+    /// The `traceparent` header of the message.
     pub traceparent: Option<&'a str>,
 }
 
-/// What goes on until the program ends.
+/// The running exporter of spans.
 #[derive(Debug)]
 pub struct Telemetry {
     #[cfg(feature = "otlp")]
@@ -41,17 +42,18 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts to write log lines to standard error, and to send spans where that is set.
+    /// Starts logging to standard error, and exporting spans if OTLP_ENDPOINT is set.
     ///
     /// # Errors
-    /// When RUST_LOG or OTLP_ENDPOINT cannot be used.
+    /// When RUST_LOG or OTLP_ENDPOINT is invalid, or OTLP_ENDPOINT is set in a build without
+    /// `otlp`.
     pub fn start(settings: &Settings) -> Result<Self, InvalidSetting> {
-        let lines = lines(settings)?;
+        let logs = log_layer(settings)?;
         #[cfg(feature = "otlp")]
         {
             let export = export::Export::start(settings)?;
             let spans = export.as_ref().map(export::Export::layer);
-            Registry::default().with(lines).with(spans).init();
+            Registry::default().with(logs).with(spans).init();
             Ok(Self { export })
         }
         #[cfg(not(feature = "otlp"))]
@@ -60,12 +62,12 @@ impl Telemetry {
                 let problem = "this program was built without the feature otlp".to_owned();
                 return Err(InvalidSetting { variable: "OTLP_ENDPOINT", problem });
             }
-            Registry::default().with(lines).init();
+            Registry::default().with(logs).init();
             Ok(Self {})
         }
     }
 
-    /// Sends what is left; waits for the collector for some seconds at most.
+    /// Exports the remaining spans; waits for the collector for at most 3 s.
     pub fn end(self) {
         #[cfg(feature = "otlp")]
         if let Some(export) = self.export {
@@ -74,19 +76,21 @@ impl Telemetry {
     }
 }
 
-fn lines(settings: &Settings) -> Result<Box<dyn Layer<Registry> + Send + Sync>, InvalidSetting> {
-    // lapin's own lines repeat ours in its terms; those on returned messages hold their bodies,
+fn log_layer(
+    settings: &Settings,
+) -> Result<Box<dyn Layer<Registry> + Send + Sync>, InvalidSetting> {
+    // lapin logs the same errors as the worker. Its lines about returned messages contain bodies,
     // which may be personal data.
     let lapin = if settings.rust_log.contains("lapin") { "" } else { "lapin=off," };
-    // sqlx's are on tables that exist already, at each start.
+    // At level info, sqlx logs at each start that the table of migrations already exists.
     let directives = format!("{lapin}sqlx=warn,{},lapin::returned_messages=off", settings.rust_log);
     let filter = EnvFilter::try_new(directives)
         .map_err(|error| InvalidSetting { variable: "RUST_LOG", problem: error.to_string() })?;
-    let lines = tracing_subscriber::fmt::layer()
+    let layer = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     Ok(match settings.log_format {
-        LogFormat::Text => lines.with_filter(filter).boxed(),
-        LogFormat::Json => lines.json().with_filter(filter).boxed(),
+        LogFormat::Text => layer.with_filter(filter).boxed(),
+        LogFormat::Json => layer.json().with_filter(filter).boxed(),
     })
 }

@@ -1,4 +1,5 @@
-//! Spans as OpenTelemetry's conventions for messaging and HTTP want them.
+//! Sets the attributes of spans, following the OpenTelemetry semantic conventions for messaging and
+//! HTTP.
 
 use std::collections::HashMap;
 
@@ -11,31 +12,31 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::MessageAttributes;
-use super::export::places;
+use super::export::destinations;
 
 const TRACEPARENT: &str = "traceparent";
 
-/// A span over the work on a batch.
+/// Describes a span over the processing of a batch.
 pub fn describe_batch(span: &Span, messages: usize) {
-    let Some(places) = places() else { return };
-    span.record("otel.name", format!("process {}", places.commands));
+    let Some(destinations) = destinations() else { return };
+    span.record("otel.name", format!("process {}", destinations.commands));
     span.record("otel.kind", "consumer");
     describe(span, "process", messages);
-    span.set_attribute("messaging.destination.name", places.commands.as_str());
+    span.set_attribute("messaging.destination.name", destinations.commands.as_str());
 }
 
-/// A span over publishing a window.
+/// Describes a span over publishing a batch.
 pub fn describe_publishing(span: &Span, messages: usize) {
-    let Some(places) = places() else { return };
-    span.record("otel.name", format!("send {}", places.events));
+    let Some(destinations) = destinations() else { return };
+    span.record("otel.name", format!("send {}", destinations.events));
     span.record("otel.kind", "producer");
     describe(span, "send", messages);
-    span.set_attribute("messaging.destination.name", places.events.as_str());
+    span.set_attribute("messaging.destination.name", destinations.events.as_str());
 }
 
 fn describe(span: &Span, operation: &'static str, messages: usize) {
-    let Some(places) = places() else { return };
-    span.set_attribute("messaging.system", places.system);
+    let Some(destinations) = destinations() else { return };
+    span.set_attribute("messaging.system", destinations.system);
     span.set_attribute("messaging.operation.type", operation);
     span.set_attribute("messaging.operation.name", operation);
     span.set_attribute(
@@ -44,9 +45,9 @@ fn describe(span: &Span, operation: &'static str, messages: usize) {
     );
 }
 
-/// A span over a request, in the trace that the client names.
+/// Describes a span over an HTTP request, in the trace of the client's `traceparent`.
 pub fn describe_request(span: &Span, method: &str, route: Option<&str>, headers: &HeaderMap) {
-    if places().is_none() {
+    if destinations().is_none() {
         return;
     }
     let route = route.unwrap_or_default();
@@ -59,13 +60,13 @@ pub fn describe_request(span: &Span, method: &str, route: Option<&str>, headers:
     }
 }
 
-/// Puts the span into the trace that the message names, and links it to the batch. Returns the span as
-/// the parent of what the message causes; none while no spans are sent.
+/// Describes a span over a message: in the trace of its `traceparent`, linked to the span of the
+/// batch. Returns the `traceparent` for messages that it causes; `None` if no spans are exported.
 pub fn describe_message(span: &Span, message: MessageAttributes<'_>) -> Option<String> {
-    let places = places()?;
+    let destinations = destinations()?;
     span.record("otel.name", format!("process {}", message.command));
     span.record("otel.kind", "consumer");
-    span.set_attribute("messaging.system", places.system);
+    span.set_attribute("messaging.system", destinations.system);
     span.set_attribute("messaging.operation.type", "process");
     span.set_attribute("messaging.operation.name", "process");
     if let Some(message_id) = message.message_id {
@@ -82,16 +83,16 @@ pub fn describe_message(span: &Span, message: MessageAttributes<'_>) -> Option<S
     traceparent_of(span)
 }
 
-/// The trace in which this code runs; none while no spans are sent.
-pub fn present_trace() -> Option<String> {
-    places().and_then(|_| traceparent_of(&Span::current()))
+/// The `traceparent` of the current span; `None` if no spans are exported.
+pub fn current_traceparent() -> Option<String> {
+    destinations().and_then(|_| traceparent_of(&Span::current()))
 }
 
 fn set_parent(span: &Span, traceparent: &str) {
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
     if parent.span().span_context().is_valid() {
-        // Only a span that has begun refuses its parent; these begin with their first use.
+        // Fails only for a span that has started; these start on first use.
         let _ = span.set_parent(parent);
     }
 }

@@ -31,7 +31,7 @@ impl TestDatabase for InMemory {
         self.0.relay()
     }
 
-    fn stock(&self) -> InMemoryDatabase {
+    fn backlog_probe(&self) -> InMemoryDatabase {
         self.0.clone()
     }
 

@@ -1,4 +1,4 @@
-//! The contract on PostgreSQL, in a schema of its own for each test.
+//! The contracts on PostgreSQL, in a separate schema for each test.
 
 mod faults;
 
@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
-use crate::disclosure_contract::{WithDisclosures, disclosure_contract};
+use crate::pii_access_contract::{WithPiiAccessLog, pii_access_contract};
 use crate::store_contract::{TestDatabase, store_contract};
 
 struct Postgres {
@@ -47,8 +47,8 @@ impl TestDatabase for Postgres {
         self.database.relay()
     }
 
-    fn stock(&self) -> PgBacklogProbe {
-        self.database.stock()
+    fn backlog_probe(&self) -> PgBacklogProbe {
+        self.database.backlog_probe()
     }
 
     async fn poison(&self, order_id: &str) {
@@ -73,11 +73,11 @@ impl TestDatabase for Postgres {
     }
 }
 
-impl WithDisclosures for Postgres {
+impl WithPiiAccessLog for Postgres {
     type PiiAccessLog = PgPiiAccessLog;
 
-    fn disclosures(&self) -> PgPiiAccessLog {
-        self.database.disclosures()
+    fn pii_access_log(&self) -> PgPiiAccessLog {
+        self.database.pii_access_log()
     }
 }
 
@@ -99,15 +99,15 @@ async fn execute(statements: String) {
     connection.close().await.unwrap();
 }
 
-#[expect(clippy::disallowed_methods, reason = "which server the tests may use is no setting")]
+#[expect(clippy::disallowed_methods, reason = "the server for tests is not a setting")]
 fn server() -> String {
-    std::env::var("DATABASE_URL").expect("DATABASE_URL names no PostgreSQL: run `make test`")
+    std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run `make test`")
 }
 
 store_contract!(Postgres, #[ignore = "needs PostgreSQL: make test"]);
 
-mod disclosures {
-    super::disclosure_contract!(super::Postgres, #[ignore = "needs PostgreSQL: make test"]);
+mod pii_access {
+    super::pii_access_contract!(super::Postgres, #[ignore = "needs PostgreSQL: make test"]);
 }
 
 mod dead_letters {

@@ -1,4 +1,4 @@
-//! The contract on SQLite, in a file of its own for each test.
+//! The contracts on SQLite, in a separate file for each test.
 
 use order_worker::adapters::sqlite::{
     SqliteBacklogProbe, SqliteDatabase, SqliteDeadLetters, SqlitePiiAccessLog, SqliteQueries,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::builders::WithContent;
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
-use crate::disclosure_contract::{WithDisclosures, disclosure_contract};
+use crate::pii_access_contract::{WithPiiAccessLog, pii_access_contract};
 use crate::store_contract::{TestDatabase, order, outcomes, store_contract, words};
 use crate::support::messages::{cancel, id, place};
 
@@ -52,8 +52,8 @@ impl TestDatabase for Sqlite {
         self.database.relay()
     }
 
-    fn stock(&self) -> SqliteBacklogProbe {
-        self.database.stock()
+    fn backlog_probe(&self) -> SqliteBacklogProbe {
+        self.database.backlog_probe()
     }
 
     async fn poison(&self, order_id: &str) {
@@ -71,11 +71,11 @@ impl TestDatabase for Sqlite {
     async fn finish(self) {}
 }
 
-impl WithDisclosures for Sqlite {
+impl WithPiiAccessLog for Sqlite {
     type PiiAccessLog = SqlitePiiAccessLog;
 
-    fn disclosures(&self) -> SqlitePiiAccessLog {
-        self.database.disclosures()
+    fn pii_access_log(&self) -> SqlitePiiAccessLog {
+        self.database.pii_access_log()
     }
 }
 
@@ -92,7 +92,7 @@ impl WithDeadLetters for Sqlite {
 }
 
 impl Sqlite {
-    /// Executes statements as somebody else would, on a connection of their own.
+    /// Executes statements on a separate connection.
     async fn execute(&self, statements: String) {
         let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
@@ -102,8 +102,8 @@ impl Sqlite {
 
 store_contract!(Sqlite);
 
-mod disclosures {
-    super::disclosure_contract!(super::Sqlite);
+mod pii_access {
+    super::pii_access_contract!(super::Sqlite);
 }
 
 mod dead_letters {
@@ -111,7 +111,7 @@ mod dead_letters {
 }
 
 #[tokio::test]
-async fn orders_are_there_after_opening_the_file_again() {
+async fn orders_survive_reopening_the_file() {
     let mut database = Sqlite::start().await;
     outcomes(&database, &[place("14")]).await;
 
@@ -123,7 +123,7 @@ async fn orders_are_there_after_opening_the_file_again() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_no_order_is_an_error_that_names_it() {
+async fn an_invalid_row_is_an_error_with_its_order_id() {
     let database = Sqlite::start().await;
     outcomes(&database, &[place("14"), place("15")]).await;
     database.execute("delete from order_items where order_id = '14'".to_owned()).await;
@@ -152,7 +152,7 @@ async fn an_error_names_the_constraint_and_no_value() {
 }
 
 #[tokio::test]
-async fn without_its_tables_a_file_is_unavailable() {
+async fn a_file_without_tables_is_unavailable() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("empty.db").display());
     let database = SqliteDatabase::open(&url).await.unwrap();
@@ -167,7 +167,7 @@ async fn without_its_tables_a_file_is_unavailable() {
 }
 
 #[tokio::test]
-async fn what_a_trigger_raises_or_a_function_does_not_take_is_one_messages_fault() {
+async fn errors_of_triggers_and_functions_are_the_fault_of_one_message() {
     let database = Sqlite::start().await;
     database
         .execute(
@@ -185,7 +185,7 @@ async fn what_a_trigger_raises_or_a_function_does_not_take_is_one_messages_fault
 }
 
 #[tokio::test]
-async fn a_table_that_is_gone_is_nobodys_fault() {
+async fn a_missing_table_is_an_outage() {
     let database = Sqlite::start().await;
     database.execute("drop table order_history".to_owned()).await;
     let mut store = database.store();
@@ -193,7 +193,7 @@ async fn a_table_that_is_gone_is_nobodys_fault() {
 
     let written = transaction.commit(&Changes::default()).await.map(drop);
 
-    assert!(written.is_ok(), "nothing to write, nothing missed: {written:?}");
+    assert!(written.is_ok(), "nothing is written, so no table is missed: {written:?}");
     database.execute("drop table orders".to_owned()).await;
     let loaded = store.begin(&BatchLookup::of(&[place("1")])).await.map(drop);
     assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{loaded:?}");

@@ -1,5 +1,4 @@
-//! What the client library is handed of a broker's bytes: only what it can read, whatever was
-//! published.
+//! The frame filter passes on only frames that lapin can parse, whatever was published.
 
 use std::task::{Context, Poll, Waker};
 
@@ -7,7 +6,7 @@ use amq_protocol::frame::AMQPFrame;
 use amq_protocol::frame::parsing::parse_frame;
 use amq_protocol::protocol::basic::AMQPProperties;
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
-use order_worker::adapters::rabbitmq::intake::{FrameFilter, GateKeeper, UNREADABLE};
+use order_worker::adapters::rabbitmq::intake::{FrameFilter, GateHandle, UNREADABLE_HEADER};
 use order_worker::service_layer::ByteBudget;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -35,7 +34,7 @@ fn deliver(tag: u8, routing_key: &[u8]) -> Vec<u8> {
     frame(1, &[vec![0, 60, 0, 60], arguments.concat()].concat())
 }
 
-/// The end of a connection or a channel: class, method, and what the broker says.
+/// `connection.close` or `channel.close`, with a reply text.
 fn close(method: [u8; 4], reply_text: &[u8]) -> Vec<u8> {
     frame(1, &[&method[..], &[1, 150], &text(reply_text), &[0, 60, 0, 40]].concat())
 }
@@ -52,22 +51,22 @@ fn with_headers(table: &[u8]) -> Vec<u8> {
     content_header(2, HEADERS, &with_length(table))
 }
 
-fn nested_lists(levels: usize) -> Vec<u8> {
+fn nested_arrays(levels: usize) -> Vec<u8> {
     let inner = (0..levels).fold(vec![b'V'], |inner, _| [&b"A"[..], &with_length(&inner)].concat());
     [text("deep"), inner].concat()
 }
 
-/// What a client gets that was sent these bytes, in pieces.
-fn given_out(filter: &mut FrameFilter, bytes: &[u8], piece: usize) -> Vec<u8> {
+/// The filtered bytes, when they arrive in chunks.
+fn filtered_in_chunks(filter: &mut FrameFilter, bytes: &[u8], chunk_size: usize) -> Vec<u8> {
     let mut context = Context::from_waker(Waker::noop());
     let (mut out, mut room) = (Vec::new(), [0; 4096]);
-    for piece in bytes.chunks(piece) {
-        filter.input().extend_from_slice(piece);
-        let advanced = filter.advance(&mut context);
-        while let count @ 1.. = filter.give_out(&mut room) {
+    for chunk in bytes.chunks(chunk_size) {
+        filter.input().extend_from_slice(chunk);
+        let filtered = filter.poll_filter(&mut context);
+        while let count @ 1.. = filter.read_into(&mut room) {
             out.extend_from_slice(&room[..count]);
         }
-        if matches!(advanced, Poll::Ready(Err(_))) {
+        if matches!(filtered, Poll::Ready(Err(_))) {
             return out;
         }
     }
@@ -75,14 +74,14 @@ fn given_out(filter: &mut FrameFilter, bytes: &[u8], piece: usize) -> Vec<u8> {
 }
 
 fn filtered(bytes: &[u8]) -> Vec<u8> {
-    given_out(&mut FrameFilter::new(Some(LARGE_FRAME_MAX), None), bytes, 1_000)
+    filtered_in_chunks(&mut FrameFilter::new(Some(LARGE_FRAME_MAX), None), bytes, 1_000)
 }
 
-/// The frames, as the client's own parser reads them.
+/// The frames, parsed by lapin's parser.
 fn frames(mut bytes: &[u8]) -> Vec<AMQPFrame> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
-        let (rest, frame) = parse_frame(bytes).expect("the client can read it");
+        let (rest, frame) = parse_frame(bytes).expect("lapin can parse it");
         frames.push(frame);
         bytes = rest;
     }
@@ -100,16 +99,16 @@ fn headers(bytes: &[u8]) -> FieldTable {
     properties(bytes).headers().clone().unwrap()
 }
 
-fn why(headers: &FieldTable) -> Option<String> {
-    match headers.inner().get(UNREADABLE) {
-        Some(AMQPValue::LongString(why)) => Some(why.to_string()),
+fn error_in(headers: &FieldTable) -> Option<String> {
+    match headers.inner().get(UNREADABLE_HEADER) {
+        Some(AMQPValue::LongString(error)) => Some(error.to_string()),
         _ => None,
     }
 }
 
 #[test]
-fn what_the_client_can_read_passes_as_it_is() {
-    let table = [text("a"), vec![b't', 1], nested_lists(32)].concat();
+fn parsable_frames_pass_unchanged() {
+    let table = [text("a"), vec![b't', 1], nested_arrays(32)].concat();
     let message =
         [deliver(1, b"order.place"), with_headers(&table), frame(3, b"{}"), frame(8, b"")].concat();
 
@@ -117,35 +116,35 @@ fn what_the_client_can_read_passes_as_it_is() {
 }
 
 #[test]
-fn headers_within_each_other_are_handed_on_as_bytes() {
+fn deeply_nested_headers_become_byte_arrays() {
     for levels in [33, 1_000, 8_000, 25_000] {
         let table =
-            [text("shop"), b"S".to_vec(), with_length(b"eu"), nested_lists(levels)].concat();
+            [text("shop"), b"S".to_vec(), with_length(b"eu"), nested_arrays(levels)].concat();
 
         let headers = headers(&with_headers(&table));
 
-        assert_eq!(why(&headers).as_deref(), Some("too_deep"));
+        assert_eq!(error_in(&headers).as_deref(), Some("too_deep"));
         assert_eq!(headers.inner()["shop"], AMQPValue::LongString(LongString::from("eu")));
         let Some(AMQPValue::ByteArray(deep)) = headers.inner().get("deep") else { panic!() };
-        assert_eq!(deep.as_slice(), &nested_lists(levels)[5..]);
+        assert_eq!(deep.as_slice(), &nested_arrays(levels)[5..]);
     }
 }
 
 #[test]
-fn a_text_that_is_not_utf8_is_kept_as_bytes_beside_what_can_be_shown() {
+fn the_original_bytes_of_a_property_that_is_not_utf8_are_kept() {
     let message = content_header(2, MESSAGE_ID, &text(b"order-\xff"));
 
     let properties = properties(&message);
 
     let headers = properties.headers().clone().unwrap();
     assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "order-\u{fffd}");
-    assert_eq!(why(&headers).as_deref(), Some("not_utf8"));
+    assert_eq!(error_in(&headers).as_deref(), Some("not_utf8"));
     let original = &headers.inner()["order-worker-original-message-id"];
     assert_eq!(*original, AMQPValue::ByteArray(b"order-\xff"[..].into()));
 }
 
 #[test]
-fn the_name_of_a_header_and_a_routing_key_may_be_anything() {
+fn header_names_and_routing_keys_may_be_any_bytes() {
     let odd = [deliver(1, b"order.\xff"), with_headers(&[text(b"\xfe"), b"V".to_vec()].concat())];
 
     let frames = frames(&filtered(&odd.concat()));
@@ -153,12 +152,12 @@ fn the_name_of_a_header_and_a_routing_key_may_be_anything() {
     assert!(format!("{:?}", frames[0]).contains("order.\u{fffd}"), "{:?}", frames[0]);
     let AMQPFrame::Header(_, header) = &frames[1] else { panic!() };
     let headers = header.properties.headers().clone().unwrap();
-    assert_eq!(why(&headers).as_deref(), Some("not_utf8"));
+    assert_eq!(error_in(&headers).as_deref(), Some("not_utf8"));
     assert_eq!(headers.inner()["\u{fffd}"], AMQPValue::Void);
 }
 
 #[test]
-fn a_reason_to_close_that_is_cut_off_in_a_character_is_readable() {
+fn a_reply_text_cut_off_within_a_character_becomes_utf8() {
     for method in [[0, 10, 0, 50], [0, 20, 0, 40]] {
         let closed = frames(&filtered(&close(method, b"no queue 'caf\xC3")));
 
@@ -167,33 +166,36 @@ fn a_reason_to_close_that_is_cut_off_in_a_character_is_readable() {
 }
 
 #[test]
-fn what_is_cut_off_or_unknown_is_kept_as_bytes() {
+fn cut_off_and_unknown_values_are_kept_as_bytes() {
     let table = [text("good"), b"V".to_vec(), text("odd"), b"z??".to_vec()].concat();
 
     let headers = headers(&with_headers(&table));
 
-    assert_eq!(why(&headers).as_deref(), Some("malformed"));
+    assert_eq!(error_in(&headers).as_deref(), Some("malformed"));
     assert_eq!(headers.inner()["good"], AMQPValue::Void);
     assert!(headers.inner().contains_key("order-worker-original-properties"));
 }
 
 #[test]
-fn a_repaired_frame_is_not_larger_than_the_client_takes() {
+fn a_repaired_frame_does_not_exceed_frame_max() {
     let mut filter = FrameFilter::new(Some(LARGE_FRAME_MAX), None);
     let tune = [&[0, 10, 0, 30, 0, 0], &SMALL_FRAME_MAX.to_be_bytes()[..], &[0, 10]].concat();
-    given_out(&mut filter, &frame(1, &tune), 1_000);
+    filtered_in_chunks(&mut filter, &frame(1, &tune), 1_000);
     let fits = usize::try_from(SMALL_FRAME_MAX).unwrap() - 8;
-    // As large as a frame may be, so that there is no room for what is added.
-    let filling = fits - 14 - 4 - nested_lists(2_000).len() - 9;
+    // As large as a frame may be, so that there is no room for an additional header.
+    let filling = fits - 14 - 4 - nested_arrays(2_000).len() - 9;
     let filler = [text("fill"), b"x".to_vec()[..1].to_vec(), with_length(&vec![7; filling - 1])];
-    let table = [filler.concat(), nested_lists(2_000)].concat();
+    let table = [filler.concat(), nested_arrays(2_000)].concat();
     let message = with_headers(&table);
 
-    let out = given_out(&mut filter, &message, 1_000);
+    let out = filtered_in_chunks(&mut filter, &message, 1_000);
 
     assert!(out.len() <= message.len().max(fits + 8), "{} of {}", out.len(), message.len());
     let AMQPFrame::Header(_, header) = &frames(&out)[0] else { panic!() };
-    assert_eq!(why(header.properties.headers().as_ref().unwrap()).as_deref(), Some("too_deep"));
+    assert_eq!(
+        error_in(header.properties.headers().as_ref().unwrap()).as_deref(),
+        Some("too_deep")
+    );
 }
 
 #[test]
@@ -206,42 +208,42 @@ fn properties_that_do_not_fit_into_a_frame_lose_their_headers() {
 
     assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "order-1");
     let headers = properties.headers().clone().unwrap();
-    assert_eq!((why(&headers).as_deref(), headers.inner().len()), (Some("too_large"), 1));
+    assert_eq!((error_in(&headers).as_deref(), headers.inner().len()), (Some("too_large"), 1));
 }
 
 #[test]
-fn a_larger_frame_reaches_a_client_that_connects_again_for_it() {
+fn a_larger_frame_reaches_a_client_that_reconnects_for_it() {
     let message = with_headers(&[text("a"), b"x".to_vec(), with_length(&vec![7; 20_000])].concat());
     let filter = || FrameFilter::new(Some(SMALL_FRAME_MAX), None);
 
-    assert_eq!(given_out(&mut filter().that_may_grow(true), &message, 1_000), message);
-    assert_ne!(given_out(&mut filter(), &message, 1_000), message);
+    assert_eq!(filtered_in_chunks(&mut filter().with_frame_growth(true), &message, 1_000), message);
+    assert_ne!(filtered_in_chunks(&mut filter(), &message, 1_000), message);
 }
 
 #[test]
-fn a_crowd_of_small_tables_is_handed_on_as_bytes() {
+fn too_many_small_tables_become_a_byte_array() {
     let tables = [b"F".to_vec(), with_length(&[0, b'V'])].concat().repeat(300);
     let table = [text("many"), b"A".to_vec(), with_length(&tables)].concat();
 
     let headers = headers(&with_headers(&table));
 
-    assert_eq!(why(&headers).as_deref(), Some("too_many"));
+    assert_eq!(error_in(&headers).as_deref(), Some("too_many"));
     assert!(matches!(headers.inner()["many"], AMQPValue::ByteArray(_)));
 }
 
 #[test]
-fn the_mark_of_what_could_not_be_read_cannot_be_forged_away() {
-    let forged = [text(UNREADABLE), b"S".to_vec(), with_length(b"x")].concat();
+fn a_forged_unreadable_header_does_not_hide_the_real_one() {
+    let forged = [text(UNREADABLE_HEADER), b"S".to_vec(), with_length(b"x")].concat();
     let message =
         content_header(2, HEADERS | MESSAGE_ID, &[with_length(&forged), text(b"\xff")].concat());
 
-    assert_eq!(why(&headers(&message)).as_deref(), Some("not_utf8"));
+    assert_eq!(error_in(&headers(&message)).as_deref(), Some("not_utf8"));
 }
 
 #[tokio::test]
-async fn bodies_come_in_as_far_as_there_are_bytes_and_are_dropped_after_that() {
-    let keeper = GateKeeper::new(ByteBudget::new(1_000));
-    let mut filter = FrameFilter::new(None, Some(keeper.builder().gate()));
+async fn bodies_pass_within_the_byte_budget_and_are_dropped_after_discard() {
+    let gate = GateHandle::new(ByteBudget::new(1_000));
+    let mut filter = FrameFilter::new(None, Some(gate.builder().gate()));
     let message = |tag: u8| {
         let parts =
             [deliver(tag, b"order.place"), content_header(400, 0, b""), frame(3, &[tag; 400])];
@@ -249,24 +251,24 @@ async fn bodies_come_in_as_far_as_there_are_bytes_and_are_dropped_after_that() {
     };
 
     let two = [message(1), message(2)].concat();
-    let first = given_out(&mut filter, &two, 100);
-    let waiting = given_out(&mut filter, &message(3), 10_000);
+    let first = filtered_in_chunks(&mut filter, &two, 100);
+    let waiting = filtered_in_chunks(&mut filter, &message(3), 10_000);
 
     assert_eq!(first, two);
     assert_eq!(frames(&waiting).len(), 1, "the third body waits: {waiting:?}");
-    keeper.discard();
-    let rest = given_out(&mut filter, &message(4), 10_000);
+    gate.discard();
+    let rest = filtered_in_chunks(&mut filter, &message(4), 10_000);
     let sizes = |frame: &AMQPFrame| match frame {
         AMQPFrame::Header(_, header) => Some(header.body_size),
-        AMQPFrame::Body(..) => panic!("no body comes in"),
+        AMQPFrame::Body(..) => panic!("bodies are dropped"),
         _ => None,
     };
     let sizes: Vec<u64> = frames(&rest).iter().filter_map(sizes).collect();
     assert_eq!(sizes, [0, 0]);
-    assert!(keeper.has_discarded(3) && !keeper.has_discarded(2));
+    assert!(gate.has_discarded(3) && !gate.has_discarded(2));
 }
 
-/// Values as a publisher may send them, and some that no broker lets through.
+/// Values as a publisher may send them, and some that no broker would pass on.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
         Just(b"V".to_vec()),
@@ -290,7 +292,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn whatever_the_properties_are_the_client_can_read_them(
+    fn any_properties_become_parsable(
         flags in any::<u16>(),
         texts in vec(any::<u8>(), 0..60),
         entries in vec((vec(any::<u8>(), 0..9), value()), 0..5),
@@ -308,20 +310,20 @@ proptest! {
     fn no_bytes_make_the_filter_panic(
         bytes in vec(any::<u8>(), 0..200),
         kind in 1..4_u8,
-        piece in 1..50_usize,
+        chunk_size in 1..50_usize,
     ) {
-        let _ = given_out(&mut FrameFilter::new(None, None), &bytes, piece);
-        let out = given_out(&mut FrameFilter::new(None, None), &frame(kind, &bytes), piece);
+        let _ = filtered_in_chunks(&mut FrameFilter::new(None, None), &bytes, chunk_size);
+        let out = filtered_in_chunks(&mut FrameFilter::new(None, None), &frame(kind, &bytes), chunk_size);
         prop_assert!(out.len() <= bytes.len() * 4 + 200);
     }
 
     #[test]
-    fn it_does_not_matter_in_which_pieces_the_bytes_come(
+    fn the_result_does_not_depend_on_how_bytes_are_chunked(
         levels in 0..40_usize,
-        piece in 1..50_usize,
+        chunk_size in 1..50_usize,
     ) {
-        let message = [deliver(1, b"order.place"), with_headers(&nested_lists(levels))].concat();
+        let message = [deliver(1, b"order.place"), with_headers(&nested_arrays(levels))].concat();
         let mut filter = FrameFilter::new(None, None);
-        prop_assert_eq!(given_out(&mut filter, &message, piece), filtered(&message));
+        prop_assert_eq!(filtered_in_chunks(&mut filter, &message, chunk_size), filtered(&message));
     }
 }

@@ -119,7 +119,7 @@ fn events_of_refused_commands_are_valid() {
         let event = Rejected {
             command: CommandKind::CancelOrder,
             order_id: OrderId::new("1").unwrap(),
-            refusal,
+            rejection: refusal,
             status: Status::PaymentComplete,
             version: 3,
             at: now(),

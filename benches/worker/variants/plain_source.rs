@@ -123,7 +123,7 @@ impl Session {
             body: incoming.data,
             ..Envelope::default()
         };
-        Delivery { tag, redelivered: incoming.redelivered, envelope, hold: None }
+        Delivery { tag, redelivered: incoming.redelivered, envelope, reservation: None }
     }
 
     async fn settle(

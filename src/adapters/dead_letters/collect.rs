@@ -1,4 +1,4 @@
-//! Keeping dead letters that come from the broker, which may hand out each of them more than once.
+//! Stores dead letters collected from the broker, which may deliver each of them more than once.
 
 use chrono::{DateTime, Utc};
 
@@ -8,49 +8,50 @@ use crate::service_layer::dead_letters::{
     DeadLetter, DeadLetterKey, DeadLetterState, properties_to_json,
 };
 
-/// The kept dead letter whose replay a new one says it is.
+/// The stored dead letter that a collected one is a failed replay of, according to its headers.
 struct Replayed {
     id: i64,
     state: DeadLetterState,
     replays: u32,
     body: Vec<u8>,
-    /// The keys of its replays that came back, one after another.
+    /// The keys of its replays that failed, concatenated.
     failed_replays: Vec<u8>,
 }
 
-/// What becomes of a dead letter.
+/// What to do with a collected dead letter.
 #[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    /// It is there already.
-    Known,
-    /// It is another copy of a failure that is there already.
-    Repeat,
-    /// The kept dead letter failed again.
-    OpensAgain,
-    New,
+enum CollectAction {
+    /// It is already recorded.
+    Ignore,
+    /// It is another copy of a recorded failure: only record its key.
+    RecordFailedReplay,
+    /// A replay failed: reopen the stored dead letter.
+    Reopen,
+    /// It is new.
+    Insert,
 }
 
-/// Keeps one dead letter; returns how many rows are new or open again.
-pub async fn keep(
+/// Stores one dead letter; returns the number of rows inserted or reopened.
+pub async fn collect_one(
     transaction: &mut impl DeadLetterTransaction,
     dead_letter: &DeadLetter,
     now: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
     let Some((key, replay)) = &dead_letter.replay_of else {
-        return transaction.execute(added(dead_letter, now)).await;
+        return transaction.execute(insert(dead_letter, now)).await;
     };
     let locked = transaction.rows(Statement::new(sql::LOCK_REPLAYED).bytes(&key[..])).await?;
     let Some(replayed) = locked.first().map(Replayed::from_row).transpose()? else {
-        return transaction.execute(added(dead_letter, now)).await;
+        return transaction.execute(insert(dead_letter, now)).await;
     };
-    match replayed.fate_of(dead_letter, *replay) {
-        Fate::Known => Ok(0),
-        Fate::Repeat => {
-            transaction.execute(replayed.noted(&dead_letter.key)).await?;
+    match replayed.action_for(dead_letter, *replay) {
+        CollectAction::Ignore => Ok(0),
+        CollectAction::RecordFailedReplay => {
+            transaction.execute(replayed.record_failed_replay(&dead_letter.key)).await?;
             Ok(0)
         }
-        Fate::OpensAgain => transaction.execute(replayed.opened_by(dead_letter, now)).await,
-        Fate::New => transaction.execute(added(dead_letter, now)).await,
+        CollectAction::Reopen => transaction.execute(replayed.reopen(dead_letter, now)).await,
+        CollectAction::Insert => transaction.execute(insert(dead_letter, now)).await,
     }
 }
 
@@ -65,55 +66,57 @@ impl Replayed {
         })
     }
 
-    /// A replay that nobody could confirm is not counted, but may have reached the broker: it can
-    /// fail with a number that is greater than that of the replays.
-    fn fate_of(&self, dead_letter: &DeadLetter, replay: u32) -> Fate {
+    /// A replay without a confirm is not counted, but may have reached the broker: its number can
+    /// be greater than the number of replays.
+    fn action_for(&self, dead_letter: &DeadLetter, replay: u32) -> CollectAction {
         if self.failed_replays.chunks(dead_letter.key.len()).any(|key| key == dead_letter.key) {
-            return Fate::Known;
+            return CollectAction::Ignore;
         }
         if self.body != dead_letter.body {
-            return Fate::New;
+            return CollectAction::Insert;
         }
         match self.state {
             DeadLetterState::Replaying | DeadLetterState::Replayed if replay == self.replays => {
-                Fate::OpensAgain
+                CollectAction::Reopen
             }
             DeadLetterState::Open | DeadLetterState::Discarded if replay >= self.replays => {
-                Fate::Repeat
+                CollectAction::RecordFailedReplay
             }
             DeadLetterState::Open
             | DeadLetterState::Replaying
             | DeadLetterState::Replayed
-            | DeadLetterState::Discarded => Fate::New,
+            | DeadLetterState::Discarded => CollectAction::Insert,
         }
     }
 
-    fn noted(&self, key: &DeadLetterKey) -> Statement<'static> {
-        Statement::new(sql::NOTE_FAILED_REPLAY).int(self.id).owned_bytes(self.failed_with(key))
+    fn record_failed_replay(&self, key: &DeadLetterKey) -> Statement<'static> {
+        Statement::new(sql::RECORD_FAILED_REPLAY)
+            .int(self.id)
+            .owned_bytes(self.failed_replays_with(key))
     }
 
-    fn opened_by<'a>(&self, dead_letter: &'a DeadLetter, now: DateTime<Utc>) -> Statement<'a> {
+    fn reopen<'a>(&self, dead_letter: &'a DeadLetter, now: DateTime<Utc>) -> Statement<'a> {
         let reason = &dead_letter.reason;
-        Statement::new(sql::OPEN_AGAIN)
+        Statement::new(sql::REOPEN)
             .int(self.id)
             .text(reason.code.as_str())
             .text(reason.detail.as_str())
             .text(reason.pattern.as_str())
             .owned_text(Some(reason.detail.to_lowercase()))
             .int(dead_letter.attempts)
-            .moment(dead_letter.failed_at)
-            .moment(now)
-            .owned_bytes(self.failed_with(&dead_letter.key))
+            .timestamp(dead_letter.failed_at)
+            .timestamp(now)
+            .owned_bytes(self.failed_replays_with(&dead_letter.key))
     }
 
-    fn failed_with(&self, key: &DeadLetterKey) -> Vec<u8> {
+    fn failed_replays_with(&self, key: &DeadLetterKey) -> Vec<u8> {
         [&self.failed_replays[..], key].concat()
     }
 }
 
-fn added(dead_letter: &DeadLetter, now: DateTime<Utc>) -> Statement<'_> {
+fn insert(dead_letter: &DeadLetter, now: DateTime<Utc>) -> Statement<'_> {
     let DeadLetter { reason, subject, properties, replay_of, .. } = dead_letter;
-    Statement::new(sql::ADD)
+    Statement::new(sql::INSERT)
         .bytes(&dead_letter.key[..])
         .text(reason.code.as_str())
         .text(reason.detail.as_str())
@@ -131,6 +134,6 @@ fn added(dead_letter: &DeadLetter, now: DateTime<Utc>) -> Statement<'_> {
         .bytes(replay_of.as_ref().map(|(key, _)| &key[..]))
         .optional_int(replay_of.map(|(_, replay)| replay))
         .int(dead_letter.attempts)
-        .moment(dead_letter.failed_at)
-        .moment(now)
+        .timestamp(dead_letter.failed_at)
+        .timestamp(now)
 }

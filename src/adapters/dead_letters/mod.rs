@@ -1,6 +1,7 @@
-//! The dead letters of both databases: the same statements, and what a database does in its own way.
+//! Stores dead letters in either database, with the same SQL statements.
 //!
-//! Each database implements [`DeadLetterDatabase`]; the port comes with it.
+//! A database implements [`DeadLetterDatabase`], the part that differs; the port `DeadLetterStore`
+//! is implemented for every such database.
 
 mod collect;
 mod rows;
@@ -22,13 +23,13 @@ pub trait DeadLetterDatabase: Send + Sync {
     type Row: Columns;
     type Transaction: DeadLetterTransaction<Row = Self::Row>;
 
-    /// The rows that a statement finds, outside of any transaction.
+    /// Runs a query outside of any transaction.
     fn read(
         &self,
         statement: Statement<'_>,
     ) -> impl Future<Output = Result<Vec<Self::Row>, StoreError>> + Send;
 
-    /// Begins a transaction that writes.
+    /// Begins a read-write transaction.
     fn begin(&self) -> impl Future<Output = Result<Self::Transaction, StoreError>> + Send;
 
     /// See [`DeadLetterStore::prune`](crate::service_layer::dead_letters::DeadLetterStore::prune).
@@ -43,13 +44,13 @@ pub trait DeadLetterDatabase: Send + Sync {
 pub trait DeadLetterTransaction: Send {
     type Row: Columns;
 
-    /// The rows that a statement finds or returns.
+    /// Runs a statement that returns rows.
     fn rows(
         &mut self,
         statement: Statement<'_>,
     ) -> impl Future<Output = Result<Vec<Self::Row>, StoreError>> + Send;
 
-    /// Returns how many rows were affected.
+    /// Executes a statement; returns the number of affected rows.
     fn execute(
         &mut self,
         statement: Statement<'_>,
@@ -58,10 +59,10 @@ pub trait DeadLetterTransaction: Send {
     fn commit(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// A row, read by the names of its columns; null is none.
+/// A row, read by column name; null is `None`.
 pub trait Columns: Send + Sync {
     fn text(&self, column: &str) -> Result<Option<String>, StoreError>;
     fn bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError>;
     fn int(&self, column: &str) -> Result<Option<i64>, StoreError>;
-    fn moment(&self, column: &str) -> Result<Option<DateTime<Utc>>, StoreError>;
+    fn timestamp(&self, column: &str) -> Result<Option<DateTime<Utc>>, StoreError>;
 }

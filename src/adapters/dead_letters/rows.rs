@@ -1,4 +1,4 @@
-//! From rows to dead letters: a row that is none is an error, not a panic.
+//! Reads rows of the dead letter tables. An invalid row is an error, not a panic.
 
 use std::fmt::Display;
 
@@ -11,7 +11,7 @@ use crate::service_layer::dead_letters::{
     DeadLetterRecord, DeadLetterState, DeadLetterSummary, Reason, Subject, properties_from_json,
 };
 
-/// The code in tables.
+/// The code of a state in the tables.
 pub fn state_code(state: DeadLetterState) -> i64 {
     match state {
         DeadLetterState::Open => 1,
@@ -24,20 +24,20 @@ pub fn state_code(state: DeadLetterState) -> i64 {
 pub fn state(row: &impl Columns) -> Result<DeadLetterState, StoreError> {
     let code = int(row, "state")?;
     let state = DeadLetterState::ALL.into_iter().find(|state| state_code(*state) == code);
-    state.ok_or_else(|| unreadable("state", &"is unknown"))
+    state.ok_or_else(|| invalid("state", &"is unknown"))
 }
 
-pub fn stored_dead_letter(row: &impl Columns) -> Result<DeadLetterRecord, StoreError> {
+pub fn dead_letter_record(row: &impl Columns) -> Result<DeadLetterRecord, StoreError> {
     Ok(DeadLetterRecord {
         id: int(row, "id")?,
         dead_letter: dead_letter(row)?,
         state: state(row)?,
-        first_failed_at: moment(row, "first_failed_at")?,
+        first_failed_at: timestamp(row, "first_failed_at")?,
         failures: count(row, "failures")?,
         replays: count(row, "replays")?,
         revision: count(row, "revision")?,
         original_body: row.bytes("original_body")?,
-        changed_at: moment(row, "changed_at")?,
+        changed_at: timestamp(row, "changed_at")?,
     })
 }
 
@@ -48,11 +48,11 @@ fn dead_letter(row: &impl Columns) -> Result<DeadLetter, StoreError> {
         key: key("key", &bytes(row, "key")?)?,
         exchange: text(row, "exchange")?,
         routing_key: text(row, "routing_key")?,
-        properties: properties.map_err(|error| unreadable("properties", &error))?,
+        properties: properties.map_err(|error| invalid("properties", &error))?,
         body: bytes(row, "body")?,
         reason: reason(row)?,
         subject: subject(row)?,
-        failed_at: moment(row, "last_failed_at")?,
+        failed_at: timestamp(row, "last_failed_at")?,
         attempts: count(row, "attempts")?,
         replay_of: replay_of.map(|key| Ok((key, count(row, "replay")?))).transpose()?,
     })
@@ -82,13 +82,13 @@ pub fn dead_letter_summary(row: &impl Columns) -> Result<DeadLetterSummary, Stor
         subject: subject(row)?,
         message_id: row.text("message_id")?,
         app_id: row.text("app_id")?,
-        first_failed_at: moment(row, "first_failed_at")?,
-        failed_at: moment(row, "last_failed_at")?,
+        first_failed_at: timestamp(row, "first_failed_at")?,
+        failed_at: timestamp(row, "last_failed_at")?,
         attempts: count(row, "attempts")?,
         failures: count(row, "failures")?,
         replays: count(row, "replays")?,
         revision: count(row, "revision")?,
-        changed_at: moment(row, "changed_at")?,
+        changed_at: timestamp(row, "changed_at")?,
     })
 }
 
@@ -103,52 +103,52 @@ pub fn dead_letter_group(row: &impl Columns) -> Result<DeadLetterGroup, StoreErr
         command: row.text("command")?,
         pattern: text(row, "pattern")?,
         count: count(row, "letters")?.into(),
-        first_failed_at: moment(row, "first_failed_at")?,
-        last_failed_at: moment(row, "last_failed_at")?,
+        first_failed_at: timestamp(row, "first_failed_at")?,
+        last_failed_at: timestamp(row, "last_failed_at")?,
         example: int(row, "example")?,
     })
 }
 
-pub fn dead_letter_action(row: &impl Columns) -> Result<AuditEntry, StoreError> {
-    let word = text(row, "what")?;
-    let what = AuditAction::ALL.into_iter().find(|kind| kind.as_str() == word);
+pub fn audit_entry(row: &impl Columns) -> Result<AuditEntry, StoreError> {
+    let what = text(row, "what")?;
+    let what = AuditAction::ALL.into_iter().find(|action| action.as_str() == what);
     Ok(AuditEntry {
-        at: moment(row, "done_at")?,
+        at: timestamp(row, "done_at")?,
         who: text(row, "who")?,
-        what: what.ok_or_else(|| unreadable("what", &"is unknown"))?,
+        what: what.ok_or_else(|| invalid("what", &"is unknown"))?,
         why: row.text("why")?,
         verdict: text(row, "verdict")?,
     })
 }
 
 fn key(column: &str, bytes: &[u8]) -> Result<DeadLetterKey, StoreError> {
-    bytes.try_into().map_err(|_| unreadable(column, &"must have 16 bytes"))
+    bytes.try_into().map_err(|_| invalid(column, &"must have 16 bytes"))
 }
 
 pub fn count(row: &impl Columns, column: &str) -> Result<u32, StoreError> {
-    u32::try_from(int(row, column)?).map_err(|error| unreadable(column, &error))
+    u32::try_from(int(row, column)?).map_err(|error| invalid(column, &error))
 }
 
 pub fn int(row: &impl Columns, column: &str) -> Result<i64, StoreError> {
-    there(column, row.int(column)?)
+    not_null(column, row.int(column)?)
 }
 
 pub fn bytes(row: &impl Columns, column: &str) -> Result<Vec<u8>, StoreError> {
-    there(column, row.bytes(column)?)
+    not_null(column, row.bytes(column)?)
 }
 
 fn text(row: &impl Columns, column: &str) -> Result<String, StoreError> {
-    there(column, row.text(column)?)
+    not_null(column, row.text(column)?)
 }
 
-fn moment(row: &impl Columns, column: &str) -> Result<DateTime<Utc>, StoreError> {
-    there(column, row.moment(column)?)
+fn timestamp(row: &impl Columns, column: &str) -> Result<DateTime<Utc>, StoreError> {
+    not_null(column, row.timestamp(column)?)
 }
 
-fn there<T>(column: &str, value: Option<T>) -> Result<T, StoreError> {
-    value.ok_or_else(|| unreadable(column, &"is null"))
+fn not_null<T>(column: &str, value: Option<T>) -> Result<T, StoreError> {
+    value.ok_or_else(|| invalid(column, &"is null"))
 }
 
-fn unreadable(column: &str, problem: &dyn Display) -> StoreError {
-    StoreError::Refused(format!("a row of dead letters cannot be read: {column} {problem}"))
+fn invalid(column: &str, problem: &dyn Display) -> StoreError {
+    StoreError::Refused(format!("a row of dead letters is invalid: {column} {problem}"))
 }

@@ -1,7 +1,7 @@
-//! The statements, as both databases read them. States are 1 open, 2 replaying, 3 replayed,
-//! 4 discarded.
+//! The SQL statements, in the dialect that both databases understand. States are 1 open, 2
+//! replaying, 3 replayed, 4 discarded.
 
-/// What [`stored_dead_letter`](super::rows::stored_dead_letter) reads.
+/// The columns that [`dead_letter_record`](super::rows::dead_letter_record) reads.
 macro_rules! columns {
     () => {
         "id, key, cast(state as bigint) as state, code, detail, pattern, command, order_id,
@@ -10,7 +10,7 @@ macro_rules! columns {
     };
 }
 
-/// What [`dead_letter_summary`](super::rows::dead_letter_summary) reads.
+/// The columns that [`dead_letter_summary`](super::rows::dead_letter_summary) reads.
 macro_rules! summary_columns {
     () => {
         "id, cast(state as bigint) as state, code, detail, pattern, command, order_id, customer_id,
@@ -19,7 +19,7 @@ macro_rules! summary_columns {
     };
 }
 
-/// A filter, as the parameters from `$1` to `$10`.
+/// A filter, with the parameters `$1` to `$10`.
 macro_rules! matching {
     () => {
         " from dead_letters
@@ -72,14 +72,14 @@ pub const ACTIONS: &str = "
     select done_at, who, what, why, verdict from dead_letter_actions
     where dead_letter_id = $1 order by id";
 
-pub const ADD_ACTION: &str = "
+pub const INSERT_ACTION: &str = "
     insert into dead_letter_actions (dead_letter_id, done_at, who, what, why, verdict)
     values ($1, $2, $3, $4, $5, $6)";
 
-/// Changes nothing, but locks the row: nobody removes it meanwhile.
+/// Changes nothing, but locks the row, so that it is not pruned meanwhile.
 pub const LOCK: &str = "update dead_letters set state = state where id = $1";
 
-pub const ADD: &str = "
+pub const INSERT: &str = "
     insert into dead_letters (
         key, state, code, detail, pattern, detail_lowered, command, order_id, customer_id,
         message_id, app_id, exchange, routing_key, properties, body, replay_of, replay, attempts,
@@ -88,23 +88,23 @@ pub const ADD: &str = "
             $18, $18, $19, $19)
     on conflict (key) do nothing";
 
-/// Changes nothing, but locks the row: SQLite has no `for update`.
+/// Changes nothing, but locks the row: SQLite does not support `for update`.
 pub const LOCK_REPLAYED: &str = "
     update dead_letters set replays = replays where key = $1
     returning id, cast(state as bigint) as state, replays, body, failed_replays";
 
-pub const OPEN_AGAIN: &str = "
+pub const REOPEN: &str = "
     update dead_letters
     set state = 1, failures = failures + 1, code = $2, detail = $3, pattern = $4,
         detail_lowered = $5, attempts = $6, last_failed_at = $7, changed_at = $8,
         failed_replays = $9
     where id = $1";
 
-pub const NOTE_FAILED_REPLAY: &str = "update dead_letters set failed_replays = $2 where id = $1";
+pub const RECORD_FAILED_REPLAY: &str = "update dead_letters set failed_replays = $2 where id = $1";
 
-/// The next number also for one that is taken over: then the end of the abandoned replay, should
-/// it still be told, has no effect. A limit does not keep it from being taken over, or it would be
-/// replaying for ever.
+/// Claims an open dead letter, or takes over an abandoned replay. Either gets the next replay
+/// number, so that a late result of the abandoned replay has no effect. The limit on replays does
+/// not apply to a takeover: otherwise the dead letter would stay in state replaying forever.
 pub const CLAIM: &str = concat!(
     "update dead_letters set state = 2, replays = replays + 1, changed_at = $4
      where id = $1
@@ -121,7 +121,7 @@ pub const UNDO_REPLAY: &str = "
     update dead_letters set state = 1, replays = replays - 1, changed_at = $3
     where id = $1 and state = 2 and replays = $2";
 
-/// The reason stays where there is no new one.
+/// Without a new reason, the old one stays.
 pub const REVISE: &str = "
     update dead_letters
     set original_body = coalesce(original_body, body), body = $3, revision = revision + 1,

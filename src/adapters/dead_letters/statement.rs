@@ -1,24 +1,24 @@
-//! A statement with its parameters, before a database's driver has them.
+//! A SQL statement with its parameters, independent of the database driver.
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
-/// SQL that both databases read, with its parameters from `$1` on.
+/// SQL text that both databases understand, with the values of `$1`, `$2`, …
 #[derive(Debug)]
 pub struct Statement<'a> {
     pub text: &'static str,
     pub values: Vec<Value<'a>>,
 }
 
-/// A parameter; none is null, of the type that the column has.
+/// The value of a parameter; `None` is a typed null.
 #[derive(Debug)]
 pub enum Value<'a> {
-    /// Without NUL: see the migrations.
+    /// U+0000 is replaced by U+FFFD, because PostgreSQL cannot store it.
     Text(Option<Cow<'a, str>>),
     Bytes(Option<Cow<'a, [u8]>>),
     Int(Option<i64>),
-    Moment(Option<DateTime<Utc>>),
+    Timestamp(Option<DateTime<Utc>>),
 }
 
 impl<'a> Statement<'a> {
@@ -50,8 +50,8 @@ impl<'a> Statement<'a> {
         self.with(Value::Int(number.map(Into::into)))
     }
 
-    pub fn moment(self, at: impl Into<Option<DateTime<Utc>>>) -> Self {
-        self.with(Value::Moment(at.into()))
+    pub fn timestamp(self, at: impl Into<Option<DateTime<Utc>>>) -> Self {
+        self.with(Value::Timestamp(at.into()))
     }
 
     fn with(mut self, value: Value<'a>) -> Self {

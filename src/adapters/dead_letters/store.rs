@@ -1,4 +1,4 @@
-//! The port, on any database that has the tables.
+//! Implements the port `DeadLetterStore` for every [`DeadLetterDatabase`].
 
 use std::fmt::Debug;
 
@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::rows::{
-    dead_letter_action, dead_letter_count, dead_letter_group, dead_letter_summary, int, state_code,
-    stored_dead_letter,
+    audit_entry, dead_letter_count, dead_letter_group, dead_letter_record, dead_letter_summary,
+    int, state_code,
 };
 use super::{DeadLetterDatabase, DeadLetterTransaction, Statement, collect, sql};
 use crate::domain::MessageId;
@@ -27,7 +27,7 @@ impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
         let mut transaction = self.begin().await?;
         let mut changed = 0;
         for dead_letter in dead_letters {
-            changed += collect::keep(&mut transaction, dead_letter, now).await?;
+            changed += collect::collect_one(&mut transaction, dead_letter, now).await?;
         }
         transaction.commit().await?;
         Ok(changed)
@@ -40,8 +40,8 @@ impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
         limit: u32,
     ) -> Result<Vec<DeadLetterSummary>, StoreError> {
         let dead_letters = matching(sql::DEAD_LETTERS, filter)
-            .moment(after.map(|place| place.failed_at))
-            .optional_int(after.map(|place| place.id))
+            .timestamp(after.map(|cursor| cursor.failed_at))
+            .optional_int(after.map(|cursor| cursor.id))
             .int(limit);
         let found = self.read(dead_letters).await?;
         found.iter().map(dead_letter_summary).collect()
@@ -76,20 +76,20 @@ impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
 
     async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError> {
         let found = self.read(Statement::new(sql::DEAD_LETTER).int(id)).await?;
-        found.first().map(stored_dead_letter).transpose()
+        found.first().map(dead_letter_record).transpose()
     }
 
     async fn dead_letter_of_message(
         &self,
         message_id: &MessageId,
     ) -> Result<Option<DeadLetterRecord>, StoreError> {
-        let asked = Statement::new(sql::DEAD_LETTER_OF_MESSAGE).text(message_id.as_str());
-        self.read(asked).await?.first().map(stored_dead_letter).transpose()
+        let query = Statement::new(sql::DEAD_LETTER_OF_MESSAGE).text(message_id.as_str());
+        self.read(query).await?.first().map(dead_letter_record).transpose()
     }
 
     async fn dead_letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError> {
         let found = self.read(Statement::new(sql::ACTIONS).int(id)).await?;
-        found.iter().map(dead_letter_action).collect()
+        found.iter().map(audit_entry).collect()
     }
 
     async fn claim_dead_letter(
@@ -101,8 +101,8 @@ impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
     ) -> Result<Option<DeadLetterRecord>, StoreError> {
         let claim = Statement::new(sql::CLAIM).int(id).int(most_replays);
         let mut transaction = self.begin().await?;
-        let claimed = transaction.rows(claim.moment(abandoned_before).moment(now)).await?;
-        let claimed = claimed.first().map(stored_dead_letter).transpose()?;
+        let claimed = transaction.rows(claim.timestamp(abandoned_before).timestamp(now)).await?;
+        let claimed = claimed.first().map(dead_letter_record).transpose()?;
         transaction.commit().await?;
         Ok(claimed)
     }
@@ -114,10 +114,12 @@ impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
         confirmed: bool,
         action: &AuditEntry,
     ) -> Result<(), StoreError> {
-        let ended = if confirmed { sql::CONFIRM_REPLAY } else { sql::UNDO_REPLAY };
+        let finish = if confirmed { sql::CONFIRM_REPLAY } else { sql::UNDO_REPLAY };
         let mut transaction = self.begin().await?;
-        transaction.execute(Statement::new(ended).int(id).int(replay).moment(action.at)).await?;
-        transaction.execute(recorded(id, action)).await?;
+        transaction
+            .execute(Statement::new(finish).int(id).int(replay).timestamp(action.at))
+            .await?;
+        transaction.execute(insert_action(id, action)).await?;
         transaction.commit().await
     }
 
@@ -128,19 +130,31 @@ impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
         revised: &Revision,
         action: &AuditEntry,
     ) -> Result<bool, StoreError> {
-        change(self, revision_of(id, revision, revised, action.at), id, action).await
+        change_and_audit(self, revision_of(id, revision, revised, action.at), id, action).await
     }
 
     async fn discard_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
-        change(self, Statement::new(sql::DISCARD).int(id).moment(action.at), id, action).await
+        change_and_audit(
+            self,
+            Statement::new(sql::DISCARD).int(id).timestamp(action.at),
+            id,
+            action,
+        )
+        .await
     }
 
     async fn restore_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
-        change(self, Statement::new(sql::RESTORE).int(id).moment(action.at), id, action).await
+        change_and_audit(
+            self,
+            Statement::new(sql::RESTORE).int(id).timestamp(action.at),
+            id,
+            action,
+        )
+        .await
     }
 
     async fn record_action(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError> {
-        change(self, Statement::new(sql::LOCK).int(id), id, action).await
+        change_and_audit(self, Statement::new(sql::LOCK).int(id), id, action).await
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
@@ -148,26 +162,26 @@ impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
     }
 }
 
-/// Changes a dead letter and records it, or neither.
-async fn change(
+/// Changes a dead letter and adds the audit entry, in one transaction.
+async fn change_and_audit(
     database: &impl DeadLetterDatabase,
-    changing: Statement<'_>,
+    change: Statement<'_>,
     id: i64,
     action: &AuditEntry,
 ) -> Result<bool, StoreError> {
     let mut transaction = database.begin().await?;
-    let changed = transaction.execute(changing).await? > 0;
+    let changed = transaction.execute(change).await? > 0;
     if changed {
-        transaction.execute(recorded(id, action)).await?;
+        transaction.execute(insert_action(id, action)).await?;
     }
     transaction.commit().await?;
     Ok(changed)
 }
 
-fn recorded(id: i64, action: &AuditEntry) -> Statement<'_> {
-    Statement::new(sql::ADD_ACTION)
+fn insert_action(id: i64, action: &AuditEntry) -> Statement<'_> {
+    Statement::new(sql::INSERT_ACTION)
         .int(id)
-        .moment(action.at)
+        .timestamp(action.at)
         .text(action.who.as_str())
         .text(action.what.as_str())
         .text(action.why.as_deref())
@@ -188,10 +202,10 @@ fn revision_of(id: i64, revision: u32, revised: &Revision, at: DateTime<Utc>) ->
         .text(reason.map(|reason| reason.detail.as_str()))
         .text(reason.map(|reason| reason.pattern.as_str()))
         .owned_text(reason.map(|reason| reason.detail.to_lowercase()))
-        .moment(at)
+        .timestamp(at)
 }
 
-/// A statement over all that match; its own parameters begin at `$11`.
+/// A statement with a filter; its other parameters start at `$11`.
 fn matching<'a>(text: &'static str, filter: &'a DeadLetterFilter) -> Statement<'a> {
     Statement::new(text)
         .optional_int(filter.state.map(state_code))
@@ -202,11 +216,11 @@ fn matching<'a>(text: &'static str, filter: &'a DeadLetterFilter) -> Statement<'
         .owned_text(filter.text.as_deref().map(containing))
         .text(filter.publisher.as_deref())
         .text(filter.pattern.as_deref())
-        .moment(filter.failed_until)
-        .moment(filter.failed_from)
+        .timestamp(filter.failed_until)
+        .timestamp(filter.failed_from)
 }
 
-/// What `like` takes to look for a text that stands anywhere; its wildcards are taken literally.
+/// The `like` pattern for text that contains this one; wildcards in it are escaped.
 fn containing(text: &str) -> String {
     let mut like = String::from("%");
     for character in text.to_lowercase().chars() {

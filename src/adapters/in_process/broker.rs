@@ -1,4 +1,4 @@
-//! Queues in memory.
+//! The queues of the in-process broker.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,41 +15,41 @@ use crate::service_layer::{
     Publication, QueueDepth, QueueDepths, Settlement, Target,
 };
 
-/// Most dead letters that are handed out and not collected.
-const DEAD_LETTERS_AT_ONCE: usize = 100;
+/// Maximum number of dead letters delivered and not collected yet.
+const DEAD_LETTER_PREFETCH: usize = 100;
 
 /// A broker in this process; clones share it.
 #[derive(Debug, Clone)]
 pub struct InProcessBroker {
     shared: Arc<Shared>,
-    /// The waits before the first, second, … retry.
+    /// The delays before the first, second, … retry.
     retry_delays: Arc<[Duration]>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Signalled when there is something to hand out, or nothing more to come.
+    /// Notified when a command becomes ready.
     commands_changed: Notify,
-    /// Signalled when a command is settled.
+    /// Notified when a command is settled.
     settled: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     ready: VecDeque<Submitted>,
-    /// Submitted and not settled: ready, handed out, or waiting for a retry.
+    /// Submitted and not settled: ready, unacknowledged, or waiting for a retry.
     open: usize,
     subscribers: Vec<mpsc::UnboundedSender<Publication>>,
     reply_queues: HashMap<String, mpsc::UnboundedSender<Publication>>,
-    /// Those that nobody collects.
+    /// Those published while there was no collector.
     dead_letters: Vec<Publication>,
     collector: Option<mpsc::UnboundedSender<Publication>>,
-    /// Of commands.
+    /// The number of consumers of commands.
     consumers: u64,
 }
 
-/// A command as a publisher gives it to a broker.
+/// A command as published.
 #[derive(Debug, Clone)]
 pub struct Submitted {
     pub routing_key: String,
@@ -62,7 +62,7 @@ impl InProcessBroker {
         Self { shared: Arc::default(), retry_delays: retry_delays.into() }
     }
 
-    /// Puts a command at the end of the queue.
+    /// Appends a command to the queue.
     pub fn submit(&self, command: Submitted) {
         let mut state = self.lock();
         state.open += 1;
@@ -71,19 +71,18 @@ impl InProcessBroker {
         self.shared.commands_changed.notify_one();
     }
 
-    /// Waits until at most `most` commands are open: a publisher that does so cannot fill the
-    /// memory.
-    pub async fn wait_until_open_at_most(&self, most: usize) {
+    /// Waits until at most `max` commands are open, so that a publisher cannot fill the memory.
+    pub async fn wait_until_open_at_most(&self, max: usize) {
         loop {
             let settled = self.shared.settled.notified();
-            if self.lock().open <= most {
+            if self.lock().open <= max {
                 return;
             }
             settled.await;
         }
     }
 
-    /// Everything that is published to the events exchange from now on.
+    /// Subscribes to all events published from now on.
     pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Publication> {
         let (events, subscription) = mpsc::unbounded_channel();
         self.lock().subscribers.push(events);
@@ -97,28 +96,29 @@ impl InProcessBroker {
         queue
     }
 
-    /// What went to the dead letters so far.
+    /// The dead letters that no collector has received.
     pub fn dead_letters(&self) -> Vec<Publication> {
         self.lock().dead_letters.clone()
     }
 
-    /// Hands out dead letters from now on. Ends when told to stop, with all that were there.
+    /// Delivers dead letters from now on. After `stop` is cancelled, ends once those published
+    /// until then are delivered.
     pub fn consume_dead_letters(&self, stop: CancellationToken) -> (CommandSource, JoinHandle<()>) {
         let (dead_letters_in, dead_letters) = mpsc::unbounded_channel();
-        let (deliveries_in, deliveries) = mpsc::channel(DEAD_LETTERS_AT_ONCE);
+        let (deliveries_in, deliveries) = mpsc::channel(DEAD_LETTER_PREFETCH);
         let (settlements, settlements_out) = mpsc::unbounded_channel();
         let channel_epoch = ChannelEpoch::default();
         let channel = channel_epoch.next();
         self.lock().collector = Some(dead_letters_in);
         let broker = self.clone();
         let task = tokio::spawn(async move {
-            let hand_out = hand_out_dead_letters(dead_letters, deliveries_in, channel);
+            let deliver = deliver_dead_letters(dead_letters, deliveries_in, channel);
             let until_stopped = async {
                 stop.cancelled().await;
                 broker.lock().collector = None;
             };
-            tokio::join!(hand_out, until_stopped);
-            // Nothing is left here to be settled: what was handed out is gone from this broker.
+            tokio::join!(deliver, until_stopped);
+            // Settlements have no effect: delivered dead letters are no longer in this broker.
             drop(settlements_out);
         });
         (CommandSource { deliveries, settlements, channel_epoch }, task)
@@ -128,8 +128,8 @@ impl InProcessBroker {
         InProcessPublisher::new(self.clone())
     }
 
-    /// Starts to consume, with at most `prefetch` unacknowledged deliveries, until `stop` is
-    /// cancelled.
+    /// Starts to consume commands, with at most `prefetch` unacknowledged deliveries, until `stop`
+    /// is cancelled.
     pub fn consume(
         &self,
         prefetch: u16,
@@ -139,17 +139,17 @@ impl InProcessBroker {
         let (settlements, settlements_out) = mpsc::unbounded_channel();
         let channel_epoch = ChannelEpoch::default();
         self.lock().consumers += 1;
-        let hand_out = self.clone().hand_out(
+        let deliver = self.clone().deliver(
             deliveries_in,
             settlements_out,
             channel_epoch.next(),
             Arc::new(Semaphore::new(prefetch.into())),
             stop,
         );
-        (CommandSource { deliveries, settlements, channel_epoch }, tokio::spawn(hand_out))
+        (CommandSource { deliveries, settlements, channel_epoch }, tokio::spawn(deliver))
     }
 
-    async fn hand_out(
+    async fn deliver(
         self,
         deliveries: mpsc::Sender<Delivery>,
         mut settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
@@ -164,7 +164,7 @@ impl InProcessBroker {
                 settled = settlements.recv() => match settled {
                     Some(settled) => {
                         prefetch.add_permits(settled.len());
-                        self.forget(settled.len());
+                        self.remove_settled(settled.len());
                     }
                     None => break,
                 },
@@ -172,7 +172,7 @@ impl InProcessBroker {
                     number += 1;
                     let delivery = delivery(command, DeliveryTag { channel, number });
                     if let Some(deliveries) = &deliveries {
-                        // The prefetch leaves room, unless the worker has ended.
+                        // There is room up to the prefetch; fails only if the worker has ended.
                         let _ = deliveries.send(delivery).await;
                     }
                 }
@@ -192,19 +192,20 @@ impl InProcessBroker {
                 return command;
             }
             if prefetch.available_permits() == 0 {
-                // A settlement ends this future and asks again.
+                // The caller drops this future after a settlement, and calls again.
                 std::future::pending::<()>().await;
             }
             changed.await;
         }
     }
 
-    fn forget(&self, settled: usize) {
+    fn remove_settled(&self, settled: usize) {
         self.lock().open -= settled;
         self.shared.settled.notify_waiters();
     }
 
-    pub(super) fn tell_subscribers(&self, event: &Publication) -> bool {
+    /// Sends an event to all subscribers; returns whether there is one.
+    pub(super) fn send_to_subscribers(&self, event: &Publication) -> bool {
         let mut state = self.lock();
         state.subscribers.retain(|subscriber| subscriber.send(event.clone()).is_ok());
         !state.subscribers.is_empty()
@@ -216,21 +217,21 @@ impl InProcessBroker {
         state.reply_queues.get(queue).is_some_and(|queue| queue.send(reply.clone()).is_ok())
     }
 
-    pub(super) fn keep_dead_letter(&self, dead_letter: Publication) {
+    pub(super) fn add_dead_letter(&self, dead_letter: Publication) {
         let mut state = self.lock();
-        let left = match &state.collector {
+        let uncollected = match &state.collector {
             Some(collector) => collector.send(dead_letter).err().map(|error| error.0),
             None => Some(dead_letter),
         };
-        state.dead_letters.extend(left);
+        state.dead_letters.extend(uncollected);
     }
 
-    /// Puts the command back when the delay before this retry has passed.
+    /// Appends the command to the queue after the delay of this retry.
     pub(super) fn submit_later(&self, attempt: u32, command: Submitted) {
-        let place = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
-        let delay = self.retry_delays.get(place).copied().unwrap_or_default();
+        let position = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        let delay = self.retry_delays.get(position).copied().unwrap_or_default();
         let broker = self.clone();
-        // Counted as open while it waits: the original is settled as soon as this returns.
+        // Open while it waits: the original is settled as soon as this returns.
         self.lock().open += 1;
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
@@ -258,7 +259,7 @@ impl QueueDepths for InProcessBroker {
     }
 }
 
-async fn hand_out_dead_letters(
+async fn deliver_dead_letters(
     mut dead_letters: mpsc::UnboundedReceiver<Publication>,
     deliveries: mpsc::Sender<Delivery>,
     channel: u32,
@@ -285,5 +286,5 @@ fn delivery(command: Submitted, tag: DeliveryTag) -> Delivery {
         body: command.body,
         ..Envelope::default()
     };
-    Delivery { tag, redelivered: false, envelope, hold: None }
+    Delivery { tag, redelivered: false, envelope, reservation: None }
 }

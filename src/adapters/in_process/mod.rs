@@ -1,9 +1,9 @@
-//! The transport within one process: nothing to install, nothing kept after the end.
+//! A broker within the process: nothing to install, and nothing is kept after the process ends.
 //!
-//! Behaves towards the worker as a broker does: commands are handed out up to a prefetch and stay
-//! until they are acknowledged, a retry comes back after its delay, events go to whoever
-//! subscribed, dead letters are kept. What it cannot give is durability: commands that are not
-//! settled when the process ends are lost with it (what they changed is in the database).
+//! It behaves like a broker towards the worker: it delivers commands up to the prefetch and keeps
+//! them until they are acknowledged, redelivers retries after their delay, sends events to
+//! subscribers and keeps dead letters. It is not durable: commands that are unsettled when the
+//! process ends are lost, while what they changed is in the database.
 
 mod broker;
 mod publisher;

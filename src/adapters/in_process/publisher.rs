@@ -1,4 +1,4 @@
-//! Publishing within the process.
+//! Publishes to the in-process broker.
 
 use async_trait::async_trait;
 
@@ -27,14 +27,14 @@ impl InProcessPublisher {
                 self.broker.submit(submitted(routing_key));
             }
             Target::Retry { attempt } => self.broker.submit_later(*attempt, submitted("")),
-            Target::DeadLetters { .. } => self.broker.keep_dead_letter(publication.clone()),
+            Target::DeadLetters { .. } => self.broker.add_dead_letter(publication.clone()),
             Target::Queue { name } => {
                 if !self.broker.reply(name, publication) {
                     return PublishStatus::Unroutable;
                 }
             }
             Target::Events { .. } => {
-                if !self.broker.tell_subscribers(publication) {
+                if !self.broker.send_to_subscribers(publication) {
                     return PublishStatus::Unroutable;
                 }
             }

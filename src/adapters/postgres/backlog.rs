@@ -1,4 +1,4 @@
-//! What waits in PostgreSQL.
+//! Counts the outbox and the open dead letters, up to a limit.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const OPEN_DEAD_LETTERS: &str = "
     from (select code, last_failed_at from dead_letters where state = 1 limit $1) as counted
     group by code";
 
-/// Counts through a pool.
+/// Counts through the pool for dead letters.
 #[derive(Debug, Clone)]
 pub struct PgBacklogProbe {
     pool: Pool,
@@ -55,7 +55,7 @@ impl PgBacklogProbe {
 
 #[async_trait]
 impl BacklogProbe for PgBacklogProbe {
-    async fn stock(&mut self) -> Result<Backlog, StoreError> {
+    async fn backlog(&mut self) -> Result<Backlog, StoreError> {
         let row = self.pool.fetch_one(|| sqlx::query(HAS_ORDERS)).await?;
         Ok(Backlog {
             has_orders: column(&row, "has_orders")?,
@@ -69,7 +69,7 @@ fn count(row: &PgRow) -> Result<u64, StoreError> {
     Ok(u64::try_from(column::<i64>(row, "count")?).unwrap_or(0))
 }
 
-/// A moment of a clock that is ahead counts as now.
+/// The age of the oldest row; zero if its timestamp is in the future.
 fn oldest(row: &PgRow) -> Result<Option<Duration>, StoreError> {
     let seconds: Option<f64> = column(row, "oldest")?;
     Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))

@@ -1,4 +1,4 @@
-//! A PostgreSQL server, and the ports on it.
+//! A PostgreSQL database: connects, migrates, and creates the adapters of all ports.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tracing::log::LevelFilter;
 use super::errors::{is_undefined_table, store_error};
 use super::options;
 use super::pool::Pool;
-use super::session::{ANSWER_TIMEOUT, READ_TIMEOUT, Session, Trust, connect};
+use super::session::{READ_TIMEOUT, RESPONSE_TIMEOUT, Session, SessionValidity, connect};
 use super::{PgBacklogProbe, PgDeadLetters, PgPiiAccessLog, PgQueries, PgRelayStore, PgStore};
 use crate::service_layer::StoreError;
 
@@ -21,7 +21,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 #[derive(Debug, Clone)]
 pub struct PgDatabase {
     options: PgConnectOptions,
-    trust: Trust,
+    validity: SessionValidity,
     readers: Pool,
     dead_letters: Pool,
 }
@@ -30,7 +30,8 @@ impl PgDatabase {
     /// Connects to `postgres://user:password@host:port/database`.
     ///
     /// # Errors
-    /// When the address is malformed or the server does not answer within 10 seconds.
+    /// [`StoreError::Unusable`] when the address is malformed, [`StoreError::Unavailable`] when no
+    /// session can be opened within 10 s.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|_| {
@@ -44,10 +45,11 @@ impl PgDatabase {
         Ok(database)
     }
 
-    /// Brings the tables up to date; does nothing where they are.
+    /// Applies pending migrations.
     ///
     /// # Errors
-    /// When the database is in trouble, or was migrated by a newer program.
+    /// [`StoreError::Unusable`] when a newer version has migrated the database, or an applied
+    /// migration differs; otherwise when the database is unavailable.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = connect(&self.options).await?;
         let migrated = MIGRATIONS.run(&mut connection).await;
@@ -57,10 +59,10 @@ impl PgDatabase {
         })
     }
 
-    /// Whether the tables are those of this program.
+    /// Whether the schema has the version of this binary.
     ///
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database is unavailable.
     pub async fn is_migrated(&self) -> Result<bool, StoreError> {
         const APPLIED: &str = "select max(version) from _sqlx_migrations where success";
         let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
@@ -72,11 +74,11 @@ impl PgDatabase {
         }
     }
 
-    /// The same server and database, but with its tables in the schema `schema`, made anew: what
-    /// was in it is gone.
+    /// The same database with its tables in the schema `schema`. Drops that schema with everything
+    /// in it and creates it again.
     ///
     /// # Errors
-    /// When the database is in trouble or does not allow it.
+    /// When the database is unavailable or a privilege is missing.
     pub async fn in_fresh_schema(self, schema: &'static str) -> Result<Self, StoreError> {
         let mut connection = connect(&self.options).await?;
         let statement = format!("drop schema if exists {schema} cascade; create schema {schema}");
@@ -88,23 +90,23 @@ impl PgDatabase {
     }
 
     fn with(options: PgConnectOptions) -> Self {
-        let trust = Trust::default();
-        let readers = Pool::new(4, options::of_readers(&options), READ_TIMEOUT, trust.clone());
+        let validity = SessionValidity::default();
+        let readers = Pool::new(4, options::of_readers(&options), READ_TIMEOUT, validity.clone());
         let of_dead_letters = options::of_dead_letters(&options);
-        let dead_letters = Pool::new(2, of_dead_letters, ANSWER_TIMEOUT, trust.clone());
-        Self { options, trust, readers, dead_letters }
+        let dead_letters = Pool::new(2, of_dead_letters, RESPONSE_TIMEOUT, validity.clone());
+        Self { options, validity, readers, dead_letters }
     }
 
-    /// A session for one lane.
+    /// A store with its own session, for one lane.
     pub fn store(&self) -> PgStore {
-        PgStore::new(Session::new(options::of_lanes(&self.options), self.trust.clone()))
+        PgStore::new(Session::new(options::of_lanes(&self.options), self.validity.clone()))
     }
 
     pub fn queries(&self) -> PgQueries {
         PgQueries::new(self.readers.clone())
     }
 
-    pub fn stock(&self) -> PgBacklogProbe {
+    pub fn backlog_probe(&self) -> PgBacklogProbe {
         PgBacklogProbe::new(self.dead_letters.clone())
     }
 
@@ -116,8 +118,8 @@ impl PgDatabase {
         PgDeadLetters::new(self.dead_letters.clone())
     }
 
-    /// Through the pool of dead letters: both are there for operators.
-    pub fn disclosures(&self) -> PgPiiAccessLog {
+    /// Through the pool for dead letters, which operators use as well.
+    pub fn pii_access_log(&self) -> PgPiiAccessLog {
         PgPiiAccessLog::new(self.dead_letters.clone())
     }
 }

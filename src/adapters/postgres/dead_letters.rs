@@ -1,4 +1,4 @@
-//! Dead letters in PostgreSQL, through a small pool of its own.
+//! Dead letters in PostgreSQL, through their own small pool.
 
 use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
@@ -6,29 +6,30 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row};
 
 use super::errors::store_error;
-use super::pool::{Pool, Question};
-use super::session::{ANSWER_TIMEOUT, within};
+use super::pool::{PgQuery, Pool};
+use super::session::{RESPONSE_TIMEOUT, within};
 use crate::adapters::dead_letters::{
     Columns, DeadLetterDatabase, DeadLetterTransaction, Statement, Value,
 };
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{Pruned, Retention};
 
-/// Keeps dead letters, and removes what is old.
+/// Stores dead letters, and prunes old rows.
 #[derive(Debug, Clone)]
 pub struct PgDeadLetters {
     pool: Pool,
 }
 
-/// An open transaction, with a session of the pool. Where it does not end well, the session is given
-/// up with it: the server rolls back, and a session that was at fault is not used again.
+/// An open transaction on a session of the pool. Unless it commits, the session is closed with it:
+/// the server rolls back, and a faulty session is not used again.
 #[derive(Debug)]
 pub struct PgDeadLetterTransaction {
     session: PoolConnection<Postgres>,
     is_open: bool,
 }
 
-/// Locked, so that nobody claims one meanwhile; those that somebody has are left for the next time.
+/// Locks the rows, so that none is claimed meanwhile; rows locked by others are left for the next
+/// run.
 const PRUNE_DEAD_LETTERS: &str = "
     with old as (
         select id from dead_letters where changed_at < $1 and state <> 2
@@ -38,8 +39,8 @@ const PRUNE_DEAD_LETTERS: &str = "
     )
     delete from dead_letters where id in (select id from old)";
 
-/// Rows of the inbox and of the history never change, so none has to be locked, for which the
-/// worker would need the right to update. Whatever another pruning was faster with is gone.
+/// Rows of the inbox and the history never change, so they need no lock, which would require the
+/// update privilege. A row that a concurrent run has deleted is skipped.
 const PRUNE_HANDLED: &str = "
     delete from handled_messages where ctid = any(array(
         select h.ctid from handled_messages h
@@ -47,7 +48,7 @@ const PRUNE_HANDLED: &str = "
           and not exists (select from dead_letters d where d.message_id = h.message_id)
         limit $2))";
 
-/// Of orders that are completed or cancelled, and never the row of the present version.
+/// Only of completed and cancelled orders, and never the row of the current version.
 const PRUNE_HISTORY: &str = "
     delete from order_history where ctid = any(array(
         select h.ctid from order_history h join orders o on o.order_id = h.order_id
@@ -77,7 +78,7 @@ impl DeadLetterDatabase for PgDeadLetters {
 
     async fn prune_rows(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
         let mut transaction = self.begin().await?;
-        let old = |text, until: DateTime<Utc>| Statement::new(text).moment(until).int(limit);
+        let old = |text, until: DateTime<Utc>| Statement::new(text).timestamp(until).int(limit);
         let dead_letters = old(PRUNE_DEAD_LETTERS, retention.dead_letters_until);
         let handled_messages = old(PRUNE_HANDLED, retention.handled_until);
         let history = retention.history_until.map(|until| old(PRUNE_HISTORY, until));
@@ -98,12 +99,12 @@ impl DeadLetterTransaction for PgDeadLetterTransaction {
     type Row = PgRow;
 
     async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
-        within(ANSWER_TIMEOUT, bound(&statement).fetch_all(&mut *self.session)).await
+        within(RESPONSE_TIMEOUT, bound(&statement).fetch_all(&mut *self.session)).await
     }
 
     async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
         let executed = bound(&statement).execute(&mut *self.session);
-        within(ANSWER_TIMEOUT, executed).await.map(|done| done.rows_affected())
+        within(RESPONSE_TIMEOUT, executed).await.map(|done| done.rows_affected())
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
@@ -116,7 +117,7 @@ impl DeadLetterTransaction for PgDeadLetterTransaction {
 impl PgDeadLetterTransaction {
     async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
         let executed = sqlx::raw_sql(statement).execute(&mut *self.session);
-        within(ANSWER_TIMEOUT, executed).await.map(drop)
+        within(RESPONSE_TIMEOUT, executed).await.map(drop)
     }
 }
 
@@ -128,13 +129,13 @@ impl Drop for PgDeadLetterTransaction {
     }
 }
 
-fn bound(statement: &Statement<'_>) -> Question {
+fn bound(statement: &Statement<'_>) -> PgQuery<'static> {
     let query = sqlx::query(statement.text);
     statement.values.iter().fold(query, |query, value| match value {
         Value::Text(text) => query.bind(text.as_deref()),
         Value::Bytes(bytes) => query.bind(bytes.as_deref()),
         Value::Int(number) => query.bind(number),
-        Value::Moment(at) => query.bind(at),
+        Value::Timestamp(at) => query.bind(at),
     })
 }
 
@@ -151,7 +152,7 @@ impl Columns for PgRow {
         self.try_get(column).map_err(|error| store_error(&error))
     }
 
-    fn moment(&self, column: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+    fn timestamp(&self, column: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.try_get(column).map_err(|error| store_error(&error))
     }
 }

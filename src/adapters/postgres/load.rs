@@ -1,4 +1,4 @@
-//! Reading what a batch names, in one round trip.
+//! Loads and locks the orders and handled messages of a batch, in one round trip.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use sqlx::postgres::{PgHasArrayType, PgRow};
 use sqlx::{Decode, PgConnection, Postgres, Row, Type};
 
 use super::errors::{is_lock_timeout, store_error};
-use super::session::{ANSWER_TIMEOUT, answered};
+use super::session::{RESPONSE_TIMEOUT, with_timeout};
 use crate::adapters::rows::{HandledRow, ItemRow, OrderRow};
 use crate::domain::{MessageId, OrderId};
 use crate::service_layer::{BatchLookup, BatchState, MAX_LOADED_ITEMS, StoreError};
@@ -24,15 +24,15 @@ macro_rules! handled_rows {
     };
 }
 
-/// The orders are locked in the order of their ids, so that two batches cannot wait for each other.
-/// Items never change after placing, so the statement's snapshot is good for them even when a lock
-/// had to be waited for; the orders themselves are read again after the wait.
+/// Locks orders in the order of their ids, so that two batches cannot deadlock. Orders are read
+/// again after waiting for a lock. Items are read from the snapshot of the statement, which is
+/// right because they never change after placing.
 ///
-/// `LOAD` waits for a lock; `LOAD_UNLOCKED` leaves locked orders out and names them.
+/// `LOAD` waits for locks; `LOAD_UNLOCKED` skips locked orders and returns their ids.
 ///
-/// Orders and items come in one row, an array for each column: as JSON, 500 orders take the server
-/// 10 ms instead of 4. The lateral join leaves the planner nothing but the key of the items, also
-/// while its statistics say that there are none.
+/// Orders and items come in one row, with an array per column: as JSON, 500 orders take the server
+/// 10 ms instead of 4. The lateral join leaves the planner only the key of the items, even while
+/// statistics say that the table is empty.
 macro_rules! load {
     ($if_locked:literal, $locked_ids:literal) => {
         concat!(
@@ -86,13 +86,13 @@ pub(super) async fn load(
     }
     let message_ids: Vec<&str> = needs.message_ids.iter().map(MessageId::as_str).collect();
     let order_ids: Vec<&str> = needs.order_ids.iter().map(OrderId::as_str).collect();
-    // Of one order alone all are loaded; else one too many tells that there are too many.
-    let most_items = if order_ids.len() > 1 { MAX_LOADED_ITEMS } else { usize::MAX - 1 };
-    let limit = i64::try_from(most_items + 1).unwrap_or(i64::MAX);
+    // All items of a single order; for several orders one more than allowed, to detect too many.
+    let max_items = if order_ids.len() > 1 { MAX_LOADED_ITEMS } else { usize::MAX - 1 };
+    let limit = i64::try_from(max_items + 1).unwrap_or(i64::MAX);
     let statement = if skip_locked { LOAD_UNLOCKED } else { LOAD };
     let query = sqlx::query(statement).bind(message_ids).bind(order_ids).bind(limit);
-    let answer = answered(ANSWER_TIMEOUT, query.fetch_one(connection)).await;
-    let row = answer.map_err(|error| load_error(&error, skip_locked))?;
+    let loaded = with_timeout(RESPONSE_TIMEOUT, query.fetch_one(connection)).await;
+    let row = loaded.map_err(|error| load_error(&error, skip_locked))?;
     if skip_locked {
         ensure_none_is_locked(&row)?;
     }
@@ -102,7 +102,7 @@ pub(super) async fn load(
         loaded.handled.insert(handled.message_id.clone(), handled);
     }
     let (orders, items) = order_rows(&row).map_err(|error| store_error(&error))?;
-    if items > most_items {
+    if items > max_items {
         return Err(StoreError::TooLarge);
     }
     for order in orders {
@@ -111,8 +111,8 @@ pub(super) async fn load(
     Ok(loaded)
 }
 
-/// Who waited for a lock in vain asks again without waiting, which tells whose lock it was. Who did
-/// not even wait met the lock of a table.
+/// After a lock timeout, the caller loads again with `skip locked`, which returns the locked
+/// orders. A timeout despite `skip locked` is that of a table lock.
 fn load_error(error: &sqlx::Error, skip_locked: bool) -> StoreError {
     if is_lock_timeout(error) && !skip_locked {
         return StoreError::Locked(Vec::new());
@@ -126,7 +126,7 @@ fn ensure_none_is_locked(row: &PgRow) -> Result<(), StoreError> {
     if locked.is_empty() { Ok(()) } else { Err(StoreError::Locked(locked)) }
 }
 
-/// Puts the columns of [`LOAD`] together again; also says how many items there are.
+/// Assembles rows from the column arrays of [`LOAD`]; also returns the number of items.
 fn order_rows(row: &PgRow) -> Result<(Vec<OrderRow>, usize), sqlx::Error> {
     let mut customer_ids = column::<String>(row, "customer_ids")?;
     let mut customer_names = column::<String>(row, "customer_names")?;
@@ -172,7 +172,7 @@ fn items_by_order(row: &PgRow) -> Result<HashMap<String, Vec<ItemRow>>, sqlx::Er
     Ok(items)
 }
 
-/// The values of an aggregated column; null when there are none.
+/// The values of an aggregated column, which is null without rows.
 fn column<T>(row: &PgRow, name: &str) -> Result<std::vec::IntoIter<T>, sqlx::Error>
 where
     T: for<'a> Decode<'a, Postgres> + Type<Postgres> + PgHasArrayType,
@@ -180,14 +180,14 @@ where
     Ok(row.try_get::<Option<Vec<T>>, _>(name)?.unwrap_or_default().into_iter())
 }
 
-/// Rows that came as one JSON list, null when there are none.
+/// Rows aggregated as JSON, which is null without rows.
 pub(super) fn parsed<T: DeserializeOwned>(row: &PgRow, column: &str) -> Result<Vec<T>, StoreError> {
     let json: Option<&str> = row.try_get(column).map_err(|error| store_error(&error))?;
     let rows = json.map_or(Ok(Vec::new()), serde_json::from_str);
-    // The place of the fault is enough; its text could hold values.
+    // Only the position: the text of the error may contain values.
     rows.map_err(|error| {
         StoreError::Refused(format!(
-            "{column} cannot be read: column {} of the answer",
+            "{column} cannot be decoded: at position {} of its JSON",
             error.column()
         ))
     })

@@ -1,7 +1,7 @@
-//! The store on PostgreSQL (14 or later).
+//! The stores on PostgreSQL (14 or later).
 //!
-//! A lane holds one connection of its own: a pool would ping it before each use. A transaction
-//! takes four round trips, however many messages its batch has: begin, load, write, commit.
+//! Each lane has its own session, because a pool would ping it before each use. A transaction takes
+//! four round trips, whatever the size of its batch: begin, load, write, commit.
 
 mod backlog;
 mod connection;

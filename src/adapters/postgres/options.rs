@@ -1,13 +1,12 @@
-//! What each kind of session asks of the server.
+//! The run-time parameters of each kind of session.
 
 use sqlx::postgres::PgConnectOptions;
 
-/// Settings of each session.
+/// Of every session.
 ///
-/// The server asks a client that has been silent for 10 s for a sign of life, and ends the session
-/// after three unanswered questions, or when what it sends is not acknowledged for 20 s: else a client
-/// whose machine vanished keeps its locks for two hours. For the other direction see
-/// `Session`.
+/// The server sends TCP keepalives to a client that has been silent for 10 s, and ends the session
+/// after three without a response, or when data is not acknowledged for 20 s. By default, a client
+/// whose machine vanished keeps its locks for two hours. For the other direction see `Session`.
 const SESSION: [(&str, &str); 7] = [
     ("timezone", "UTC"),
     ("idle_in_transaction_session_timeout", "60s"),
@@ -18,27 +17,29 @@ const SESSION: [(&str, &str); 7] = [
     ("tcp_user_timeout", "20s"),
 ];
 
-/// Settings of each session that writes.
+/// Of sessions that write.
 const WRITES: [(&str, &str); 2] = [("statement_timeout", "30s"), ("lock_timeout", "10s")];
 
-/// A lane waits for no lock for long: it sets the messages of a locked order aside.
+/// A lane waits only briefly for a lock: it parks the messages of a locked order.
 const LANES: [(&str, &str); 1] = [("lock_timeout", "1s")];
 
-/// The relay's session says something every five seconds; if not, its lock is to go to another.
+/// The relay sends a statement every 5 s; if not, its session ends and another worker gets the
+/// lock.
 const RELAY: [(&str, &str); 1] = [("idle_session_timeout", "20s")];
 
 const READS: [(&str, &str); 1] = [("statement_timeout", "10s")];
 
-/// A batch names its rows by arrays, whose sizes the planner cannot know: planned while a table is
-/// still small, a statement would scan it for ever after.
-const PLANS_OF_BATCHES: [(&str, &str); 2] =
+/// Batch statements take arrays whose sizes the planner does not know. Planned while a table is
+/// small, a cached plan would scan the table forever.
+const BATCH_PLANS: [(&str, &str); 2] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
 
-/// A filter or an age finds few rows or all of them: the values tell.
-const PLANS_OF_DEAD_LETTERS: [(&str, &str); 2] =
+/// A filter or an age may match few rows or all of them, so each statement is planned with its
+/// values.
+const DEAD_LETTER_PLANS: [(&str, &str); 2] =
     [("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "on")];
 
-/// The name of this process in `pg_stat_activity`, unless the address gives one.
+/// Adds the parameters of every session, and the application name unless the address sets one.
 pub(super) fn of_each_session(options: PgConnectOptions) -> PgConnectOptions {
     let options = match options.get_application_name() {
         Some(_) => options,
@@ -48,24 +49,24 @@ pub(super) fn of_each_session(options: PgConnectOptions) -> PgConnectOptions {
 }
 
 pub(super) fn of_lanes(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().options(WRITES).options(LANES).options(PLANS_OF_BATCHES)
+    options.clone().options(WRITES).options(LANES).options(BATCH_PLANS)
 }
 
 pub(super) fn of_relay(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().options(WRITES).options(RELAY).options(PLANS_OF_BATCHES)
+    options.clone().options(WRITES).options(RELAY).options(BATCH_PLANS)
 }
 
 pub(super) fn of_readers(options: &PgConnectOptions) -> PgConnectOptions {
     options.clone().options(READS)
 }
 
-/// Without prepared statements: none of their plans can be outdated, which would end a transaction.
+/// Without cached prepared statements: an outdated plan would abort a transaction.
 pub(super) fn of_dead_letters(options: &PgConnectOptions) -> PgConnectOptions {
-    let options = options.clone().options(WRITES).options(PLANS_OF_DEAD_LETTERS);
+    let options = options.clone().options(WRITES).options(DEAD_LETTER_PLANS);
     options.statement_cache_capacity(0)
 }
 
-/// Program, machine and process, in the 63 bytes that PostgreSQL keeps.
+/// Program, host and process id, within the 63 bytes of an `application_name`.
 fn process_name() -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine: String = machine.trim().chars().take(38).collect();

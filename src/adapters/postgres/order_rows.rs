@@ -1,5 +1,5 @@
-//! Orders for readers: the rows of a statement, and their items by a second one. Items never change
-//! and are committed with their order, so that the two need no transaction.
+//! Reads orders for the read side: one statement for the orders, a second one for their items.
+//! Items never change and are committed with their order, so the two need no transaction.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::errors::store_error;
-use super::pool::{Pool, Question};
+use super::pool::{PgQuery, Pool};
 use crate::adapters::rows::{ItemRow, OrderRow};
 use crate::domain::Order;
 use crate::service_layer::StoreError;
 
-/// What [`order_row`] reads, by these places: names would be looked up for each row.
+/// The columns that [`order_row`] reads, by position: names would be looked up for each row.
 macro_rules! order_columns {
     () => {
         "order_id, customer_id, customer_name, customer_email, total, status, created_at,
@@ -23,15 +23,15 @@ macro_rules! order_columns {
 
 pub(super) use order_columns;
 
-/// What [`item_row`] reads.
+/// The columns that [`item_row`] reads, by position.
 const ITEMS: &str = "
     select order_id, line, product_id, name, quantity, price_per_unit from order_items
     where order_id = any($1)";
 
-/// The orders that a statement with these columns finds, in its order.
+/// The orders that a statement with [`order_columns`] returns, in its order.
 pub(super) async fn orders_with_items(
     readers: &Pool,
-    statement: impl Fn() -> Question,
+    statement: impl Fn() -> PgQuery<'static>,
 ) -> Result<Vec<Order>, StoreError> {
     let found = readers.fetch_all(statement).await?;
     let mut orders = found
@@ -86,9 +86,9 @@ fn item_row(row: &PgRow) -> Result<(&str, i16, ItemRow), sqlx::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?, item))
 }
 
-/// An amount of a column with two decimals.
-fn cents(row: &PgRow, place: usize) -> Result<i64, sqlx::Error> {
-    let mut amount: Decimal = row.try_get(place)?;
+/// The cents of a `numeric` column with two decimals.
+fn cents(row: &PgRow, position: usize) -> Result<i64, sqlx::Error> {
+    let mut amount: Decimal = row.try_get(position)?;
     amount.rescale(2);
     i64::try_from(amount.mantissa()).map_err(|error| sqlx::Error::Decode(error.into()))
 }

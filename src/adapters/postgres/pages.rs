@@ -1,18 +1,18 @@
-//! The statements behind lists of orders.
+//! Builds the statements for pages of orders.
 
 use sqlx::{Execute, Postgres, QueryBuilder};
 
 use super::order_rows::order_columns;
-use super::pool::Question;
+use super::pool::PgQuery;
 use crate::domain::Status;
 use crate::service_layer::{OrderQuery, Page, Place, Sort};
 
 /// The orders of a page, without their items.
 ///
-/// A customer's orders are found by the customer: the `+ 0` keeps the index of statuses out of it.
-/// Other lists have the newest orders of each status from that index, at most a page of each, and
-/// take the newest of those.
-pub(super) fn page_statement(query: &OrderQuery, page: &Page) -> Question {
+/// Orders of a customer are found by the index on customers; `+ 0` keeps the planner from using the
+/// index on statuses. Other lists take up to a page of the newest orders of each status from that
+/// index, and then the newest of those.
+pub(super) fn page_statement(query: &OrderQuery, page: &Page) -> PgQuery<'static> {
     let sorted = match query.sort() {
         Sort::ByStatus => "status, created_at desc, order_id",
         Sort::NewestFirst => "created_at desc, order_id",
@@ -24,38 +24,38 @@ pub(super) fn page_statement(query: &OrderQuery, page: &Page) -> Question {
         if query.status.is_some() {
             sql.push(" and status + 0 = any(").push_bind(statuses(query)).push(")");
         }
-        push_moments_and_place(&mut sql, query, page);
+        push_period_and_cursor(&mut sql, query, page);
     } else {
         sql.push("unnest(").push_bind(statuses(query)).push("::smallint[]) as wanted (wanted)");
         sql.push(" cross join lateral (select * from orders where status = wanted");
-        push_moments_and_place(&mut sql, query, page);
+        push_period_and_cursor(&mut sql, query, page);
         sql.push(format_args!(" order by {sorted} limit ")).push_bind(limit).push(") found");
     }
     sql.push(format_args!(" order by {sorted} limit ")).push_bind(limit);
-    // The builder has encoded them: what could not be would have ended there.
+    // Cannot fail: the builder has already encoded the values.
     let values = sql.build().take_arguments().ok().flatten().unwrap_or_default();
     sqlx::query_with(sql.into_sql(), values)
 }
 
-/// The codes of the statuses that are asked for.
+/// The codes of the requested statuses.
 fn statuses(query: &OrderQuery) -> Vec<i16> {
-    let asked = |status: &Status| query.status.is_none_or(|filter| filter.includes(*status));
-    Status::ALL.into_iter().filter(asked).map(Status::code).collect()
+    let is_requested = |status: &Status| query.status.is_none_or(|filter| filter.includes(*status));
+    Status::ALL.into_iter().filter(is_requested).map(Status::code).collect()
 }
 
-fn push_moments_and_place(sql: &mut QueryBuilder<Postgres>, query: &OrderQuery, page: &Page) {
+fn push_period_and_cursor(sql: &mut QueryBuilder<Postgres>, query: &OrderQuery, page: &Page) {
     for (operator, moment) in [(">=", query.from), ("<=", page.until(query))] {
         if let Some(moment) = moment {
             sql.push(format_args!(" and created_at {operator} ")).push_bind(moment);
         }
     }
     if let Some(place) = &page.after {
-        push_behind(sql, query.sort(), place);
+        push_after(sql, query.sort(), place);
     }
 }
 
-/// Adds the condition of orders behind a place; see [`Page::until`] for its other half.
-fn push_behind(sql: &mut QueryBuilder<Postgres>, sort: Sort, place: &Place) {
+/// Adds the condition for orders after the cursor; see [`Page::until`] for its other half.
+fn push_after(sql: &mut QueryBuilder<Postgres>, sort: Sort, place: &Place) {
     let status = place.status.code();
     match sort {
         Sort::ByStatus => {

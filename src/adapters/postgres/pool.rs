@@ -1,4 +1,5 @@
-//! Pools of sessions: for readers, and for dead letters.
+//! Small connection pools, one for readers and one for dead letters. Sessions are checked before
+//! use, and statements are repeated once on another session if theirs was at fault.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,115 +10,121 @@ use sqlx::query::Query;
 use sqlx::{Connection, Postgres};
 use tokio::time::Instant;
 
-use super::errors::{store_error, was_of_the_session};
-use super::session::{CONNECT_TIMEOUT, IDLE, Trust, answered, check_client, is_writable};
+use super::errors::{is_session_fault, store_error};
+use super::session::{
+    CONNECT_TIMEOUT, IDLE_BEFORE_CHECK, SessionValidity, check_client, is_writable, with_timeout,
+};
 use crate::service_layer::StoreError;
 
-/// Longest wait until a session that comes back to its pool is done with what it did.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout for the ping when a session returns to the pool: it may still be executing a statement
+/// that was dropped.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A statement with its values.
-pub(super) type Question = Query<'static, Postgres, PgArguments>;
+/// A statement with its bound values.
+pub(super) type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
-/// A few sessions, each made when it is needed and checked before it is used; clones share them.
+/// A few sessions, opened when needed and checked before use; clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
     sessions: PgPool,
-    trust: Trust,
-    answer_within: Duration,
+    validity: SessionValidity,
+    response_timeout: Duration,
 }
 
 impl Pool {
     pub(super) fn new(
-        most: u32,
+        max_sessions: u32,
         options: PgConnectOptions,
-        answer_within: Duration,
-        trust: Trust,
+        response_timeout: Duration,
+        validity: SessionValidity,
     ) -> Self {
-        let check_trust = trust.clone();
+        let check_validity = validity.clone();
         let checked_at = Arc::new(Mutex::new(Instant::now()));
         let sessions = PgPoolOptions::new()
-            .max_connections(most)
+            .max_connections(max_sessions)
             .min_connections(0)
             .acquire_timeout(CONNECT_TIMEOUT)
             .idle_timeout(Duration::from_secs(60))
             .after_connect(|connection, _| Box::pin(check_client(connection)))
-            // The pool's own check waits without a bound.
+            // The pool's own check has no timeout.
             .test_before_acquire(false)
             .before_acquire(move |connection, session| {
-                let (trust, checked_at) = (check_trust.clone(), checked_at.clone());
+                let (validity, checked_at) = (check_validity.clone(), checked_at.clone());
                 Box::pin(async move {
-                    if !trust.holds(session.age) {
+                    if !validity.covers(session.age) {
                         return Ok(false);
                     }
-                    // Of a pool that is never idle, too: its server may have turned read-only.
-                    if !is_due(&checked_at) && session.idle_for < IDLE {
+                    // Checked even if never idle: the server may have become read-only.
+                    if !is_due(&checked_at) && session.idle_for < IDLE_BEFORE_CHECK {
                         return Ok(true);
                     }
-                    let is_good = is_writable(connection).await;
-                    if !is_good {
-                        trust.lose();
+                    let is_writable = is_writable(connection).await;
+                    if !is_writable {
+                        validity.invalidate_all();
                     }
-                    Ok(is_good)
+                    Ok(is_writable)
                 })
             })
             .after_release(|connection, _| {
                 Box::pin(async {
-                    let done = tokio::time::timeout(RETURN_TIMEOUT, connection.ping()).await;
+                    let done = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
                     Ok(done.is_ok_and(|done| done.is_ok()))
                 })
             })
             .connect_lazy_with(options);
-        Self { sessions, trust, answer_within }
+        Self { sessions, validity, response_timeout }
     }
 
     pub(super) async fn fetch_all(
         &self,
-        question: impl Fn() -> Question,
+        query: impl Fn() -> PgQuery<'static>,
     ) -> Result<Vec<PgRow>, StoreError> {
-        self.try_fetch_all(question).await.map_err(|error| store_error(&error))
+        self.try_fetch_all(query).await.map_err(|error| store_error(&error))
     }
 
-    /// The first row, of a question that has one.
+    /// The first row; the statement must return one.
     pub(super) async fn fetch_one(
         &self,
-        question: impl Fn() -> Question,
+        query: impl Fn() -> PgQuery<'static>,
     ) -> Result<PgRow, StoreError> {
-        self.try_fetch_one(question).await.map_err(|error| store_error(&error))
+        self.try_fetch_one(query).await.map_err(|error| store_error(&error))
     }
 
     pub(super) async fn try_fetch_one(
         &self,
-        question: impl Fn() -> Question,
+        query: impl Fn() -> PgQuery<'static>,
     ) -> Result<PgRow, sqlx::Error> {
-        let rows = self.try_fetch_all(question).await?;
+        let rows = self.try_fetch_all(query).await?;
         rows.into_iter().next().ok_or(sqlx::Error::RowNotFound)
     }
 
-    /// Executes a statement that is harmless to repeat.
-    pub(super) async fn execute(&self, statement: impl Fn() -> Question) -> Result<(), StoreError> {
+    /// Executes a statement that is safe to repeat.
+    pub(super) async fn execute(
+        &self,
+        statement: impl Fn() -> PgQuery<'static>,
+    ) -> Result<(), StoreError> {
         self.fetch_all(statement).await.map(drop)
     }
 
-    /// Asks once more, at once and on a new session, where it was the session's fault.
+    /// Repeats the statement once, at once and on another session, if its session was at fault.
     async fn try_fetch_all(
         &self,
-        question: impl Fn() -> Question,
+        query: impl Fn() -> PgQuery<'static>,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
-        // Boxed, as they are large, and part of whatever asks.
-        match Box::pin(self.ask(question())).await {
-            Err(error) if was_of_the_session(&error) => Box::pin(self.ask(question())).await,
-            answer => answer,
+        // Boxed: these futures are large, and become part of every caller.
+        match Box::pin(self.fetch_once(query())).await {
+            Err(error) if is_session_fault(&error) => Box::pin(self.fetch_once(query())).await,
+            result => result,
         }
     }
 
-    async fn ask(&self, question: Question) -> Result<Vec<PgRow>, sqlx::Error> {
-        answered(self.answer_within, async {
+    async fn fetch_once(&self, query: PgQuery<'static>) -> Result<Vec<PgRow>, sqlx::Error> {
+        with_timeout(self.response_timeout, async {
             let mut session = self.sessions.acquire().await?;
-            let rows = question.fetch_all(&mut *session).await;
-            if rows.as_ref().is_err_and(was_of_the_session) {
-                // What is wrong with this one is wrong with others that are as old.
-                self.trust.lose();
+            let rows = query.fetch_all(&mut *session).await;
+            if rows.as_ref().is_err_and(is_session_fault) {
+                // Other sessions of the same age have the same fault.
+                self.validity.invalidate_all();
                 session.close_on_drop();
             }
             rows
@@ -127,15 +134,16 @@ impl Pool {
 
     /// A session for several statements.
     pub(super) async fn session(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        let session = answered(self.answer_within, self.sessions.acquire()).await;
+        let session = with_timeout(self.response_timeout, self.sessions.acquire()).await;
         session.map_err(|error| store_error(&error))
     }
 }
 
-/// Whether the last check of the pool is some seconds old; then it is done now.
+/// Whether the last check of the pool is at least [`IDLE_BEFORE_CHECK`] old; if so, the next one
+/// starts now.
 fn is_due(checked_at: &Mutex<Instant>) -> bool {
     let mut checked_at = checked_at.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_due = checked_at.elapsed() >= IDLE;
+    let is_due = checked_at.elapsed() >= IDLE_BEFORE_CHECK;
     if is_due {
         *checked_at = Instant::now();
     }

@@ -1,4 +1,4 @@
-//! Questions about orders.
+//! The read side: orders, their history, and handled messages.
 
 use async_trait::async_trait;
 
@@ -10,7 +10,7 @@ use crate::adapters::rows::{HandledRow, HistoryRecord};
 use crate::domain::{MessageId, Order, OrderId};
 use crate::service_layer::{InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page, StoreError};
 
-/// Reads orders through a small pool.
+/// Reads orders through the pool for readers.
 #[derive(Debug, Clone)]
 pub struct PgQueries {
     readers: Pool,

@@ -1,4 +1,4 @@
-//! The outbox as the relay reads it.
+//! The relay's view of the outbox, on a session that holds the relay lock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,51 +11,51 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use super::relay_lock::{holder, try_lock};
-use super::session::{ANSWER_TIMEOUT, connect, is_writable, within};
+use super::session::{RESPONSE_TIMEOUT, connect, is_writable, within};
 use super::write;
 use crate::service_layer::{
     OutboxKey, OutboxRow, RawOutboxKey, RelayHolder, RelayStore, StoreError,
 };
 
-/// How often the session with the lock says something while the relay does something else. The
-/// server ends a session that was silent for four times as long, and with it the lock: the machine
-/// that had it may have vanished.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// How often to send a statement on the session with the lock while the relay is busy elsewhere.
+/// The server ends a session that was silent for four times as long (`idle_session_timeout`), so
+/// that the lock of a vanished machine is released.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A connection that holds the relay's lock; empty while it is in use.
-type Place = Arc<Mutex<Option<PgConnection>>>;
+/// The connection that holds the relay lock; `None` while it is in use or after it was lost.
+type ConnectionSlot = Arc<Mutex<Option<PgConnection>>>;
 
-/// The relay's session with PostgreSQL.
+/// The relay's session.
 #[derive(Debug)]
 pub struct PgRelayStore {
     options: PgConnectOptions,
-    place: Place,
-    signs_of_life: Option<JoinHandle<()>>,
+    slot: ConnectionSlot,
+    keepalive: Option<JoinHandle<()>>,
     holder: Option<RelayHolder>,
 }
 
 impl PgRelayStore {
     pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, place: Place::default(), signs_of_life: None, holder: None }
+        Self { options, slot: ConnectionSlot::default(), keepalive: None, holder: None }
     }
 
-    /// The place of the connection with the lock, and the connection, taken out until its use has
-    /// ended well.
+    /// Takes the connection with the lock out of its slot. The caller puts it back after success;
+    /// after an error it is dropped, and the lock with it.
     async fn locked(
         &self,
     ) -> Result<(MutexGuard<'_, Option<PgConnection>>, PgConnection), StoreError> {
-        let mut place = self.place.lock().await;
-        let connection = place
+        let mut slot = self.slot.lock().await;
+        let connection = slot
             .take()
-            .ok_or_else(|| StoreError::Unavailable("the relay has lost its session".to_owned()))?;
-        Ok((place, connection))
+            .ok_or_else(|| StoreError::Unavailable("the relay's session is lost".to_owned()))?;
+        Ok((slot, connection))
     }
 }
 
 impl Drop for PgRelayStore {
     fn drop(&mut self) {
-        if let Some(signs_of_life) = &self.signs_of_life {
-            signs_of_life.abort();
+        if let Some(keepalive) = &self.keepalive {
+            keepalive.abort();
         }
     }
 }
@@ -63,11 +63,11 @@ impl Drop for PgRelayStore {
 #[async_trait]
 impl RelayStore for PgRelayStore {
     async fn try_become_relay(&mut self) -> Result<bool, StoreError> {
-        let mut place = self.place.lock().await;
-        if let Some(mut connection) = place.take()
+        let mut slot = self.slot.lock().await;
+        if let Some(mut connection) = slot.take()
             && is_writable(&mut connection).await
         {
-            *place = Some(connection);
+            *slot = Some(connection);
             return Ok(true);
         }
         let mut connection = connect(&self.options).await?;
@@ -75,11 +75,11 @@ impl RelayStore for PgRelayStore {
             self.holder = holder(&mut connection).await?;
             return Ok(false);
         }
-        *place = Some(connection);
-        drop(place);
+        *slot = Some(connection);
+        drop(slot);
         self.holder = None;
-        let place = self.place.clone();
-        self.signs_of_life.get_or_insert_with(|| tokio::spawn(give_signs_of_life(place)));
+        let slot = self.slot.clone();
+        self.keepalive.get_or_insert_with(|| tokio::spawn(keep_alive(slot)));
         Ok(true)
     }
 
@@ -88,10 +88,10 @@ impl RelayStore for PgRelayStore {
     }
 
     async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
-        let (mut place, mut connection) = self.locked().await?;
+        let (mut slot, mut connection) = self.locked().await?;
         let now = sqlx::query_scalar("select now()").fetch_one(&mut connection);
-        let now = within(ANSWER_TIMEOUT, now).await?;
-        *place = Some(connection);
+        let now = within(RESPONSE_TIMEOUT, now).await?;
+        *slot = Some(connection);
         Ok(now)
     }
 
@@ -106,7 +106,7 @@ impl RelayStore for PgRelayStore {
              where committed_at <= $1
                and ($2::text is null or (order_id, version, event_id) > ($2, $3, $4::uuid))
              order by order_id, version, event_id limit $5",
-            write::OUTGOING_COLUMNS
+            write::OUTBOX_COLUMNS
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(committed_until)
@@ -114,30 +114,30 @@ impl RelayStore for PgRelayStore {
             .bind(after.map(|key| key.version))
             .bind(after.map(|key| key.event_id.as_str()))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let (mut place, mut connection) = self.locked().await?;
-        let rows = within(ANSWER_TIMEOUT, query.fetch_all(&mut connection)).await?;
-        *place = Some(connection);
+        let (mut slot, mut connection) = self.locked().await?;
+        let rows = within(RESPONSE_TIMEOUT, query.fetch_all(&mut connection)).await?;
+        *slot = Some(connection);
         rows.iter().map(write::outbox_row).collect()
     }
 
     async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
-        let (mut place, mut connection) = self.locked().await?;
+        let (mut slot, mut connection) = self.locked().await?;
         write::remove_published(&mut connection, published).await?;
-        *place = Some(connection);
+        *slot = Some(connection);
         Ok(())
     }
 }
 
-/// Keeps the session alive between the statements of the relay, which may wait for the broker for
-/// long. Gives up a session that has gone silent, or whose server takes no writes any more.
-async fn give_signs_of_life(place: Place) {
+/// Keeps the session alive between statements of the relay, which may wait long for the broker.
+/// Drops a session whose server does not respond or has become read-only.
+async fn keep_alive(slot: ConnectionSlot) {
     loop {
-        tokio::time::sleep(SIGN_OF_LIFE).await;
-        let mut place = place.lock().await;
-        if let Some(mut connection) = place.take()
+        tokio::time::sleep(KEEPALIVE_INTERVAL).await;
+        let mut slot = slot.lock().await;
+        if let Some(mut connection) = slot.take()
             && is_writable(&mut connection).await
         {
-            *place = Some(connection);
+            *slot = Some(connection);
         }
     }
 }

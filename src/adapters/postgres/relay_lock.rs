@@ -1,19 +1,19 @@
-//! The lock of the one relay.
+//! The advisory lock that makes one worker the relay.
 
 use std::time::Duration;
 
 use sqlx::{PgConnection, Row};
 
 use super::errors::store_error;
-use super::session::{ANSWER_TIMEOUT, within};
+use super::session::{RESPONSE_TIMEOUT, within};
 use crate::service_layer::{RelayHolder, StoreError};
 
-/// Held as long as the session lives; one for each schema of a database.
+/// A session-level lock, one per schema of a database; released when the session ends.
 const TRY_LOCK: &str =
     "select pg_try_advisory_lock(hashtext('order-worker relay'), hashtext(current_schema()))";
 
-/// Both keys of the lock are shown as unsigned numbers. A role that may not see the holder's session
-/// sees its process id only.
+/// `pg_locks` shows both keys as unsigned numbers. Without the privilege to see other sessions, a
+/// role gets only the process id of the holder.
 const HOLDER: &str = "
     select a.pid, a.application_name, host(a.client_addr) as client,
            extract(epoch from clock_timestamp() - a.state_change)::bigint as idle_seconds
@@ -25,14 +25,14 @@ const HOLDER: &str = "
     limit 1";
 
 pub(super) async fn try_lock(connection: &mut PgConnection) -> Result<bool, StoreError> {
-    within(ANSWER_TIMEOUT, sqlx::query_scalar(TRY_LOCK).fetch_one(connection)).await
+    within(RESPONSE_TIMEOUT, sqlx::query_scalar(TRY_LOCK).fetch_one(connection)).await
 }
 
-/// Whose session has the lock; none, when it has just been let go.
+/// The session that holds the lock; `None` when it was released meanwhile.
 pub(super) async fn holder(
     connection: &mut PgConnection,
 ) -> Result<Option<RelayHolder>, StoreError> {
-    let found = within(ANSWER_TIMEOUT, sqlx::query(HOLDER).fetch_optional(connection)).await?;
+    let found = within(RESPONSE_TIMEOUT, sqlx::query(HOLDER).fetch_optional(connection)).await?;
     let Some(row) = found else { return Ok(None) };
     let read = || -> Result<RelayHolder, sqlx::Error> {
         let client: Option<String> = row.try_get("client")?;

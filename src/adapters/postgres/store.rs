@@ -1,26 +1,26 @@
-//! Transactions over a batch.
+//! The transaction of a batch, on the session of a lane.
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
-use super::session::{ANSWER_TIMEOUT, Session, Taken, within};
+use super::session::{CheckedOut, RESPONSE_TIMEOUT, Session, within};
 use super::{load, numbers, write};
 use crate::kill_points;
 use crate::service_layer::{
     BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
 };
 
-/// One lane's session with PostgreSQL.
+/// A lane's session.
 #[derive(Debug)]
 pub struct PgStore {
     session: Session,
 }
 
-/// An open transaction and the connection it is on.
+/// An open transaction and its connection.
 #[derive(Debug)]
 pub struct PgTransaction<'a> {
     session: &'a mut Session,
-    taken: Taken,
+    checked_out: CheckedOut,
 }
 
 impl PgStore {
@@ -35,15 +35,15 @@ impl Store for PgStore {
         &mut self,
         needs: &BatchLookup,
     ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
-        let mut taken = self.session.take().await?;
-        match begin(&mut taken.connection, needs).await {
+        let mut checked_out = self.session.check_out().await?;
+        match begin(&mut checked_out.connection, needs).await {
             Ok(loaded) => {
-                Ok((loaded, Box::new(PgTransaction { session: &mut self.session, taken })))
+                Ok((loaded, Box::new(PgTransaction { session: &mut self.session, checked_out })))
             }
             Err(error) => {
                 if error.keeps_session() {
-                    execute(&mut taken.connection, "rollback").await?;
-                    self.session.give_back(taken);
+                    execute(&mut checked_out.connection, "rollback").await?;
+                    self.session.check_in(checked_out);
                 }
                 Err(error)
             }
@@ -51,9 +51,9 @@ impl Store for PgStore {
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
-        let mut taken = self.session.take().await?;
-        write::remove_published(&mut taken.connection, published).await?;
-        self.session.give_back(taken);
+        let mut checked_out = self.session.check_out().await?;
+        write::remove_published(&mut checked_out.connection, published).await?;
+        self.session.check_in(checked_out);
         Ok(())
     }
 }
@@ -64,7 +64,7 @@ async fn begin(
 ) -> Result<BatchState, StoreError> {
     execute(connection, "begin").await?;
     let mut loaded = match load::load(connection, needs, needs.skip_locked).await {
-        // A lock was not to be had: once more, to see whose it is, or that it is gone.
+        // The wait for a lock timed out: load again without waiting, to find the locked orders.
         Err(StoreError::Locked(unknown)) if unknown.is_empty() => {
             execute(connection, "rollback").await?;
             execute(connection, "begin").await?;
@@ -79,7 +79,7 @@ async fn begin(
 #[async_trait]
 impl StoreTransaction for PgTransaction<'_> {
     async fn commit(mut self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
-        match write::write(&mut self.taken.connection, changes).await {
+        match write::write(&mut self.checked_out.connection, changes).await {
             Ok(earlier) => {
                 kill_points::reached("written");
                 self.end("commit").await?;
@@ -100,12 +100,12 @@ impl StoreTransaction for PgTransaction<'_> {
 
 impl PgTransaction<'_> {
     async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
-        execute(&mut self.taken.connection, statement).await?;
-        self.session.give_back(self.taken);
+        execute(&mut self.checked_out.connection, statement).await?;
+        self.session.check_in(self.checked_out);
         Ok(())
     }
 }
 
 async fn execute(connection: &mut PgConnection, statement: &'static str) -> Result<(), StoreError> {
-    within(ANSWER_TIMEOUT, sqlx::raw_sql(statement).execute(connection)).await.map(drop)
+    within(RESPONSE_TIMEOUT, sqlx::raw_sql(statement).execute(connection)).await.map(drop)
 }

@@ -1,33 +1,35 @@
-//! Writing what a batch leaves behind, in one statement.
+//! Writes all changes of a batch in one statement.
 
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::errors::store_error;
-use super::session::{ANSWER_TIMEOUT, within};
+use super::pool::PgQuery;
+use super::session::{RESPONSE_TIMEOUT, within};
 use crate::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
 use crate::service_layer::{
     Changes, MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow,
     RawOutboxKey, StoreError,
 };
 
-/// All parts of one statement see the database as it was before it, so the last part finds just what
-/// was in the outbox already of the known orders with events. It begins after the load has locked these
-/// orders, so it sees everything that earlier holders of the locks committed.
+/// All data-modifying CTEs and the final select see the same snapshot, so the select returns what
+/// was in the outbox before this statement, for the known orders with events. The statement starts
+/// after the load has locked these orders, so it sees everything that earlier lock holders
+/// committed.
 ///
-/// Published rows that somebody has locked are passed over: no batch waits for them. Events have the
-/// moment of their writing, not that of the transaction's begin, which may have waited for a lock.
+/// Published rows that another transaction has locked are skipped: no batch waits for them. Events
+/// get the time at which they are written (`clock_timestamp()`), not that at which the transaction
+/// began: it may have waited for a lock since.
 ///
-/// Rows are named by `= any`, which leaves the planner nothing but their index. A join with `unnest`
-/// alone lets it begin with the table when its statistics say that the table is empty, as the outbox
-/// is whenever it is analyzed: then each batch reads all of it, at a fifth of the speed. A second
-/// `= any` would be slow in either place: PostgreSQL before 17 looks into an index for every pair of
-/// the elements of two arrays, and compares a row with every element of an array that is a parameter.
-/// So one array finds the rows, and the other is asked by its hash which of them are meant: `is true`
-/// keeps the planner from making a join of it, whose order it would again choose by the statistics
-/// (8,800 instead of 17,500 orders/s once the outbox was analyzed).
+/// Rows are selected with `= any`, which leaves the planner only their index. With a join on
+/// `unnest` alone, it starts from the table when statistics say that the table is empty, which is
+/// what the outbox looks like whenever it is analyzed: then each batch reads all of it, at a fifth
+/// of the speed. A second `= any` would be slow as well: before PostgreSQL 17, an index scan probes
+/// every pair of elements of two arrays, and a filter compares each row with every element. So one
+/// array selects rows by index, and the other is a hashed subplan; `is true` keeps the planner from
+/// turning that into a join, which it would again order by the statistics (8,800 instead of 17,500
+/// orders/s after the outbox was analyzed).
 const WRITE: &str = "
 with placed as (
     insert into orders (order_id, customer_id, customer_name, customer_email, total, status,
@@ -80,11 +82,11 @@ delete from outbox where ctid = any(array(
     where order_id = any($1::text[]) and (event_id in (select unnest($2::uuid[]))) is true
     for update skip locked))";
 
-/// Columns that [`outbox_row`] reads.
-pub(super) const OUTGOING_COLUMNS: &str =
+/// The columns that [`outbox_row`] reads.
+pub(super) const OUTBOX_COLUMNS: &str =
     "order_id, version, event_id, kind, routing_key, correlation_id, traceparent, body";
 
-/// Writes all changes; returns what the outbox held of the known orders with events.
+/// Writes all changes; returns the earlier outbox rows of the known orders with events.
 pub(super) async fn write(
     connection: &mut PgConnection,
     changes: &Changes,
@@ -98,9 +100,9 @@ pub(super) async fn write(
     let known: Vec<&str> =
         changes.known_orders_with_events().into_iter().map(OrderId::as_str).collect();
     let query = query.bind(known).bind(i64::try_from(MAX_EARLIER_ROWS).unwrap_or(i64::MAX));
-    let rows = within(ANSWER_TIMEOUT, query.fetch_all(connection)).await?;
+    let rows = within(RESPONSE_TIMEOUT, query.fetch_all(connection)).await?;
     ensure_all_updated(&rows, changes.updated.len())?;
-    // Without earlier messages the join leaves one row of nulls.
+    // Without earlier rows, the left join returns one row of nulls.
     let earlier =
         rows.iter().filter(|row| matches!(row.try_get::<Option<&str>, _>("order_id"), Ok(Some(_))));
     earlier.map(outbox_row).collect()
@@ -111,10 +113,10 @@ pub(super) async fn remove_published(
     published: &[OutboxKey],
 ) -> Result<(), StoreError> {
     let query = bind_keys(sqlx::query(REMOVE_PUBLISHED), published);
-    within(ANSWER_TIMEOUT, query.execute(connection)).await.map(drop)
+    within(RESPONSE_TIMEOUT, query.execute(connection)).await.map(drop)
 }
 
-/// Reads a row with the [`OUTGOING_COLUMNS`].
+/// Reads a row with the [`OUTBOX_COLUMNS`].
 pub(super) fn outbox_row(row: &PgRow) -> Result<OutboxRow, StoreError> {
     read_outbox_row(row).map_err(|error| store_error(&error))
 }
@@ -146,12 +148,10 @@ fn ensure_all_updated(rows: &[PgRow], expected: usize) -> Result<(), StoreError>
     if usize::try_from(updated) == Ok(expected) {
         return Ok(());
     }
-    Err(StoreError::Conflict(format!("{updated} of {expected} orders still had their version")))
+    Err(StoreError::Conflict(format!("{updated} of {expected} orders had the loaded version")))
 }
 
-type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
-
-/// One column of many values, as the array that `unnest` takes apart.
+/// One column of many rows, as an array parameter for `unnest`.
 fn column<'a, T, V>(rows: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
     rows.iter().map(value).collect()
 }

@@ -1,42 +1,42 @@
-//! Which deliveries of a channel can be acknowledged with one frame.
+//! Tracks which deliveries of a channel can be acknowledged with one `basic.ack` (`multiple`).
 
 use std::collections::BTreeSet;
 
-/// The unacknowledged deliveries of one channel: never more than the prefetch, whatever has come since
-/// the oldest of them.
+/// The unacknowledged deliveries of one channel: at most the prefetch, however many deliveries came
+/// since the oldest of them.
 #[derive(Debug, Default)]
 pub struct AckTracker {
     open: BTreeSet<u64>,
-    /// Done with, and still to be acknowledged.
+    /// Settled by the worker, not acknowledged to the broker yet.
     settled: BTreeSet<u64>,
 }
 
 impl AckTracker {
-    /// Takes note of a delivery.
+    /// Adds a delivery.
     pub fn open(&mut self, tag: u64) {
         self.open.insert(tag);
     }
 
-    /// Takes note that a delivery is done with. Unknown tags and repeats have no effect.
+    /// Marks a delivery as settled. Unknown tags and repeats have no effect.
     pub fn settle(&mut self, tag: u64) {
         if self.open.remove(&tag) {
             self.settled.insert(tag);
         }
     }
 
-    /// The tag up to which all deliveries can be acknowledged at once; none when the oldest is
-    /// still open. What is returned counts as acknowledged.
+    /// The tag for a cumulative acknowledgement: all deliveries up to it are settled. `None` while
+    /// the oldest is open. The deliveries count as acknowledged from here on.
     ///
-    /// Never names a delivery that was acknowledged alone: the broker would close the channel over
-    /// an unknown tag.
+    /// Never returns the tag of a delivery that was acknowledged individually: the broker closes
+    /// the channel over an unknown tag.
     pub fn take_cumulative(&mut self) -> Option<u64> {
         let oldest_open = self.open.first().copied().unwrap_or(u64::MAX);
-        let mut run = None;
+        let mut up_to = None;
         while let Some(tag) = self.settled.first().copied().filter(|&tag| tag < oldest_open) {
             self.settled.pop_first();
-            run = Some(tag);
+            up_to = Some(tag);
         }
-        run
+        up_to
     }
 
     /// Whether every delivery is acknowledged.
@@ -44,14 +44,15 @@ impl AckTracker {
         self.unacknowledged() == 0
     }
 
-    /// How many the broker waits for an acknowledgement of.
+    /// How many deliveries the broker counts as unacknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.open.len() + self.settled.len()
     }
 
-    /// The oldest `most` tags that are settled behind an open one, to be acknowledged alone.
-    pub fn take_waiting(&mut self, most: usize) -> Vec<u64> {
-        std::iter::from_fn(|| self.settled.pop_first()).take(most).collect()
+    /// The oldest settled tags, at most `max`, to be acknowledged individually because an older
+    /// delivery is still open.
+    pub fn take_individual(&mut self, max: usize) -> Vec<u64> {
+        std::iter::from_fn(|| self.settled.pop_first()).take(max).collect()
     }
 }
 
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_ends_before_the_oldest_open_delivery() {
+    fn a_cumulative_ack_ends_before_the_oldest_open_delivery() {
         let mut acks = opened(5);
         for tag in [3, 1, 2, 5] {
             acks.settle(tag);
@@ -83,17 +84,17 @@ mod tests {
         acks.settle(2);
 
         assert_eq!(acks.take_cumulative(), None);
-        assert_eq!(acks.take_waiting(9), [2]);
-        assert_eq!(acks.take_waiting(9), Vec::<u64>::new());
+        assert_eq!(acks.take_individual(9), [2]);
+        assert_eq!(acks.take_individual(9), Vec::<u64>::new());
     }
 
     #[test]
-    fn a_delivery_acknowledged_alone_is_never_named_again() {
+    fn a_delivery_acknowledged_individually_is_never_acknowledged_again() {
         let mut acks = opened(3);
         acks.settle(2);
         acks.settle(3);
-        assert_eq!(acks.take_waiting(1), [2]);
-        assert_eq!(acks.take_waiting(9), [3]);
+        assert_eq!(acks.take_individual(1), [2]);
+        assert_eq!(acks.take_individual(9), [3]);
         acks.settle(1);
         assert_eq!(acks.take_cumulative(), Some(1));
 
@@ -103,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_an_acknowledgement_is_open_or_settled() {
+    fn open_and_settled_deliveries_are_unacknowledged() {
         let mut acks = opened(4);
         acks.settle(2);
         acks.settle(3);
         assert_eq!((acks.unacknowledged(), acks.settled.len()), (4, 2));
 
-        acks.take_waiting(1);
+        acks.take_individual(1);
         assert_eq!((acks.unacknowledged(), acks.settled.len()), (3, 1));
     }
 
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(acks.settled.len(), 0);
     }
 
-    /// With a walk over all that came behind the stuck one, this would take minutes.
+    /// This would take minutes if each call walked over all deliveries behind the stuck one.
     #[test]
     fn a_stuck_delivery_makes_the_acknowledgements_behind_it_no_slower() {
         let mut acks = opened(1);
@@ -132,7 +133,7 @@ mod tests {
             acks.open(tag);
             acks.settle(tag);
             assert_eq!(acks.take_cumulative(), None);
-            assert_eq!(acks.take_waiting(1), [tag]);
+            assert_eq!(acks.take_individual(1), [tag]);
         }
 
         assert_eq!(acks.unacknowledged(), 1);

@@ -1,78 +1,76 @@
-//! What operators ask of a broker.
+//! Operations for the command line: check and delete the topology, count consumers and dead
+//! letters.
 
 use lapin::Queue;
 use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 
-use super::connection::{ANSWER_TIMEOUT, RabbitError, close, open_channel, within};
+use super::connection::{RPC_TIMEOUT, RabbitError, close, open_channel, within};
 use super::resource::Resource;
-use super::{Finding, RabbitMq};
+use super::{RabbitMq, ResourceCheck};
 
 impl RabbitMq {
-    /// Compares the broker with what should be there; changes nothing. Bindings cannot be seen by
-    /// this protocol.
+    /// Compares the exchanges and queues on the broker with the topology; changes nothing. Bindings
+    /// are not compared: AMQP cannot list them.
     ///
     /// # Errors
-    /// When the broker does not answer.
-    pub async fn check_topology(&self) -> Result<Vec<Finding>, RabbitError> {
+    /// When the broker is unavailable or refuses access.
+    pub async fn check_topology(&self) -> Result<Vec<ResourceCheck>, RabbitError> {
         let connection = self.connect("checks").await?;
-        let findings = self.topology.check(&connection, &self.version).await;
+        let checks = self.topology.check(&connection, &self.version).await;
         close(&connection).await;
-        findings
+        checks
     }
 
-    /// How many workers consume the commands queue, by the broker's own count.
+    /// The number of consumers of the commands queue.
     ///
     /// # Errors
-    /// When the broker does not answer, or has no such queue.
+    /// When the broker is unavailable or has no such queue.
     pub async fn consumers(&self) -> Result<u32, RabbitError> {
         let mut consumers = 0;
         for queue in self.topology.command_queues() {
-            consumers = consumers.max(self.look_at(&queue).await?.consumer_count());
+            consumers = consumers.max(self.declare_passively(&queue).await?.consumer_count());
         }
         Ok(consumers)
     }
 
-    /// How many messages are in the dead letter queue.
+    /// The number of ready messages in the dead letter queue.
     ///
     /// # Errors
-    /// When the broker does not answer, or has no such queue.
+    /// When the broker is unavailable or has no such queue.
     pub async fn dead_letters_waiting(&self) -> Result<u32, RabbitError> {
-        Ok(self.look_at(&self.topology.dead_letter_queue).await?.message_count())
+        Ok(self.declare_passively(&self.topology.dead_letter_queue).await?.message_count())
     }
 
-    async fn look_at(&self, queue: &str) -> Result<Queue, RabbitError> {
+    async fn declare_passively(&self, queue: &str) -> Result<Queue, RabbitError> {
         let connection = self.connect("checks").await?;
         let channel = open_channel(&connection).await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let seen = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let seen = within(ANSWER_TIMEOUT, seen).await;
+        let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
+        let declared = within(RPC_TIMEOUT, declare).await;
         close(&connection).await;
-        seen
+        declared
     }
 
-    /// Deletes everything that the topology names, with all messages.
+    /// Deletes all exchanges and queues of the topology, with their messages.
     ///
     /// # Errors
-    /// When the broker does not answer or does not allow it.
+    /// When the broker is unavailable or refuses access.
     pub async fn delete_topology(&self) -> Result<(), RabbitError> {
         let connection = self.connect("deletes").await?;
         let channel = open_channel(&connection).await?;
-        for part in self.topology.parts(&self.version) {
-            match &part {
+        for resource in self.topology.resources(&self.version) {
+            match &resource {
                 Resource::Exchange { name, .. } => {
                     within(
-                        ANSWER_TIMEOUT,
-                        channel.exchange_delete(
-                            name.as_ref().into(),
-                            ExchangeDeleteOptions::default(),
-                        ),
+                        RPC_TIMEOUT,
+                        channel.exchange_delete(name.as_ref().into(), ExchangeDeleteOptions::default()),
                     )
                     .await?;
                 }
                 Resource::Queue { name, .. } => {
                     within(
-                        ANSWER_TIMEOUT,
+                        RPC_TIMEOUT,
                         channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()),
                     )
                     .await?;

@@ -1,4 +1,4 @@
-//! The confirms of one window.
+//! Collects the publisher confirms of one batch.
 
 use std::future::Future;
 use std::pin::pin;
@@ -8,12 +8,12 @@ use futures_util::FutureExt;
 use lapin::message::BasicReturnMessage;
 use lapin::{Connection, PublisherConfirm};
 
-use super::connection::{RabbitError, publishing_trouble};
+use super::connection::{RabbitError, publishing_error};
 
-/// Between two log lines about a broker that blocks publishing.
+/// Interval between two log lines about a blocked connection.
 const BLOCKED_LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The confirms that a window waits for, and those that have come.
+/// The confirms of a batch, in the order of its messages.
 pub(super) struct Confirms(Vec<Confirm>);
 
 enum Confirm {
@@ -27,24 +27,25 @@ impl Confirms {
         Self(confirms.into_iter().map(Confirm::Pending).collect())
     }
 
-    /// Waits until all of these have come, the last one first: when it is ready, as a rule all are, and
-    /// the task was woken once and not for each of them. Returned messages go to `returned`.
+    /// Waits for the selected confirms. Starts with the last one: when that has come, usually all
+    /// have, and the task is woken once instead of once per confirm. Returned messages go to
+    /// `returned`.
     pub(super) async fn wait_for(
         &mut self,
-        is_waited_for: impl Fn(usize) -> bool,
+        is_selected: impl Fn(usize) -> bool,
         returned: &mut Vec<BasicReturnMessage>,
     ) -> lapin::Result<()> {
-        for (place, confirm) in self.0.iter_mut().enumerate().rev() {
+        for (position, confirm) in self.0.iter_mut().enumerate().rev() {
             if let Confirm::Pending(pending) = confirm
-                && is_waited_for(place)
+                && is_selected(position)
             {
-                *confirm = judged(pending.await?, returned);
+                *confirm = outcome(pending.await?, returned);
             }
         }
         Ok(())
     }
 
-    /// Takes those that have come meanwhile.
+    /// Collects the confirms that have come, without waiting.
     pub(super) fn take_ready(
         &mut self,
         returned: &mut Vec<BasicReturnMessage>,
@@ -53,13 +54,13 @@ impl Confirms {
             if let Confirm::Pending(pending) = confirm
                 && let Some(confirmation) = pending.now_or_never()
             {
-                *confirm = judged(confirmation?, returned);
+                *confirm = outcome(confirmation?, returned);
             }
         }
         Ok(())
     }
 
-    /// Whether each was an ack; none for those that have not come.
+    /// `Some(true)` for each ack, `Some(false)` for each nack, `None` while no confirm has come.
     pub(super) fn acks(&self) -> impl Iterator<Item = Option<bool>> {
         self.0.iter().map(|confirm| match confirm {
             Confirm::Pending(_) => None,
@@ -69,24 +70,24 @@ impl Confirms {
     }
 }
 
-fn judged(confirmation: lapin::Confirmation, returned: &mut Vec<BasicReturnMessage>) -> Confirm {
+fn outcome(confirmation: lapin::Confirmation, returned: &mut Vec<BasicReturnMessage>) -> Confirm {
     let is_ack = confirmation.is_ack();
     returned.extend(confirmation.take_message());
     if is_ack { Confirm::Ack } else { Confirm::Nack }
 }
 
-/// Awaits the broker for at most `limit` at a stretch; none when it took longer. While the broker
-/// blocks the connection, waits on: the messages are on their way, and publishing them again would
-/// only add to what the broker has too much of.
+/// Awaits the broker for at most `limit`; `None` after that. Keeps waiting while the broker blocks
+/// the connection: the messages are on their way, and publishing them again would only add to its
+/// load.
 pub(super) async fn unless_blocked<T>(
     connection: &Connection,
     mut limit: Duration,
-    answer: impl Future<Output = lapin::Result<T>>,
+    reply: impl Future<Output = lapin::Result<T>>,
 ) -> Result<Option<T>, RabbitError> {
-    let mut answer = pin!(answer);
+    let mut reply = pin!(reply);
     loop {
-        match tokio::time::timeout(limit, answer.as_mut()).await {
-            Ok(answer) => return answer.map(Some).map_err(|error| publishing_trouble(&error)),
+        match tokio::time::timeout(limit, reply.as_mut()).await {
+            Ok(reply) => return reply.map(Some).map_err(|error| publishing_error(&error)),
             Err(_) if connection.status().blocked() => {
                 tracing::warn!(
                     "The broker blocks publishing (memory or disk alarm), still waiting"

@@ -1,4 +1,4 @@
-//! Connections to RabbitMQ.
+//! Opens connections and channels, and maps errors of lapin.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,70 +10,73 @@ use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::intake::{self, BrokerVersion, GateKeeper};
+use super::intake::{self, BrokerVersion, GateHandle};
 use super::{RabbitPublisher, Topology};
 use crate::metrics::Metrics;
 use crate::service_layer::{Cooldown, Target};
 
-/// Longest wait for a connection, a channel, or the answer to a method.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout for opening a connection or a channel, and for the reply to a synchronous AMQP method.
+pub(super) const RPC_TIMEOUT: Duration = Duration::from_secs(10);
 
 const REPLY_SUCCESS: ReplyCode = 200;
 
-/// What the broker says of an exchange that is missing.
+/// The reply code for an exchange that does not exist.
 const NOT_FOUND: ReplyCode = 404;
 
-/// What either side says of a frame that is larger than agreed on.
+/// The reply code of either side for a frame larger than negotiated.
 const FRAME_ERROR: ReplyCode = 501;
 
-/// A connection without a sign of life for twice this time is broken.
+/// The heartbeat timeout to negotiate. lapin closes a connection from which it has received nothing
+/// for twice as long.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// Largest frame until a larger one is needed. The client keeps 64 frames for each connection, which
-/// is 1 MiB then, and 8 MiB with the 128 KiB that a broker proposes. But all headers of a message
-/// must fit into one frame: whoever meets a message with larger ones calls for
-/// [large frames](RabbitMq::call_for_large_frames).
+/// Maximum frame size until a larger one is needed. lapin allocates 64 frames per connection: 1 MiB
+/// with this size, 8 MiB with the 128 KiB that brokers propose. But all properties of a message
+/// must fit into one frame; see [`RabbitMq::use_large_frames`].
 const SMALL_FRAME_BYTES: u32 = 16 * 1024;
 
-/// How long publishers remember a target that did not confirm in time.
+/// How long publishers remember a target whose confirms did not come in time.
 const SLOW_TARGET_PERIOD: Duration = Duration::from_secs(60);
 
-/// Why RabbitMQ did not do what it was asked.
+/// Why an operation on RabbitMQ failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RabbitError {
-    /// It may work later.
+    /// The broker is unreachable, did not reply in time, or closed the connection or channel: may
+    /// be temporary.
     #[error("{0}")]
     Unavailable(String),
-    /// The headers of a message need a larger frame than was agreed on, which ends the connection.
+    /// The properties of a message need a larger frame than negotiated, which closes the
+    /// connection.
     #[error("{0}")]
     FrameTooLarge(String),
-    /// The broker closed the channel over a message that was published on it.
+    /// The broker closed the channel because of a message published on it.
     #[error("{0}")]
     MessageRefused(String),
-    /// It will not work before somebody changes something.
-    #[error("{what}: {difference}")]
-    Topology { what: String, difference: String },
+    /// An exchange or queue is missing, has other arguments, or may not be accessed: permanent
+    /// until an operator changes the broker or the settings.
+    #[error("{resource}: {difference}")]
+    Topology { resource: String, difference: String },
     #[error("AMQP_URL is not an AMQP address: {0}")]
     Address(String),
 }
 
-/// A RabbitMQ broker and the names that are used on it; clones share the publishing connection.
+/// A RabbitMQ broker and its topology; clones share the publishing connection.
 #[derive(Debug, Clone)]
 pub struct RabbitMq {
     uri: Arc<AMQPUri>,
     pub(super) topology: Arc<Topology>,
-    /// Tells this worker from the others that consume the same queues.
+    /// Distinguishes this worker from the others that consume the same queues.
     pub(super) worker_id: Uuid,
-    /// Whether to declare what is missing, or only to look whether it is there.
+    /// Whether to declare the topology, or only to verify that it exists.
     declare: bool,
     publishing: Arc<Mutex<Option<Arc<Connection>>>>,
-    /// What the publishing connection is for.
+    /// Part of the name of the publishing connection.
     purpose: &'static str,
     large_frames: Arc<AtomicBool>,
     pub(super) version: BrokerVersion,
-    /// Targets of which a message was not confirmed in time: no publisher waits for them so long again.
+    /// Targets whose confirms did not come in time: publishers wait for them only briefly.
     pub(super) slow_targets: Arc<std::sync::Mutex<Cooldown<Target>>>,
-    /// Where connections are counted, if they are.
+    /// Counts opened connections.
     metrics: Option<Metrics>,
 }
 
@@ -100,13 +103,14 @@ impl RabbitMq {
         })
     }
 
-    /// The same, with its connections counted.
+    /// Counts opened connections in these metrics.
     pub fn counted_in(self, metrics: Metrics) -> Self {
         Self { metrics: Some(metrics), ..self }
     }
 
-    /// The same with a publishing connection of its own, for replies. A queue that stands still makes
-    /// the broker read no more from a connection that publishes much to it.
+    /// The same broker with a separate publishing connection, for replies: a reply queue that
+    /// accepts nothing makes the broker stop reading from the connection that publishes to it (flow
+    /// control).
     pub fn for_replies(&self) -> Self {
         Self { publishing: Arc::default(), purpose: "replies", ..self.clone() }
     }
@@ -116,22 +120,22 @@ impl RabbitMq {
         self.topology.is_partitioned()
     }
 
-    /// A publisher with a channel of its own.
+    /// A publisher with its own channel.
     pub fn publisher(&self) -> RabbitPublisher {
         RabbitPublisher::new(self.clone())
     }
 
-    /// Opens a connection whose name tells its purpose to whoever looks at the broker. What comes
-    /// through it is [filtered](super::intake).
+    /// Opens a connection named after its purpose, as shown in the management UI. Incoming frames
+    /// are [filtered](super::intake).
     pub(super) async fn connect(&self, purpose: &'static str) -> Result<Connection, RabbitError> {
         self.connect_gated(purpose, None).await
     }
 
-    /// The same for a connection whose messages are let in by a gate.
+    /// The same, with a gate that admits deliveries.
     pub(super) async fn connect_gated(
         &self,
         purpose: &'static str,
-        gate: Option<&GateKeeper>,
+        gate: Option<&GateHandle>,
     ) -> Result<Connection, RabbitError> {
         let mut uri = AMQPUri::clone(&self.uri);
         let starts_small =
@@ -143,30 +147,31 @@ impl RabbitMq {
         let properties =
             ConnectionProperties::default().with_connection_name(name.into_bytes().into());
         let connecting = intake::connect(uri, properties, gate, starts_small, &self.version);
-        let connection = within(ANSWER_TIMEOUT, connecting).await?;
+        let connection = within(RPC_TIMEOUT, connecting).await?;
         if let Some(metrics) = &self.metrics {
             metrics.state.connected(purpose);
         }
         Ok(connection)
     }
 
-    /// From now on connections are opened with frames as large as the broker allows: there are
-    /// messages that need them, and they would cost the connection each time.
-    pub(super) fn call_for_large_frames(&self) {
+    /// Opens all further connections with the frame size that the broker proposes, because a
+    /// message needs it: with small frames, each such message would close the connection.
+    pub(super) fn use_large_frames(&self) {
         if !self.large_frames.swap(true, Ordering::Relaxed) {
-            tracing::info!("A message needs larger frames; connections have them from now on");
+            tracing::info!("A message needs larger frames: new connections negotiate them");
         }
     }
 
-    /// Whether the broker blocks the connection for publishing, as far as it is known at once.
+    /// Whether the broker blocks the publishing connection (`connection.blocked`); `false` while it
+    /// is being opened.
     pub fn publishing_is_blocked(&self) -> bool {
-        // Whoever holds the lock is connecting.
+        // The lock is held only while connecting.
         let Ok(publishing) = self.publishing.try_lock() else { return false };
         let connection = publishing.as_ref().map(|connection| connection.status());
         connection.is_some_and(|status| status.connected() && status.blocked())
     }
 
-    /// A channel on the one connection for publishing, which is opened anew when it is broken.
+    /// Opens a channel on the publishing connection, and that connection first if it is not open.
     pub(super) async fn publishing_channel(
         &self,
     ) -> Result<(Arc<Connection>, Channel), RabbitError> {
@@ -182,36 +187,38 @@ impl RabbitMq {
             Ok(channel) => Ok((connection, channel)),
             Err(error) => {
                 if !connection.status().blocked() {
-                    self.abandon(&connection).await;
+                    self.drop_publishing(&connection).await;
                 }
                 Err(error)
             }
         }
     }
 
-    /// Has the next channel opened on a new connection: the broker reads no more from this one.
-    pub(super) async fn abandon(&self, connection: &Arc<Connection>) {
+    /// Drops the publishing connection, from which the broker has stopped reading: the next channel
+    /// is opened on a new one.
+    pub(super) async fn drop_publishing(&self, connection: &Arc<Connection>) {
         let mut publishing = self.publishing.lock().await;
-        publishing.take_if(|present| Arc::ptr_eq(present, connection));
+        publishing.take_if(|current| Arc::ptr_eq(current, connection));
     }
 
-    /// Makes sure that exchanges and queues are there: declares them, or only looks for them when
-    /// the worker may not declare.
+    /// Declares the topology, or verifies that it exists if the worker may not declare.
     ///
     /// # Errors
-    /// [`RabbitError::Topology`] when one is missing or is not as it should be.
+    /// [`RabbitError::Topology`] when an exchange or queue is missing or has other arguments.
     pub(super) async fn ensure_topology(&self, connection: &Connection) -> Result<(), RabbitError> {
         if self.declare {
             self.topology.declare(connection, &self.version).await
         } else {
-            self.topology.look(connection, &self.version).await
+            self.topology.verify(connection, &self.version).await
         }
     }
 
-    /// Connects and makes sure that exchanges and queues are there.
+    /// Connects and declares the topology, or verifies that it exists if the worker may not
+    /// declare.
     ///
     /// # Errors
-    /// See [`RabbitError`].
+    /// [`RabbitError::Topology`] when an exchange or queue is missing or has other arguments,
+    /// [`RabbitError::Unavailable`] when the broker is unavailable.
     pub async fn prepare(&self) -> Result<(), RabbitError> {
         let connection = self.connect("prepares").await?;
         let result = self.ensure_topology(&connection).await;
@@ -219,7 +226,7 @@ impl RabbitMq {
         result
     }
 
-    /// Closes the publishing connection in good order.
+    /// Closes the publishing connection with `connection.close`.
     pub async fn close(&self) {
         if let Some(connection) = self.publishing.lock().await.take() {
             close(&connection).await;
@@ -228,36 +235,36 @@ impl RabbitMq {
 }
 
 pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, RabbitError> {
-    within(ANSWER_TIMEOUT, connection.create_channel()).await
+    within(RPC_TIMEOUT, connection.create_channel()).await
 }
 
-/// Closes a channel and waits for it. A channel that is only dropped is closed some time later, and
-/// when its connection is closed meanwhile, the client takes that for a broken connection and throws
-/// away what was still to be sent: acknowledgements, for instance.
+/// Closes a channel and waits for `channel.close-ok`. lapin closes a dropped channel later; if its
+/// connection is closed meanwhile, lapin takes that for a broken connection and discards frames
+/// that are still to be sent, such as acknowledgements.
 pub(super) async fn close_channel(channel: &Channel) {
-    // A channel that cannot be closed is closed already: the broker does so over any refusal.
-    let _ = within(ANSWER_TIMEOUT, channel.close(REPLY_SUCCESS, "done".into())).await;
+    // Fails only on a channel that is closed already, as by the broker after an error.
+    let _ = within(RPC_TIMEOUT, channel.close(REPLY_SUCCESS, "done".into())).await;
 }
 
 pub(super) async fn close(connection: &Connection) {
-    // A connection that cannot be closed is broken already.
-    let _ = within(ANSWER_TIMEOUT, connection.close(REPLY_SUCCESS, "done".into())).await;
+    // Fails only on a connection that is closed already.
+    let _ = within(RPC_TIMEOUT, connection.close(REPLY_SUCCESS, "done".into())).await;
 }
 
-/// Awaits an answer of the broker for at most `limit`.
+/// Awaits a reply of the broker for at most `limit`.
 pub(super) async fn within<T>(
     limit: Duration,
-    answer: impl Future<Output = lapin::Result<T>>,
+    reply: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, RabbitError> {
-    match tokio::time::timeout(limit, answer).await {
+    match tokio::time::timeout(limit, reply).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(trouble(&error)),
-        Err(_) => Err(RabbitError::Unavailable(format!("no answer within {} s", limit.as_secs()))),
+        Ok(Err(error)) => Err(rabbit_error(&error)),
+        Err(_) => Err(RabbitError::Unavailable(format!("no reply within {} s", limit.as_secs()))),
     }
 }
 
-/// Tells what the broker sent from whether it answers.
-pub(super) fn trouble(error: &lapin::Error) -> RabbitError {
+/// Maps an error of lapin.
+pub(super) fn rabbit_error(error: &lapin::Error) -> RabbitError {
     match error.kind() {
         ErrorKind::ProtocolError(reply) if reply.get_id() == FRAME_ERROR => {
             RabbitError::FrameTooLarge(describe(error))
@@ -266,20 +273,21 @@ pub(super) fn trouble(error: &lapin::Error) -> RabbitError {
     }
 }
 
-/// The same for a channel on which nothing is done but to publish. If the broker has closed it, this was
-/// over one of the messages; but a missing exchange is no fault of theirs.
-pub(super) fn publishing_trouble(error: &lapin::Error) -> RabbitError {
+/// The same for a channel that only publishes: if the broker closes it, one of the messages is the
+/// reason, unless the exchange does not exist.
+pub(super) fn publishing_error(error: &lapin::Error) -> RabbitError {
     match error.kind() {
         ErrorKind::ProtocolError(reply)
             if error.is_amqp_soft_error() && reply.get_id() != NOT_FOUND =>
         {
             RabbitError::MessageRefused(describe(error))
         }
-        _ => trouble(error),
+        _ => rabbit_error(error),
     }
 }
 
-/// An error in words for people, without the internals of the client.
+/// The text of an error for logs: the reply text and code of the broker, without internals of
+/// lapin.
 pub(super) fn describe(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(error) => format!("{} ({})", error.get_message(), error.get_id()),

@@ -1,11 +1,15 @@
-//! Consuming a queue, for ever.
+//! Consumes a queue until the worker stops, and reconnects after every error.
+//!
+//! A [`Session`] is one connection with one channel and one consumer. It passes deliveries to the
+//! lanes, acknowledges what they settle, and ends when anything breaks; the [`Supervisor`] then
+//! opens another.
 
 use std::time::Duration;
 
 use futures_util::future::{Ready, ready};
 use futures_util::stream::{Chain, Map, Once, SelectAll, once};
 use futures_util::{FutureExt, StreamExt};
-use lapin::message::Delivery as Incoming;
+use lapin::message::Delivery as LapinDelivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
@@ -20,9 +24,9 @@ use uuid::Uuid;
 
 use super::ack_tracker::AckTracker;
 use super::connection::{
-    ANSWER_TIMEOUT, RabbitError, close, close_channel, open_channel, trouble, within,
+    RPC_TIMEOUT, RabbitError, close, close_channel, open_channel, rabbit_error, within,
 };
-use super::intake::GateKeeper;
+use super::intake::GateHandle;
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
 use crate::service_layer::{
@@ -30,35 +34,35 @@ use crate::service_layer::{
     IntakeBounds, Settlement,
 };
 
-/// Most deliveries that are acknowledged one by one at a time.
+/// Maximum number of individual acknowledgements at a time.
 ///
-/// Each acknowledgement is a command to the log of a quorum queue. RabbitMQ takes some dozens of them
-/// at a time from a channel; further ones wait within the channel, and are lost when it closes.
-const MAX_SINGLE_ACKS: usize = 16;
+/// Each acknowledgement is a command in the Raft log of a quorum queue. RabbitMQ accepts some
+/// dozens at a time from a channel; further ones wait within the channel and are lost when it
+/// closes.
+const MAX_INDIVIDUAL_ACKS: usize = 16;
 
-/// How long the connection may stay unread while messages wait for bytes to be free. RabbitMQ closes
-/// a connection that takes nothing for 30 s, and with it all that is in hand would come again.
+/// How long the connection may stay unread while a message waits for free bytes. RabbitMQ closes a
+/// connection that reads nothing for 30 s, and redelivers everything unacknowledged on it.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// The same for a connection with this heartbeat (in seconds; 0 for none): the client gives up one from
-/// which it has read nothing for two heartbeats.
+/// The same for a connection with this heartbeat (in seconds; 0 disables it): lapin closes a
+/// connection from which it has read nothing for two heartbeats.
 fn max_pause(heartbeat: u16) -> Duration {
     if heartbeat == 0 { MAX_PAUSE } else { MAX_PAUSE.min(Duration::from_secs(heartbeat.into())) }
 }
 
-/// How long what was let in may take until it is settled, while the database answers, before it is
-/// handed back with the rest.
+/// How long the lanes may take to settle admitted deliveries while the database is available. After
+/// that they are requeued with the discarded ones.
 const MAX_DRAIN: Duration = Duration::from_secs(30);
 
 impl RabbitMq {
-    /// Starts to consume commands or dead letters, within the bounds of what may be unacknowledged.
+    /// Starts to consume commands or dead letters, within the limits for unacknowledged deliveries.
     ///
-    /// Until `stop` is cancelled, whatever breaks is built anew. Then no more deliveries come; when
-    /// all settlement senders are dropped, what is not settled goes back to the broker and the task
-    /// ends.
+    /// Reconnects after every error until `stop` is cancelled. Then no more deliveries come; once
+    /// all settlement senders are dropped, unsettled deliveries are requeued and the task ends.
     pub fn consume(
         &self,
-        inflow: ConsumedQueue,
+        queue: ConsumedQueue,
         bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
@@ -68,7 +72,7 @@ impl RabbitMq {
         let channel_epoch = ChannelEpoch::default();
         let supervisor = Supervisor {
             broker: self.clone(),
-            inflow,
+            queue,
             bounds,
             health,
             stop,
@@ -83,25 +87,25 @@ impl RabbitMq {
 
 struct Supervisor {
     broker: RabbitMq,
-    inflow: ConsumedQueue,
+    queue: ConsumedQueue,
     bounds: IntakeBounds,
     health: Health,
     stop: CancellationToken,
     channel_epoch: ChannelEpoch,
-    /// None once no more deliveries are to come.
+    /// `None` once deliveries have ended.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
 }
 
 impl ConsumedQueue {
-    pub(super) fn queues(self, topology: &Topology) -> Vec<String> {
+    pub(super) fn queue_names(self, topology: &Topology) -> Vec<String> {
         match self {
             Self::Commands => topology.command_queues(),
             Self::DeadLetters => vec![topology.dead_letter_queue.clone()],
         }
     }
 
-    /// For the name of the connection.
+    /// Part of the name of the connection.
     fn purpose(self) -> &'static str {
         match self {
             Self::Commands => "consumes",
@@ -110,33 +114,35 @@ impl ConsumedQueue {
     }
 }
 
-/// How a session ended that did not break.
+/// How a session ended without an error.
 enum Ended {
-    /// After the last settlement.
+    /// The worker stops, and the last settlement is acknowledged.
     Stopped,
-    /// All that was let in is settled, and what came after it was discarded.
+    /// All admitted deliveries are settled; later ones were discarded and need another session.
     Drained,
 }
 
 /// What a consumer delivers; None at its end.
 type Deliveries = Chain<
-    Map<Consumer, fn(lapin::Result<Incoming>) -> Option<lapin::Result<Incoming>>>,
-    Once<Ready<Option<lapin::Result<Incoming>>>>,
+    Map<Consumer, fn(lapin::Result<LapinDelivery>) -> Option<lapin::Result<LapinDelivery>>>,
+    Once<Ready<Option<lapin::Result<LapinDelivery>>>>,
 >;
 
-/// One life of the consuming connection.
+/// One connection with its channel and a consumer for each queue.
 struct Session {
     connection: Connection,
     channel: Channel,
-    /// One for each queue; the end of one of them is an item of its own.
+    /// The end of each consumer is an item of its own.
     consumers: SelectAll<Deliveries>,
     consumer_tags: Vec<ShortString>,
-    number: u32,
-    gate: GateKeeper,
+    /// The number of the channel, part of each delivery tag.
+    epoch: u32,
+    gate: GateHandle,
     acks: AckTracker,
-    /// Taken from the consumer, with no room for it yet.
+    /// Received from the broker, waiting for room in the channel to the lanes.
     next: Option<Delivery>,
-    /// Since when a delivery came without its body: no more are taken, and what was let in is settled.
+    /// When the first delivery without its body came. Since then no more are accepted, and the
+    /// admitted ones are being settled.
     draining_since: Option<Instant>,
 }
 
@@ -144,21 +150,22 @@ impl Supervisor {
     async fn run(mut self) {
         let mut backoff = Backoff::for_broker();
         while !self.stop.is_cancelled() {
-            let broken = match self.open().await {
+            let error = match self.open().await {
                 Ok(mut session) => {
-                    self.health.consumes(self.inflow);
+                    self.health.consumes(self.queue);
                     backoff.reset();
                     match self.serve(&mut session).await {
-                        Ok(Ended::Stopped) => return session.hand_back_the_rest().await,
+                        Ok(Ended::Stopped) => return session.requeue_unsettled().await,
                         Ok(Ended::Drained) => {
-                            session.hand_back_the_rest().await;
+                            session.requeue_unsettled().await;
                             continue;
                         }
                         Err(error) => {
                             if matches!(error, RabbitError::FrameTooLarge(_)) {
-                                self.broker.call_for_large_frames();
+                                self.broker.use_large_frames();
                             }
-                            // The broker has all of them again: the lanes need not begin them.
+                            // The broker redelivers everything unacknowledged: lanes can skip
+                            // these.
                             let _ = self.channel_epoch.next();
                             error
                         }
@@ -166,28 +173,29 @@ impl Supervisor {
                 }
                 Err(error) => error,
             };
-            self.health.cannot_consume(self.inflow, &broken.to_string());
+            self.health.cannot_consume(self.queue, &error.to_string());
             tokio::select! {
                 () = backoff.pause() => {}
                 () = self.stop.cancelled() => {}
             }
         }
-        // Stopped while there was no connection: the broker has everything that is not settled.
+        // Stopped while disconnected: the broker has requeued everything unacknowledged.
         self.deliveries = None;
         while self.settlements.recv().await.is_some() {}
     }
 
     async fn open(&self) -> Result<Session, RabbitError> {
-        let gate = GateKeeper::new(self.bounds.bytes.clone());
-        let connection = self.broker.connect_gated(self.inflow.purpose(), Some(&gate)).await?;
+        let gate = GateHandle::new(self.bounds.bytes.clone());
+        let connection = self.broker.connect_gated(self.queue.purpose(), Some(&gate)).await?;
         self.broker.ensure_topology(&connection).await?;
         let channel = open_channel(&connection).await?;
-        let queues = self.inflow.queues(&self.broker.topology);
-        // Per consumer, not per channel: quorum queues know no other, and 4.3 refuses `global`.
+        let queues = self.queue.queue_names(&self.broker.topology);
+        // Per consumer: quorum queues do not support a global prefetch, and RabbitMQ 4.3 refuses
+        // it.
         let per_consumer = BasicQosOptions { global: false };
         let prefetch = usize::from(self.bounds.prefetch).div_ceil(queues.len());
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
-        within(ANSWER_TIMEOUT, channel.basic_qos(prefetch, per_consumer)).await?;
+        within(RPC_TIMEOUT, channel.basic_qos(prefetch, per_consumer)).await?;
         let (mut consumers, mut consumer_tags) = (SelectAll::new(), Vec::new());
         for queue in &queues {
             let consumer = self.consume(&channel, queue, queues.len() > 1).await?;
@@ -195,13 +203,13 @@ impl Supervisor {
             let deliveries = consumer.map(Some as fn(_) -> _);
             consumers.push(deliveries.chain(once(ready(None))));
         }
-        let number = self.channel_epoch.next();
+        let epoch = self.channel_epoch.next();
         Ok(Session {
             connection,
             channel,
             consumers,
             consumer_tags,
-            number,
+            epoch,
             gate,
             acks: AckTracker::default(),
             next: None,
@@ -210,9 +218,9 @@ impl Supervisor {
     }
 
     /// Of the workers that consume a partition, the one with the highest priority is active. It is a
-    /// hash of both (rendezvous hashing), so the partitions spread evenly, and a worker that comes or
-    /// goes moves no others than it has to. Quorum queues respect priorities among single active
-    /// consumers since RabbitMQ 4.0; before, the first consumer of a queue stays the active one.
+    /// hash of both (rendezvous hashing), so the partitions spread over the workers, and a worker that
+    /// comes or goes moves no others than it has to. Quorum queues respect priorities among single
+    /// active consumers since RabbitMQ 4.0; before, the first consumer of a queue stays the active one.
     async fn consume(
         &self,
         channel: &Channel,
@@ -220,8 +228,9 @@ impl Supervisor {
         is_partition: bool,
     ) -> Result<Consumer, RabbitError> {
         let options = BasicConsumeOptions {
-            // The worker acknowledges a message after its commit.
+            // Manual acknowledgements, after the commit.
             no_ack: false,
+            // Other workers consume the same queue.
             exclusive: false,
             ..BasicConsumeOptions::default()
         };
@@ -231,15 +240,16 @@ impl Supervisor {
             arguments.insert("x-priority".into(), AMQPValue::ShortInt(priority));
         }
         let consume = channel.basic_consume(queue.into(), "".into(), options, arguments);
-        within(ANSWER_TIMEOUT, consume).await
+        within(RPC_TIMEOUT, consume).await
     }
 
-    /// Passes deliveries on and acknowledges what is settled, until the last settlement came after
-    /// a stop, or the session is drained.
+    /// Passes deliveries to the lanes and acknowledges settled ones, until the last settlement
+    /// after a stop, or until the session is drained.
     async fn serve(&mut self, session: &mut Session) -> Result<Ended, RabbitError> {
-        let mut looks = tokio::time::interval(session.max_pause() / 4);
+        let mut pause_check = tokio::time::interval(session.max_pause() / 4);
         loop {
-            if self.deliveries.is_some() && (session.is_drained() || self.is_out_of_time(session)) {
+            if self.deliveries.is_some() && (session.is_drained() || self.drain_timed_out(session))
+            {
                 return session.ack_all_settled().await.map(|()| Ended::Drained);
             }
             tokio::select! {
@@ -247,39 +257,40 @@ impl Supervisor {
                     Some(settlements) => self.settle(session, settlements).await?,
                     None => return session.ack_all_settled().await.map(|()| Ended::Stopped),
                 },
-                delivery = session.consumers.next(), if session.takes_more() && self.deliveries.is_some() => {
+                delivery = session.consumers.next(), if session.accepts_more() && self.deliveries.is_some() => {
                     session.receive(delivery.flatten()).await?;
                 }
                 room = reserve(self.deliveries.clone()), if session.next.is_some() => {
                     match room {
                         Some(room) => session.pass_on(room).await?,
-                        // The lanes have ended, perhaps before this task has heard of the stop.
-                        None => self.take_no_more(session).await?,
+                        // The lanes have ended, perhaps before this task has seen the stop.
+                        None => self.stop_consuming(session).await?,
                     }
                 }
                 () = self.stop.cancelled(), if self.deliveries.is_some() => {
-                    self.take_no_more(session).await?;
+                    self.stop_consuming(session).await?;
                 }
-                _ = looks.tick() => session.end_a_long_pause(),
+                _ = pause_check.tick() => session.end_long_pause(),
             }
         }
     }
 
-    /// Whether what keeps the session from being drained is not the database: a command of a locked
-    /// order, a dead letter that stays in its queue. It is handed back with the rest. In an outage each
-    /// time would count towards the delivery limit of all that is in hand.
-    fn is_out_of_time(&self, session: &Session) -> bool {
+    /// Whether draining takes too long for another reason than an unavailable database, such as a
+    /// locked order. Then the rest is requeued. Not during an outage, when every requeue would
+    /// count towards the delivery limit of all unsettled messages.
+    fn drain_timed_out(&self, session: &Session) -> bool {
         session.draining_since.is_some_and(|since| since.elapsed() >= MAX_DRAIN)
             && self.health.troubles().database.is_none()
     }
 
-    /// Ends the deliveries; settlements still come.
-    async fn take_no_more(&mut self, session: &mut Session) -> Result<(), RabbitError> {
+    /// Cancels the consumer; settlements are still acknowledged.
+    async fn stop_consuming(&mut self, session: &mut Session) -> Result<(), RabbitError> {
         self.deliveries = None;
         session.next = None;
-        // What is still coming is handed back: its bodies must not keep the answer to this waiting.
+        // Deliveries on their way are requeued; waiting for their bytes would delay
+        // `basic.cancel-ok`.
         session.gate.discard();
-        self.health.consumes_no_more(self.inflow);
+        self.health.consumes_no_more(self.queue);
         session.cancel().await
     }
 
@@ -292,11 +303,12 @@ impl Supervisor {
         while let Ok(more) = self.settlements.try_recv() {
             session.settle(more);
         }
-        session.ack_run().await?;
-        // Behind deliveries that are stuck, those that are settled fill the prefetch: make some room.
-        let mostly_taken = usize::from(self.bounds.prefetch) / 4 * 3;
-        if self.deliveries.is_some() && session.acks.unacknowledged() > mostly_taken {
-            session.ack_waiting(MAX_SINGLE_ACKS).await?;
+        session.ack_cumulative().await?;
+        // Behind a delivery that stays open, settled ones fill the prefetch: acknowledge some of
+        // them individually.
+        let nearly_full = usize::from(self.bounds.prefetch) / 4 * 3;
+        if self.deliveries.is_some() && session.acks.unacknowledged() > nearly_full {
+            session.ack_individually(MAX_INDIVIDUAL_ACKS).await?;
         }
         Ok(())
     }
@@ -308,7 +320,7 @@ fn rendezvous_priority(worker_id: Uuid, queue: &str) -> i16 {
     i16::from_be_bytes([hash[0] & 0x7f, hash[1]])
 }
 
-/// Room for a delivery; never, once no more are to come.
+/// Waits for room in the channel to the lanes; forever once deliveries have ended.
 async fn reserve(
     deliveries: Option<mpsc::Sender<Delivery>>,
 ) -> Option<mpsc::OwnedPermit<Delivery>> {
@@ -319,7 +331,7 @@ async fn reserve(
 }
 
 impl Session {
-    fn takes_more(&self) -> bool {
+    fn accepts_more(&self) -> bool {
         self.next.is_none() && self.draining_since.is_none()
     }
 
@@ -331,20 +343,20 @@ impl Session {
         max_pause(self.connection.configuration().heartbeat())
     }
 
-    fn end_a_long_pause(&self) {
+    fn end_long_pause(&self) {
         if self.gate.paused_for() >= self.max_pause() {
             tracing::warn!(
-                "Messages in hand fill MAX_IN_FLIGHT_BYTES; further ones are handed back to the broker until there is room"
+                "Messages in flight fill MAX_IN_FLIGHT_BYTES: further ones are requeued until there is room"
             );
             self.gate.discard();
         }
     }
 
-    /// Takes a delivery from the stream; the end of a consumer means that the broker cancelled the consumer (the
-    /// queue was deleted, its node went down, an acknowledgement took too long).
+    /// Accepts a delivery from the stream. The stream ends when the broker cancels the consumer:
+    /// the queue was deleted, its node went down, or an acknowledgement took too long.
     async fn receive(
         &mut self,
-        delivery: Option<lapin::Result<Incoming>>,
+        delivery: Option<lapin::Result<LapinDelivery>>,
     ) -> Result<(), RabbitError> {
         let delivery = match delivery {
             Some(Ok(delivery)) => delivery,
@@ -353,32 +365,32 @@ impl Session {
                     "the broker cancelled the consumer".to_owned(),
                 ));
             }
-            Some(Err(error)) => return Err(trouble(&error)),
+            Some(Err(error)) => return Err(rabbit_error(&error)),
         };
         let tag = delivery.delivery_tag;
         if self.gate.has_discarded(tag) {
-            // All that comes from here on has no body, and is handed back at the end.
+            // From here on deliveries have no body; they are requeued at the end of the session.
             self.draining_since.get_or_insert_with(Instant::now);
             return self.cancel().await;
         }
         self.acks.open(tag);
-        let (properties, unreadable) = properties::received(&delivery.properties);
+        let (properties, properties_error) = properties::received(&delivery.properties);
         self.next = Some(Delivery {
-            tag: DeliveryTag { channel: self.number, number: tag },
+            tag: DeliveryTag { channel: self.epoch, number: tag },
             redelivered: delivery.redelivered,
             envelope: Envelope {
                 exchange: delivery.exchange.as_str().to_owned(),
                 routing_key: delivery.routing_key.as_str().to_owned(),
                 properties,
-                unreadable,
+                properties_error,
                 body: delivery.data,
             },
-            hold: self.gate.claim(tag),
+            reservation: self.gate.claim(tag),
         });
         Ok(())
     }
 
-    /// Passes on the delivery in hand, and those that are already here as long as there is room.
+    /// Passes on the waiting delivery, and accepts the next one if it is already here.
     async fn pass_on(&mut self, room: mpsc::OwnedPermit<Delivery>) -> Result<(), RabbitError> {
         if let Some(delivery) = self.next.take() {
             room.send(delivery);
@@ -391,35 +403,36 @@ impl Session {
 
     fn settle(&mut self, settlements: Vec<Settlement>) {
         for Settlement::Ack(tag) in settlements {
-            if tag.channel == self.number {
+            if tag.channel == self.epoch {
                 self.acks.settle(tag.number);
             }
         }
     }
 
-    /// Acknowledges with one frame all deliveries up to the oldest open one.
-    async fn ack_run(&mut self) -> Result<(), RabbitError> {
+    /// Acknowledges all deliveries before the oldest open one, with one frame.
+    async fn ack_cumulative(&mut self) -> Result<(), RabbitError> {
         match self.acks.take_cumulative() {
             Some(tag) => self.ack(tag, true).await,
             None => Ok(()),
         }
     }
 
-    async fn ack_waiting(&mut self, most: usize) -> Result<(), RabbitError> {
-        for tag in self.acks.take_waiting(most) {
+    async fn ack_individually(&mut self, max: usize) -> Result<(), RabbitError> {
+        for tag in self.acks.take_individual(max) {
             self.ack(tag, false).await?;
         }
         Ok(())
     }
 
-    /// For the end. Lanes that finished what they had leave nothing for single acknowledgements.
+    /// At the end of a session. Lanes that settled everything leave nothing to acknowledge
+    /// individually.
     async fn ack_all_settled(&mut self) -> Result<(), RabbitError> {
-        self.ack_run().await?;
-        self.ack_waiting(usize::MAX).await
+        self.ack_cumulative().await?;
+        self.ack_individually(usize::MAX).await
     }
 
     async fn ack(&self, tag: u64, multiple: bool) -> Result<(), RabbitError> {
-        within(ANSWER_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await?;
+        within(RPC_TIMEOUT, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await?;
         kill_points::reached("acknowledged");
         Ok(())
     }
@@ -427,17 +440,18 @@ impl Session {
     async fn cancel(&self) -> Result<(), RabbitError> {
         for tag in &self.consumer_tags {
             let cancelled = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
-            within(ANSWER_TIMEOUT, cancelled).await?;
+            within(RPC_TIMEOUT, cancelled).await?;
         }
         Ok(())
     }
 
-    /// Nack, not reject: since 4.3 only the latter counts as a failed delivery. Tag 0 stands for
-    /// all that is not acknowledged.
-    async fn hand_back_the_rest(&self) {
+    /// Requeues everything unacknowledged (delivery tag 0 with `multiple`) and closes the
+    /// connection. With `basic.nack`: since RabbitMQ 4.3, only `basic.reject` counts as a failed
+    /// delivery.
+    async fn requeue_unsettled(&self) {
         let all = BasicNackOptions { multiple: true, requeue: true };
-        // If this fails, the broker takes everything back with the connection.
-        let _ = within(ANSWER_TIMEOUT, self.channel.basic_nack(0, all)).await;
+        // If this fails, the broker requeues everything when the connection closes.
+        let _ = within(RPC_TIMEOUT, self.channel.basic_nack(0, all)).await;
         close_channel(&self.channel).await;
         close(&self.connection).await;
     }
@@ -450,9 +464,9 @@ mod tests {
     #[test]
     fn a_pause_ends_well_before_the_heartbeat_is_missed() {
         for heartbeat in [1, 5, 10, 60] {
-            let looked_every = max_pause(heartbeat) / 4;
+            let check_interval = max_pause(heartbeat) / 4;
             let missed_after = Duration::from_secs(heartbeat.into()) * 2;
-            assert!(max_pause(heartbeat) + looked_every < missed_after, "{heartbeat} s");
+            assert!(max_pause(heartbeat) + check_interval < missed_after, "{heartbeat} s");
         }
         assert_eq!((max_pause(0), max_pause(60)), (MAX_PAUSE, MAX_PAUSE));
     }

@@ -1,4 +1,5 @@
-//! Between lapin's properties and ours.
+//! Converts message properties between lapin's types and the worker's, and limits the size of
+//! headers that are published.
 
 use std::borrow::Cow;
 
@@ -6,31 +7,32 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, ShortString};
 
 use super::intake;
-use crate::service_layer::{HeaderValue, Headers, Properties, Unreadable};
+use crate::service_layer::{HeaderValue, Headers, Properties, PropertiesError};
 
 /// Persistent: the broker writes the message to disk.
 const DELIVERY_MODE_PERSISTENT: u8 = 2;
 
-/// Most bytes of headers on a message that goes out. All properties of a message must fit into one
-/// frame, which RabbitMQ negotiates to 128 KiB; a larger one would cost the connection, each time.
+/// Maximum size of the headers of a published message, in bytes. All properties must fit into one
+/// frame, at most 128 KiB by default; a larger frame would close the connection.
 const MAX_HEADER_BYTES: usize = 96 * 1024;
 
-/// Names the headers that were left out of a message because they did not fit.
+/// The header with the names of headers that were left out because they did not fit.
 const HEADERS_LEFT_OUT: &str = "order-worker-headers-left-out";
 
-/// Longest list of their names.
+/// Maximum length of the list of their names, in bytes.
 const MAX_NAMES_BYTES: usize = 1024;
 
-/// Takes the properties of a delivery, and why they are not as they were sent, where they are not.
-pub fn received(properties: &BasicProperties) -> (Properties, Option<Unreadable>) {
+/// The properties of a delivery, and the reason if the [frame filter](super::intake) rewrote them.
+pub fn received(properties: &BasicProperties) -> (Properties, Option<PropertiesError>) {
     let mut properties = from_lapin(properties);
-    let why = properties.headers.remove(intake::UNREADABLE);
-    let why = why.as_ref().and_then(HeaderValue::as_text);
-    let unreadable = why.and_then(|why| Unreadable::ALL.into_iter().find(|it| it.as_str() == why));
-    (properties, unreadable)
+    let reason = properties.headers.remove(intake::UNREADABLE_HEADER);
+    let reason = reason.as_ref().and_then(HeaderValue::as_text);
+    let properties_error = reason
+        .and_then(|reason| PropertiesError::ALL.into_iter().find(|error| error.as_str() == reason));
+    (properties, properties_error)
 }
 
-/// Takes properties as they are.
+/// Converts lapin's properties.
 pub fn from_lapin(properties: &BasicProperties) -> Properties {
     let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
     Properties {
@@ -49,8 +51,8 @@ pub fn from_lapin(properties: &BasicProperties) -> Properties {
     }
 }
 
-/// The properties of a message that goes out: always persistent, and never with a priority, an
-/// expiration or a user id, which are between a publisher and its own broker.
+/// The properties of a published message: always persistent, and without priority, expiration and
+/// user id, which concern only the original publisher and its broker.
 pub fn to_lapin(properties: &Properties) -> BasicProperties {
     let mut out = BasicProperties::default().with_delivery_mode(DELIVERY_MODE_PERSISTENT);
     macro_rules! copy {
@@ -76,13 +78,13 @@ pub fn to_lapin(properties: &Properties) -> BasicProperties {
     out
 }
 
-/// A text as AMQP's short string; none when it has more than 255 bytes.
+/// An AMQP short string; `None` when the text has more than 255 bytes.
 fn short(text: &str) -> Option<ShortString> {
     ShortString::try_new(text).ok()
 }
 
-/// The headers that fit into a frame: the worker's own first, then the smallest. What did not fit is
-/// named in a header.
+/// The headers that fit into [`MAX_HEADER_BYTES`]: the worker's own first, then the smallest. The
+/// names of the others go into a header.
 fn fitting(headers: &Headers) -> Cow<'_, Headers> {
     let mut sized: Vec<(bool, usize, &String, &HeaderValue)> = headers
         .iter()
@@ -105,20 +107,20 @@ fn fitting(headers: &Headers) -> Cow<'_, Headers> {
     Cow::Owned(kept)
 }
 
-/// Written by the publisher, not by the worker. What the worker noted of a property is the publisher's
-/// text, too.
+/// Whether the content comes from the publisher. That includes the original bytes of properties
+/// that the frame filter rewrote.
 fn is_foreign(name: &str) -> bool {
     !name.starts_with("order-worker-") || name.starts_with("order-worker-original-")
 }
 
-/// The names, the longest headers first, as many as a header may hold.
+/// The names, those of the largest headers first, up to [`MAX_NAMES_BYTES`].
 fn names_of(headers: &[(bool, usize, &String, &HeaderValue)]) -> String {
     let mut names = String::new();
-    for (place, (.., name, _)) in headers.iter().rev().enumerate() {
+    for (position, (.., name, _)) in headers.iter().rev().enumerate() {
         if names.len() + name.len() > MAX_NAMES_BYTES {
-            return format!("{names} and {} more", headers.len() - place);
+            return format!("{names} and {} more", headers.len() - position);
         }
-        if place > 0 {
+        if position > 0 {
             names.push_str(", ");
         }
         names.push_str(name);
@@ -218,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_come_back_as_they_went() {
+    fn headers_round_trip() {
         let headers: Headers = [
             ("flag".to_owned(), HeaderValue::Bool(true)),
             ("number".to_owned(), HeaderValue::Int(-7)),
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_would_burst_a_frame_are_left_out_but_not_the_workers_own() {
+    fn headers_larger_than_a_frame_are_left_out_except_the_workers_own() {
         let mut headers: Headers =
             (0..10_000).map(|n| (format!("header-{n}"), "some twenty characters".into())).collect();
         headers.insert("order-worker-code".to_owned(), "invalid_field".into());
@@ -268,11 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_between_a_publisher_and_its_broker_goes_no_further() {
+    fn priority_expiration_and_user_id_are_not_published() {
         let out = to_lapin(&Properties {
             priority: Some(9),
             expiration: Some("1".to_owned()),
-            user_id: Some("somebody".to_owned()),
+            user_id: Some("guest".to_owned()),
             ..Properties::default()
         });
 

@@ -1,4 +1,4 @@
-//! Asks a broker what waits in its queues.
+//! Reads the depth of the queues with passive declarations.
 
 use async_trait::async_trait;
 use lapin::options::QueueDeclareOptions;
@@ -6,11 +6,11 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
 
 use super::RabbitMq;
-use super::connection::{ANSWER_TIMEOUT, RabbitError, close, open_channel, within};
+use super::connection::{RPC_TIMEOUT, RabbitError, close, open_channel, within};
 use crate::service_layer::{ConsumedQueue, QueueDepth, QueueDepths};
 
-/// Asks on a connection of its own, which is kept: one that publishes has no answers while the
-/// broker blocks it.
+/// Keeps its own connection open: on one that publishes, the broker replies to nothing while it
+/// blocks it.
 #[derive(Debug)]
 pub struct RabbitDepths {
     broker: RabbitMq,
@@ -25,14 +25,15 @@ impl RabbitMq {
 }
 
 impl RabbitDepths {
-    async fn ask(&mut self, queue: &str) -> Result<QueueDepth, RabbitError> {
+    async fn depth_of(&mut self, queue: &str) -> Result<QueueDepth, RabbitError> {
         let channel = self.take_channel().await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let seen = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let seen = within(ANSWER_TIMEOUT, seen).await?;
-        // Only now: the broker closes a channel over a queue that is not there.
+        let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
+        let declared = within(RPC_TIMEOUT, declare).await?;
+        // Kept only on success: the broker closes the channel when the queue does not exist.
         self.channel = Some(channel);
-        let (ready, consumers) = (seen.message_count().into(), seen.consumer_count().into());
+        let (ready, consumers) =
+            (declared.message_count().into(), declared.consumer_count().into());
         Ok(QueueDepth { ready, consumers })
     }
 
@@ -47,7 +48,7 @@ impl RabbitDepths {
         open_channel(self.connection.insert(connection)).await
     }
 
-    /// Closes the connection in good order.
+    /// Closes the connection with `connection.close`.
     pub async fn close(self) {
         if let Some(connection) = self.connection {
             close(&connection).await;
@@ -59,8 +60,8 @@ impl RabbitDepths {
 impl QueueDepths for RabbitDepths {
     async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
         let mut total = QueueDepth { ready: 0, consumers: 0 };
-        for queue in inflow.queues(&self.broker.topology) {
-            let depth = self.ask(&queue).await.ok()?;
+        for queue in inflow.queue_names(&self.broker.topology) {
+            let depth = self.depth_of(&queue).await.ok()?;
             total.ready += depth.ready;
             // Each worker consumes all partitions.
             total.consumers = total.consumers.max(depth.consumers);

@@ -9,10 +9,10 @@ use lapin::Connection;
 use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 
-use super::connection::{ANSWER_TIMEOUT, RabbitError, close, open_channel, within};
+use super::connection::{RPC_TIMEOUT, RabbitError, close, open_channel, within};
 use super::resource::Resource;
 use super::topology::declare_all;
-use super::{RabbitMq, Topology};
+use super::{RabbitMq, ResourceStatus, Topology};
 
 /// A change of the number of partitions under way.
 #[derive(Debug)]
@@ -55,16 +55,16 @@ impl RabbitMq {
         let connection = self.connect("repartitions").await?;
         let old = Topology::clone(&self.topology);
         let new = Topology { partitions, ordered, ..old.clone() };
-        let is_switched = match old.marker().declare_itself(&connection).await {
+        let is_switched = match old.marker().declare_unbound(&connection).await {
             Ok(()) => false,
             Err(different @ RabbitError::Topology { .. }) => {
-                let is_new = new.marker().declare_itself(&connection).await;
+                let is_new = new.marker().declare_unbound(&connection).await;
                 is_new.map_err(|_| different).map(|()| true)?
             }
             Err(error) => return Err(error),
         };
         if !is_switched {
-            declare_all(&new.partition_parts(), &connection).await?;
+            declare_all(&new.partition_resources(), &connection).await?;
         }
         Ok(Repartition { connection, old, new, is_switched })
     }
@@ -78,20 +78,22 @@ impl Repartition {
     /// When the broker is unavailable.
     pub async fn old_queues(&self) -> Result<OldQueues, RabbitError> {
         let mut found = OldQueues { ready: 0, consumers: 0 };
-        for part in self.old.partition_parts() {
-            if self.is_switched && !part.exists(&self.connection).await? {
+        for resource in self.old.partition_resources() {
+            if self.is_switched
+                && resource.verify(&self.connection).await? == ResourceStatus::Missing
+            {
                 continue;
             }
-            if part.is_bound_to(&self.old.commands_exchange) {
-                part.unbind(&self.connection).await?;
+            if resource.is_bound_to(&self.old.commands_exchange) {
+                resource.unbind(&self.connection).await?;
             }
-            if let Resource::Queue { name, .. } = &part {
+            if let Resource::Queue { name, .. } = &resource {
                 let channel = open_channel(&self.connection).await?;
                 let options =
                     QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
                 let seen =
                     channel.queue_declare(name.as_str().into(), options, FieldTable::default());
-                let seen = within(ANSWER_TIMEOUT, seen).await?;
+                let seen = within(RPC_TIMEOUT, seen).await?;
                 found.ready += u64::from(seen.message_count());
                 found.consumers = found.consumers.max(seen.consumer_count());
             }
@@ -110,19 +112,19 @@ impl Repartition {
             let marker = self.old.partitions_marker();
             let deleted =
                 channel.queue_delete(marker.as_str().into(), QueueDeleteOptions::default());
-            within(ANSWER_TIMEOUT, deleted).await?;
-            self.new.marker().declare_itself(&self.connection).await?;
+            within(RPC_TIMEOUT, deleted).await?;
+            self.new.marker().declare_unbound(&self.connection).await?;
         }
-        for part in self.old.partition_parts() {
-            let name = part.name().into();
-            match part {
+        for resource in self.old.partition_resources() {
+            let name = resource.name().into();
+            match resource {
                 Resource::Exchange { .. } => {
                     let deleted = channel.exchange_delete(name, ExchangeDeleteOptions::default());
-                    within(ANSWER_TIMEOUT, deleted).await?;
+                    within(RPC_TIMEOUT, deleted).await?;
                 }
                 Resource::Queue { .. } => {
                     let deleted = channel.queue_delete(name, QueueDeleteOptions::default());
-                    within(ANSWER_TIMEOUT, deleted).await?;
+                    within(RPC_TIMEOUT, deleted).await?;
                 }
             }
         }

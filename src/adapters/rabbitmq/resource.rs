@@ -1,6 +1,7 @@
-//! Declaring one exchange or queue, or looking for it.
+//! Declares or verifies a single exchange or queue.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use lapin::options::{
     ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions,
@@ -10,23 +11,23 @@ use lapin::types::FieldTable;
 use lapin::{Connection, ExchangeKind};
 
 use super::ResourceStatus;
-use super::connection::{ANSWER_TIMEOUT, RabbitError, close_channel, open_channel, within};
+use super::connection::{RPC_TIMEOUT, RabbitError, close_channel, open_channel, within};
 
-/// One exchange or queue, as it should be.
+/// An exchange or queue of the topology.
 #[derive(Debug)]
 pub(super) enum Resource<'a> {
     Exchange {
         name: Cow<'a, str>,
         kind: ExchangeKind,
         arguments: FieldTable,
-        bound: Option<Binding<'a>>,
+        binding: Option<Binding<'a>>,
     },
     Queue {
         name: String,
         arguments: FieldTable,
-        /// Other arguments with which it will do if it is there already.
-        or_else: Vec<FieldTable>,
-        bound: Option<Binding<'a>>,
+        /// Other arguments that an existing queue may have.
+        also_accepted: Vec<FieldTable>,
+        binding: Option<Binding<'a>>,
     },
 }
 
@@ -36,10 +37,19 @@ pub(super) struct Binding<'a> {
     pub(super) routing_key: &'static str,
 }
 
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exchange { name, .. } => write!(f, "exchange {name}"),
+            Self::Queue { name, .. } => write!(f, "queue {name}"),
+        }
+    }
+}
+
 impl<'a> Resource<'a> {
     pub(super) fn topic(name: &'a str) -> Self {
         let (kind, arguments) = (ExchangeKind::Topic, FieldTable::default());
-        Self::Exchange { name: name.into(), kind, arguments, bound: None }
+        Self::Exchange { name: name.into(), kind, arguments, binding: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -49,38 +59,42 @@ impl<'a> Resource<'a> {
         }
     }
 
-    pub(super) fn what(&self) -> String {
+    fn binding(&self) -> Option<&Binding<'a>> {
         match self {
-            Self::Exchange { name, .. } => format!("exchange {name}"),
-            Self::Queue { name, .. } => format!("queue {name}"),
+            Self::Queue { binding, .. } | Self::Exchange { binding, .. } => binding.as_ref(),
         }
     }
 
-    pub(super) async fn declare_itself(&self, connection: &Connection) -> Result<(), RabbitError> {
+    pub(super) fn is_bound_to(&self, exchange: &str) -> bool {
+        self.binding().is_some_and(|binding| binding.exchange == exchange)
+    }
+
+    /// Declares it without its binding.
+    pub(super) async fn declare_unbound(&self, connection: &Connection) -> Result<(), RabbitError> {
         match self {
             Self::Exchange { arguments, .. } => {
-                self.ask(connection, false, arguments.clone()).await
+                self.send_declare(connection, false, arguments.clone()).await
             }
-            Self::Queue { arguments, or_else, .. } => {
-                let mut declared = self.ask(connection, false, arguments.clone()).await;
-                for arguments in or_else {
+            Self::Queue { arguments, also_accepted, .. } => {
+                let mut declared = self.send_declare(connection, false, arguments.clone()).await;
+                for arguments in also_accepted {
                     if !matches!(declared, Err(RabbitError::Topology { .. })) {
                         break;
                     }
-                    declared = self.ask(connection, false, arguments.clone()).await;
+                    declared = self.send_declare(connection, false, arguments.clone()).await;
                 }
                 declared
             }
         }
     }
 
-    /// Looks for it without declaring it.
-    pub(super) async fn look(
+    /// Verifies that it exists, with a passive declaration. The broker does not compare arguments.
+    pub(super) async fn verify(
         &self,
         connection: &Connection,
     ) -> Result<ResourceStatus, RabbitError> {
-        match self.ask(connection, true, FieldTable::default()).await {
-            Ok(()) => Ok(ResourceStatus::Good),
+        match self.send_declare(connection, true, FieldTable::default()).await {
+            Ok(()) => Ok(ResourceStatus::Matches),
             Err(RabbitError::Topology { difference, .. }) if difference.contains("NOT_FOUND") => {
                 Ok(ResourceStatus::Missing)
             }
@@ -88,15 +102,15 @@ impl<'a> Resource<'a> {
         }
     }
 
-    /// One declaration, on a channel of its own: the broker closes it over any difference.
-    async fn ask(
+    /// Declares on its own channel: the broker closes the channel when the declaration fails.
+    async fn send_declare(
         &self,
         connection: &Connection,
         passive: bool,
         arguments: FieldTable,
     ) -> Result<(), RabbitError> {
         let channel = open_channel(connection).await?;
-        let asked = match self {
+        let declared = match self {
             Self::Exchange { name, kind, .. } => {
                 let options = ExchangeDeclareOptions {
                     passive,
@@ -104,8 +118,8 @@ impl<'a> Resource<'a> {
                     ..ExchangeDeclareOptions::default()
                 };
                 let name = name.as_ref().into();
-                let asked = channel.exchange_declare(name, kind.clone(), options, arguments);
-                within(ANSWER_TIMEOUT, asked).await
+                let declare = channel.exchange_declare(name, kind.clone(), options, arguments);
+                within(RPC_TIMEOUT, declare).await
             }
             Self::Queue { name, .. } => {
                 let options = QueueDeclareOptions {
@@ -113,21 +127,17 @@ impl<'a> Resource<'a> {
                     durable: true,
                     ..QueueDeclareOptions::default()
                 };
-                let asked = channel.queue_declare(name.as_str().into(), options, arguments);
-                within(ANSWER_TIMEOUT, asked).await.map(drop)
+                let declare = channel.queue_declare(name.as_str().into(), options, arguments);
+                within(RPC_TIMEOUT, declare).await.map(drop)
             }
         };
         close_channel(&channel).await;
-        self.judge(asked)
+        self.classified(declared)
     }
 
-    /// Binds it to the exchange that it gets its messages from, if there is one.
+    /// Binds it to the exchange from which it gets its messages, if there is one.
     pub(super) async fn bind(&self, connection: &Connection) -> Result<(), RabbitError> {
-        let (Self::Queue { bound: Some(binding), .. }
-        | Self::Exchange { bound: Some(binding), .. }) = self
-        else {
-            return Ok(());
-        };
+        let Some(binding) = self.binding() else { return Ok(()) };
         let channel = open_channel(connection).await?;
         let (source, routing_key) = (binding.exchange.as_ref().into(), binding.routing_key.into());
         let (name, arguments) = (self.name().into(), FieldTable::default());
@@ -135,78 +145,65 @@ impl<'a> Resource<'a> {
             Self::Queue { .. } => {
                 let options = QueueBindOptions::default();
                 let bound = channel.queue_bind(name, source, routing_key, options, arguments);
-                within(ANSWER_TIMEOUT, bound).await
+                within(RPC_TIMEOUT, bound).await
             }
             Self::Exchange { .. } => {
                 let options = ExchangeBindOptions::default();
                 let bound = channel.exchange_bind(name, source, routing_key, options, arguments);
-                within(ANSWER_TIMEOUT, bound).await
+                within(RPC_TIMEOUT, bound).await
             }
         };
         close_channel(&channel).await;
-        self.judge(bound)
+        self.classified(bound)
     }
 
-    pub(super) fn is_bound_to(&self, source: &str) -> bool {
-        match self {
-            Self::Queue { bound, .. } | Self::Exchange { bound, .. } => {
-                bound.as_ref().is_some_and(|binding| binding.exchange == source)
-            }
-        }
-    }
-
-    pub(super) async fn exists(&self, connection: &Connection) -> Result<bool, RabbitError> {
-        Ok(self.look(connection).await? != ResourceStatus::Missing)
-    }
-
-    /// Undoes the binding; one that is gone already is no error.
+    /// Undoes the binding; a missing one is no error.
     pub(super) async fn unbind(&self, connection: &Connection) -> Result<(), RabbitError> {
-        let (Self::Queue { bound: Some(binding), .. }
-        | Self::Exchange { bound: Some(binding), .. }) = self
-        else {
-            return Ok(());
-        };
+        let Some(binding) = self.binding() else { return Ok(()) };
         let channel = open_channel(connection).await?;
         let (source, routing_key) = (binding.exchange.as_ref().into(), binding.routing_key.into());
         let (name, arguments) = (self.name().into(), FieldTable::default());
         let unbound = match self {
             Self::Queue { .. } => {
                 let unbound = channel.queue_unbind(name, source, routing_key, arguments);
-                within(ANSWER_TIMEOUT, unbound).await
+                within(RPC_TIMEOUT, unbound).await
             }
             Self::Exchange { .. } => {
                 let options = ExchangeUnbindOptions::default();
-                let unbound =
-                    channel.exchange_unbind(name, source, routing_key, options, arguments);
-                within(ANSWER_TIMEOUT, unbound).await
+                let unbound = channel.exchange_unbind(name, source, routing_key, options, arguments);
+                within(RPC_TIMEOUT, unbound).await
             }
         };
         close_channel(&channel).await;
-        self.judge(unbound)
+        self.classified(unbound)
     }
 
-    /// Tells an answer that stays the same (refused, not found, different) from passing trouble.
-    fn judge(&self, answer: Result<(), RabbitError>) -> Result<(), RabbitError> {
-        match answer {
-            Err(RabbitError::Unavailable(text)) if is_lasting(&text) => {
-                Err(RabbitError::Topology { what: self.what(), difference: explained(text) })
+    /// Turns a permanent error (access refused, not found, other arguments) into
+    /// [`RabbitError::Topology`]; other errors may be temporary.
+    fn classified(&self, result: Result<(), RabbitError>) -> Result<(), RabbitError> {
+        match result {
+            Err(RabbitError::Unavailable(text)) if is_permanent(&text) => {
+                Err(RabbitError::Topology {
+                    resource: self.to_string(),
+                    difference: explained(text),
+                })
             }
-            answer => answer,
+            result => result,
         }
     }
 }
 
-/// The replies with which a broker closes a channel over a declaration.
-fn is_lasting(text: &str) -> bool {
+/// Whether the reply text is of an error that repeating the declaration does not change.
+fn is_permanent(text: &str) -> bool {
     ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED", UNKNOWN_EXCHANGE_TYPE]
         .iter()
         .any(|reply| text.contains(reply))
 }
 
-/// What a broker without the plugin says of the hash exchange.
+/// What a broker without the plugin replies to the declaration of the hash exchange.
 const UNKNOWN_EXCHANGE_TYPE: &str = "unknown exchange type";
 
-/// The broker's words, with what to do about them where that is known.
+/// The broker's reply text, with what to do about it where that is known.
 fn explained(text: String) -> String {
     let advice = if text.contains(UNKNOWN_EXCHANGE_TYPE) {
         "PARTITIONS needs a plugin: run `rabbitmq-plugins enable rabbitmq_consistent_hash_exchange` on each node"

@@ -1,15 +1,15 @@
-//! Listening to events, as any subscriber would.
+//! Subscribes to events on a temporary queue, for `order-worker watch`.
 
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, Consumer};
 
-use super::connection::{ANSWER_TIMEOUT, RabbitError, describe, open_channel, within};
+use super::connection::{RPC_TIMEOUT, RabbitError, describe, open_channel, within};
 use super::{RabbitMq, properties};
 use crate::service_layer::Properties;
 
-/// A message that a subscriber got.
+/// A received event.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub routing_key: String,
@@ -17,7 +17,7 @@ pub struct Received {
     pub body: Vec<u8>,
 }
 
-/// A queue of one's own on the events exchange; it and what it holds go with the connection.
+/// An exclusive, auto-delete queue on the events exchange: it is deleted with the connection.
 #[derive(Debug)]
 pub struct Subscription {
     /// Keeps the connection open.
@@ -31,29 +31,29 @@ impl RabbitMq {
     /// `order.status.#`.
     ///
     /// # Errors
-    /// When the broker does not answer, or there is no events exchange.
+    /// When the broker is unavailable or has no events exchange.
     pub async fn subscribe(&self, patterns: &[String]) -> Result<Subscription, RabbitError> {
         let connection = self.connect("watches").await?;
         let channel = open_channel(&connection).await?;
         let options =
             QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-        let declared = channel.queue_declare("".into(), options, FieldTable::default());
-        let queue = within(ANSWER_TIMEOUT, declared).await?;
+        let declare = channel.queue_declare("".into(), options, FieldTable::default());
+        let queue = within(RPC_TIMEOUT, declare).await?;
         for pattern in patterns {
-            let bound = channel.queue_bind(
+            let bind = channel.queue_bind(
                 queue.name().clone(),
                 self.topology.events_exchange.as_str().into(),
                 pattern.as_str().into(),
                 QueueBindOptions::default(),
                 FieldTable::default(),
             );
-            within(ANSWER_TIMEOUT, bound).await?;
+            within(RPC_TIMEOUT, bind).await?;
         }
-        // Nothing is lost that was not already: the queue is gone with this connection.
+        // Without acknowledgements: the queue does not outlive this connection anyway.
         let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
         let consume =
             channel.basic_consume(queue.name().clone(), "".into(), options, FieldTable::default());
-        let consumer = within(ANSWER_TIMEOUT, consume).await?;
+        let consumer = within(RPC_TIMEOUT, consume).await?;
         let queue = queue.name().as_str().to_owned();
         Ok(Subscription { _connection: connection, queue, consumer })
     }
@@ -68,7 +68,7 @@ impl Subscription {
     /// The next event.
     ///
     /// # Errors
-    /// When the connection broke: events may have been missed.
+    /// When the connection is lost or the consumer cancelled: events may have been missed.
     pub async fn next(&mut self) -> Result<Received, RabbitError> {
         match self.consumer.next().await {
             Some(Ok(delivery)) => Ok(Received {
@@ -76,7 +76,7 @@ impl Subscription {
                 properties: properties::from_lapin(&delivery.properties),
                 body: delivery.data,
             }),
-            None => Err(RabbitError::Unavailable("the broker ended the subscription".to_owned())),
+            None => Err(RabbitError::Unavailable("the broker cancelled the consumer".to_owned())),
             Some(Err(error)) => Err(RabbitError::Unavailable(describe(&error))),
         }
     }

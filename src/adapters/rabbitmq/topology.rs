@@ -1,4 +1,4 @@
-//! The exchanges and queues that the worker needs, and why each is as it is.
+//! The exchanges and queues of the worker, with the reason for each argument.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::intake::BrokerVersion;
 use super::resource::{Binding, Resource};
 use crate::service_layer::ORDER_ID_HEADER;
 
-/// A limit of deliveries that no message comes near, and that brokers of all versions understand.
-const NEVER_REACHED: i64 = i32::MAX as i64;
+/// A delivery limit that no message reaches, and that all supported versions of RabbitMQ accept.
+const UNREACHABLE_LIMIT: i64 = i32::MAX as i64;
 
-/// The names of exchanges and queues, and the few numbers that are part of their declaration.
+/// The names of exchanges and queues, and the settings that are part of their declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
     pub commands_exchange: String,
@@ -21,43 +21,42 @@ pub struct Topology {
     pub events_exchange: String,
     pub dead_letter_exchange: String,
     pub dead_letter_queue: String,
-    /// The waits before the first, second, … retry; each has a queue of its own.
+    /// The delays before the first, second, … retry; each has its own queue, with this message TTL.
     pub retry_delays: Vec<Duration>,
-    /// How often the broker hands out a command before it takes it for one that kills workers.
+    /// How often the broker redelivers a command before it dead-letters it: such a command may
+    /// crash workers.
     pub delivery_limit: u32,
-    /// Queues over which the commands are spread by their order id, at least 1.
+    /// The number of queues over which the commands are spread by their order id, at least 1.
     pub partitions: u16,
     /// Whether each of these queues has a single active consumer.
     pub ordered: bool,
 }
 
-/// What a look at one exchange or queue found.
+/// An exchange or queue on the broker, compared with the topology.
 #[derive(Debug, Clone)]
-pub struct Finding {
-    /// Such as `queue orders.commands`.
-    pub what: String,
-    pub verdict: ResourceStatus,
+pub struct ResourceCheck {
+    /// Kind and name, such as `queue orders.commands`.
+    pub resource: String,
+    pub status: ResourceStatus,
 }
 
-/// Whether something is as it should be.
+/// How an exchange or queue on the broker compares with the topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceStatus {
-    Good,
+    Matches,
     Missing,
-    /// It exists, but otherwise; in the broker's words.
-    Different(String),
+    /// It exists with other arguments; with the reply text of the broker.
+    Differs(String),
 }
 
 impl Topology {
-    /// The queues that hold commands: one for each partition. Their names have the number of
-    /// partitions in them, so that the queues of two numbers can exist side by side while a
-    /// repartition empties the old ones.
+    /// The queues of commands, one for each partition. Their names contain the number of partitions,
+    /// so that the queues of two numbers can exist at the same time while a repartition empties the
+    /// old ones.
     pub fn command_queues(&self) -> Vec<String> {
         match self.partitions {
             0 | 1 => vec![self.commands_queue.clone()],
-            n => (0..n)
-                .map(|partition| format!("{}.{partition}of{n}", self.commands_queue))
-                .collect(),
+            n => (0..n).map(|partition| format!("{}.{partition}of{n}", self.commands_queue)).collect(),
         }
     }
 
@@ -65,18 +64,18 @@ impl Topology {
         self.partitions > 1
     }
 
-    /// The exchange that spreads commands over the partitions, by a hash of the header [`ORDER_ID_HEADER`].
+    /// The exchange that spreads commands over the partitions, by a hash of [`ORDER_ID_HEADER`].
     pub(super) fn partition_exchange(&self) -> String {
         format!("{}.of{}", self.commands_queue, self.partitions)
     }
 
-    /// An empty queue whose length limit is the number of partitions: the broker refuses to a worker with
-    /// another number what that worker would declare.
+    /// An empty queue whose length limit is the number of partitions: the broker refuses the
+    /// declaration of a worker with another number.
     pub(super) fn partitions_marker(&self) -> String {
         format!("{}.partitions", self.commands_queue)
     }
 
-    /// The queue in which messages wait for retry `attempt` (from 1).
+    /// The queue for retry `attempt`, from 1.
     pub fn retry_queue(&self, attempt: u32) -> String {
         if self.is_partitioned() {
             format!("{}.retry.{attempt}", self.partition_exchange())
@@ -85,18 +84,16 @@ impl Topology {
         }
     }
 
-    /// Whether a queue is one of the worker's own, with those of other settings: a reply in there would
-    /// come back as a command or as a dead letter.
+    /// Whether a queue belongs to the worker, including the queues of other settings. A reply must not
+    /// go there: it would be consumed as a command or a dead letter.
     pub fn is_own_queue(&self, name: &str) -> bool {
         if name == self.commands_queue || name == self.dead_letter_queue {
             return true;
         }
-        let number =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let suffix = name.strip_prefix(self.commands_queue.as_str());
         let Some(suffix) = suffix.and_then(|suffix| suffix.strip_prefix('.')) else { return false };
-        let parts: Vec<&str> = suffix.split('.').collect();
-        match parts[..] {
+        match suffix.split('.').collect::<Vec<_>>()[..] {
             ["partitions"] => true,
             ["retry", attempt] => number(attempt),
             [partition] => partition.split_once("of").is_some_and(|(p, n)| number(p) && number(n)),
@@ -107,16 +104,30 @@ impl Topology {
         }
     }
 
-    pub(super) fn parts(&self, version: &BrokerVersion) -> Vec<Resource<'_>> {
-        let mut parts = vec![
+    pub(super) fn resources(&self, version: &BrokerVersion) -> Vec<Resource<'_>> {
+        let mut resources = vec![
             Resource::topic(&self.commands_exchange),
             Resource::topic(&self.events_exchange),
             Resource::topic(&self.dead_letter_exchange),
             self.dead_letter_queue(version),
             self.marker(),
         ];
-        parts.extend(self.partition_parts());
-        parts
+        resources.extend(self.partition_resources());
+        resources
+    }
+
+    /// The queues of commands and retries, and what spreads commands over them: what a repartition
+    /// replaces.
+    pub(super) fn partition_resources(&self) -> Vec<Resource<'_>> {
+        let mut resources = Vec::new();
+        if self.is_partitioned() {
+            resources.push(self.hash_exchange());
+        }
+        let queues = self.command_queues();
+        resources.extend(queues.into_iter().map(|queue| self.commands_queue(queue)));
+        let delays = (1..).zip(&self.retry_delays);
+        resources.extend(delays.map(|(attempt, &delay)| self.delay_queue(attempt, delay)));
+        resources
     }
 
     pub(super) fn marker(&self) -> Resource<'_> {
@@ -126,8 +137,8 @@ impl Topology {
                 ("x-queue-type", text("classic")),
                 ("x-max-length", AMQPValue::LongLongInt(self.partitions.into())),
             ]),
-            or_else: Vec::new(),
-            bound: None,
+            also_accepted: Vec::new(),
+            binding: None,
         }
     }
 
@@ -136,17 +147,17 @@ impl Topology {
             name: self.partition_exchange().into(),
             kind: ExchangeKind::Custom("x-consistent-hash".to_owned()),
             arguments: table([("hash-header", text(ORDER_ID_HEADER))]),
-            bound: Some(self.commands_binding()),
+            binding: Some(self.commands_binding()),
         }
     }
 
-    pub(super) fn commands_binding(&self) -> Binding<'_> {
+    fn commands_binding(&self) -> Binding<'_> {
         Binding { exchange: self.commands_exchange.as_str().into(), routing_key: "order.#" }
     }
 
-    /// Replicated, on disk before it confirms. What the broker itself gives up on (a message that
-    /// kills each worker that takes it) goes to the dead letters, and nothing is lost on that way:
-    /// at-least-once, which in turn needs reject-publish.
+    /// A quorum queue: replicated, and written to disk before the confirm. A message that exceeds
+    /// the delivery limit is dead-lettered at-least-once, so that it cannot get lost on the way;
+    /// that strategy requires the overflow behaviour reject-publish.
     fn commands_queue(&self, name: String) -> Resource<'_> {
         let mut arguments = table([
             ("x-queue-type", text("quorum")),
@@ -158,19 +169,21 @@ impl Topology {
         if self.ordered {
             arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         }
-        let bound = if self.is_partitioned() {
-            // The routing key is the weight: one share for each.
+        let binding = if self.is_partitioned() {
+            // The routing key is the weight in the hash ring.
             Binding { exchange: self.partition_exchange().into(), routing_key: "1" }
         } else {
             self.commands_binding()
         };
-        Resource::Queue { name, arguments, or_else: Vec::new(), bound: Some(bound) }
+        Resource::Queue { name, arguments, also_accepted: Vec::new(), binding: Some(binding) }
     }
 
-    /// Dead letters are read by people, again and again: since 4.0 a quorum queue drops a message
-    /// that was handed out 20 times, so it gets a limit that is never reached. Releases before this one
-    /// declared it with -1, which is no limit since 4.0; brokers before take it too, but destroy each
-    /// message that is handed out a second time. There such a queue is not as it should be.
+    /// Has a delivery limit that is never reached: since RabbitMQ 4.0, quorum queues drop a message
+    /// after 20 deliveries by default, and dead letters may be delivered more often.
+    ///
+    /// Earlier releases of the worker declared a limit of -1. Since 4.0 that means no limit and is
+    /// accepted here; RabbitMQ 3 drops each message on its second delivery, so there the queue
+    /// counts as different.
     fn dead_letter_queue(&self, version: &BrokerVersion) -> Resource<'_> {
         let arguments = |limit: i64| {
             table([
@@ -178,25 +191,25 @@ impl Topology {
                 ("x-delivery-limit", AMQPValue::LongLongInt(limit)),
             ])
         };
-        let mut or_else = vec![table([("x-queue-type", text("quorum"))])];
+        let mut also_accepted = vec![table([("x-queue-type", text("quorum"))])];
         if version.is_at_least(4) {
-            or_else.push(arguments(-1));
+            also_accepted.push(arguments(-1));
         }
         Resource::Queue {
             name: self.dead_letter_queue.clone(),
-            arguments: arguments(NEVER_REACHED),
-            or_else,
-            bound: Some(Binding {
+            arguments: arguments(UNREACHABLE_LIMIT),
+            also_accepted,
+            binding: Some(Binding {
                 exchange: self.dead_letter_exchange.as_str().into(),
                 routing_key: "#",
             }),
         }
     }
 
-    /// A queue without consumers, from which messages go back to the commands when they have waited
-    /// long enough: straight into their queue, or to their partition by their order id. No other
-    /// subscriber of the commands exchange gets them again.
-    fn delay(&self, attempt: u32, delay: Duration) -> Resource<'_> {
+    /// A queue without consumers: after the TTL, its messages are dead-lettered back to the commands
+    /// queue, or by their order id to their partition. Past the commands exchange, so that no other
+    /// queue bound to it gets a copy.
+    fn delay_queue(&self, attempt: u32, delay: Duration) -> Resource<'_> {
         let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
         let back_to = if self.is_partitioned() { self.partition_exchange() } else { String::new() };
         Resource::Queue {
@@ -209,46 +222,35 @@ impl Topology {
                 ("x-dead-letter-strategy", text("at-least-once")),
                 ("x-overflow", text("reject-publish")),
             ]),
-            or_else: Vec::new(),
-            bound: None,
+            also_accepted: Vec::new(),
+            binding: None,
         }
     }
 
-    /// Declares everything; what is there already as it should be stays.
+    /// Declares all exchanges, queues and bindings. Declaring an existing one with the same
+    /// arguments has no effect.
     pub(super) async fn declare(
         &self,
         connection: &Connection,
         version: &BrokerVersion,
     ) -> Result<(), RabbitError> {
         self.ensure_not_unpartitioned(connection).await?;
-        let parts = self.parts(version);
-        declare_all(&parts, connection).await
+        let resources = self.resources(version);
+        declare_all(&resources, connection).await
     }
 
-    /// The queues of commands, and what spreads commands over them: what a repartition replaces.
-    pub(super) fn partition_parts(&self) -> Vec<Resource<'_>> {
-        let mut parts = Vec::new();
-        if self.is_partitioned() {
-            parts.push(self.hash_exchange());
-        }
-        let queues = self.command_queues();
-        parts.extend(queues.into_iter().map(|queue| self.commands_queue(queue)));
-        parts.extend(
-            (1..).zip(&self.retry_delays).map(|(attempt, &delay)| self.delay(attempt, delay)),
-        );
-        parts
-    }
-
-    /// A queue of commands from before there were partitions would go on getting all commands.
+    /// A queue from before the commands were partitioned would go on getting all commands.
     async fn ensure_not_unpartitioned(&self, connection: &Connection) -> Result<(), RabbitError> {
-        if !self.is_partitioned() || self.marker().look(connection).await? == ResourceStatus::Good {
+        if !self.is_partitioned()
+            || self.marker().verify(connection).await? == ResourceStatus::Matches
+        {
             return Ok(());
         }
         let unpartitioned = self.commands_queue(self.commands_queue.clone());
-        match unpartitioned.look(connection).await? {
+        match unpartitioned.verify(connection).await? {
             ResourceStatus::Missing => Ok(()),
             _ => Err(RabbitError::Topology {
-                what: unpartitioned.what(),
+                resource: unpartitioned.to_string(),
                 difference: format!(
                     "exists, so the commands are not partitioned yet: run `order-worker topology repartition {}`",
                     self.partitions
@@ -257,21 +259,21 @@ impl Topology {
         }
     }
 
-    /// Looks whether everything is there, without the right to declare.
-    pub(super) async fn look(
+    /// Verifies that all exchanges and queues exist, without the permission to declare them.
+    pub(super) async fn verify(
         &self,
         connection: &Connection,
         version: &BrokerVersion,
     ) -> Result<(), RabbitError> {
         let marker = self.partitions_marker();
-        for part in self.parts(version) {
-            // Of releases before this one there is none.
-            if !self.is_partitioned() && part.name() == marker {
+        for resource in self.resources(version) {
+            // Earlier releases had none.
+            if !self.is_partitioned() && resource.name() == marker {
                 continue;
             }
-            if part.look(connection).await? == ResourceStatus::Missing {
+            if resource.verify(connection).await? == ResourceStatus::Missing {
                 return Err(RabbitError::Topology {
-                    what: part.what(),
+                    resource: resource.to_string(),
                     difference: "does not exist".to_owned(),
                 });
             }
@@ -279,42 +281,43 @@ impl Topology {
         Ok(())
     }
 
-    /// Compares everything with what should be there; changes nothing.
+    /// Compares all exchanges and queues on the broker with the topology; changes nothing.
     pub(super) async fn check(
         &self,
         connection: &Connection,
         version: &BrokerVersion,
-    ) -> Result<Vec<Finding>, RabbitError> {
-        let mut findings = Vec::new();
-        for part in self.parts(version) {
-            let mut verdict = part.look(connection).await?;
-            if verdict == ResourceStatus::Good {
-                // It exists, so declaring it creates nothing: the broker only compares.
-                verdict = match part.declare_itself(connection).await {
-                    Ok(()) => ResourceStatus::Good,
+    ) -> Result<Vec<ResourceCheck>, RabbitError> {
+        let mut checks = Vec::new();
+        for resource in self.resources(version) {
+            let mut status = resource.verify(connection).await?;
+            if status == ResourceStatus::Matches {
+                // It exists, so declaring it creates nothing: the broker only compares the
+                // arguments.
+                status = match resource.declare_unbound(connection).await {
+                    Ok(()) => ResourceStatus::Matches,
                     Err(RabbitError::Topology { difference, .. }) => {
-                        ResourceStatus::Different(difference)
+                        ResourceStatus::Differs(difference)
                     }
                     Err(error) => return Err(error),
                 };
             }
-            findings.push(Finding { what: part.what(), verdict });
+            checks.push(ResourceCheck { resource: resource.to_string(), status });
         }
-        Ok(findings)
+        Ok(checks)
     }
 }
 
 /// Declares all, then binds them, the last first: no message comes to an exchange before the queues
 /// behind it are bound.
 pub(super) async fn declare_all(
-    parts: &[Resource<'_>],
+    resources: &[Resource<'_>],
     connection: &Connection,
 ) -> Result<(), RabbitError> {
-    for part in parts {
-        part.declare_itself(connection).await?;
+    for resource in resources {
+        resource.declare_unbound(connection).await?;
     }
-    for part in parts.iter().rev() {
-        part.bind(connection).await?;
+    for resource in resources.iter().rev() {
+        resource.bind(connection).await?;
     }
     Ok(())
 }

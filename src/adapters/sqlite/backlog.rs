@@ -1,4 +1,4 @@
-//! What waits in SQLite.
+//! Counts the outbox and the open dead letters, up to a limit.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::service_layer::{
 
 const HAS_ORDERS: &str = "select exists (select 1 from orders) as has_orders";
 
-/// Ages are in microseconds, as the moments are.
+/// Timestamps are in microseconds since 1970, and so are ages.
 const OUTBOX: &str = "
     select count(*) as count,
            cast(unixepoch('subsec') * 1000000 as integer) - min(committed_at) as oldest
@@ -25,7 +25,7 @@ const OPEN_DEAD_LETTERS: &str = "
     from (select code, last_failed_at from dead_letters where state = 1 limit ?1)
     group by code";
 
-/// Counts through a pool.
+/// Counts through the pool for readers.
 #[derive(Debug, Clone)]
 pub struct SqliteBacklogProbe {
     readers: SqlitePool,
@@ -50,7 +50,7 @@ impl SqliteBacklogProbe {
 
 #[async_trait]
 impl BacklogProbe for SqliteBacklogProbe {
-    async fn stock(&mut self) -> Result<Backlog, StoreError> {
+    async fn backlog(&mut self) -> Result<Backlog, StoreError> {
         let orders = sqlx::query(HAS_ORDERS).fetch_one(&self.readers).await;
         let outbox = sqlx::query(OUTBOX).bind(MAX_COUNTED).fetch_one(&self.readers).await;
         let outbox = outbox.map_err(|error| store_error(&error))?;
@@ -66,7 +66,7 @@ fn count(row: &SqliteRow) -> Result<u64, StoreError> {
     Ok(u64::try_from(column::<i64>(row, "count")?).unwrap_or(0))
 }
 
-/// A moment of a clock that is ahead counts as now.
+/// The age of the oldest row; zero if its timestamp is in the future.
 fn oldest(row: &SqliteRow) -> Result<Option<Duration>, StoreError> {
     let micros: Option<i64> = column(row, "oldest")?;
     Ok(micros.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))))

@@ -1,4 +1,4 @@
-//! Opening a database file.
+//! A SQLite database file: opens, migrates, and creates the adapters of all ports.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::service_layer::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// Longest wait for another process that has the file.
+/// How long to wait while another process locks the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A SQLite database; clones share its connections.
@@ -30,16 +30,16 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct SqliteDatabase {
     writer: Writer,
     readers: SqlitePool,
-    /// Held by the one relay. A file belongs to one process, so a lock in memory is enough.
-    relay: Arc<Mutex<()>>,
+    /// Locked by the relay. Only one process uses the file, so a mutex is enough.
+    relay_mutex: Arc<Mutex<()>>,
 }
 
 impl SqliteDatabase {
-    /// Opens `sqlite:path/to/file`, which is made where it is missing. Memory will not do: the
-    /// connections would see one database each.
+    /// Opens `sqlite:path/to/file`, and creates the file if it is missing. An in-memory database
+    /// does not work: each connection would have its own.
     ///
     /// # Errors
-    /// When the address is malformed or the file cannot be opened.
+    /// [`StoreError::Unusable`] when the address is malformed or the file cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str(url)
             .map_err(|_| StoreError::Unusable("DATABASE_URL is not a SQLite address".to_owned()))?
@@ -54,32 +54,33 @@ impl SqliteDatabase {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let database = Self { writer: Writer::new(options), readers, relay: Arc::default() };
-        // A file that cannot be opened now cannot be later.
-        let opened = database.writer.turn().await;
-        opened.map_err(|error| StoreError::Unusable(error.to_string()))?.end();
+        let database = Self { writer: Writer::new(options), readers, relay_mutex: Arc::default() };
+        // Unusable, not unavailable: retrying would not help.
+        let opened = database.writer.acquire().await;
+        opened.map_err(|error| StoreError::Unusable(error.to_string()))?.release();
         Ok(database)
     }
 
-    /// Brings the tables up to date; does nothing where they are.
+    /// Applies pending migrations.
     ///
     /// # Errors
-    /// When the database is in trouble, or was migrated by a newer program.
+    /// [`StoreError::Unusable`] when a newer version has migrated the database, or an applied
+    /// migration differs; otherwise when the database is unavailable.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut turn = self.writer.turn().await?;
-        let migrated = MIGRATIONS.run(&mut turn.connection).await;
+        let mut writer = self.writer.acquire().await?;
+        let migrated = MIGRATIONS.run(&mut writer.connection).await;
         migrated.map_err(|error| match &error {
             MigrateError::Execute(error) => store_error(error),
             _ => StoreError::Unusable(error.to_string()),
         })?;
-        turn.end();
+        writer.release();
         Ok(())
     }
 
-    /// Whether the tables are those of this program.
+    /// Whether the schema has the version of this binary.
     ///
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database is unavailable.
     pub async fn is_migrated(&self) -> Result<bool, StoreError> {
         const HAS_MIGRATIONS: &str =
             "select count(*) > 0 from sqlite_schema where name = '_sqlx_migrations'";
@@ -94,7 +95,7 @@ impl SqliteDatabase {
         Ok(applied.map_err(|error| store_error(&error))? == newest)
     }
 
-    /// A session for one lane.
+    /// A store for one lane.
     pub fn store(&self) -> SqliteStore {
         SqliteStore::new(self.writer.clone())
     }
@@ -103,19 +104,19 @@ impl SqliteDatabase {
         SqliteQueries::new(self.readers.clone())
     }
 
-    pub fn stock(&self) -> SqliteBacklogProbe {
+    pub fn backlog_probe(&self) -> SqliteBacklogProbe {
         SqliteBacklogProbe::new(self.readers.clone())
     }
 
     pub fn relay(&self) -> SqliteRelayStore {
-        SqliteRelayStore::new(self.writer.clone(), Arc::clone(&self.relay))
+        SqliteRelayStore::new(self.writer.clone(), Arc::clone(&self.relay_mutex))
     }
 
     pub fn dead_letters(&self) -> SqliteDeadLetters {
         SqliteDeadLetters::new(self.writer.clone(), self.readers.clone())
     }
 
-    pub fn disclosures(&self) -> SqlitePiiAccessLog {
+    pub fn pii_access_log(&self) -> SqlitePiiAccessLog {
         SqlitePiiAccessLog::new(self.writer.clone(), self.readers.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! Dead letters in SQLite: read through the pool, written through the one writer.
+//! Dead letters in SQLite: read through the pool for readers, written through the shared writer.
 
 use std::borrow::Cow;
 
@@ -10,30 +10,30 @@ use sqlx::{Row, Sqlite};
 use super::errors::store_error;
 use super::rows::undecodable;
 use super::statement::{for_rows, json_list};
-use super::writer::{Turn, Writer};
+use super::writer::{Writer, WriterGuard};
 use crate::adapters::dead_letters::{
     Columns, DeadLetterDatabase, DeadLetterTransaction, Statement, Value,
 };
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{Pruned, Retention};
 
-/// Keeps dead letters, and removes what is old.
+/// Stores dead letters, and prunes old rows.
 #[derive(Debug, Clone)]
 pub struct SqliteDeadLetters {
     writer: Writer,
     readers: SqlitePool,
 }
 
-/// An open transaction, which has the connection that writes.
+/// An open transaction, which holds the writer.
 #[derive(Debug)]
 pub struct SqliteDeadLetterTransaction {
-    turn: Turn,
+    writer: WriterGuard,
 }
 
 const OLD_DEAD_LETTERS: &str = "
     select id from dead_letters where changed_at < $1 and state <> 2 order by changed_at limit $2";
 
-/// Looks at the age again: somebody may have changed one meanwhile.
+/// Checks age and state again: a row may have changed since it was read.
 const REMOVE_DEAD_LETTERS: &str = "
     delete from dead_letters
     where id in (select value from json_each($1)) and changed_at < $2 and state <> 2
@@ -48,14 +48,14 @@ const OLD_HANDLED: &str = "
       and not exists (select 1 from dead_letters d where d.message_id = h.message_id)
     limit $2";
 
-/// Looks for a dead letter again: one may have come meanwhile.
+/// Checks for a dead letter again: one may have been stored since.
 const REMOVE_HANDLED: &str = "
     delete from handled_messages
     where message_id in (select value from json_each($1))
       and not exists (
           select 1 from dead_letters d where d.message_id = handled_messages.message_id)";
 
-/// Of orders that are completed or cancelled, and never the row of the present version.
+/// Only of completed and cancelled orders, and never the row of the current version.
 const OLD_HISTORY: &str = "
     select h.order_id, h.version from order_history h join orders o on o.order_id = h.order_id
     where h.changed_at < $1 and o.status in (5, 6) and h.version < o.version
@@ -76,7 +76,7 @@ impl SqliteDeadLetters {
         until: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<SqliteRow>, StoreError> {
-        self.read(Statement::new(text).moment(until).int(limit)).await
+        self.read(Statement::new(text).timestamp(until).int(limit)).await
     }
 }
 
@@ -89,13 +89,13 @@ impl DeadLetterDatabase for SqliteDeadLetters {
     }
 
     async fn begin(&self) -> Result<SqliteDeadLetterTransaction, StoreError> {
-        let mut turn = self.writer.turn().await?;
-        // Locks the file at once: a lock that is taken later can fail.
-        turn.execute("begin immediate").await?;
-        Ok(SqliteDeadLetterTransaction { turn })
+        let mut writer = self.writer.acquire().await?;
+        // Takes the write lock at once: upgrading a read transaction later can fail.
+        writer.execute("begin immediate").await?;
+        Ok(SqliteDeadLetterTransaction { writer })
     }
 
-    /// Finds the old rows on a connection that reads: the lanes need not wait for that.
+    /// Finds old rows on a reader, so that lanes need not wait for the search.
     async fn prune_rows(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError> {
         let dead_letters = self.old(OLD_DEAD_LETTERS, retention.dead_letters_until, limit).await?;
         let handled = self.old(OLD_HANDLED, retention.handled_until, limit).await?;
@@ -120,14 +120,14 @@ impl DeadLetterDatabase for SqliteDeadLetters {
 
 impl SqliteDeadLetterTransaction {
     async fn remove(&mut self, old: String, until: DateTime<Utc>) -> Result<u64, StoreError> {
-        let remove = Statement::new(REMOVE_DEAD_LETTERS).owned_text(Some(old)).moment(until);
+        let remove = Statement::new(REMOVE_DEAD_LETTERS).owned_text(Some(old)).timestamp(until);
         let removed = self.rows(remove).await?;
         self.for_rows(REMOVE_ACTIONS, ids(&removed)?).await?;
         Ok(removed.len() as u64)
     }
 
     async fn for_rows(&mut self, text: &'static str, list: String) -> Result<u64, StoreError> {
-        for_rows(&mut self.turn.connection, text, list).await
+        for_rows(&mut self.writer.connection, text, list).await
     }
 }
 
@@ -150,18 +150,18 @@ impl DeadLetterTransaction for SqliteDeadLetterTransaction {
     type Row = SqliteRow;
 
     async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<SqliteRow>, StoreError> {
-        let found = bound(statement).fetch_all(&mut self.turn.connection).await;
+        let found = bound(statement).fetch_all(&mut self.writer.connection).await;
         found.map_err(|error| store_error(&error))
     }
 
     async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
-        let done = bound(statement).execute(&mut self.turn.connection).await;
+        let done = bound(statement).execute(&mut self.writer.connection).await;
         done.map(|done| done.rows_affected()).map_err(|error| store_error(&error))
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
-        self.turn.execute("commit").await?;
-        self.turn.end();
+        self.writer.execute("commit").await?;
+        self.writer.release();
         Ok(())
     }
 }
@@ -172,7 +172,7 @@ fn bound(statement: Statement<'_>) -> Query<'_, Sqlite, SqliteArguments> {
         Value::Text(text) => query.bind(text.map(Cow::into_owned)),
         Value::Bytes(bytes) => query.bind(bytes.map(Cow::into_owned)),
         Value::Int(number) => query.bind(number),
-        Value::Moment(at) => query.bind(at.map(|at| at.timestamp_micros())),
+        Value::Timestamp(at) => query.bind(at.map(|at| at.timestamp_micros())),
     })
 }
 
@@ -189,9 +189,10 @@ impl Columns for SqliteRow {
         self.try_get(column).map_err(|error| store_error(&error))
     }
 
-    fn moment(&self, column: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+    fn timestamp(&self, column: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
         let Some(micros) = self.int(column)? else { return Ok(None) };
         let at = DateTime::from_timestamp_micros(micros);
-        at.map(Some).ok_or_else(|| store_error(&undecodable(column, "is no moment")))
+        at.map(Some)
+            .ok_or_else(|| store_error(&undecodable(column, "is out of range for a timestamp")))
     }
 }

@@ -1,4 +1,4 @@
-//! Reading what a batch names.
+//! Loads the orders and handled messages of a batch.
 
 use futures_util::TryStreamExt;
 use sqlx::SqliteConnection;

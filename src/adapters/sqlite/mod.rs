@@ -1,7 +1,7 @@
-//! The store on SQLite, in one file.
+//! The stores on SQLite, in one file.
 //!
-//! SQLite takes one writer at a time, so all lanes share one connection and take turns. Questions
-//! go through a small pool of their own: in WAL mode readers and the writer do not wait for each
+//! SQLite allows one writer at a time, so all lanes share one connection for writing, behind a
+//! mutex. Readers have their own small pool: in WAL mode, readers and the writer do not block each
 //! other.
 
 mod backlog;

@@ -1,4 +1,4 @@
-//! Numbers for orders that come without a name.
+//! Assigns numbers to orders that are placed without an id, from a counter.
 
 use sqlx::SqliteConnection;
 
@@ -16,12 +16,12 @@ select number from candidates
 where not exists (select 1 from orders where order_id = cast(number as text))
 order by number";
 
-const REMEMBER: &str = "update order_numbers set last_number = ?1";
+const SAVE_LAST: &str = "update order_numbers set last_number = ?1";
 
-/// As many unused numbers as the batch needs. Looks at twice as many candidates each time, so that
-/// a long run of taken numbers is passed in few statements.
+/// As many unused numbers as the batch needs. Checks twice as many candidates each time, so that a
+/// long run of used numbers takes few statements.
 ///
-/// The numbers come back when the transaction is rolled back: nobody else can have got them.
+/// A rollback releases the numbers: no other transaction can have taken them.
 pub(super) async fn unused(
     connection: &mut SqliteConnection,
     needs: &BatchLookup,
@@ -29,19 +29,19 @@ pub(super) async fn unused(
     if needs.new_orders == 0 {
         return Ok(Vec::new());
     }
-    find_and_remember(connection, needs).await.map_err(|error| store_error(&error))
+    find_and_save(connection, needs).await.map_err(|error| store_error(&error))
 }
 
-async fn find_and_remember(
+async fn find_and_save(
     connection: &mut SqliteConnection,
     needs: &BatchLookup,
 ) -> Result<Vec<OrderId>, sqlx::Error> {
     let mut numbers = Vec::with_capacity(needs.new_orders);
     let mut last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *connection).await?;
     let mut next = last + 1;
-    let mut look_at = i64::try_from(needs.new_orders).unwrap_or(i64::MAX);
+    let mut count = i64::try_from(needs.new_orders).unwrap_or(i64::MAX);
     while numbers.len() < needs.new_orders {
-        let query = sqlx::query_scalar(UNUSED).bind(next).bind(next + look_at - 1);
+        let query = sqlx::query_scalar(UNUSED).bind(next).bind(next + count - 1);
         let candidates: Vec<i64> = query.fetch_all(&mut *connection).await?;
         for number in candidates {
             if numbers.len() == needs.new_orders {
@@ -53,9 +53,9 @@ async fn find_and_remember(
                 numbers.push(order_id);
             }
         }
-        next += look_at;
-        look_at *= 2;
+        next += count;
+        count *= 2;
     }
-    sqlx::query(REMEMBER).bind(last).execute(connection).await?;
+    sqlx::query(SAVE_LAST).bind(last).execute(connection).await?;
     Ok(numbers)
 }

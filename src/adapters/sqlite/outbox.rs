@@ -1,4 +1,4 @@
-//! The outbox: rows in, rows out.
+//! Inserts, reads and removes outbox rows.
 
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
@@ -24,17 +24,17 @@ delete from outbox where (order_id, version, event_id) in (
     select value ->> 0, value ->> 1, value ->> 2 from json_each(?1)
 )";
 
-/// What [`outbox_row`] reads.
-macro_rules! outgoing_columns {
+/// The columns that [`outbox_row`] reads.
+macro_rules! outbox_columns {
     () => {
         "order_id, version, event_id, kind, routing_key, correlation_id, traceparent, body"
     };
 }
-pub(super) use outgoing_columns;
+pub(super) use outbox_columns;
 
 const OF_ORDERS: &str = concat!(
     "select ",
-    outgoing_columns!(),
+    outbox_columns!(),
     " from outbox where order_id in (select value from json_each(?1))
       order by order_id, version, event_id limit ?2"
 );
@@ -53,8 +53,8 @@ pub(super) async fn remove(
     for_rows(connection, REMOVE, json_list(published.iter().map(key_columns))).await.map(drop)
 }
 
-/// What the outbox holds of these orders, up to a limit.
-pub(super) async fn waiting_of(
+/// The outbox rows of these orders, at most [`MAX_EARLIER_ROWS`].
+pub(super) async fn rows_of(
     connection: &mut SqliteConnection,
     order_ids: Vec<&OrderId>,
 ) -> Result<Vec<OutboxRow>, StoreError> {
@@ -71,7 +71,7 @@ pub(super) async fn waiting_of(
 
 pub(super) fn outbox_row(row: &SqliteRow) -> Result<OutboxRow, StoreError> {
     let key = raw_key(row).map_err(|error| store_error(&error))?;
-    // Text that is not UTF-8 cannot be read either.
+    // Text that is not UTF-8 makes a row unreadable as well.
     let message = message_of(row, &key).unwrap_or_default().filter(OutboxMessage::is_routable);
     Ok(message.map_or(OutboxRow::Unreadable(key), OutboxRow::Message))
 }

@@ -1,4 +1,4 @@
-//! The record of disclosures.
+//! The log of who revealed which e-mail address.
 
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -11,7 +11,7 @@ use super::writer::Writer;
 use crate::domain::OrderId;
 use crate::service_layer::{PiiAccess, PiiAccessLog, StoreError};
 
-/// Keeps who was shown what.
+/// Writes and reads the table `email_disclosures`.
 #[derive(Debug, Clone)]
 pub struct SqlitePiiAccessLog {
     writer: Writer,
@@ -21,7 +21,7 @@ pub struct SqlitePiiAccessLog {
 const RECORD: &str =
     "insert into email_disclosures (disclosed_at, who, order_id) values (?1, ?2, ?3)";
 
-const OF_ORDER: &str = "
+const LATEST_OF_ORDER: &str = "
     select disclosed_at, who from email_disclosures where order_id = ?1 order by id desc limit ?2";
 
 impl SqlitePiiAccessLog {
@@ -32,30 +32,26 @@ impl SqlitePiiAccessLog {
 
 #[async_trait]
 impl PiiAccessLog for SqlitePiiAccessLog {
-    async fn record_disclosure(&self, disclosure: &PiiAccess) -> Result<(), StoreError> {
-        let PiiAccess { at, who, order_id } = disclosure;
-        let mut turn = self.writer.turn().await?;
+    async fn record_access(&self, access: &PiiAccess) -> Result<(), StoreError> {
+        let PiiAccess { at, who, order_id } = access;
+        let mut writer = self.writer.acquire().await?;
         let record = sqlx::query(RECORD).bind(at.timestamp_micros()).bind(who);
-        let recorded = record.bind(order_id.as_str()).execute(&mut turn.connection).await;
+        let recorded = record.bind(order_id.as_str()).execute(&mut writer.connection).await;
         recorded.map_err(|error| store_error(&error))?;
-        turn.end();
+        writer.release();
         Ok(())
     }
 
-    async fn disclosures(
-        &self,
-        order_id: &OrderId,
-        limit: u32,
-    ) -> Result<Vec<PiiAccess>, StoreError> {
-        let found = sqlx::query(OF_ORDER).bind(order_id.as_str()).bind(limit);
+    async fn accesses(&self, order_id: &OrderId, limit: u32) -> Result<Vec<PiiAccess>, StoreError> {
+        let found = sqlx::query(LATEST_OF_ORDER).bind(order_id.as_str()).bind(limit);
         let rows = found.fetch_all(&self.readers).await.map_err(|error| store_error(&error))?;
-        let read = |row| disclosure(row, order_id).map_err(|error| store_error(&error));
+        let read = |row| access_from(row, order_id).map_err(|error| store_error(&error));
         rows.iter().map(read).collect()
     }
 }
 
-fn disclosure(row: &SqliteRow, order_id: &OrderId) -> Result<PiiAccess, sqlx::Error> {
+fn access_from(row: &SqliteRow, order_id: &OrderId) -> Result<PiiAccess, sqlx::Error> {
     let at = DateTime::from_timestamp_micros(row.try_get("disclosed_at")?);
-    let at = at.ok_or_else(|| undecodable("disclosed_at", "is no moment"))?;
+    let at = at.ok_or_else(|| undecodable("disclosed_at", "is out of range for a timestamp"))?;
     Ok(PiiAccess { at, who: row.try_get("who")?, order_id: order_id.clone() })
 }

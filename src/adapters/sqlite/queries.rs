@@ -1,4 +1,4 @@
-//! Questions about orders.
+//! The read side: orders, their history, and handled messages.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqlitePool;
@@ -11,7 +11,7 @@ use crate::service_layer::{
     InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page, Place, Sort, StatusFilter, StoreError,
 };
 
-/// Reads orders through a small pool.
+/// Reads orders through the pool for readers.
 #[derive(Debug, Clone)]
 pub struct SqliteQueries {
     readers: SqlitePool,
@@ -66,8 +66,8 @@ impl OrderQueries for SqliteQueries {
     }
 }
 
-/// A customer's orders are found by the customer: a `+` keeps the other columns out of the choice of
-/// an index.
+/// Orders of a customer are found by the index on customers: a unary `+` keeps SQLite from using
+/// the indexes on other columns.
 fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Sqlite> {
     let mut sql = QueryBuilder::new(ORDERS);
     let plus = if query.customer_id.is_some() { "+" } else { "" };
@@ -88,7 +88,7 @@ fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Sqlite> {
         }
     }
     if let Some(place) = &page.after {
-        push_behind(&mut sql, query.sort(), place);
+        push_after(&mut sql, query.sort(), place);
     }
     sql.push(match query.sort() {
         Sort::ByStatus => " order by o.status, o.created_at desc, o.order_id limit ",
@@ -98,8 +98,8 @@ fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Sqlite> {
     sql
 }
 
-/// Adds the condition of orders behind a place; see [`Page::until`] for its other half.
-fn push_behind(sql: &mut QueryBuilder<Sqlite>, sort: Sort, place: &Place) {
+/// Adds the condition for orders after the cursor; see [`Page::until`] for its other half.
+fn push_after(sql: &mut QueryBuilder<Sqlite>, sort: Sort, place: &Place) {
     let created_at = place.created_at.timestamp_micros();
     match sort {
         Sort::ByStatus => {

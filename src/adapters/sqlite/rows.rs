@@ -1,4 +1,4 @@
-//! From SQLite's rows to those that both databases share.
+//! Reads SQLite's rows into the row types shared with PostgreSQL.
 
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -9,7 +9,7 @@ use crate::adapters::rows::{HandledRow, HistoryRecord, OrderRow};
 use crate::domain::Order;
 use crate::service_layer::{HistoryEntry, InboxEntry, StoreError};
 
-/// What [`order_from`] reads, of the table `orders o`.
+/// The columns that [`order_from`] reads, from `orders o`.
 macro_rules! order_columns {
     () => {
         "o.order_id, o.customer_id, o.customer_name, o.customer_email, o.total, o.status,
@@ -21,7 +21,7 @@ macro_rules! order_columns {
     };
 }
 
-/// What [`handled_from`] reads, of `handled_messages h` with their `orders o`.
+/// The columns that [`handled_from`] reads, from `handled_messages h` joined with `orders o`.
 macro_rules! handled_columns {
     () => {
         "h.message_id, hex(h.body_hash) as body_hash, h.command, h.order_id, o.status, h.outcome,
@@ -52,8 +52,8 @@ fn order_row(row: &SqliteRow) -> Result<OrderRow, sqlx::Error> {
         customer_email: row.try_get("customer_email")?,
         total_cents: row.try_get("total")?,
         status: row.try_get("status")?,
-        created_at: moment(row, "created_at")?,
-        last_updated: moment(row, "last_updated")?,
+        created_at: timestamp(row, "created_at")?,
+        last_updated: timestamp(row, "last_updated")?,
         version: row.try_get("version")?,
         items: items.map_err(|error| undecodable("items", error))?,
     })
@@ -68,7 +68,7 @@ fn handled_row(row: &SqliteRow) -> Result<HandledRow, sqlx::Error> {
         status: row.try_get("status")?,
         outcome: row.try_get("outcome")?,
         code: row.try_get("code")?,
-        handled_at: moment(row, "handled_at")?,
+        handled_at: timestamp(row, "handled_at")?,
     })
 }
 
@@ -77,16 +77,16 @@ fn history_record(row: &SqliteRow) -> Result<HistoryRecord, sqlx::Error> {
         version: row.try_get("version")?,
         previous_status: row.try_get("previous_status")?,
         status: row.try_get("status")?,
-        changed_at: moment(row, "changed_at")?,
+        changed_at: timestamp(row, "changed_at")?,
         command: row.try_get("command")?,
         caused_by: row.try_get("caused_by")?,
         reason: row.try_get("reason")?,
     })
 }
 
-fn moment(row: &SqliteRow, column: &str) -> Result<DateTime<Utc>, sqlx::Error> {
-    let moment = DateTime::from_timestamp_micros(row.try_get(column)?);
-    moment.ok_or_else(|| undecodable(column, "is no moment"))
+fn timestamp(row: &SqliteRow, column: &str) -> Result<DateTime<Utc>, sqlx::Error> {
+    let timestamp = DateTime::from_timestamp_micros(row.try_get(column)?);
+    timestamp.ok_or_else(|| undecodable(column, "is out of range for a timestamp"))
 }
 
 pub(super) fn undecodable(

@@ -1,24 +1,24 @@
-//! Transactions over a batch.
+//! The transaction of a batch, on the shared writer.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
 
-use super::writer::{Turn, Writer};
+use super::writer::{Writer, WriterGuard};
 use super::{load, numbers, outbox, write};
 use crate::service_layer::{
     BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
 };
 
-/// One lane's session with SQLite.
+/// The store of one lane.
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Writer,
 }
 
-/// An open transaction, which has the connection that writes.
+/// An open transaction, which holds the writer.
 #[derive(Debug)]
 pub struct SqliteTransaction {
-    turn: Turn,
+    writer: WriterGuard,
 }
 
 impl SqliteStore {
@@ -33,14 +33,14 @@ impl Store for SqliteStore {
         &mut self,
         needs: &BatchLookup,
     ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError> {
-        let mut turn = self.writer.turn().await?;
-        // Locks the file at once: a lock that is taken later can fail.
-        turn.execute("begin immediate").await?;
-        match load(&mut turn.connection, needs).await {
-            Ok(loaded) => Ok((loaded, Box::new(SqliteTransaction { turn }))),
+        let mut writer = self.writer.acquire().await?;
+        // Takes the write lock at once: upgrading a read transaction later can fail.
+        writer.execute("begin immediate").await?;
+        match load(&mut writer.connection, needs).await {
+            Ok(loaded) => Ok((loaded, Box::new(SqliteTransaction { writer }))),
             Err(error) => {
                 if error.keeps_session() {
-                    SqliteTransaction { turn }.end("rollback").await?;
+                    SqliteTransaction { writer }.end("rollback").await?;
                 }
                 Err(error)
             }
@@ -48,9 +48,9 @@ impl Store for SqliteStore {
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
-        let mut turn = self.writer.turn().await?;
-        outbox::remove(&mut turn.connection, published).await?;
-        turn.end();
+        let mut writer = self.writer.acquire().await?;
+        outbox::remove(&mut writer.connection, published).await?;
+        writer.release();
         Ok(())
     }
 }
@@ -67,7 +67,7 @@ async fn load(
 #[async_trait]
 impl StoreTransaction for SqliteTransaction {
     async fn commit(mut self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
-        match write::write(&mut self.turn.connection, changes).await {
+        match write::write(&mut self.writer.connection, changes).await {
             Ok(earlier) => {
                 self.end("commit").await?;
                 Ok(earlier)
@@ -87,8 +87,8 @@ impl StoreTransaction for SqliteTransaction {
 
 impl SqliteTransaction {
     async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
-        self.turn.execute(statement).await?;
-        self.turn.end();
+        self.writer.execute(statement).await?;
+        self.writer.release();
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Writing what a batch leaves behind: one statement for each table, whatever the batch's size.
+//! Writes all changes of a batch: one statement per table, whatever the size of the batch.
 
 use serde::Serialize;
 use sqlx::SqliteConnection;
@@ -8,49 +8,49 @@ use super::statement::{for_rows, json_list};
 use crate::domain::{Item, MessageId, Order, Status};
 use crate::service_layer::{Changes, HistoryRow, InboxEntry, OutboxRow, StoreError};
 
-const PLACE: &str = "
+const INSERT_ORDERS: &str = "
 insert into orders (order_id, customer_id, customer_name, customer_email, total, status, created_at,
                     last_updated, version)
 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
        value ->> 7, value ->> 8
 from json_each(?1)";
 
-const ADD_ITEMS: &str = "
+const INSERT_ITEMS: &str = "
 insert into order_items (order_id, line, product_id, name, quantity, price_per_unit)
 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
 from json_each(?1)";
 
-const UPDATE: &str = "
+const UPDATE_ORDERS: &str = "
 update orders set status = value ->> 2, last_updated = value ->> 3, version = value ->> 4
 from json_each(?1)
 where orders.order_id = value ->> 0 and orders.version = value ->> 1";
 
-const ADD_HISTORY: &str = "
+const INSERT_HISTORY: &str = "
 insert into order_history (order_id, version, previous_status, status, changed_at, command,
                            caused_by, reason)
 select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
        value ->> 7
 from json_each(?1)";
 
-const ADD_HANDLED: &str = "
+const INSERT_HANDLED: &str = "
 insert into handled_messages (message_id, body_hash, command, order_id, outcome, code, handled_at)
 select value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5,
        value ->> 6
 from json_each(?1)";
 
-/// Writes all changes; returns what the outbox held of the known orders with events.
+/// Writes all changes; returns the earlier outbox rows of the known orders with events.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     changes: &Changes,
 ) -> Result<Vec<OutboxRow>, StoreError> {
     let Changes { placed, updated, history, handled, outgoing, published } = changes;
     outbox::remove(connection, published).await?;
-    for_rows(connection, PLACE, json_list(placed.iter().map(order_columns))).await?;
-    for_rows(connection, ADD_ITEMS, json_list(placed.iter().flat_map(item_columns))).await?;
+    for_rows(connection, INSERT_ORDERS, json_list(placed.iter().map(order_columns))).await?;
+    for_rows(connection, INSERT_ITEMS, json_list(placed.iter().flat_map(item_columns))).await?;
     update(connection, updated).await?;
-    for_rows(connection, ADD_HISTORY, json_list(history.iter().map(history_columns))).await?;
-    for_rows(connection, ADD_HANDLED, json_list(handled.iter().map(handled_columns))).await?;
-    let earlier = outbox::waiting_of(connection, changes.known_orders_with_events()).await?;
+    for_rows(connection, INSERT_HISTORY, json_list(history.iter().map(history_columns))).await?;
+    for_rows(connection, INSERT_HANDLED, json_list(handled.iter().map(handled_columns))).await?;
+    let earlier = outbox::rows_of(connection, changes.known_orders_with_events()).await?;
     outbox::insert(connection, outgoing).await?;
     Ok(earlier)
 }
@@ -60,11 +60,11 @@ async fn update(
     updated: &[(Order, i32)],
 ) -> Result<(), StoreError> {
     let rows = json_list(updated.iter().map(update_columns));
-    let (found, expected) = (for_rows(connection, UPDATE, rows).await?, updated.len());
+    let (found, expected) = (for_rows(connection, UPDATE_ORDERS, rows).await?, updated.len());
     if usize::try_from(found) == Ok(expected) {
         return Ok(());
     }
-    Err(StoreError::Conflict(format!("{found} of {expected} orders still had their version")))
+    Err(StoreError::Conflict(format!("{found} of {expected} orders had the loaded version")))
 }
 
 fn order_columns(order: &Order) -> impl Serialize {

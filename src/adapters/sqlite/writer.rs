@@ -1,4 +1,4 @@
-//! The one connection that writes.
+//! The shared connection for writing.
 
 use std::sync::Arc;
 
@@ -9,44 +9,45 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::errors::store_error;
 use crate::service_layer::StoreError;
 
-/// The connection that writes, for one user at a time; clones share it.
+/// The connection for writing, used by one task at a time; clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     options: SqliteConnectOptions,
-    place: Arc<Mutex<Option<SqliteConnection>>>,
+    slot: Arc<Mutex<Option<SqliteConnection>>>,
 }
 
-/// A turn at the connection. It goes back to its place only at a clean [`end`](Self::end): a turn
-/// that is dropped midway, at whatever await, takes the connection along, and SQLite rolls back.
+/// Exclusive access to the connection. It is kept for the next task only by
+/// [`release`](Self::release): a guard that is dropped midway, at any await, drops the connection
+/// too, and SQLite rolls back.
 #[derive(Debug)]
-pub(super) struct Turn {
-    place: OwnedMutexGuard<Option<SqliteConnection>>,
+pub(super) struct WriterGuard {
+    slot: OwnedMutexGuard<Option<SqliteConnection>>,
     pub(super) connection: SqliteConnection,
 }
 
 impl Writer {
     pub(super) fn new(options: SqliteConnectOptions) -> Self {
-        Self { options, place: Arc::default() }
+        Self { options, slot: Arc::default() }
     }
 
-    /// Waits for the turn, and connects where the last one took the connection along.
-    pub(super) async fn turn(&self) -> Result<Turn, StoreError> {
-        let mut place = Arc::clone(&self.place).lock_owned().await;
-        let connection = match place.take() {
+    /// Waits for exclusive access, and connects if there is no open connection.
+    pub(super) async fn acquire(&self) -> Result<WriterGuard, StoreError> {
+        let mut slot = Arc::clone(&self.slot).lock_owned().await;
+        let connection = match slot.take() {
             Some(connection) => connection,
             None => self.options.connect().await.map_err(|error| store_error(&error))?,
         };
-        Ok(Turn { place, connection })
+        Ok(WriterGuard { slot, connection })
     }
 }
 
-impl Turn {
+impl WriterGuard {
     pub(super) async fn execute(&mut self, statement: &'static str) -> Result<(), StoreError> {
         let executed = self.connection.execute(statement).await;
         executed.map(drop).map_err(|error| store_error(&error))
     }
 
-    pub(super) fn end(mut self) {
-        *self.place = Some(self.connection);
+    pub(super) fn release(mut self) {
+        *self.slot = Some(self.connection);
     }
 }

@@ -49,7 +49,7 @@ impl OutcomeSink for QueueOutcomes {
         let (mut acks, mut copies) = (Vec::with_capacity(batch.len()), Vec::new());
         for mut handled in batch {
             let tag = handled.origin.tag;
-            let hold = handled.origin.hold.take();
+            let reservation = handled.origin.reservation.take();
             let sent_at = handled.origin.envelope.properties.timestamp;
             match self.copy_of(&mut handled, now) {
                 None => {
@@ -58,7 +58,7 @@ impl OutcomeSink for QueueOutcomes {
                 }
                 Some((copy, reply)) => {
                     let dead_letter = handled.outcome.dead_letter_code();
-                    let original = Original { tag, dead_letter, reply, hold };
+                    let original = Original { tag, dead_letter, reply, reservation };
                     copies.push(Republish { copy, original });
                 }
             }

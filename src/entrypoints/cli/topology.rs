@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::CommandFailed;
 use super::output::{print_json, print_line, table};
-use crate::adapters::rabbitmq::{Finding, OldQueues, RabbitMq, ResourceStatus};
+use crate::adapters::rabbitmq::{OldQueues, RabbitMq, ResourceCheck, ResourceStatus};
 use crate::bootstrap::topology;
 use crate::config::Settings;
 
@@ -115,34 +115,34 @@ pub fn rabbitmq(settings: &Settings, declare: bool) -> Result<RabbitMq, CommandF
     Ok(RabbitMq::new(url.expose(), topology(settings), declare)?)
 }
 
-fn report(findings: &[Finding], json: bool) -> Result<(), CommandFailed> {
-    let verdict = |finding: &Finding| match &finding.verdict {
-        ResourceStatus::Good => ("good", None),
+fn report(checks: &[ResourceCheck], json: bool) -> Result<(), CommandFailed> {
+    let verdict = |check: &ResourceCheck| match &check.status {
+        ResourceStatus::Matches => ("good", None),
         ResourceStatus::Missing => ("missing", None),
-        ResourceStatus::Different(difference) => ("different", Some(difference.clone())),
+        ResourceStatus::Differs(difference) => ("different", Some(difference.clone())),
     };
     if json {
-        let findings: Vec<_> = findings
+        let checks: Vec<_> = checks
             .iter()
-            .map(|finding| {
-                let (verdict, difference) = verdict(finding);
-                json!({"what": finding.what, "verdict": verdict, "difference": difference})
+            .map(|check| {
+                let (verdict, difference) = verdict(check);
+                json!({"what": check.resource, "verdict": verdict, "difference": difference})
             })
             .collect();
-        print_json(&findings)?;
+        print_json(&checks)?;
     } else {
         let mut table = table(["what", "verdict", "difference"]);
-        for finding in findings {
-            let (verdict, difference) = verdict(finding);
-            table.add_row([finding.what.as_str(), verdict, difference.as_deref().unwrap_or("")]);
+        for check in checks {
+            let (verdict, difference) = verdict(check);
+            table.add_row([check.resource.as_str(), verdict, difference.as_deref().unwrap_or("")]);
         }
         print_line(&table.to_string())?;
     }
-    match findings.iter().filter(|finding| finding.verdict != ResourceStatus::Good).count() {
+    match checks.iter().filter(|check| check.status != ResourceStatus::Matches).count() {
         0 => Ok(()),
         wrong => Err(CommandFailed::Told(format!(
             "{wrong} of {} are not as they should be",
-            findings.len()
+            checks.len()
         ))),
     }
 }

@@ -19,16 +19,16 @@ pub async fn collect(
     let CommandSource { mut deliveries, settlements, channel_epoch } = source;
     let mut waiting = Vec::new();
     while deliveries.recv_many(&mut waiting, MAX_AT_ONCE).await > 0 {
-        let (mut tags, mut dead_letters, mut holds) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut tags, mut dead_letters, mut reservations) = (Vec::new(), Vec::new(), Vec::new());
         for mut delivery in waiting.drain(..) {
             if !channel_epoch.is_stale(delivery.tag) {
                 tags.push(delivery.tag);
-                holds.push(delivery.hold.take());
+                reservations.push(delivery.reservation.take());
                 dead_letters.push(parse::read(delivery, clock.now()));
             }
         }
         let kept = keep(&*store, &dead_letters, &*clock).await;
-        drop((dead_letters, holds));
+        drop((dead_letters, reservations));
         let acks = tags.into_iter().zip(kept).filter(|(_, kept)| *kept);
         // Without a source to take them, the dead letters come again and are known then.
         let _ = settlements.send(acks.map(|(tag, _)| Settlement::Ack(tag)).collect());

@@ -249,7 +249,7 @@ mod tests {
             ..Envelope::default()
         };
         let tag = DeliveryTag { channel: 1, number: 1 };
-        Delivery { tag, redelivered: false, envelope, hold: None }
+        Delivery { tag, redelivered: false, envelope, reservation: None }
     }
 
     #[test]

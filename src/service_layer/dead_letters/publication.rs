@@ -81,7 +81,7 @@ mod tests {
             ..Envelope::default()
         };
         let tag = DeliveryTag { channel: 1, number: 1 };
-        let delivery = Delivery { tag, redelivered: false, envelope, hold: None };
+        let delivery = Delivery { tag, redelivered: false, envelope, reservation: None };
         let dead_letter = read(delivery, DateTime::UNIX_EPOCH);
         DeadLetterRecord {
             id: 1,

@@ -59,8 +59,8 @@ fn message(
     known: &mut Option<CommandKind>,
     notes: &mut Deviations,
 ) -> Result<Message, DeadLetterReason> {
-    let Envelope { properties, routing_key, unreadable, body, .. } = envelope;
-    unreadable.map_or(Ok(()), |why| Err(properties::unreadable(why)))?;
+    let Envelope { properties, routing_key, properties_error, body, .. } = envelope;
+    properties_error.map_or(Ok(()), |error| Err(properties::unreadable(error)))?;
     let tree = json::parse(text(body)?)?;
     let mut fields = fields::Fields::of(&tree, notes)?;
     let kind = properties::kind(properties, &mut fields, routing_key);

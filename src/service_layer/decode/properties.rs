@@ -12,7 +12,7 @@ use super::json::Node;
 use super::scalars::{Leaf, or_null};
 use crate::domain::{CommandKind, MessageId};
 use crate::service_layer::{
-    BodyHash, DeadLetterCode, DeadLetterReason, HeaderValue, Headers, Properties, Unreadable,
+    BodyHash, DeadLetterCode, DeadLetterReason, HeaderValue, Headers, Properties, PropertiesError,
 };
 
 /// The fields with which a body names its command and its intent, where the properties do not.
@@ -98,13 +98,13 @@ pub(super) fn returned(
 
 /// Why a message is refused whose properties are not as they were sent: what they say cannot be relied
 /// on, not even the message id.
-pub(super) fn unreadable(why: Unreadable) -> DeadLetterReason {
+pub(super) fn unreadable(why: PropertiesError) -> DeadLetterReason {
     let detail = match why {
-        Unreadable::TooDeep => "the headers are nested deeper than 32 levels",
-        Unreadable::TooMany => "the headers have more than 256 tables and lists",
-        Unreadable::TooLarge => "the headers do not fit into a frame",
-        Unreadable::NotUtf8 => "a property or the name of a header is not UTF-8",
-        Unreadable::Malformed => "a header is of an unknown type or cut off",
+        PropertiesError::TooDeep => "the headers are nested deeper than 32 levels",
+        PropertiesError::TooMany => "the headers have more than 256 tables and lists",
+        PropertiesError::TooLarge => "the headers do not fit into a frame",
+        PropertiesError::NotUtf8 => "a property or the name of a header is not UTF-8",
+        PropertiesError::Malformed => "a header is of an unknown type or cut off",
     };
     DeadLetterReason::new(DeadLetterCode::InvalidField, detail)
 }

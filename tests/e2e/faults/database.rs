@@ -231,7 +231,7 @@ async fn a_query_without_a_response_times_out() {
     tokio::time::resume();
 
     let Err(StoreError::Unavailable(reason)) = silent else { panic!("{silent:?}") };
-    assert!(reason.contains("no answer within"), "{reason}");
+    assert!(reason.contains("no response within"), "{reason}");
     let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
     transaction.rollback().await.unwrap();
     env.remove().await;

@@ -91,7 +91,7 @@ async fn large_bodies_are_received_within_the_memory_limit() {
     assert_eq!(env.ask(dead_letters).await, ["too_large 8388608"]);
     let peak = worker.peak_memory_mib();
     assert!(peak < 200, "{peak} MiB for 240 MiB of messages");
-    assert!(!worker.log().contains("handed back"), "{}", worker.log());
+    assert!(!worker.log().contains("are requeued"), "{}", worker.log());
     worker.stop().await;
     env.remove().await;
 }
@@ -110,7 +110,7 @@ async fn a_full_memory_limit_costs_no_connection() {
     // Memory for five of them.
     let worker = env.start_worker_with(&["--max-in-flight-bytes=1048576"]).await;
 
-    worker.wait_for_log("handed back").await;
+    worker.wait_for_log("are requeued").await;
     // No event marks it: the broker's 30 s pass.
     tokio::time::sleep(Duration::from_secs(25)).await;
     sqlx::raw_sql("rollback").execute(&mut session).await.unwrap();

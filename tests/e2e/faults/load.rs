@@ -85,7 +85,7 @@ async fn a_full_memory_limit_costs_no_connection_with_a_short_heartbeat() {
     // Memory for five of them.
     let worker = env.start_worker_with(&["--max-in-flight-bytes=1048576"]).await;
 
-    worker.wait_for_log("handed back").await;
+    worker.wait_for_log("are requeued").await;
     sqlx::raw_sql("rollback").execute(&mut session).await.unwrap();
     env.wait_for_count("orders", 100).await;
     assert!(!worker.log().contains(logged::CONSUMING_STOPPED), "{}", worker.log());

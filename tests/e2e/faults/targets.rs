@@ -358,7 +358,7 @@ async fn a_message_on_which_the_broker_closes_the_channel_delays_no_others() {
         env.ask("select order_id from outbox").await == ["large"]
     })
     .await;
-    assert!(worker.log().contains("closed the channel over a message"), "{}", worker.log());
+    assert!(worker.log().contains("closed the channel because of a message"), "{}", worker.log());
     drop(lowered);
     assert_eq!(amqp.next_of(&subscriber).await.json()["order_id"], "large");
     amqp.wait_for_depth(&dead_letters, 3).await;

@@ -12,7 +12,7 @@ const EMAIL: &str = "ada@example.com";
 const SHOW: &str = "/order/email?id=14";
 
 async fn recorded(console: &Console) -> Vec<PiiAccess> {
-    console.database.pii_access_log().disclosures(&OrderId::new("14").unwrap(), 10).await.unwrap()
+    console.database.pii_access_log().accesses(&OrderId::new("14").unwrap(), 10).await.unwrap()
 }
 
 #[tokio::test]

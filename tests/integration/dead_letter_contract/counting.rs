@@ -42,5 +42,5 @@ pub async fn the_oldest_open_one_has_its_age<D: WithDeadLetters>(database: &D) {
 }
 
 async fn open<D: WithDeadLetters>(database: &D) -> OpenDeadLetters {
-    database.stock().stock().await.unwrap().open_dead_letters.unwrap()
+    database.backlog_probe().backlog().await.unwrap().open_dead_letters.unwrap()
 }

@@ -1,4 +1,4 @@
-//! What each kind of trouble of PostgreSQL is taken for.
+//! How errors and locks of PostgreSQL are mapped, and which of them a new session resolves.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,15 +16,15 @@ use crate::support::clock::{TickingClock, moment};
 use crate::support::messages::{id, next_status, place, some_order};
 
 impl Postgres {
-    /// A session beside the worker's.
+    /// A separate session.
     async fn session(&self) -> PgConnection {
         let mut session = PgConnection::connect(&server()).await.unwrap();
         run(&mut session, &format!("set search_path to {}", self.schema)).await;
         session
     }
 
-    /// What becomes of an order while a trigger raises its name as SQLSTATE.
-    async fn placing(&self, sqlstate: &str) -> StoreError {
+    /// The error of inserting an order while a trigger raises its order id as SQLSTATE.
+    async fn error_of(&self, sqlstate: &str) -> StoreError {
         let mut store = self.store();
         let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
         let now = moment("2026-11-20T09:30:00Z");
@@ -40,7 +40,7 @@ async fn run(session: &mut PgConnection, statements: &str) {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn which_errors_are_an_outage_is_a_list_and_all_others_are_a_messages() {
+async fn errors_on_no_list_are_the_fault_of_a_message() {
     let database = Postgres::start().await;
     let mut session = database.session().await;
     run(
@@ -55,32 +55,32 @@ async fn which_errors_are_an_outage_is_a_list_and_all_others_are_a_messages() {
         "08006", "25006", "28000", "3D000", "42P01", "42703", "53100", "53200", "53300", "55000",
         "57P01", "57P03", "58030", "XX000",
     ] {
-        let error = database.placing(outage).await;
+        let error = database.error_of(outage).await;
         assert!(matches!(error, StoreError::Unavailable(_)), "{outage}: {error}");
     }
     for failure in ["2200H", "23502", "2F003", "39001", "42501", "57014", "XX001", "XX002"] {
-        let error = database.placing(failure).await;
+        let error = database.error_of(failure).await;
         assert!(matches!(error, StoreError::Failed(_)), "{failure}: {error}");
     }
     for conflict in ["40000", "40001", "40002", "40P01", "72000"] {
-        let error = database.placing(conflict).await;
+        let error = database.error_of(conflict).await;
         assert!(matches!(error, StoreError::Conflict(_)), "{conflict}: {error}");
     }
     for a_messages in
         ["P0001", "22001", "22P02", "23503", "23514", "23505", "54000", "0A000", "38000", "ZZ123"]
     {
-        let error = database.placing(a_messages).await;
+        let error = database.error_of(a_messages).await;
         let StoreError::Refused(text) = &error else { panic!("{a_messages}: {error}") };
         assert!(!text.contains("private"), "{text}");
     }
-    let lock = database.placing("55P03").await;
+    let lock = database.error_of("55P03").await;
     assert!(matches!(&lock, StoreError::Locked(unknown) if unknown.is_empty()), "{lock}");
     database.finish().await;
 }
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn a_locked_order_is_named_within_a_second_or_so_and_at_once_where_nobody_waits() {
+async fn locked_orders_are_reported_after_lock_timeout_or_at_once_with_skip_locked() {
     let database = Postgres::start().await;
     outcomes(&database, &[place("1"), place("2"), place("3")]).await;
     let mut lock = database.session().await;
@@ -100,7 +100,7 @@ async fn a_locked_order_is_named_within_a_second_or_so_and_at_once_where_nobody_
         assert_eq!(locked, [id("2")]);
     }
     assert!(took > Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
-    assert!(took_at_once < Duration::from_millis(500), "it waited again: {took_at_once:?}");
+    assert!(took_at_once < Duration::from_millis(500), "it waited: {took_at_once:?}");
     assert!(store.begin(&BatchLookup::of(&[next_status("1")])).await.is_ok());
     run(&mut lock, "rollback").await;
     database.finish().await;
@@ -108,7 +108,7 @@ async fn a_locked_order_is_named_within_a_second_or_so_and_at_once_where_nobody_
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn a_table_that_somebody_locks_is_an_outage() {
+async fn a_locked_table_is_an_outage() {
     let database = Postgres::start().await;
     let mut lock = database.session().await;
     run(&mut lock, "begin; lock table orders").await;
@@ -125,7 +125,7 @@ async fn a_table_that_somebody_locks_is_an_outage() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn an_order_that_somebody_is_about_to_place_is_locked_without_a_name() {
+async fn an_uncommitted_order_with_the_same_id_is_locked_without_an_order_id() {
     let database = Postgres::start().await;
     outcomes(&database, &[place("1")]).await;
     let mut lock = database.session().await;
@@ -159,7 +159,7 @@ async fn written_order(database: &Postgres) -> Result<(), StoreError> {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn published_rows_that_somebody_locks_are_waited_for_by_nobody_and_removed_later() {
+async fn locked_published_rows_are_skipped_and_removed_later() {
     let database = Postgres::start().await;
     let mut bus = bus_on(&database);
     let published: Vec<OutboxKey> =
@@ -178,7 +178,7 @@ async fn published_rows_that_somebody_locks_are_waited_for_by_nobody_and_removed
 
     assert_eq!((words(&handled.outcomes), handled.locked), (vec!["accepted"; 2], vec![]));
     assert!(took < Duration::from_millis(900), "{took:?}");
-    assert_eq!(handled.outgoing.len(), 2, "what is published is not published again here");
+    assert_eq!(handled.outgoing.len(), 2, "published messages are not published again");
     run(&mut lock, "rollback").await;
     let now = relay.now().await.unwrap();
     let left = relay.waiting(now, None, 10).await.unwrap();
@@ -190,7 +190,7 @@ async fn published_rows_that_somebody_locks_are_waited_for_by_nobody_and_removed
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn an_event_is_as_old_as_its_writing_and_not_as_its_transaction() {
+async fn the_age_of_an_event_starts_at_its_write_and_not_at_begin() {
     let database = Postgres::start().await;
     let event = event_without_a_row(&database).await;
     let mut relay = database.relay();
@@ -217,7 +217,7 @@ async fn event_without_a_row(database: &Postgres) -> OutboxMessage {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn an_update_that_a_trigger_drops_holds_up_its_order_alone() {
+async fn an_update_suppressed_by_a_trigger_holds_up_only_its_order() {
     let database = Postgres::start().await;
     outcomes(&database, &["1", "2", "3"].map(place)).await;
     let mut session = database.session().await;
@@ -242,7 +242,7 @@ async fn an_update_that_a_trigger_drops_holds_up_its_order_alone() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn a_column_of_another_type_is_met_by_a_new_session_at_once() {
+async fn a_changed_column_type_is_met_by_a_new_session_at_once() {
     let database = Postgres::start().await;
     let health = Health::default();
     let clock = Arc::new(TickingClock::default());
@@ -267,25 +267,26 @@ async fn a_column_of_another_type_is_met_by_a_new_session_at_once() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn no_pool_minds_a_column_of_another_type() {
+async fn every_pool_survives_a_changed_column_type() {
     let database = Postgres::start().await;
     outcomes(&database, &[place("1")]).await;
     let mut session = database.session().await;
     let (queries, dead_letters) = (database.queries(), database.database.dead_letters());
-    let (disclosures, mut stock) = (database.database.disclosures(), database.stock());
+    let (pii_access_log, mut backlog) =
+        (database.database.pii_access_log(), database.backlog_probe());
     let now = moment("2026-11-20T09:30:00Z");
-    let disclosure = PiiAccess { at: now, who: "Ada".into(), order_id: id("1") };
+    let access = PiiAccess { at: now, who: "Ada".into(), order_id: id("1") };
 
     for kind in ["varchar(400)", "text", "varchar(400)", "text"] {
-        // More often than each session of a pool has its turn.
+        // Often enough to use each session of a pool.
         for _ in 0..6 {
             queries.orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
             assert!(queries.order(&id("1")).await.unwrap().is_some());
             dead_letters.dead_letters(&DeadLetterFilter::default(), None, 10).await.unwrap();
             dead_letters.claim_dead_letter(1, 1, now, now).await.unwrap();
-            disclosures.record_disclosure(&disclosure).await.unwrap();
-            disclosures.disclosures(&id("1"), 10).await.unwrap();
-            stock.stock().await.unwrap();
+            pii_access_log.record_access(&access).await.unwrap();
+            pii_access_log.accesses(&id("1"), 10).await.unwrap();
+            backlog.backlog().await.unwrap();
         }
         for (table, column) in [
             ("orders", "customer_name"),
@@ -302,7 +303,7 @@ async fn no_pool_minds_a_column_of_another_type() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: make test"]
-async fn who_waits_for_the_relays_lock_sees_who_has_it() {
+async fn a_waiting_relay_sees_the_holder_of_the_lock() {
     let database = Postgres::start().await;
     let (mut relay, mut other) = (database.relay(), database.relay());
     assert!(relay.try_become_relay().await.unwrap());

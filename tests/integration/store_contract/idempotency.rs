@@ -60,7 +60,8 @@ pub async fn two_units_of_work_that_place_the_same_order_have_one_effect<D: Test
 
     for n in 0..20 {
         let order = place(&n.to_string());
-        // The first ten are presumed new. The others are looked up, beside an order of their own.
+        // The first ten are assumed to be new. The others are looked up, because of another order in
+        // their batch.
         let [one_batch, other_batch] = ["a", "b"].map(|own| match n {
             0..10 => vec![order.clone()],
             _ => vec![order.clone(), set_status(own, Status::Received)],
@@ -74,7 +75,7 @@ pub async fn two_units_of_work_that_place_the_same_order_have_one_effect<D: Test
     }
 }
 
-pub async fn a_dead_letter_may_come_again<D: TestDatabase>(database: &D) {
+pub async fn a_replayed_dead_letter_is_not_a_duplicate<D: TestDatabase>(database: &D) {
     outcomes(database, &[place("14").with_total("1.00")]).await;
     let misnamed = place("14").with_total("2.00").with_id("m");
     let refused = outcomes(database, std::slice::from_ref(&misnamed)).await;
@@ -104,7 +105,7 @@ pub async fn placing_another_order_under_a_known_id_is_a_reuse<D: TestDatabase>(
     assert_eq!(order(database, "14").await.total().to_string(), "1.00");
 }
 
-pub async fn what_is_known_among_new_orders_is_found<D: TestDatabase>(database: &D) {
+pub async fn known_orders_among_new_ones_are_found<D: TestDatabase>(database: &D) {
     let unnamed = place_without_id().with_id("m2");
     outcomes(database, &[place("14").with_id("m1"), unnamed.clone()]).await;
 
@@ -120,7 +121,7 @@ pub async fn what_is_known_among_new_orders_is_found<D: TestDatabase>(database: 
     assert_eq!(orders.len(), 4);
 }
 
-pub async fn a_refused_message_keeps_its_code<D: TestDatabase>(database: &D) {
+pub async fn a_rejected_message_keeps_its_code<D: TestDatabase>(database: &D) {
     let completed = set_status("14", Status::Completed);
     let outcomes = outcomes(database, &[place("14"), completed, cancel("14").with_id("m")]).await;
     assert_eq!(words(&outcomes), ["accepted", "accepted", "rejected"]);

@@ -1,12 +1,12 @@
-//! What every store must do, whatever it is made of.
+//! The contract of every store: one test per claim, on each kind of database.
 
+pub mod backlog;
 pub mod idempotency;
 pub mod numbers;
 pub mod outbox;
 pub mod pages;
 pub mod queries;
 pub mod round_trips;
-pub mod stock;
 pub mod transactions;
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use order_worker::service_layer::{
 use crate::support::clock::TickingClock;
 use crate::support::messages::id;
 
-/// A database that one test has for itself.
+/// A database for a single test.
 pub trait TestDatabase {
     type Store: Store + 'static;
     type Queries: OrderQueries;
@@ -31,12 +31,12 @@ pub trait TestDatabase {
     fn store(&self) -> Self::Store;
     fn queries(&self) -> Self::Queries;
     fn relay(&self) -> Self::Relay;
-    fn stock(&self) -> Self::Backlog;
+    fn backlog_probe(&self) -> Self::Backlog;
 
-    /// From now on refuses to place this order.
+    /// Makes the database refuse to insert this order.
     async fn poison(&self, order_id: &str);
 
-    /// From now on what the outbox holds of this order cannot be read.
+    /// Makes the outbox rows of this order unreadable.
     async fn garble_outbox(&self, order_id: &str);
 
     async fn finish(self);
@@ -50,12 +50,12 @@ pub fn bus_with_clock<D: TestDatabase>(database: &D, clock: Arc<dyn Clock>) -> M
     MessageBus::new(Box::new(database.store()), clock, Health::default(), InFlight::default())
 }
 
-/// Handles the messages in one batch, on a lane of its own.
+/// Handles the messages in one batch, on a new message bus.
 pub async fn handle<D: TestDatabase>(database: &D, messages: &[Message]) -> BatchResult {
     bus_on(database).handle_batch(messages).await
 }
 
-/// As above, for the outcomes alone.
+/// The same; returns only the outcomes.
 pub async fn outcomes<D: TestDatabase>(database: &D, messages: &[Message]) -> Vec<Outcome> {
     handle(database, messages).await.outcomes
 }
@@ -64,7 +64,7 @@ pub async fn find<D: TestDatabase>(database: &D, order_id: &str) -> Option<Order
     database.queries().order(&id(order_id)).await.unwrap()
 }
 
-/// An order that must be there.
+/// An order that must exist.
 pub async fn order<D: TestDatabase>(database: &D, order_id: &str) -> Order {
     find(database, order_id).await.expect("the order exists").order
 }
@@ -73,11 +73,11 @@ pub fn words(outcomes: &[Outcome]) -> Vec<&'static str> {
     outcomes.iter().map(Outcome::as_str).collect()
 }
 
-/// The slug of a dead letter.
+/// The code of a dead letter.
 pub fn dead_letter_code(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::DeadLetter(dead) => dead.code.as_str(),
-        other => panic!("{other:?} is no dead letter"),
+        other => panic!("{other:?} is not a dead letter"),
     }
 }
 
@@ -89,9 +89,9 @@ macro_rules! store_contract {
             transactions::a_dropped_unit_of_work_leaves_nothing,
             transactions::a_dropped_begin_leaves_the_next_transaction_clean,
             transactions::a_batch_dropped_midway_takes_effect_once,
-            transactions::a_rehearsal_changes_nothing,
+            transactions::a_dry_run_changes_nothing,
             transactions::two_units_of_work_on_one_order_both_take_effect,
-            transactions::one_poison_among_many_is_the_only_one_that_fails,
+            transactions::one_poison_message_among_many_is_the_only_one_that_fails,
             transactions::a_large_batch_commits_whole,
             transactions::orders_with_too_many_items_are_not_loaded_together,
             idempotency::the_same_message_id_twice_is_a_duplicate,
@@ -99,46 +99,46 @@ macro_rules! store_contract {
             idempotency::the_same_id_with_another_body_is_a_reuse,
             idempotency::two_units_of_work_with_the_same_message_have_one_effect,
             idempotency::two_units_of_work_that_place_the_same_order_have_one_effect,
-            idempotency::a_dead_letter_may_come_again,
+            idempotency::a_replayed_dead_letter_is_not_a_duplicate,
             idempotency::placing_the_same_order_again_is_a_duplicate,
             idempotency::placing_another_order_under_a_known_id_is_a_reuse,
-            idempotency::what_is_known_among_new_orders_is_found,
-            idempotency::a_refused_message_keeps_its_code,
+            idempotency::known_orders_among_new_ones_are_found,
+            idempotency::a_rejected_message_keeps_its_code,
             numbers::assigned_numbers_never_collide_with_given_ones,
-            numbers::a_long_run_of_taken_numbers_is_passed,
+            numbers::a_long_run_of_used_numbers_is_skipped,
             numbers::concurrent_assignments_get_different_numbers,
-            outbox::the_outbox_holds_just_what_the_commit_left,
+            outbox::the_outbox_contains_what_was_committed,
             outbox::removing_what_was_published_empties_the_outbox,
-            outbox::what_was_published_leaves_with_the_next_commit,
+            outbox::published_messages_leave_the_outbox_with_the_next_commit,
             outbox::a_commit_returns_earlier_messages_of_its_orders,
-            outbox::a_refusal_goes_behind_what_the_outbox_holds_of_its_order,
-            outbox::behind_more_than_a_commit_returns_events_are_left_to_the_relay,
-            outbox::a_row_that_cannot_be_read_holds_back_the_later_events_of_its_order_alone,
-            outbox::the_relay_sees_rows_that_cannot_be_read,
+            outbox::a_rejection_is_published_after_earlier_messages_of_its_order,
+            outbox::events_behind_too_many_earlier_rows_are_left_to_the_relay,
+            outbox::an_unreadable_row_holds_back_only_later_events_of_its_order,
+            outbox::the_relay_sees_unreadable_rows,
             outbox::the_relay_reads_in_the_order_of_keys,
-            outbox::the_relay_leaves_young_messages_alone,
-            outbox::there_is_one_relay_at_a_time,
-            stock::the_outbox_is_counted,
-            stock::the_oldest_message_of_the_outbox_has_its_age,
+            outbox::the_relay_skips_recent_messages,
+            outbox::only_one_relay_runs_at_a_time,
+            backlog::the_outbox_is_counted,
+            backlog::the_age_of_the_outbox_is_that_of_its_oldest_message,
             round_trips::text_round_trips_exactly,
             round_trips::money_round_trips_exactly,
-            round_trips::moments_round_trip_exactly,
+            round_trips::timestamps_round_trip_exactly,
             round_trips::five_hundred_items_keep_their_order,
-            round_trips::the_history_tells_what_caused_each_change,
+            round_trips::the_history_records_the_cause_of_each_change,
             round_trips::a_message_can_be_looked_up,
             queries::orders_of_a_customer_come_by_status_then_newest_first,
             queries::incomplete_orders_leave_out_the_completed,
-            queries::completed_orders_are_just_the_completed,
+            queries::completed_orders_are_only_the_completed,
             queries::orders_in_a_status_come_newest_first,
             queries::a_period_includes_both_its_ends,
             queries::a_period_without_orders_is_empty,
-            queries::the_parts_of_a_query_combine,
-            queries::orders_of_one_moment_come_by_order_id,
-            queries::what_is_not_there_is_not_found,
+            queries::filters_combine,
+            queries::orders_placed_at_the_same_time_are_sorted_by_order_id,
+            queries::unknown_ids_and_customers_find_nothing,
             pages::a_page_keeps_to_its_limit,
             pages::pages_together_give_each_order_once_and_in_order,
-            pages::orders_of_one_moment_are_paged_by_order_id,
-            pages::orders_that_come_meanwhile_repeat_none_and_hide_none,
+            pages::orders_placed_at_the_same_time_are_paged_by_order_id,
+            pages::orders_placed_meanwhile_repeat_none_and_hide_none,
             pages::a_page_behind_the_last_order_is_empty,
         }
     };

@@ -1,4 +1,4 @@
-//! Numbers for orders that come without a name.
+//! Numbers assigned to orders that are placed without an id.
 
 use std::collections::HashSet;
 
@@ -15,19 +15,20 @@ pub async fn assigned_numbers_never_collide_with_given_ones<D: TestDatabase>(dat
     let outcomes = outcomes(database, &batch).await;
 
     assert_eq!(words(&outcomes), ["accepted"; 5]);
-    let names = names(&outcomes);
-    assert!([first, third].iter().all(|taken| !names.contains(taken)), "{names:?}");
-    assert_eq!(names.len(), 5, "{names:?}");
+    let order_ids = order_ids(&outcomes);
+    assert!([first, third].iter().all(|taken| !order_ids.contains(taken)), "{order_ids:?}");
+    assert_eq!(order_ids.len(), 5, "{order_ids:?}");
 }
 
-pub async fn a_long_run_of_taken_numbers_is_passed<D: TestDatabase>(database: &D) {
+pub async fn a_long_run_of_used_numbers_is_skipped<D: TestDatabase>(database: &D) {
     let taken: Vec<Message> =
         (FIRST_NUMBER..FIRST_NUMBER + 200).map(|number| place(&number.to_string())).collect();
     outcomes(database, &taken).await;
 
     let outcomes = outcomes(database, &vec![place_without_id(); 5]).await;
 
-    let numbers: Vec<u64> = names(&outcomes).iter().map(|name| name.parse().unwrap()).collect();
+    let numbers: Vec<u64> =
+        order_ids(&outcomes).iter().map(|order_id| order_id.parse().unwrap()).collect();
     assert!(
         numbers.len() == 5 && numbers.iter().all(|number| *number >= u64::from(FIRST_NUMBER) + 200),
         "{numbers:?}"
@@ -40,14 +41,14 @@ pub async fn concurrent_assignments_get_different_numbers<D: TestDatabase>(datab
     let batch = vec![place_without_id(); 5];
     let (one, other) = tokio::join!(one_bus.handle_batch(&batch), other_bus.handle_batch(&batch));
 
-    assert_eq!(names(&[one.outcomes, other.outcomes].concat()).len(), 10);
+    assert_eq!(order_ids(&[one.outcomes, other.outcomes].concat()).len(), 10);
 }
 
-/// The different names of the accepted orders.
-fn names(outcomes: &[Outcome]) -> HashSet<String> {
-    let names = outcomes.iter().map(|outcome| match outcome {
+/// The distinct ids of the accepted orders.
+fn order_ids(outcomes: &[Outcome]) -> HashSet<String> {
+    let order_ids = outcomes.iter().map(|outcome| match outcome {
         Outcome::Accepted(state) => state.order_id.to_string(),
         other => panic!("{other:?} is not accepted"),
     });
-    names.collect()
+    order_ids.collect()
 }

@@ -1,4 +1,4 @@
-//! Messages on their way out.
+//! The outbox.
 
 use chrono::TimeDelta;
 use order_worker::domain::Status;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{TestDatabase, bus_on, handle, words};
 use crate::support::messages::{With, cancel, next_status, place, set_status};
 
-pub async fn the_outbox_holds_just_what_the_commit_left<D: TestDatabase>(database: &D) {
+pub async fn the_outbox_contains_what_was_committed<D: TestDatabase>(database: &D) {
     let completed = set_status("14", Status::Completed);
     let messages =
         [place("14").with_id("m").with_reply_to("answers"), completed, cancel("14"), cancel("15")];
@@ -31,17 +31,19 @@ pub async fn removing_what_was_published_empties_the_outbox<D: TestDatabase>(dat
     database.store().remove_published(&published).await.unwrap();
 
     assert_eq!(waiting(database).await, []);
-    database.store().remove_published(&published).await.expect("gone already is no error");
+    database.store().remove_published(&published).await.expect("a missing row is no error");
 }
 
-pub async fn what_was_published_leaves_with_the_next_commit<D: TestDatabase>(database: &D) {
+pub async fn published_messages_leave_the_outbox_with_the_next_commit<D: TestDatabase>(
+    database: &D,
+) {
     let mut bus = bus_on(database);
     let first = bus.handle_batch(&[place("14")]).await.outgoing;
     bus.note_published(keys(&first));
 
     let second = bus.handle_batch(&[next_status("14")]).await.outgoing;
 
-    assert_eq!(versions(&second), [2], "what was published is not to be published again");
+    assert_eq!(versions(&second), [2], "published messages are not published again");
     assert_eq!(waiting(database).await, second);
 }
 
@@ -55,7 +57,7 @@ pub async fn a_commit_returns_earlier_messages_of_its_orders<D: TestDatabase>(da
     assert!(outgoing.iter().all(|message| message.key.order_id.as_str() == "14"));
 }
 
-pub async fn a_refusal_goes_behind_what_the_outbox_holds_of_its_order<D: TestDatabase>(
+pub async fn a_rejection_is_published_after_earlier_messages_of_its_order<D: TestDatabase>(
     database: &D,
 ) {
     let earlier = handle(database, &[place("14"), cancel("14"), place("15")]).await.outgoing;
@@ -70,7 +72,7 @@ pub async fn a_refusal_goes_behind_what_the_outbox_holds_of_its_order<D: TestDat
     assert_eq!(outgoing[..2], earlier[..2]);
 }
 
-pub async fn behind_more_than_a_commit_returns_events_are_left_to_the_relay<D: TestDatabase>(
+pub async fn events_behind_too_many_earlier_rows_are_left_to_the_relay<D: TestDatabase>(
     database: &D,
 ) {
     let event = handle(database, &[place("14"), place("13")]).await.outgoing.remove(0);
@@ -95,9 +97,7 @@ pub async fn behind_more_than_a_commit_returns_events_are_left_to_the_relay<D: T
     assert_eq!(later.count(), 3, "nothing is lost");
 }
 
-pub async fn a_row_that_cannot_be_read_holds_back_the_later_events_of_its_order_alone<
-    D: TestDatabase,
->(
+pub async fn an_unreadable_row_holds_back_only_later_events_of_its_order<D: TestDatabase>(
     database: &D,
 ) {
     handle(database, &[place("14"), place("15")]).await;
@@ -111,7 +111,7 @@ pub async fn a_row_that_cannot_be_read_holds_back_the_later_events_of_its_order_
     assert_eq!(outgoing.collect::<Vec<_>>(), [("15", 1), ("15", 2)]);
 }
 
-pub async fn the_relay_sees_rows_that_cannot_be_read<D: TestDatabase>(database: &D) {
+pub async fn the_relay_sees_unreadable_rows<D: TestDatabase>(database: &D) {
     let outgoing = handle(database, &[place("14"), place("15")]).await.outgoing;
     database.garble_outbox("14").await;
     let mut relay = relay_on(database).await;
@@ -139,7 +139,7 @@ pub async fn the_relay_reads_in_the_order_of_keys<D: TestDatabase>(database: &D)
     assert_eq!(page, all[2..4]);
 }
 
-pub async fn the_relay_leaves_young_messages_alone<D: TestDatabase>(database: &D) {
+pub async fn the_relay_skips_recent_messages<D: TestDatabase>(database: &D) {
     handle(database, &[place("14")]).await;
     let mut relay = relay_on(database).await;
 
@@ -150,12 +150,12 @@ pub async fn the_relay_leaves_young_messages_alone<D: TestDatabase>(database: &D
     assert_eq!(relay.waiting(now, None, 10).await.unwrap().len(), 1);
 }
 
-pub async fn there_is_one_relay_at_a_time<D: TestDatabase>(database: &D) {
+pub async fn only_one_relay_runs_at_a_time<D: TestDatabase>(database: &D) {
     let mut one = relay_on(database).await;
     let mut other = database.relay();
 
     assert!(!other.try_become_relay().await.unwrap());
-    assert!(one.try_become_relay().await.unwrap(), "it stays the one");
+    assert!(one.try_become_relay().await.unwrap(), "it stays the relay");
 
     drop(one);
     relay_on(database).await;
@@ -171,7 +171,7 @@ fn messages(rows: Vec<OutboxRow>) -> Vec<OutboxMessage> {
     rows.into_iter().filter_map(OutboxRow::into_message).collect()
 }
 
-/// The one relay. A server may need a moment to see that the last one has gone.
+/// Becomes the relay. The server may need a moment to end the session of the previous one.
 async fn relay_on<D: TestDatabase>(database: &D) -> D::Relay {
     let mut relay = database.relay();
     while !relay.try_become_relay().await.unwrap() {}

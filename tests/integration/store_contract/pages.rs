@@ -1,18 +1,18 @@
-//! Long lists, page by page.
+//! Pagination.
 
 use std::sync::Arc;
 
 use order_worker::domain::{OrderId, Status};
 use order_worker::service_layer::{Message, OrderQueries, OrderQuery, Page, Place};
 
-use super::queries::{customer, handle_each, stock};
+use super::queries::{customer, handle_each, place_sample_orders};
 use super::{TestDatabase, bus_with_clock, outcomes};
 use crate::builders::WithContent;
 use crate::support::clock::TickingClock;
 use crate::support::messages::{place, set_status};
 
 pub async fn a_page_keeps_to_its_limit<D: TestDatabase>(database: &D) {
-    stock(database).await;
+    place_sample_orders(database).await;
 
     let (first, place) = page(database, &OrderQuery::all(), None, 2).await;
     let (second, _) = page(database, &OrderQuery::all(), place, 3).await;
@@ -22,7 +22,7 @@ pub async fn a_page_keeps_to_its_limit<D: TestDatabase>(database: &D) {
 }
 
 pub async fn pages_together_give_each_order_once_and_in_order<D: TestDatabase>(database: &D) {
-    stock(database).await;
+    place_sample_orders(database).await;
     let from = database.queries().order(&OrderId::new("2").unwrap()).await.unwrap();
     let from = from.map(|found| found.order.created_at());
 
@@ -41,7 +41,7 @@ pub async fn pages_together_give_each_order_once_and_in_order<D: TestDatabase>(d
     }
 }
 
-pub async fn orders_of_one_moment_are_paged_by_order_id<D: TestDatabase>(database: &D) {
+pub async fn orders_placed_at_the_same_time_are_paged_by_order_id<D: TestDatabase>(database: &D) {
     let moments = [["5", "b", "10"], ["9", "B", "a"], ["7", "é", "'"]]
         .map(|ids| ids.map(|order_id| place(order_id).of_customer("Ada")));
     handle_each(database, moments.iter().map(<[Message; 3]>::as_slice)).await;
@@ -55,8 +55,8 @@ pub async fn orders_of_one_moment_are_paged_by_order_id<D: TestDatabase>(databas
     assert_eq!(of_ada, ["'", "7", "é", "9", "10", "5", "B", "a", "b"]);
 }
 
-pub async fn orders_that_come_meanwhile_repeat_none_and_hide_none<D: TestDatabase>(database: &D) {
-    stock(database).await;
+pub async fn orders_placed_meanwhile_repeat_none_and_hide_none<D: TestDatabase>(database: &D) {
+    place_sample_orders(database).await;
     let queries = [OrderQuery::all(), OrderQuery::of_customer(customer("Ada"))];
 
     let later = TickingClock::from("2026-11-20T10:30:00Z");
@@ -73,7 +73,7 @@ pub async fn orders_that_come_meanwhile_repeat_none_and_hide_none<D: TestDatabas
 }
 
 pub async fn a_page_behind_the_last_order_is_empty<D: TestDatabase>(database: &D) {
-    stock(database).await;
+    place_sample_orders(database).await;
     let (_, last) = page(database, &OrderQuery::all(), None, 6).await;
 
     let (rest, place) = page(database, &OrderQuery::all(), last, 6).await;
@@ -81,7 +81,7 @@ pub async fn a_page_behind_the_last_order_is_empty<D: TestDatabase>(database: &D
     assert_eq!((rest, place), (vec![], None));
 }
 
-/// The ids on a page, and the place of its last order, as a client hands it back.
+/// The ids on a page, and the cursor of its last order, as a client passes it back.
 async fn page<D: TestDatabase>(
     database: &D,
     query: &OrderQuery,

@@ -1,4 +1,4 @@
-//! Questions about orders.
+//! The read side.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::support::clock::{TickingClock, moment};
 use crate::support::messages::{cancel, place, set_status};
 
 pub async fn orders_of_a_customer_come_by_status_then_newest_first<D: TestDatabase>(database: &D) {
-    stock(database).await;
+    place_sample_orders(database).await;
 
     let query = OrderQuery::of_customer(customer("Ada"));
 
@@ -19,15 +19,15 @@ pub async fn orders_of_a_customer_come_by_status_then_newest_first<D: TestDataba
 }
 
 pub async fn incomplete_orders_leave_out_the_completed<D: TestDatabase>(database: &D) {
-    stock(database).await;
+    place_sample_orders(database).await;
 
     let query = OrderQuery::incomplete_of(customer("Ada"));
 
     assert_eq!(ids(database, &query).await, ["5", "1", "2", "4"]);
 }
 
-pub async fn completed_orders_are_just_the_completed<D: TestDatabase>(database: &D) {
-    stock(database).await;
+pub async fn completed_orders_are_only_the_completed<D: TestDatabase>(database: &D) {
+    place_sample_orders(database).await;
 
     let of_ada = OrderQuery::completed_of(customer("Ada"));
     let of_bob = OrderQuery::completed_of(customer("Bob"));
@@ -37,7 +37,7 @@ pub async fn completed_orders_are_just_the_completed<D: TestDatabase>(database: 
 }
 
 pub async fn orders_in_a_status_come_newest_first<D: TestDatabase>(database: &D) {
-    stock(database).await;
+    place_sample_orders(database).await;
 
     let received = OrderQuery::in_status(Status::Received);
     let paid = OrderQuery::in_status(Status::PaymentComplete);
@@ -47,7 +47,7 @@ pub async fn orders_in_a_status_come_newest_first<D: TestDatabase>(database: &D)
 }
 
 pub async fn a_period_includes_both_its_ends<D: TestDatabase>(database: &D) {
-    stock(database).await;
+    place_sample_orders(database).await;
     let start = order(database, "2").await.created_at();
     let end = order(database, "4").await.created_at();
 
@@ -61,7 +61,7 @@ pub async fn a_period_includes_both_its_ends<D: TestDatabase>(database: &D) {
 }
 
 pub async fn a_period_without_orders_is_empty<D: TestDatabase>(database: &D) {
-    stock(database).await;
+    place_sample_orders(database).await;
 
     let yesterday = moment("2026-11-19T23:59:59.999999Z");
     let before = OrderQuery { until: Some(yesterday), ..OrderQuery::all() };
@@ -69,8 +69,8 @@ pub async fn a_period_without_orders_is_empty<D: TestDatabase>(database: &D) {
     assert_eq!(ids(database, &before).await, [""; 0]);
 }
 
-pub async fn the_parts_of_a_query_combine<D: TestDatabase>(database: &D) {
-    stock(database).await;
+pub async fn filters_combine<D: TestDatabase>(database: &D) {
+    place_sample_orders(database).await;
     let from = Some(order(database, "2").await.created_at());
     let until = Some(order(database, "5").await.created_at());
 
@@ -85,26 +85,26 @@ pub async fn the_parts_of_a_query_combine<D: TestDatabase>(database: &D) {
     assert_eq!(ids(database, &all_but_completed).await, ["5", "4", "2"]);
 }
 
-pub async fn orders_of_one_moment_come_by_order_id<D: TestDatabase>(database: &D) {
+pub async fn orders_placed_at_the_same_time_are_sorted_by_order_id<D: TestDatabase>(database: &D) {
     handle_each(database, [&[place("b"), place("B"), place("10"), place("9"), place("a")][..]])
         .await;
 
     assert_eq!(ids(database, &OrderQuery::all()).await, ["10", "9", "B", "a", "b"]);
 }
 
-pub async fn what_is_not_there_is_not_found<D: TestDatabase>(database: &D) {
-    stock(database).await;
+pub async fn unknown_ids_and_customers_find_nothing<D: TestDatabase>(database: &D) {
+    place_sample_orders(database).await;
 
-    let nobody = OrderQuery::of_customer(customer("' or 1=1 --"));
+    let unknown = OrderQuery::of_customer(customer("' or 1=1 --"));
     let message = database.queries().message(&MessageId::new("unknown").unwrap()).await;
 
-    assert_eq!(ids(database, &nobody).await, [""; 0]);
+    assert_eq!(ids(database, &unknown).await, [""; 0]);
     assert_eq!(find(database, "unknown").await, None);
     assert_eq!(message.unwrap(), None);
 }
 
 /// Places orders 1 to 5 for Ada and 6 for Bob, one second apart, and moves some of them on.
-pub async fn stock<D: TestDatabase>(database: &D) {
+pub async fn place_sample_orders<D: TestDatabase>(database: &D) {
     let placed = ["1", "2", "3", "4", "5"].map(|order_id| place(order_id).of_customer("Ada"));
     let moved =
         [set_status("2", Status::Shipping), set_status("3", Status::Completed), cancel("4")];

@@ -1,4 +1,4 @@
-//! What goes in comes out unchanged.
+//! Values are read back as they were written.
 
 use order_worker::domain::{Command, MessageId, Order, Status};
 use order_worker::service_layer::{InboxOutcome, Message, OrderQueries};
@@ -32,7 +32,7 @@ pub async fn text_round_trips_exactly<D: TestDatabase>(database: &D) {
         outcomes(database, std::slice::from_ref(&placed)).await;
 
         assert!(is_as_placed(&order(database, &order_id).await, &placed), "{text:?}");
-        // The store finds it equal too.
+        // The store compares it as equal, too.
         assert_eq!(words(&outcomes(database, &[placed]).await), ["duplicate"], "{text:?}");
     }
 }
@@ -47,7 +47,7 @@ pub async fn money_round_trips_exactly<D: TestDatabase>(database: &D) {
     }
 }
 
-pub async fn moments_round_trip_exactly<D: TestDatabase>(database: &D) {
+pub async fn timestamps_round_trip_exactly<D: TestDatabase>(database: &D) {
     outcomes(database, &[place("14")]).await;
     outcomes(database, &[next_status("14")]).await;
 
@@ -66,7 +66,7 @@ pub async fn five_hundred_items_keep_their_order<D: TestDatabase>(database: &D) 
     assert_eq!(words(&outcomes(database, &[placed]).await), ["duplicate"]);
 }
 
-pub async fn the_history_tells_what_caused_each_change<D: TestDatabase>(database: &D) {
+pub async fn the_history_records_the_cause_of_each_change<D: TestDatabase>(database: &D) {
     let cancelled = cancel("14").because("changed my mind; 'really'").with_id("m2");
     outcomes(database, &[place("14").with_id("m1"), cancelled]).await;
 
@@ -95,7 +95,7 @@ pub async fn a_message_can_be_looked_up<D: TestDatabase>(database: &D) {
     assert_eq!((handled.message_id, handled.body_hash), (intent.message_id, intent.body_hash));
     assert_eq!(handled.command, message.command.kind());
     assert_eq!(handled.outcome, InboxOutcome::Accepted);
-    assert_eq!(handled.order.status.name(), "Processing", "the present status");
+    assert_eq!(handled.order.status.name(), "Processing", "the current status");
     assert_eq!(handled.handled_at, moment("2026-11-20T09:30:00.123456Z"));
 }
 

@@ -1,4 +1,4 @@
-//! All of a batch, or nothing of it.
+//! A batch is committed as a whole or not at all.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::builders::WithContent;
 use crate::support::clock::{TickingClock, moment};
 use crate::support::messages::{With, id, next_status, place, place_without_id, some_order};
 
-/// Where to interrupt: after how many turns of the other tasks.
-const INTERRUPTIONS: [usize; 12] = [0, 1, 2, 3, 5, 10, 30, 100, 300, 1_000, 3_000, 10_000];
+/// When to drop a future: after how many yields to other tasks.
+const YIELDS: [usize; 12] = [0, 1, 2, 3, 5, 10, 30, 100, 300, 1_000, 3_000, 10_000];
 
 pub async fn a_commit_is_visible_to_others<D: TestDatabase>(database: &D) {
     let outcomes = outcomes(database, &[place("14"), next_status("14")]).await;
@@ -41,11 +41,11 @@ pub async fn a_dropped_begin_leaves_the_next_transaction_clean<D: TestDatabase>(
     let needs = BatchLookup::of(&[next_status("14"), place_without_id()]);
     let mut store = database.store();
 
-    for turns in INTERRUPTIONS {
+    for yields in YIELDS {
         tokio::select! {
             biased;
             begun = store.begin(&needs) => drop(begun.unwrap()),
-            () = wait(turns) => {}
+            () = yield_times(yields) => {}
         }
 
         let (loaded, transaction) = store.begin(&needs).await.unwrap();
@@ -59,11 +59,11 @@ pub async fn a_batch_dropped_midway_takes_effect_once<D: TestDatabase>(database:
     let message = next_status("14").with_id("m");
     let mut bus = bus_on(database);
 
-    for turns in INTERRUPTIONS {
+    for yields in YIELDS {
         tokio::select! {
             biased;
             _ = bus.handle_batch(std::slice::from_ref(&message)) => {}
-            () = wait(turns) => {}
+            () = yield_times(yields) => {}
         }
     }
     bus.handle_batch(&[message]).await;
@@ -71,7 +71,7 @@ pub async fn a_batch_dropped_midway_takes_effect_once<D: TestDatabase>(database:
     assert_eq!(order(database, "14").await.version(), 2);
 }
 
-pub async fn a_rehearsal_changes_nothing<D: TestDatabase>(database: &D) {
+pub async fn a_dry_run_changes_nothing<D: TestDatabase>(database: &D) {
     let mut bus = bus_on(database);
 
     let outcomes = bus.rehearse(&[place("14").with_id("m"), next_status("14")]).await.unwrap();
@@ -96,7 +96,9 @@ pub async fn two_units_of_work_on_one_order_both_take_effect<D: TestDatabase>(da
     assert_eq!(versions, [1, 2, 3]);
 }
 
-pub async fn one_poison_among_many_is_the_only_one_that_fails<D: TestDatabase>(database: &D) {
+pub async fn one_poison_message_among_many_is_the_only_one_that_fails<D: TestDatabase>(
+    database: &D,
+) {
     database.poison("order 113").await;
     let messages: Vec<Message> = (0..200).map(|number| place(&format!("order {number}"))).collect();
 
@@ -143,8 +145,8 @@ pub async fn orders_with_too_many_items_are_not_loaded_together<D: TestDatabase>
     assert_eq!((words(&handled.outcomes), handled.commits.len()), (vec!["accepted"; 41], 2));
 }
 
-async fn wait(turns: usize) {
-    for _ in 0..turns {
+async fn yield_times(count: usize) {
+    for _ in 0..count {
         tokio::task::yield_now().await;
     }
 }

@@ -7,7 +7,7 @@ use order_worker::service_layer::{Backlog, BacklogProbe, Clock, StoreError};
 
 #[async_trait]
 impl BacklogProbe for InMemoryDatabase {
-    async fn stock(&mut self) -> Result<Backlog, StoreError> {
+    async fn backlog(&mut self) -> Result<Backlog, StoreError> {
         let tables = self.lock().await?;
         let outbox = tables.outbox_at(SystemClock.now());
         Ok(Backlog {

@@ -97,7 +97,7 @@ pub fn delivery(command: Submitted, redelivered: bool) -> Delivery {
     let Submitted { routing_key, properties, body } = command;
     let tag = DeliveryTag { channel: CHANNEL, number: 1 };
     let envelope = Envelope { routing_key, properties, body, ..Envelope::default() };
-    Delivery { tag, redelivered, envelope, hold: None }
+    Delivery { tag, redelivered, envelope, reservation: None }
 }
 
 pub fn command(kind: &str, body: &Value) -> Submitted {

@@ -145,7 +145,7 @@ struct Slow;
 
 #[async_trait]
 impl BacklogProbe for Slow {
-    async fn stock(&mut self) -> Result<Backlog, StoreError> {
+    async fn backlog(&mut self) -> Result<Backlog, StoreError> {
         sleep(Duration::from_secs(1)).await;
         Err(StoreError::Unavailable("busy".to_owned()))
     }

@@ -156,7 +156,7 @@ impl RunningRepublisher {
             .then(|| to(Target::Queue { name: "full".to_owned() }, "reply"));
         let tag = DeliveryTag { channel: 0, number };
         let dead_letter = Some(DeadLetterCode::MalformedJson);
-        let original = Original { tag, dead_letter, reply, hold: None };
+        let original = Original { tag, dead_letter, reply, reservation: None };
         let copies = vec![Republish { copy: to(target, body), original }];
         self.copies.as_ref().unwrap().send(copies).unwrap();
     }

@@ -129,7 +129,7 @@ impl Broker {
             body: queued.body.clone(),
             ..Envelope::default()
         };
-        let delivery = Delivery { tag, redelivered, envelope, hold: None };
+        let delivery = Delivery { tag, redelivered, envelope, reservation: None };
         state.unacked.insert((consumer, tag.number), queued);
         Some(delivery)
     }

@@ -1,4 +1,8 @@
-//! Lets messages in as far as there are bytes for them.
+//! Admits messages to the client within a budget of bytes, before their bodies are read.
+//!
+//! The frame filter asks the [`Gate`] for each delivery: it reserves the bytes, or leaves the
+//! connection unread until they are free. The consumer holds the [`GateHandle`], takes over the
+//! reservations, and can end a pause by having further messages discarded.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,29 +13,29 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::service_layer::{ByteBudget, ByteHold};
+use crate::service_layer::{ByteBudget, ByteReservation};
 
-/// What becomes of a message that comes.
+/// Whether a message reaches the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Its bytes are held.
+    /// Its bytes are reserved.
     Admitted,
-    /// Its body is dropped as it comes.
+    /// Its body is dropped as it arrives.
     Discarded,
 }
 
-/// The gate of one connection, as the reader of its frames sees it.
+/// The frame filter's side of the gate of one connection.
 pub struct Gate {
     shared: Arc<Shared>,
-    /// Waits for the bytes of the message that comes.
-    waiting: Option<Pin<Box<dyn Future<Output = ByteHold> + Send>>>,
+    /// The reservation that the current message waits for.
+    waiting: Option<Pin<Box<dyn Future<Output = ByteReservation> + Send>>>,
 }
 
-/// The gate as the consumer of the messages sees it. When it is dropped, nothing more is let in.
+/// The consumer's side of the gate. Once it is dropped, all further messages are discarded.
 #[derive(Debug)]
-pub struct GateKeeper(Arc<Shared>);
+pub struct GateHandle(Arc<Shared>);
 
-/// Makes the gate of a connection that is opened.
+/// Creates the [`Gate`] when a connection is opened.
 #[derive(Debug, Clone)]
 pub struct GateBuilder(Arc<Shared>);
 
@@ -49,42 +53,42 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Deliveries that are let in and not claimed yet, in the order of their tags.
-    admitted: VecDeque<(u64, ByteHold)>,
+    /// Admitted deliveries that are not claimed yet, in the order of their tags.
+    admitted: VecDeque<(u64, ByteReservation)>,
     paused_since: Option<Instant>,
-    /// Woken when messages are to be discarded.
+    /// Woken when discarding starts.
     reader: Option<Waker>,
     is_discarding: bool,
     first_discarded: Option<u64>,
 }
 
-impl GateKeeper {
+impl GateHandle {
     pub fn new(budget: ByteBudget) -> Self {
         Self(Arc::new(Shared { budget, state: Mutex::default() }))
     }
 
-    /// For the reader of the connection.
+    /// For the frame filter of the connection.
     pub fn builder(&self) -> GateBuilder {
         GateBuilder(self.0.clone())
     }
 
-    /// The bytes of a delivery that was let in.
-    pub fn claim(&self, delivery_tag: u64) -> Option<ByteHold> {
+    /// Takes over the reservation of an admitted delivery, and drops those of earlier ones.
+    pub fn claim(&self, delivery_tag: u64) -> Option<ByteReservation> {
         let mut state = self.0.lock();
-        while let Some((tag, hold)) = state.admitted.pop_front() {
+        while let Some((tag, reservation)) = state.admitted.pop_front() {
             if tag == delivery_tag {
-                return Some(hold);
+                return Some(reservation);
             }
         }
         None
     }
 
-    /// How long the connection has not been read, because a message waits to be let in.
+    /// How long the connection has been left unread because a message waits for free bytes.
     pub fn paused_for(&self) -> Duration {
         self.0.lock().paused_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// From now on all bodies are dropped as they come, so that the connection is read again.
+    /// Drops all further bodies as they arrive, so that the connection is read again.
     pub fn discard(&self) {
         let mut state = self.0.lock();
         state.is_discarding = true;
@@ -93,13 +97,13 @@ impl GateKeeper {
         }
     }
 
-    /// Whether a delivery came without its body.
+    /// Whether the body of a delivery was dropped.
     pub fn has_discarded(&self, delivery_tag: u64) -> bool {
         self.0.lock().first_discarded.is_some_and(|first| delivery_tag >= first)
     }
 }
 
-impl Drop for GateKeeper {
+impl Drop for GateHandle {
     fn drop(&mut self) {
         self.discard();
         self.0.lock().admitted.clear();
@@ -107,7 +111,7 @@ impl Drop for GateKeeper {
 }
 
 impl Gate {
-    /// Lets a delivery in when its bytes are free; pending until then.
+    /// Admits a delivery once its bytes are free; pending until then.
     pub fn poll_admit(
         &mut self,
         context: &mut Context<'_>,
@@ -122,21 +126,22 @@ impl Gate {
             return Poll::Ready(Admission::Discarded);
         }
         let budget = &self.shared.budget;
-        let is_free = if self.waiting.is_none() { budget.try_hold(bytes) } else { None };
-        let hold = if let Some(hold) = is_free {
-            hold
+        let free = if self.waiting.is_none() { budget.try_reserve(bytes) } else { None };
+        let reservation = if let Some(reservation) = free {
+            reservation
         } else {
-            let waiting = self.waiting.get_or_insert_with(|| Box::pin(budget.clone().hold(bytes)));
-            let Poll::Ready(hold) = waiting.as_mut().poll(context) else {
+            let waiting =
+                self.waiting.get_or_insert_with(|| Box::pin(budget.clone().reserve(bytes)));
+            let Poll::Ready(reservation) = waiting.as_mut().poll(context) else {
                 state.paused_since.get_or_insert_with(Instant::now);
                 state.reader = Some(context.waker().clone());
                 return Poll::Pending;
             };
-            hold
+            reservation
         };
         self.waiting = None;
         state.paused_since = None;
-        state.admitted.push_back((delivery_tag, hold));
+        state.admitted.push_back((delivery_tag, reservation));
         Poll::Ready(Admission::Admitted)
     }
 }
@@ -164,44 +169,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_waits_until_there_are_bytes_for_it() {
-        let keeper = GateKeeper::new(ByteBudget::new(100));
-        let mut gate = keeper.builder().gate();
+    async fn a_message_waits_until_its_bytes_are_free() {
+        let handle = GateHandle::new(ByteBudget::new(100));
+        let mut gate = handle.builder().gate();
         assert_eq!(admit(&mut gate, 1, 50), Poll::Ready(Admission::Admitted));
         assert_eq!(admit(&mut gate, 0, 40), Poll::Ready(Admission::Admitted));
-        let first = keeper.claim(1);
+        let first = handle.claim(1);
 
         assert_eq!(admit(&mut gate, 2, 50), Poll::Pending);
         drop(first);
         assert_eq!(admit(&mut gate, 2, 50), Poll::Ready(Admission::Admitted));
-        assert!(keeper.claim(2).is_some());
+        assert!(handle.claim(2).is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_ends_when_messages_are_discarded() {
-        let keeper = GateKeeper::new(ByteBudget::new(100));
-        let mut gate = keeper.builder().gate();
+        let handle = GateHandle::new(ByteBudget::new(100));
+        let mut gate = handle.builder().gate();
         assert_eq!(admit(&mut gate, 0, 100), Poll::Ready(Admission::Admitted));
         assert_eq!(admit(&mut gate, 1, 100), Poll::Ready(Admission::Admitted));
         assert_eq!(admit(&mut gate, 2, 1), Poll::Pending);
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(keeper.paused_for(), Duration::from_secs(3));
+        assert_eq!(handle.paused_for(), Duration::from_secs(3));
 
-        keeper.discard();
+        handle.discard();
 
         assert_eq!(admit(&mut gate, 2, 1), Poll::Ready(Admission::Discarded));
-        assert!(!keeper.has_discarded(1) && keeper.has_discarded(2));
-        assert_eq!(keeper.paused_for(), Duration::ZERO);
+        assert!(!handle.has_discarded(1) && handle.has_discarded(2));
+        assert_eq!(handle.paused_for(), Duration::ZERO);
     }
 
     #[tokio::test]
-    async fn what_nobody_claimed_is_free_again_with_the_session() {
+    async fn unclaimed_reservations_are_released_with_the_handle() {
         let budget = ByteBudget::new(100);
-        let keeper = GateKeeper::new(budget.clone());
-        assert_eq!(admit(&mut keeper.builder().gate(), 1, 100), Poll::Ready(Admission::Admitted));
+        let handle = GateHandle::new(budget.clone());
+        assert_eq!(admit(&mut handle.builder().gate(), 1, 100), Poll::Ready(Admission::Admitted));
 
-        drop(keeper);
+        drop(handle);
 
-        assert_eq!(budget.held(), 0);
+        assert_eq!(budget.reserved(), 0);
     }
 }

@@ -1,4 +1,7 @@
-//! The runtime that the client takes its connections from: tokio's, with another type of stream.
+//! Opens lapin connections whose incoming bytes pass the frame filter.
+//!
+//! lapin takes the stream type from its runtime. So this runtime is tokio's, with
+//! [`FilteredStream`] as its TCP stream; TLS is handled below the filter.
 
 use std::future::Future;
 use std::io::{self, Read, Write};
@@ -16,40 +19,40 @@ use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 
 use super::gate::GateBuilder;
-use super::{BrokerVersion, FilteredStream, FrameFilter, GateKeeper};
+use super::{BrokerVersion, FilteredStream, FrameFilter, GateHandle};
 
 type TokioTcp = <Tokio as Reactor>::TcpStream;
 
-/// Plain or TLS, with the filter on what has been decrypted.
+/// Plain TCP or TLS; the filter sees decrypted bytes.
 type Filtered = FilteredStream<AsyncTcpStream<TokioTcp>>;
 
-/// Tokio's reactor, but for the type of its streams.
+/// Tokio's reactor, with another type of stream.
 #[derive(Debug, Clone)]
 struct FilteringReactor(Tokio);
 
-/// Opens a connection whose client is handed only frames that it can read, and only messages that the
-/// gate lets in, where there is one. `may_grow`: whether the caller connects again for larger frames when
-/// the client refuses one. The version of the broker is noted in `broker_version`.
+/// Opens a connection on which lapin receives only frames that it can parse and, with a gate, only
+/// messages that the gate admits. Set `may_grow` if the caller reconnects with larger frames when
+/// lapin refuses one. Stores the version of the broker in `broker_version`.
 ///
 /// # Errors
-/// When the server cannot be reached, or does not let the client in.
+/// When the server cannot be reached or refuses the client.
 pub async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
-    gate: Option<&GateKeeper>,
+    gate: Option<&GateHandle>,
     may_grow: bool,
     broker_version: &BrokerVersion,
 ) -> lapin::Result<Connection> {
     let tokio = Tokio::current();
     let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), FilteringReactor(tokio.clone())));
     let tls = OwnedTLSConfig::default();
-    let gate = gate.map(GateKeeper::builder);
+    let gate = gate.map(GateHandle::builder);
     let broker_version = broker_version.clone();
     let open = async move |uri: AMQPUri, _| {
         let gate = gate.as_ref().map(GateBuilder::gate);
         let filter = FrameFilter::new(uri.query.frame_max, gate)
-            .that_may_grow(may_grow)
-            .that_notes(broker_version.clone());
+            .with_frame_growth(may_grow)
+            .with_broker_version(broker_version.clone());
         let runtime = Runtime::new(tokio.clone());
         let stream = uri.connect_with_config_async(tls.as_ref(), &runtime).await?;
         Ok(AsyncTcpStream::Plain(FilteredStream::new(stream, filter)))

@@ -1,4 +1,4 @@
-//! The client's connection, with a filter on what comes in.
+//! The byte stream between lapin and the broker. Reads pass the frame filter, writes are unchanged.
 
 use std::io;
 use std::pin::Pin;
@@ -8,10 +8,10 @@ use futures_util::io::{AsyncRead, AsyncWrite};
 
 use super::frames::FrameFilter;
 
-/// How many bytes are asked for at a time.
+/// How many bytes to read from the socket at a time.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Bytes that go out as they are and come in as the [`FrameFilter`] gives them out.
+/// A stream whose incoming bytes pass a [`FrameFilter`].
 #[derive(Debug)]
 pub struct FilteredStream<S> {
     stream: S,
@@ -32,12 +32,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for FilteredStream<S> {
     ) -> Poll<io::Result<usize>> {
         let Self { stream, filter } = self.get_mut();
         loop {
-            let advanced = filter.advance(context);
-            let given_out = filter.give_out(out);
-            if given_out > 0 || out.is_empty() {
-                return Poll::Ready(Ok(given_out));
+            let filtered = filter.poll_filter(context);
+            // What is checked goes out first, even if a message waits for the gate.
+            let count = filter.read_into(out);
+            if count > 0 || out.is_empty() {
+                return Poll::Ready(Ok(count));
             }
-            ready!(advanced)?;
+            ready!(filtered)?;
             let input = filter.input();
             let end = input.len();
             input.resize(end + READ_BYTES, 0);

@@ -13,7 +13,9 @@ use crate::entrypoints::deviations;
 use crate::entrypoints::http::auth::{Authenticated, Caller};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::decode::{self, Decoded};
-use crate::service_layer::{ByteHold, DeadLetterCode, Envelope, HeaderValue, Headers, Properties};
+use crate::service_layer::{
+    ByteReservation, DeadLetterCode, Envelope, HeaderValue, Headers, Properties,
+};
 use crate::telemetry;
 
 /// Identifies a repeated request. It is used as the message id.
@@ -35,7 +37,7 @@ pub struct CommandRequest {
     /// A body that cannot be read is an error only for endpoints that use it.
     body: Result<Vec<u8>, Problem>,
     /// Memory reserved for the body until the command is handled.
-    hold: Option<ByteHold>,
+    reservation: Option<ByteReservation>,
 }
 
 impl FromRequest<App> for CommandRequest {
@@ -51,11 +53,11 @@ impl FromRequest<App> for CommandRequest {
         let Authenticated(caller) = Authenticated::from_request_parts(&mut parts, app).await?;
         // Only after authentication, so that other clients cannot use up the memory for bodies.
         let body = request_body::read(Request::from_parts(parts, body), &app.body_bytes).await;
-        let (body, hold) = match body {
-            Ok(body) => (Ok(body.bytes), body.hold),
+        let (body, reservation) = match body {
+            Ok(body) => (Ok(body.bytes), body.reservation),
             Err(problem) => (Err(problem), None),
         };
-        Ok(Self { caller, key, correlation_id, traceparent, body, hold })
+        Ok(Self { caller, key, correlation_id, traceparent, body, reservation })
     }
 }
 
@@ -65,7 +67,7 @@ impl CommandRequest {
     /// # Errors
     /// When the command has no effect, or its outcome is unknown.
     pub async fn handle(mut self, app: &App, kind: CommandKind) -> Result<Done, Problem> {
-        let _hold = self.hold.take();
+        let _reservation = self.reservation.take();
         let body = std::mem::replace(&mut self.body, Ok(Vec::new()))?;
         let (envelope, decoded, has_message_id) = self.decode(kind, body);
         deviations::count(decoded.notes, &envelope.properties, app.health.metrics());
@@ -115,7 +117,7 @@ impl CommandRequest {
     }
 
     fn envelope(&self, kind: CommandKind, body: Vec<u8>) -> Envelope {
-        let traceparent = telemetry::present_trace().or_else(|| self.traceparent.clone());
+        let traceparent = telemetry::current_traceparent().or_else(|| self.traceparent.clone());
         let traceparent = traceparent.as_deref().map(HeaderValue::from);
         let headers = traceparent.map(|it| (TRACEPARENT.to_owned(), it));
         Envelope {
@@ -188,7 +190,7 @@ mod tests {
             correlation_id: Some("cart-9".to_owned()),
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
             body: Ok(Vec::new()),
-            hold: None,
+            reservation: None,
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::entrypoints::http::Problem;
 use crate::service_layer::decode::MAX_BODY_BYTES;
-use crate::service_layer::{ByteBudget, ByteHold, DeadLetterCode};
+use crate::service_layer::{ByteBudget, ByteReservation, DeadLetterCode};
 
 /// Maximum wait for memory for received bytes.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct RequestBody {
     pub bytes: Vec<u8>,
-    pub hold: Option<ByteHold>,
+    pub reservation: Option<ByteReservation>,
 }
 
 /// Reads a body. Memory is reserved for the bytes received, not for `Content-Length`, so that clients
@@ -42,9 +42,9 @@ pub async fn read(request: Request, memory: &ByteBudget) -> Result<RequestBody, 
             return Err(too_large());
         }
         let reserved = reserve(data.len(), memory).await?;
-        match &mut body.hold {
-            Some(hold) => hold.merge(reserved),
-            None => body.hold = Some(reserved),
+        match &mut body.reservation {
+            Some(reservation) => reservation.merge(reserved),
+            None => body.reservation = Some(reserved),
         }
         body.bytes.extend_from_slice(&data);
     }
@@ -52,8 +52,8 @@ pub async fn read(request: Request, memory: &ByteBudget) -> Result<RequestBody, 
     if body.bytes.is_empty() { Ok(body) } else { format.map(|()| body) }
 }
 
-async fn reserve(bytes: usize, memory: &ByteBudget) -> Result<ByteHold, Problem> {
-    timeout(MEMORY_TIMEOUT, memory.clone().hold(bytes)).await.map_err(|_| {
+async fn reserve(bytes: usize, memory: &ByteBudget) -> Result<ByteReservation, Problem> {
+    timeout(MEMORY_TIMEOUT, memory.clone().reserve(bytes)).await.map_err(|_| {
         let detail = "the memory for request bodies is full; retry later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })
@@ -175,7 +175,7 @@ mod tests {
         let refused = super::read(second(), &memory).await.unwrap_err();
 
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(memory.held(), 900);
+        assert_eq!(memory.reserved(), 900);
         let second = super::read(second(), &memory);
         let (second, ()) = tokio::join!(second, async { drop(first) });
         assert!(second.is_ok());
@@ -194,12 +194,12 @@ mod tests {
             async move { super::read(stalled, &memory).await }
         });
 
-        while memory.held() == 0 {
+        while memory.reserved() == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(memory.held(), 2);
+        assert_eq!(memory.reserved(), 2);
         reading.abort();
         assert!(reading.await.unwrap_err().is_cancelled());
-        assert_eq!(memory.held(), 0);
+        assert_eq!(memory.reserved(), 0);
     }
 }

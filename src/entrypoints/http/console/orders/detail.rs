@@ -58,7 +58,7 @@ pub async fn find(app: &App, order_id: &OrderId) -> Result<Shown, Problem> {
     let database = app.database()?;
     let found = database.orders().order(order_id).await?;
     let found = found.ok_or_else(|| Problem::not_found("there is no such order"))?;
-    let disclosures = database.pii_access_log().disclosures(order_id, DISCLOSURES_SHOWN).await?;
+    let disclosures = database.pii_access_log().accesses(order_id, DISCLOSURES_SHOWN).await?;
     Ok(Shown { found, disclosures })
 }
 

@@ -30,7 +30,7 @@ pub async fn show(
         who: visitor.caller().name.clone(),
         order_id: order_id.clone(),
     };
-    app.database()?.pii_access_log().record_disclosure(&disclosure).await?;
+    app.database()?.pii_access_log().record_access(&disclosure).await?;
     let shown = find(&app, &order_id).await?;
     let email = html! { bdi { (shown.found.order.customer().email) } };
     Ok(page_of(&visitor, &shown, &email))

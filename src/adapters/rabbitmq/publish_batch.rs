@@ -1,4 +1,4 @@
-//! The messages of one window on their way to the broker.
+//! Sends the `basic.publish` frames of a batch, and maps targets to exchanges and routing keys.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -12,18 +12,18 @@ use lapin::options::BasicPublishOptions;
 use super::{Topology, properties};
 use crate::service_layer::{Publication, Target};
 
-/// Starts to publish a window; the confirms are still to come.
-pub(super) async fn start_publishing(
+/// Sends all messages of a batch; the returned confirms are still to be awaited.
+pub(super) async fn send_batch(
     channel: &Channel,
     topology: &Topology,
-    window: &[Publication],
+    batch: &[Publication],
 ) -> lapin::Result<Vec<lapin::PublisherConfirm>> {
-    // Started together, the publishes share their writes to the socket, in their order.
+    // Started together, they share writes to the socket, in the order of the batch.
     let publish = |publication| started(publish(channel, topology, publication));
-    all(window.iter().map(publish).collect()).await
+    all(batch.iter().map(publish).collect()).await
 }
 
-/// Gives the future its first turn. What is left to await it is small and can be moved.
+/// Polls a future once, so that it starts. The result is small and can be moved.
 fn started<F: Future>(future: F) -> impl Future<Output = F::Output> + Unpin {
     let mut future = Box::pin(future);
     match future.as_mut().now_or_never() {
@@ -32,8 +32,8 @@ fn started<F: Future>(future: F) -> impl Future<Output = F::Output> + Unpin {
     }
 }
 
-/// Awaits all, the last one first: when it is ready, as a rule all are, and the task was woken once
-/// and not for each of them.
+/// Awaits all, starting with the last one: when that is ready, usually all are, and the task is
+/// woken once instead of once per message.
 async fn all<F>(publishes: Vec<F>) -> lapin::Result<Vec<lapin::PublisherConfirm>>
 where
     F: Future<Output = lapin::Result<lapin::PublisherConfirm>>,
@@ -43,16 +43,16 @@ where
     while let Some(publish) = publishes.next() {
         match publish.await {
             Ok(confirm) => confirms.push(confirm),
-            Err(error) => return Err(answer_to(publishes).await.unwrap_or(error)),
+            Err(error) => return Err(close_reason(publishes).await.unwrap_or(error)),
         }
     }
     confirms.reverse();
     Ok(confirms)
 }
 
-/// Why the broker closed the channel in the middle of a window. The client tells it to the messages that
-/// were on their way by then; for those that came later the channel is merely closed.
-async fn answer_to<F>(publishes: impl Iterator<Item = F>) -> Option<lapin::Error>
+/// Why the broker closed the channel in the middle of a batch. lapin reports the reason for
+/// messages that were already sent; for later ones it reports only that the channel is closed.
+async fn close_reason<F>(publishes: impl Iterator<Item = F>) -> Option<lapin::Error>
 where
     F: Future<Output = lapin::Result<lapin::PublisherConfirm>>,
 {
@@ -73,8 +73,8 @@ async fn publish(
     publication: &Publication,
 ) -> lapin::Result<lapin::PublisherConfirm> {
     let (exchange, routing_key) = address(&publication.target, topology);
-    // Mandatory: the broker says so when no queue takes the message. Immediate is not implemented
-    // by RabbitMQ.
+    // Mandatory: the broker returns a message that is routed to no queue. RabbitMQ does not
+    // implement `immediate`.
     let options = BasicPublishOptions { mandatory: true, immediate: false };
     let properties = properties::to_lapin(&publication.properties);
     channel
@@ -88,7 +88,7 @@ async fn publish(
         .await
 }
 
-/// Exchange and routing key; the nameless exchange routes by the name of the queue.
+/// Exchange and routing key; the default exchange routes by queue name.
 fn address<'a>(target: &'a Target, topology: &'a Topology) -> (Cow<'a, str>, Cow<'a, str>) {
     match target {
         Target::Commands { routing_key } => {
@@ -108,7 +108,7 @@ fn address<'a>(target: &'a Target, topology: &'a Topology) -> (Cow<'a, str>, Cow
     }
 }
 
-/// What a returned message is known by.
+/// Identifies a returned message among those of its batch.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     exchange: String,

@@ -1,4 +1,4 @@
-//! What waits.
+//! The backlog.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub async fn the_outbox_is_counted<D: TestDatabase>(database: &D) {
     assert_eq!(outbox(database).await.count, 2);
 }
 
-pub async fn the_oldest_message_of_the_outbox_has_its_age<D: TestDatabase>(database: &D) {
+pub async fn the_age_of_the_outbox_is_that_of_its_oldest_message<D: TestDatabase>(database: &D) {
     handle(database, &[place("14")]).await;
     let young = outbox(database).await.oldest.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -29,5 +29,5 @@ pub async fn the_oldest_message_of_the_outbox_has_its_age<D: TestDatabase>(datab
 }
 
 async fn outbox<D: TestDatabase>(database: &D) -> Outboxed {
-    database.stock().stock().await.unwrap().outbox
+    database.backlog_probe().backlog().await.unwrap().outbox
 }
