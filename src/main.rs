@@ -1,4 +1,4 @@
-//! The program `order-worker`: parse, bootstrap, run.
+//! The binary `order-worker`: parses arguments, starts telemetry, runs the subcommand.
 
 use std::process::ExitCode;
 
@@ -6,14 +6,14 @@ use clap::Parser;
 use order_worker::entrypoints::cli;
 use order_worker::telemetry::Telemetry;
 
-/// Gives memory back to the system after a peak, where the allocator of the C library keeps it.
+/// Returns memory to the system after a peak, unlike the allocator of the C library.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let mut program = cli::Program::parse();
-    if program.is_a_show() && program.settings.rust_log == "info" {
-        // It tells its story itself.
+    if program.is_demo() && program.settings.rust_log == "info" {
+        // The output of the demo shows what happens.
         "error".clone_into(&mut program.settings.rust_log);
     }
     let telemetry = match Telemetry::start(&program.settings) {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(cli::main(program));
-    // Not dropped: that would wait for a read of standard input that nobody needs any more.
+    // Dropping it would wait for a pending read of standard input.
     runtime.shutdown_background();
     telemetry.end();
     code

@@ -1,39 +1,37 @@
 //! Bodies for people.
 
+use std::time::Duration;
+
 use serde::de::IgnoredAny;
 use similar::TextDiff;
-
-use std::time::Duration;
 
 use crate::entrypoints::printable::printable;
 use crate::service_layer::decode::MAX_BODY_BYTES;
 
-/// The deepest JSON that is indented; a message that nests deeper is refused.
+/// Maximum nesting of JSON that is indented, which is also the maximum of the decoder.
 const MAX_LEVELS: usize = 32;
 
-/// The longest look for a small difference; after it, a larger one will do.
-const LOOK_FOR: Duration = Duration::from_millis(200);
+/// Time for a minimal diff; after it, a larger one will do.
+const DIFF_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A body as lines: JSON indented, each number and each text spelled as it came; anything else as it
-/// is. What cannot be shown is shown as escapes.
+/// A body as lines: JSON is indented, with numbers and texts as they were sent; anything else is left
+/// as it is. Control characters are escaped.
 pub fn readable(body: &[u8]) -> String {
     let text = indented(body).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// How two bodies differ, as a unified diff of what is [`readable`] of them. Empty when they differ
-/// in blanks alone.
-pub fn difference(old: (&str, &[u8]), new: (&str, &[u8])) -> String {
+/// A unified diff of two [`readable`] bodies. Empty when they differ in white space only.
+pub fn unified_diff(old: (&str, &[u8]), new: (&str, &[u8])) -> String {
     let (old_text, new_text) = (readable(old.1), readable(new.1));
-    let mut difference = TextDiff::configure();
-    let difference = difference.timeout(LOOK_FOR).diff_lines(&old_text, &new_text);
-    difference.unified_diff().missing_newline_hint(false).header(old.0, new.0).to_string()
+    let mut diff = TextDiff::configure();
+    let diff = diff.timeout(DIFF_TIMEOUT).diff_lines(&old_text, &new_text);
+    diff.unified_diff().missing_newline_hint(false).header(old.0, new.0).to_string()
 }
 
-/// JSON with a line for each value; none for what is not JSON, is too large or nests too deep.
+/// JSON with a line for each value; none for what is not JSON, is too large or is nested too deep.
 ///
-/// Does not build the value: `10.50` would become another number, and a key that is there twice
-/// would get lost.
+/// Does not parse it into a value, which would change `10.50` and lose duplicate keys.
 pub fn indented(body: &[u8]) -> Option<String> {
     if body.len() > MAX_BODY_BYTES || serde_json::from_slice::<IgnoredAny>(body).is_err() {
         return None;
@@ -58,12 +56,12 @@ pub fn indented(body: &[u8]) -> Option<String> {
 struct Indented {
     text: String,
     level: usize,
-    /// The bracket before was one that opens, and nothing has come since.
+    /// Nothing has followed the latest opening bracket.
     is_empty: bool,
 }
 
 impl Indented {
-    /// Takes a character that is not within a text; none when it nests too deep.
+    /// Appends a character outside of texts; none when the nesting is too deep.
     fn push(&mut self, c: char) -> Option<()> {
         if c.is_ascii_whitespace() {
             return Some(());
@@ -100,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_indented_and_each_digit_stays() {
+    fn json_is_indented_and_keeps_every_digit() {
         let body =
             r#"{"total":190.00, "big" : 12345678901234567890.10,"items":[{},[ ],[1,"a,\"{b\\"]]}"#;
 
@@ -109,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_there_twice_is_shown_twice() {
+    fn duplicate_keys_are_kept() {
         assert_eq!(readable(br#"{"a":1,"a":2}"#), "{\n  \"a\": 1,\n  \"a\": 2\n}");
     }
 
     #[test]
-    fn what_is_no_json_stays_as_it_is() {
+    fn what_is_not_json_is_not_indented() {
         for (body, shown) in [
             (&b"{\"a\":1"[..], "{\"a\":1"),
             (b"", ""),
@@ -126,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_and_large_json_does_not_grow() {
+    fn deep_and_large_json_is_not_indented() {
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         let large = format!("[{}1]", "1,".repeat(MAX_BODY_BYTES / 2));
         for body in [deep, large] {
@@ -135,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_shows_what_is_gone_and_what_is_new() {
+    fn a_diff_shows_removed_and_added_lines() {
         let shown =
-            difference(("as it came", br#"{"a":1,"b":"x"}"#), ("now", br#"{"a":2, "b":"x"}"#));
+            unified_diff(("as it came", br#"{"a":1,"b":"x"}"#), ("now", br#"{"a":2, "b":"x"}"#));
 
         let wanted = "--- as it came\n+++ now\n@@ -1,4 +1,4 @@\n {\n-  \"a\": 1,\n+  \"a\": 2,\n   \"b\": \"x\"\n }";
         assert_eq!(shown.trim_end(), wanted);
-        assert_eq!(difference(("", b"[1]"), ("", b"[ 1 ]")), "");
+        assert_eq!(unified_diff(("", b"[1]"), ("", b"[ 1 ]")), "");
     }
 }

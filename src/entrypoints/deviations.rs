@@ -1,46 +1,46 @@
-//! What the edge put up with: counted by publisher, and said once, so that a publisher's drift from
-//! the contract is seen without a line for each of its messages.
+//! Deviations from the contract that the decoder accepted: counted by publisher, and logged once for
+//! each kind instead of for each message.
 
 use crate::metrics::{DeviationCounts, Metrics};
 use crate::service_layer::Properties;
 use crate::service_layer::decode::Deviations;
 
 impl From<Deviations> for DeviationCounts {
-    fn from(notes: Deviations) -> Self {
+    fn from(deviations: Deviations) -> Self {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Self {
-            unknown_fields: count(notes.unknown_fields),
-            coerced_fields: count(notes.coerced_fields),
-            differing_totals: notes.total_differs.into(),
+            unknown_fields: count(deviations.unknown_fields),
+            coerced_fields: count(deviations.coerced_fields),
+            differing_totals: deviations.total_differs.into(),
         }
     }
 }
 
-/// Counts what was put up with in one message, and logs the first of each kind.
-pub fn count(notes: Deviations, properties: &Properties, metrics: &Metrics) {
-    let here = DeviationCounts::from(notes);
-    if here == DeviationCounts::default() {
+/// Counts the deviations of one message, and logs the first of each kind.
+pub fn count(deviations: Deviations, properties: &Properties, metrics: &Metrics) {
+    let counts = DeviationCounts::from(deviations);
+    if counts == DeviationCounts::default() {
         return;
     }
     let message_id = properties.message_id.as_deref();
     let app_id = properties.app_id.as_deref();
     let before = metrics.drift.so_far();
-    metrics.drift.count(app_id, here);
-    if before.unknown_fields == 0 && here.unknown_fields > 0 {
+    metrics.drift.count(app_id, counts);
+    if before.unknown_fields == 0 && counts.unknown_fields > 0 {
         tracing::info!(
             message_id,
             app_id,
             "A message has unknown fields; further ones are only counted"
         );
     }
-    if before.coerced_fields == 0 && here.coerced_fields > 0 {
+    if before.coerced_fields == 0 && counts.coerced_fields > 0 {
         tracing::info!(
             message_id,
             app_id,
             "A message has numbers as text; further ones are only counted"
         );
     }
-    if before.differing_totals == 0 && here.differing_totals > 0 {
+    if before.differing_totals == 0 && counts.differing_totals > 0 {
         tracing::info!(
             message_id,
             app_id,
@@ -49,15 +49,15 @@ pub fn count(notes: Deviations, properties: &Properties, metrics: &Metrics) {
     }
 }
 
-/// Logs the counts, if there is anything to tell.
-pub fn sum_up(metrics: &Metrics) {
-    let all = metrics.drift.so_far();
-    if all != DeviationCounts::default() {
+/// Logs the totals, if there are any deviations.
+pub fn log_totals(metrics: &Metrics) {
+    let totals = metrics.drift.so_far();
+    if totals != DeviationCounts::default() {
         tracing::info!(
-            unknown_fields = all.unknown_fields,
-            coerced_fields = all.coerced_fields,
-            totals_that_differ = all.differing_totals,
-            "Deviations in messages were tolerated"
+            unknown_fields = totals.unknown_fields,
+            coerced_fields = totals.coerced_fields,
+            totals_that_differ = totals.differing_totals,
+            "Messages deviated from the contract and were accepted"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! An order as the command line and the API show it to programs.
+//! The JSON of an order, for the API and the command line.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -19,14 +19,14 @@ pub struct OrderBody<'a> {
     pub order_id: &'a str,
     #[schemars(schema_with = "status_name")]
     pub status: &'static str,
-    /// 1 for a new order, one more for each change.
+    /// 1 for a new order, plus 1 for each change.
     #[schemars(range(min = 1))]
     pub version: i32,
-    /// The customer as the store knew them when the order was placed.
+    /// The customer as of the time when the order was placed.
     pub order_customer: CustomerBody<'a>,
     #[schemars(length(min = 1, max = 500))]
     pub items: Vec<ItemBody<'a>>,
-    /// What the customer pays; may differ from the sum of the items.
+    /// What the customer pays. May differ from the sum of the items.
     #[serde(serialize_with = "two_decimals")]
     #[schemars(schema_with = "amount")]
     pub total: Money,
@@ -36,8 +36,8 @@ pub struct OrderBody<'a> {
     #[serde(serialize_with = "microseconds")]
     #[schemars(schema_with = "moment")]
     pub last_updated: DateTime<Utc>,
-    /// What happened to the order, in the order of versions; only where one order is asked for.
-    /// Changes may have been removed when they grew old.
+    /// The changes of the order's status, by version. Not in lists. Old changes may have been
+    /// deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<ChangeBody<'a>>", default)]
     pub history: Option<Vec<ChangeBody<'a>>>,
@@ -49,7 +49,7 @@ pub struct OrderBody<'a> {
 pub struct ChangeBody<'a> {
     #[schemars(range(min = 1))]
     pub version: i32,
-    /// Null at placing.
+    /// Null when the order was placed.
     #[schemars(schema_with = "status_name_or_null", required)]
     pub previous_status: Option<&'static str>,
     #[schemars(schema_with = "status_name")]
@@ -59,10 +59,10 @@ pub struct ChangeBody<'a> {
     pub changed_at: DateTime<Utc>,
     #[schemars(schema_with = "command_name")]
     pub command: &'a str,
-    /// The message id of the command, where it had one.
+    /// The message id of the command, if it had one.
     #[schemars(schema_with = "text_or_null", required)]
     pub caused_by: Option<&'a str>,
-    /// Why, where the command said so.
+    /// The reason given in the command, if any.
     #[schemars(schema_with = "text_or_null", required)]
     pub reason: Option<&'a str>,
 }

@@ -1,8 +1,7 @@
-//! The JSON Schema of every message, in and out, made from the types that the code uses.
+//! The JSON Schemas of all messages, generated from the types that read and write them.
 //!
-//! No schema forbids unknown fields. Those of commands do not, because the worker ignores what it
-//! does not know; those of events and answers do not, so that a reader which checks them goes on
-//! working on the day when a field is added.
+//! No schema forbids unknown fields: the worker ignores those of commands, and a subscriber that
+//! validates events and replies must go on working when a field is added.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -23,7 +22,7 @@ pub struct MessageSchema {
     pub schema: Schema,
 }
 
-/// The schemas of all messages: first those of the commands, then those of what goes out.
+/// The schemas of commands, then those of events and replies.
 pub fn all() -> Vec<MessageSchema> {
     let read = SchemaSettings::draft2020_12().for_deserialize();
     let written = SchemaSettings::draft2020_12().for_serialize();
@@ -46,15 +45,15 @@ fn of<T: JsonSchema>(settings: &SchemaSettings) -> MessageSchema {
     MessageSchema { file_name, schema }
 }
 
-/// The schema of a command with everything in it, for use inside of another document.
-pub fn of_whole_command<T: JsonSchema>() -> Schema {
+/// The schema of a command without references, to embed it in another document.
+pub fn inlined<T: JsonSchema>() -> Schema {
     let mut settings = SchemaSettings::draft2020_12().for_deserialize();
     settings.inline_subschemas = true;
     let settings = settings.with_transform(RecursiveTransform(join_lines));
     settings.into_generator().into_root_schema_for::<T>()
 }
 
-/// Descriptions come from comments, whose lines are no longer than the code's.
+/// Descriptions come from doc comments, which are wrapped like code.
 pub(crate) fn join_lines(schema: &mut Schema) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = description.replace('\n', " ");

@@ -287,11 +287,11 @@ impl MessageBus {
         Remedy::SetAside(Vec::new())
     }
 
-    /// Handles the messages in a unit of work that is rolled back: what would become of them?
+    /// Processes the messages in a unit of work that is rolled back, and returns their outcomes.
     ///
     /// # Errors
     /// When the database is in trouble or does not take one of the messages.
-    pub async fn rehearse(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn dry_run(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
         let mut uow = UnitOfWork::begin(&mut *self.store, &BatchLookup::of(messages)).await?;
         let now = self.clock.now();
         let outcomes = messages.iter().map(|message| process(message, &mut uow, now)).collect();

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::{
-    AckSender, Backoff, ByteHold, ChannelEpoch, DeliveryTag, Health, Properties, Publication,
-    PublishStatus, Publisher, Settlement, publish_window,
+    AckSender, Backoff, ByteReservation, ChannelEpoch, DeliveryTag, Health, Properties,
+    Publication, PublishStatus, Publisher, Settlement, publish_window,
 };
 use crate::domain::OrderId;
 
@@ -27,7 +27,7 @@ pub struct Reroute {
     /// Acknowledged when the copy is confirmed.
     pub tag: DeliveryTag,
     /// The bytes that the command takes of the budget; given back then.
-    pub hold: Option<ByteHold>,
+    pub reservation: Option<ByteReservation>,
 }
 
 /// Publishes such commands to the partitions and acknowledges each when its copy is confirmed.

@@ -53,7 +53,7 @@ fn help_never_shows_a_secret() {
 }
 
 #[test]
-fn what_needs_a_broker_says_so() {
+fn commands_that_need_a_broker_name_the_setting() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["publish", "-"][..], &["watch"], &["topology", "check"]] {
         let (code, _, errors) = done(&mut program(arguments, folder.path()));
@@ -64,7 +64,7 @@ fn what_needs_a_broker_says_so() {
 }
 
 #[test]
-fn a_token_is_shown_once_and_its_file_knows_it_by_a_hash() {
+fn a_token_is_printed_once_and_its_file_has_a_hash() {
     let folder = tempfile::tempdir().unwrap();
     let token = |arguments: &[&str]| {
         let arguments = [&["token"], arguments, &["--file", "tokens"]].concat();
@@ -113,7 +113,7 @@ fn a_query_with_a_wrong_argument_names_the_argument() {
 }
 
 #[test]
-fn orders_that_are_not_there_are_told_from_tables_that_are_not_there() {
+fn a_missing_order_is_distinguished_from_a_missing_schema() {
     let folder = tempfile::tempdir().unwrap();
     let (code, _, errors) = done(&mut program(&["orders", "show", "7"], folder.path()));
     assert_eq!(code, Some(1));
@@ -143,7 +143,7 @@ fn schemas_are_printed_and_written() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn publish_tells_what_was_confirmed_unroutable_and_invalid() {
+async fn publish_counts_confirmed_unroutable_and_invalid_lines() {
     let env = TestEnv::new().await;
     printed(&env.program(&["topology", "apply"]).output().unwrap());
     let lines = format!(
@@ -175,7 +175,7 @@ async fn publish_tells_what_was_confirmed_unroutable_and_invalid() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn watch_prints_events_as_they_come() {
+async fn watch_prints_events_as_they_are_published() {
     let env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let mut watch = env.program(&["watch", "order.status.#", "--count", "1"]);
@@ -183,7 +183,7 @@ async fn watch_prints_events_as_they_come() {
     let amqp = crate::amqp_client::AmqpClient::on(&env).await;
     let mut number = 0;
 
-    // Events from before its queue was bound it cannot see: so there are further ones, until it ends.
+    // Events published before its queue was bound are lost to it, so further ones follow until it exits.
     let waited = tokio::task::spawn_blocking(move || watch.wait_with_output().unwrap());
     while !waited.is_finished() {
         number += 1;
@@ -200,7 +200,7 @@ async fn watch_prints_events_as_they_come() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_topology_that_differs_is_named() {
+async fn topology_check_names_what_differs() {
     let env = TestEnv::new().await;
     let check = || done(&mut env.program(&["topology", "check", "--json"]));
     assert!(check().1.contains("missing"));
@@ -222,14 +222,14 @@ async fn a_topology_that_differs_is_named() {
         "{findings}"
     );
     let (code, _, errors) = done(&mut env.program(&["run"]));
-    assert_eq!(code, Some(1), "a worker does not start on what is not as it should be");
+    assert_eq!(code, Some(1), "a worker does not start on a topology that differs");
     assert!(errors.contains(&queue) && errors.contains("inequivalent arg"), "{errors}");
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_worker_without_the_right_to_declare_only_looks() {
+async fn a_worker_with_declare_topology_false_only_checks() {
     let env = TestEnv::new().await;
 
     let (code, _, errors) = done(&mut env.program(&["run", "--declare-topology=false"]));
@@ -246,16 +246,16 @@ async fn a_worker_without_the_right_to_declare_only_looks() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_healthcheck_fails_when_nobody_consumes() {
+async fn a_healthcheck_fails_without_a_consumer() {
     let env = TestEnv::new().await;
     printed(&env.program(&["topology", "apply"]).output().unwrap());
     printed(&env.program(&["migrate"]).output().unwrap());
 
-    let (code, looks, _) = done(&mut env.program(&["healthcheck", "--json"]));
+    let (code, checks, _) = done(&mut env.program(&["healthcheck", "--json"]));
 
-    let looks: Value = serde_json::from_str(&looks).unwrap();
+    let checks: Value = serde_json::from_str(&checks).unwrap();
     assert_eq!(code, Some(1));
-    assert_eq!((&looks[0]["good"], &looks[1]["good"]), (&true.into(), &false.into()), "{looks}");
+    assert_eq!((&checks[0]["good"], &checks[1]["good"]), (&true.into(), &false.into()), "{checks}");
     let worker = env.start_worker().await;
     assert_eq!(done(&mut env.program(&["healthcheck"])).0, Some(0));
     worker.stop().await;

@@ -1,4 +1,4 @@
-//! Dead letters in the hands of operators.
+//! What operators do with dead letters.
 
 use std::process::{Command, Output, Stdio};
 
@@ -9,7 +9,7 @@ use crate::amqp_client::{AmqpClient, place};
 use crate::test_env::{TestEnv, eventually, printed};
 
 /// Runs `order-worker dead-letters …`.
-fn operate(env: &TestEnv, arguments: &[&str]) -> Output {
+fn run(env: &TestEnv, arguments: &[&str]) -> Output {
     operator(env, arguments).output().unwrap()
 }
 
@@ -20,14 +20,14 @@ fn operator(env: &TestEnv, arguments: &[&str]) -> Command {
 }
 
 /// The JSON that it prints.
-fn answer(env: &TestEnv, arguments: &[&str]) -> Value {
+fn json(env: &TestEnv, arguments: &[&str]) -> Value {
     let mut arguments = arguments.to_vec();
     arguments.push("--json");
-    serde_json::from_str(&printed(&operate(env, &arguments))).unwrap()
+    serde_json::from_str(&printed(&run(env, &arguments))).unwrap()
 }
 
-/// What it says on standard error when it fails.
-fn complaint(output: &Output) -> String {
+/// Its standard error; it must have failed.
+fn error(output: &Output) -> String {
     assert!(!output.status.success());
     String::from_utf8(output.stderr.clone()).unwrap()
 }
@@ -35,7 +35,7 @@ fn complaint(output: &Output) -> String {
 async fn dead_letters_are(env: &TestEnv, state: &str, count: usize) {
     let what = format!("{count} dead letters are {state}");
     eventually(&what, || async {
-        answer(env, &["list", "--state", state]).as_array().unwrap().len() == count
+        json(env, &["list", "--state", state]).as_array().unwrap().len() == count
     })
     .await;
 }
@@ -65,8 +65,8 @@ async fn a_dead_letter_lands_in_the_table_with_its_bytes_and_its_reason() {
     send(&amqp, "order.place", "{\"order_id\":  7, oops", "m-1").await;
 
     dead_letters_are(&env, "open", 1).await;
-    let id = answer(&env, &["list"])[0]["id"].to_string();
-    let dead_letter = answer(&env, &["show", &id]);
+    let id = json(&env, &["list"])[0]["id"].to_string();
+    let dead_letter = json(&env, &["show", &id]);
     assert_eq!(dead_letter["code"], "malformed_json");
     assert_eq!(dead_letter["body"], "{\"order_id\":  7, oops");
     assert_eq!(
@@ -77,7 +77,7 @@ async fn a_dead_letter_lands_in_the_table_with_its_bytes_and_its_reason() {
         (&dead_letter["command"], &dead_letter["routing_key"]),
         (&json!("PlaceOrder"), &json!("order.place"))
     );
-    let shown = printed(&operate(&env, &["show", &id]));
+    let shown = printed(&run(&env, &["show", &id]));
     assert!(shown.contains("malformed_json") && shown.contains("oops"), "{shown}");
     worker.stop().await;
     env.remove().await;
@@ -85,7 +85,7 @@ async fn a_dead_letter_lands_in_the_table_with_its_bytes_and_its_reason() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn dead_letters_wait_in_their_queue_until_somebody_collects_them() {
+async fn dead_letters_stay_in_their_queue_until_they_are_collected() {
     let mut env = TestEnv::new().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -109,7 +109,7 @@ async fn dead_letters_wait_in_their_queue_until_somebody_collects_them() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn what_the_broker_gave_up_lands_in_the_table_with_the_brokers_reason() {
+async fn what_the_broker_dead_lettered_lands_in_the_table_with_its_reason() {
     let env = TestEnv::collecting().await;
     env.start_worker().await.stop().await;
     env.python_client(&["expire", "3"]);
@@ -126,7 +126,7 @@ async fn what_the_broker_gave_up_lands_in_the_table_with_the_brokers_reason() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_dry_run_tells_what_would_come_of_it_and_changes_nothing() {
+async fn a_dry_run_shows_outcomes_and_changes_nothing() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -137,10 +137,10 @@ async fn a_dry_run_tells_what_would_come_of_it_and_changes_nothing() {
     send(&amqp, "order.place", &place("7"), "p-7").await;
     eventually("the order is placed", || async { env.count("orders").await == 1 }).await;
 
-    let prospects = answer(&env, &["replay", "--all", "--dry-run"]);
+    let outcomes = json(&env, &["replay", "--all", "--dry-run"]);
 
     let mut words: Vec<&str> =
-        prospects.as_array().unwrap().iter().map(|one| one["prospect"].as_str().unwrap()).collect();
+        outcomes.as_array().unwrap().iter().map(|one| one["prospect"].as_str().unwrap()).collect();
     words.sort_unstable();
     assert_eq!(words, ["accepted", "still fails", "still fails"]);
     assert_eq!(status_of(&env, "7").await, "1");
@@ -160,13 +160,13 @@ async fn a_replayed_dead_letter_has_its_effect_once() {
     send(&amqp, "order.place", &place("7"), "p-7").await;
     eventually("the order is placed", || async { env.count("orders").await == 1 }).await;
 
-    let done = answer(&env, &["replay", "--all", "--yes", "--why", "placed since"]);
+    let done = json(&env, &["replay", "--all", "--yes", "--why", "placed since"]);
 
     assert_eq!(done[0]["outcome"], "accepted");
     assert_eq!(status_of(&env, "7").await, "6");
     dead_letters_are(&env, "replayed", 1).await;
-    let again = operate(&env, &["replay", &done[0]["id"].to_string()]);
-    assert!(complaint(&again).contains("1 were not handled"));
+    let again = run(&env, &["replay", &done[0]["id"].to_string()]);
+    assert!(error(&again).contains("1 of 1 dead letters were not processed"));
     assert_eq!(env.count("order_history").await, 2);
     let actions = env
         .ask("select who || ' ' || what || ' ' || why || ' ' || verdict from dead_letter_actions")
@@ -188,9 +188,9 @@ async fn a_replay_stops_by_itself_when_it_fails_again() {
     dead_letters_are(&env, "open", 6).await;
 
     let replay = ["replay", "--all", "--yes", "--pace", "1,2,all", "--stop-after-failures", "2"];
-    let stopped = operate(&env, &replay);
+    let stopped = run(&env, &replay);
 
-    assert!(complaint(&stopped).contains("stopped after 3 failures; 3 were not tried"));
+    assert!(error(&stopped).contains("stopped after 3 failures; 3 were not tried"));
     dead_letters_are(&env, "open", 6).await;
     let failures = env.ask("select failures from dead_letters order by id").await;
     assert_eq!(failures, ["2", "2", "2", "1", "1", "1"], "no further rows");
@@ -200,7 +200,7 @@ async fn a_replay_stops_by_itself_when_it_fails_again() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_command_that_its_order_has_overtaken_is_not_replayed_unless_forced() {
+async fn a_superseded_command_is_not_replayed_unless_forced() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -212,7 +212,7 @@ async fn a_command_that_its_order_has_overtaken_is_not_replayed_unless_forced() 
     eventually("the order ships", || async { status_of(&env, "7").await == "4" }).await;
 
     let replay = ["replay", "--all", "--yes", "--json"];
-    let left: Value = serde_json::from_slice(&operate(&env, &replay).stdout).unwrap();
+    let left: Value = serde_json::from_slice(&run(&env, &replay).stdout).unwrap();
     assert_eq!(left[0]["outcome"], "rejected", "{left}");
     let back = r#"{"order_id": "7", "status": "Processing"}"#;
     send(&amqp, "order.set_status", r#"{"order_id": "8", "status": 2}"#, "late-8").await;
@@ -227,10 +227,10 @@ async fn a_command_that_its_order_has_overtaken_is_not_replayed_unless_forced() 
     .await;
     eventually("the order ships", || async { status_of(&env, "8").await == "4" }).await;
 
-    let left: Value = serde_json::from_slice(&operate(&env, &replay).stdout).unwrap();
+    let left: Value = serde_json::from_slice(&run(&env, &replay).stdout).unwrap();
     assert_eq!(left[0]["outcome"], "superseded");
     assert_eq!(status_of(&env, "8").await, "4");
-    let forced = answer(&env, &["replay", "--all", "--yes", "--force"]);
+    let forced = json(&env, &["replay", "--all", "--yes", "--force"]);
     assert_eq!(forced[0]["outcome"], "accepted");
     assert_eq!(status_of(&env, "8").await, "2");
     worker.stop().await;
@@ -239,27 +239,27 @@ async fn a_command_that_its_order_has_overtaken_is_not_replayed_unless_forced() 
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn a_dead_letter_can_be_mended_and_then_replayed() {
+async fn a_dead_letter_can_be_edited_and_then_replayed() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
     let broken = place("7").replace("12.50", "12.505");
     send(&amqp, "order.place", &broken, "p-7").await;
     dead_letters_are(&env, "open", 1).await;
-    let id = answer(&env, &["list"])[0]["id"].to_string();
+    let id = json(&env, &["list"])[0]["id"].to_string();
     let file = tempfile::NamedTempFile::new().unwrap();
     let edit = ["edit", &id, "--body", file.path().to_str().unwrap(), "--why", "a price"];
 
     std::fs::write(file.path(), broken.replace("12.505", "-1")).unwrap();
-    assert!(complaint(&operate(&env, &edit)).contains("would still fail"));
+    assert!(error(&run(&env, &edit)).contains("would still fail"));
     std::fs::write(file.path(), place("7")).unwrap();
-    let diff = printed(&operate(&env, &edit));
+    let diff = printed(&run(&env, &edit));
 
     assert!(diff.contains("-      \"price_per_unit\": \"12.505\""), "{diff}");
     assert!(diff.contains("+      \"price_per_unit\": \"12.50\""), "{diff}");
-    let done = answer(&env, &["replay", &id]);
+    let done = json(&env, &["replay", &id]);
     assert_eq!(done[0]["outcome"], "accepted");
-    let dead_letter = answer(&env, &["show", &id]);
+    let dead_letter = json(&env, &["show", &id]);
     assert_eq!(dead_letter["original_body"], broken.as_str());
     assert_eq!(
         (&dead_letter["revision"], &dead_letter["actions"][0]["why"]),
@@ -272,18 +272,18 @@ async fn a_dead_letter_can_be_mended_and_then_replayed() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn what_is_given_up_needs_a_reason_and_can_be_restored() {
+async fn a_discard_needs_a_reason_and_can_be_restored() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
     send(&amqp, "order.place", "{", "m").await;
     dead_letters_are(&env, "open", 1).await;
 
-    assert!(complaint(&operate(&env, &["discard", "--all", "--yes"])).contains("--why"));
-    assert!(complaint(&operate(&env, &["discard", "--all", "--why", "test"])).contains("--yes"));
-    printed(&operate(&env, &["discard", "--all", "--why", "a test", "--yes"]));
+    assert!(error(&run(&env, &["discard", "--all", "--yes"])).contains("--why"));
+    assert!(error(&run(&env, &["discard", "--all", "--why", "test"])).contains("--yes"));
+    printed(&run(&env, &["discard", "--all", "--why", "a test", "--yes"]));
     dead_letters_are(&env, "discarded", 1).await;
-    printed(&operate(&env, &["restore", "--all", "--yes"]));
+    printed(&run(&env, &["restore", "--all", "--yes"]));
 
     dead_letters_are(&env, "open", 1).await;
     let actions = env.ask("select what from dead_letter_actions order by id").await;
@@ -294,7 +294,7 @@ async fn what_is_given_up_needs_a_reason_and_can_be_restored() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn two_operators_and_one_who_is_killed_replay_each_dead_letter_into_one_effect() {
+async fn two_replays_and_a_killed_one_apply_each_dead_letter_once() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -324,9 +324,9 @@ async fn two_operators_and_one_who_is_killed_replay_each_dead_letter_into_one_ef
         one.wait().unwrap();
     }
 
-    // The one that was killed may have left a dead letter in its hands; it is free after two minutes.
-    let in_hand = "select count(*) from dead_letters where state = 2";
-    let left: usize = env.ask(in_hand).await[0].parse().unwrap();
+    // The killed one may have claimed a dead letter, which can be claimed again after two minutes.
+    let claimed = "select count(*) from dead_letters where state = 2";
+    let left: usize = env.ask(claimed).await[0].parse().unwrap();
     assert!(left <= 1, "{left}");
     let moved = env.ask("select count(*) from orders where version = 2 and status = 2").await;
     assert!(moved[0].parse::<usize>().unwrap() >= 40 - left);
@@ -341,26 +341,26 @@ async fn two_operators_and_one_who_is_killed_replay_each_dead_letter_into_one_ef
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn dead_letters_come_back_from_an_export_as_they_were() {
+async fn exported_dead_letters_can_be_imported_unchanged() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
     send(&amqp, "order.place", "{\u{0}\u{1b}[31m", "m-1").await;
     amqp.send("order.place", b"\xff\xfe\x00", BasicProperties::default()).await;
     dead_letters_are(&env, "open", 2).await;
-    let exported = printed(&operate(&env, &["export"]));
+    let exported = printed(&run(&env, &["export"]));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &exported).unwrap();
     let import = ["import", file.path().to_str().unwrap()];
 
-    let known = printed(&operate(&env, &import));
-    assert_eq!(known, "0 imported, 2 were there already\n");
+    let known = printed(&run(&env, &import));
+    assert_eq!(known, "0 imported, 2 already in the table\n");
     env.execute("delete from dead_letters").await;
-    let new = printed(&operate(&env, &import));
+    let new = printed(&run(&env, &import));
 
-    assert_eq!(new, "2 imported, 0 were there already\n");
-    assert_eq!(printed(&operate(&env, &["export"])), exported);
-    let groups = answer(&env, &["list", "--group"]);
+    assert_eq!(new, "2 imported, 0 already in the table\n");
+    assert_eq!(printed(&run(&env, &["export"])), exported);
+    let groups = json(&env, &["list", "--group"]);
     assert_eq!(groups.as_array().unwrap().len(), 2, "{groups}");
     worker.stop().await;
     env.remove().await;
@@ -374,13 +374,13 @@ async fn a_worker_does_not_start_when_a_dead_letter_could_outlive_its_message_id
 
     let output = run.stdin(Stdio::null()).output().unwrap();
 
-    assert!(complaint(&output).contains("MESSAGE_RETENTION_DAYS: 30 days must be more than"));
+    assert!(error(&output).contains("MESSAGE_RETENTION_DAYS: 30 days must be more than"));
     env.remove().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn what_is_old_enough_goes_by_itself_but_for_the_ids_of_dead_letters() {
+async fn old_rows_are_deleted_except_for_the_ids_of_dead_letters() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -412,7 +412,7 @@ async fn what_is_old_enough_goes_by_itself_but_for_the_ids_of_dead_letters() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
-async fn what_a_killed_operator_had_in_hand_is_taken_over() {
+async fn what_a_killed_replay_had_claimed_is_replayed_by_another() {
     let env = TestEnv::collecting().await;
     let worker = env.start_worker().await;
     let amqp = AmqpClient::on(&env).await;
@@ -424,17 +424,17 @@ async fn what_a_killed_operator_had_in_hand_is_taken_over() {
         send(&amqp, "order.place", &place(order_id), &format!("p-{order_id}")).await;
     }
     eventually("both are placed", || async { env.count("orders").await == 2 }).await;
-    let in_hand = |order_id: &str, seconds: u32| {
+    let claimed = |order_id: &str, seconds: u32| {
         format!(
             "update dead_letters set state = 2, replays = 1,
              changed_at = now() - interval '{seconds} seconds' where order_id = '{order_id}';"
         )
     };
-    env.execute(&(in_hand("7", 121) + &in_hand("8", 60))).await;
+    env.execute(&(claimed("7", 121) + &claimed("8", 60))).await;
 
-    let done = answer(&env, &["replay", "--all", "--yes"]);
+    let done = json(&env, &["replay", "--all", "--yes"]);
 
-    assert_eq!(done.as_array().unwrap().len(), 1, "the other one is in living hands");
+    assert_eq!(done.as_array().unwrap().len(), 1, "the claim of the other one is recent");
     assert_eq!(done[0]["outcome"], "accepted");
     assert_eq!(status_of(&env, "7").await, "6");
     assert_eq!(status_of(&env, "8").await, "1");

@@ -71,7 +71,7 @@ fn an_invalid_line_is_reported_with_its_number() {
 
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(errors.contains("line=1") && errors.contains("1 lines were no commands"), "{errors}");
+    assert!(errors.contains("line=1") && errors.contains("1 lines were not commands"), "{errors}");
     assert_eq!(json_lines(&output).len(), 1, "the valid command is processed");
 }
 

@@ -1,4 +1,4 @@
-//! A replay that is told to stop while the broker takes no messages.
+//! A replay that is stopped while the broker is blocked.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use order_worker::adapters::sqlite::SqliteDatabase;
 use order_worker::service_layer::dead_letters::{
-    Actor, DryRun, Progress, Replay, ReplayLimits, Replayed,
+    Actor, DryRun, Replay, ReplayLimits, ReplayOutcome, ReplayResult,
 };
 use order_worker::service_layer::dead_letters::{
     DeadLetterFilter, DeadLetterState, DeadLetterStore,
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dead_letter_contract::dead_letter;
 use crate::support::clock::TickingClock;
 
-/// Has whoever publishes wait for ever, and somebody lose their patience.
+/// Never confirms, and stops the replay as soon as it publishes.
 #[derive(Debug)]
 struct Blocked(CancellationToken);
 
@@ -42,12 +42,12 @@ async fn a_replay_that_is_stopped_does_not_wait_for_a_broker_that_is_blocked() {
         .await
         .unwrap();
     let ids = dead_letters.dead_letter_ids(&DeadLetterFilter::default(), 9).await.unwrap();
-    let mut told = Vec::new();
+    let mut results = Vec::new();
 
-    let not_tried = replay(&database).run(&ids, |progress| told.push(progress)).await.unwrap();
+    let not_tried = replay(&database).run(&ids, |result| results.push(result)).await.unwrap();
 
     let why = "the replay was stopped before the broker confirmed it".to_owned();
-    assert_eq!(told, [Progress { id: ids[0], replayed: Replayed::Unpublished(why) }]);
+    assert_eq!(results, [ReplayResult { id: ids[0], outcome: ReplayOutcome::Unpublished(why) }]);
     assert_eq!(not_tried, 1);
     let kept = dead_letters.dead_letter(ids[0]).await.unwrap().unwrap();
     assert_eq!((kept.state, kept.replays), (DeadLetterState::Open, 0), "as it was");
@@ -58,7 +58,7 @@ fn replay(database: &SqliteDatabase) -> Replay {
     Replay {
         dead_letters: Arc::new(database.dead_letters()),
         orders: Arc::new(database.queries()),
-        rehearsal: DryRun::new(
+        dry_run: DryRun::new(
             Box::new(database.store()),
             Arc::new(database.queries()),
             clock.clone(),
@@ -67,12 +67,12 @@ fn replay(database: &SqliteDatabase) -> Replay {
         clock,
         actor: Actor::new("ada", None),
         limits: ReplayLimits {
-            pace: "all".parse().unwrap(),
+            schedule: "all".parse().unwrap(),
             interval: None,
             stop_after_failures: None,
-            most_replays: 5,
+            max_replays: 5,
             force: false,
-            outcomes_within: Duration::from_secs(60),
+            outcome_timeout: Duration::from_secs(60),
         },
         stop,
     }

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod dead_letter_jobs;
+mod decode;
 mod docs;
-mod edge;
 mod failing_store;
 mod intake;
 mod layers;

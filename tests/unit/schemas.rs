@@ -16,7 +16,7 @@ use order_worker::service_layer::{
 };
 use serde_json::Value;
 
-use super::edge::{THE_STORES_ORDER, envelope};
+use super::decode::{THE_STORES_ORDER, envelope};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas")

@@ -95,11 +95,11 @@ impl<D: DeadLetterDatabase + Debug> DeadLetterStore for D {
     async fn claim_dead_letter(
         &self,
         id: i64,
-        most_replays: u32,
+        max_replays: u32,
         abandoned_before: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Option<DeadLetterRecord>, StoreError> {
-        let claim = Statement::new(sql::CLAIM).int(id).int(most_replays);
+        let claim = Statement::new(sql::CLAIM).int(id).int(max_replays);
         let mut transaction = self.begin().await?;
         let claimed = transaction.rows(claim.timestamp(abandoned_before).timestamp(now)).await?;
         let claimed = claimed.first().map(dead_letter_record).transpose()?;

@@ -64,7 +64,10 @@ impl RabbitMq {
                 Resource::Exchange { name, .. } => {
                     within(
                         RPC_TIMEOUT,
-                        channel.exchange_delete(name.as_ref().into(), ExchangeDeleteOptions::default()),
+                        channel.exchange_delete(
+                            name.as_ref().into(),
+                            ExchangeDeleteOptions::default(),
+                        ),
                     )
                     .await?;
                 }

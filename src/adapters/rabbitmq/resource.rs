@@ -170,7 +170,8 @@ impl<'a> Resource<'a> {
             }
             Self::Exchange { .. } => {
                 let options = ExchangeUnbindOptions::default();
-                let unbound = channel.exchange_unbind(name, source, routing_key, options, arguments);
+                let unbound =
+                    channel.exchange_unbind(name, source, routing_key, options, arguments);
                 within(RPC_TIMEOUT, unbound).await
             }
         };

@@ -56,7 +56,9 @@ impl Topology {
     pub fn command_queues(&self) -> Vec<String> {
         match self.partitions {
             0 | 1 => vec![self.commands_queue.clone()],
-            n => (0..n).map(|partition| format!("{}.{partition}of{n}", self.commands_queue)).collect(),
+            n => (0..n)
+                .map(|partition| format!("{}.{partition}of{n}", self.commands_queue))
+                .collect(),
         }
     }
 
@@ -90,7 +92,8 @@ impl Topology {
         if name == self.commands_queue || name == self.dead_letter_queue {
             return true;
         }
-        let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let suffix = name.strip_prefix(self.commands_queue.as_str());
         let Some(suffix) = suffix.and_then(|suffix| suffix.strip_prefix('.')) else { return false };
         match suffix.split('.').collect::<Vec<_>>()[..] {

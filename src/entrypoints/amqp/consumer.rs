@@ -173,8 +173,8 @@ pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), L
 }
 
 fn reroute(delivery: Delivery, order_id: OrderId) -> Reroute {
-    let Delivery { tag, envelope, hold, .. } = delivery;
-    Reroute { copy: republish::rerouted(envelope, &order_id), order_id, tag, hold }
+    let Delivery { tag, envelope, reservation, .. } = delivery;
+    Reroute { copy: republish::rerouted(envelope, &order_id), order_id, tag, reservation }
 }
 
 /// Passes deliveries to their lanes until the source ends.
@@ -199,5 +199,5 @@ async fn distribute(
             break;
         }
     }
-    deviations::sum_up(&metrics);
+    deviations::log_totals(&metrics);
 }

@@ -11,7 +11,7 @@ use crate::service_layer::{Delivery, decode, has_order_id};
 pub fn decoded(delivery: Delivery, metrics: &Metrics) -> Incoming<Delivery> {
     metrics.messages.received(Source::Queue, delivery.redelivered);
     let decoded = decode::decode(&delivery.envelope);
-    deviations::count(decoded.notes, &delivery.envelope.properties, metrics);
+    deviations::count(decoded.deviations, &delivery.envelope.properties, metrics);
     Incoming {
         message: decoded.result,
         kind: decoded.kind,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::domain::{CommandKind, OrderId};
 use crate::service_layer::dead_letters::headers::{
     ATTEMPTS, CODE, DEAD_LETTER_ID, DETAIL, EXCEPTION_MESSAGE, FAILED_AT, ORIGINAL_EXCHANGE,
-    ORIGINAL_ROUTING_KEY, is_a_reason, is_about_the_way,
+    ORIGINAL_ROUTING_KEY, is_broker_history, is_reason,
 };
 use crate::service_layer::wire::format_moment;
 use crate::service_layer::{
@@ -124,7 +124,7 @@ fn forwarded(mut properties: Properties) -> Properties {
     noted.extend(user_id.map(|value| ("order-worker-original-user-id", value)));
     noted.extend(expiration.map(|value| ("order-worker-original-expiration", value)));
     noted.extend(priority.map(|value| ("order-worker-original-priority", value)));
-    properties.headers.retain(|name, _| !is_about_the_way(name) && !is_a_reason(name));
+    properties.headers.retain(|name, _| !is_broker_history(name) && !is_reason(name));
     properties.headers.extend(noted.into_iter().map(|(name, value)| (name.to_owned(), value)));
     properties
 }

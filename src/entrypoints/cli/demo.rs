@@ -1,4 +1,4 @@
-//! The whole main job in one go, on data of its own.
+//! `demo`: a worker on example commands, with queues and a database of its own.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::service_layer::{
     Envelope, Health, OrderQuery, Page, Publication, PublishStatus, Publisher, Target, decode,
 };
 
-/// Where its orders are when no DATABASE_URL is set, and in which schema otherwise.
+/// The database file without PostgreSQL, and the schema with it.
 const FILE: &str = "order-worker-demo.db";
 const SCHEMA: &str = "order_worker_demo";
 
@@ -31,22 +31,21 @@ const SCHEMA: &str = "order_worker_demo";
 const REPLY_QUEUE: &str = "demo.replies";
 
 /// Maximum wait for the next event or reply.
-const PATIENCE: Duration = Duration::from_secs(20);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Between two looks at the dead letters.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Between two polls of the number of dead letters.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Print everything as lines of JSON.
+    /// Print JSON lines.
     #[arg(long)]
     json: bool,
 }
 
-/// What happened, counted.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
-    fed: usize,
+    published: usize,
     accepted: usize,
     duplicates: usize,
     rejected: usize,
@@ -62,8 +61,8 @@ struct Sent {
     message_id: Option<String>,
 }
 
-/// A demo under way.
-struct Show {
+/// A running demo.
+struct Session {
     json: bool,
     broker: Broker,
     inbox: Inbox,
@@ -96,8 +95,8 @@ struct Reply {
 
 impl Demo {
     pub async fn run(self, mut settings: Settings) -> Result<(), CommandFailed> {
-        give_it_names_of_its_own(&mut settings);
-        // They are counted where they are.
+        use_separate_topology(&mut settings);
+        // Dead letters are counted in their queue.
         settings.collect_dead_letters = false;
         let database = fresh_database(&mut settings).await?;
         let broker = Broker::of(&settings)?;
@@ -105,38 +104,38 @@ impl Demo {
         let stop = CancellationToken::new();
         let worker = Worker { settings, database, broker, health: Health::default() };
         let (database, broker) = (worker.database.clone(), worker.broker.clone());
-        self.introduce(&worker)?;
+        self.print_intro(&worker)?;
         let stopped = stop.clone();
         let working = tokio::spawn(async move { worker.run(None, stopped).await });
-        let mut show = Show { json: self.json, broker, inbox, counts: Counts::default() };
-        let told = show.tell(&database).await;
+        let mut session = Session { json: self.json, broker, inbox, counts: Counts::default() };
+        let finished = session.run(&database).await;
         stop.cancel();
         let worked = working.await.map_err(std::io::Error::other)?;
-        if let Broker::RabbitMq(rabbitmq) = &show.broker {
+        if let Broker::RabbitMq(rabbitmq) = &session.broker {
             rabbitmq.delete_topology().await?;
         }
         worked?;
-        told
+        finished
     }
 
-    fn introduce(&self, worker: &Worker) -> Result<(), CommandFailed> {
+    fn print_intro(&self, worker: &Worker) -> Result<(), CommandFailed> {
         if self.json {
             return Ok(());
         }
         let broker = match &worker.broker {
-            Broker::RabbitMq(_) => "RabbitMQ, in exchanges and queues of its own",
+            Broker::RabbitMq(_) => "RabbitMQ, with exchanges and queues of its own",
             Broker::InProcess(_) => "the in-process broker",
         };
         let database = match &worker.database {
-            Database::Postgres(_) => format!("PostgreSQL, in the schema {SCHEMA} made anew"),
-            Database::Sqlite(_) => format!("SQLite, in the file {FILE} made anew"),
+            Database::Postgres(_) => format!("PostgreSQL, in the new schema {SCHEMA}"),
+            Database::Sqlite(_) => format!("SQLite, in the new file {FILE}"),
         };
         print_line(&format!("The demo runs on {broker} and {database}.\n"))
     }
 }
 
-/// Nothing that others use is touched.
-fn give_it_names_of_its_own(settings: &mut Settings) {
+/// Prefixes all names, so that the demo touches no queue in use.
+fn use_separate_topology(settings: &mut Settings) {
     let prefix = format!("demo-{:08x}.", fastrand::u32(..));
     for name in [
         &mut settings.commands_exchange,
@@ -169,15 +168,15 @@ async fn fresh_database(settings: &mut Settings) -> Result<Database, CommandFail
     Ok(database)
 }
 
-impl Show {
-    /// Sends the commands one after the other, and prints each with its outcome.
-    async fn tell(&mut self, database: &Database) -> Result<(), CommandFailed> {
+impl Session {
+    /// Sends the commands one after the other, and prints each with its events and its outcome.
+    async fn run(&mut self, database: &Database) -> Result<(), CommandFailed> {
         for line in EXAMPLES.lines() {
             let mut command = parse_line(line)
-                .map_err(|error| CommandFailed::Told(format!("the line {error}")))?;
+                .map_err(|error| CommandFailed::Message(format!("an example line {error}")))?;
             command.properties.reply_to = Some(self.inbox.reply_queue().to_owned());
             let sent = Sent::of(&command);
-            self.counts.fed += 1;
+            self.counts.published += 1;
             submit(&self.broker, command).await?;
             loop {
                 match self.inbox.next().await? {
@@ -195,18 +194,18 @@ impl Show {
             match self.inbox.next().await? {
                 InboxMessage::Event(event) => self.show_event(&event)?,
                 InboxMessage::Reply(_) => {
-                    return Err(CommandFailed::Told("a command was replied to twice".to_owned()));
+                    return Err(CommandFailed::Message("a command got two replies".to_owned()));
                 }
             }
         }
         let dead_letters = self.dead_letters().await?;
-        self.sum_up(orders.len(), changes, dead_letters)
+        self.print_totals(orders.len(), changes, dead_letters)
     }
 
-    /// How many dead letters there are, once there are as many as were told. A worker tells the
-    /// outcome first, and publishes the dead letter then.
+    /// The number of dead letters in the queue, once there are as many as outcomes say: a worker replies
+    /// before it publishes the dead letter.
     async fn dead_letters(&self) -> Result<usize, CommandFailed> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MESSAGE_TIMEOUT;
         loop {
             let count = match &self.broker {
                 Broker::RabbitMq(rabbitmq) => rabbitmq.dead_letters_waiting().await? as usize,
@@ -215,7 +214,7 @@ impl Show {
             if count >= self.counts.dead_letters || Instant::now() > deadline {
                 return Ok(count);
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -225,7 +224,7 @@ impl Show {
             "duplicate" => &mut self.counts.duplicates,
             "rejected" => &mut self.counts.rejected,
             "dead_lettered" => &mut self.counts.dead_letters,
-            other => return Err(CommandFailed::Told(format!("the outcome {other} is unknown"))),
+            other => return Err(CommandFailed::Message(format!("the outcome {other} is unknown"))),
         };
         *count += 1;
         let (outcome, order_id) = (reply.outcome.as_str(), reply.order_id.as_deref());
@@ -243,7 +242,7 @@ impl Show {
         }
         let (command, order) = (command.unwrap_or("(unknown)"), order_id.unwrap_or("-"));
         print_line(&format!(
-            "→ {command:<14} order {:<6} {outcome:<14} {}",
+            "→ {command:<14} order {:<7} {outcome:<14} {}",
             printable(order),
             printable(&why)
         ))
@@ -260,8 +259,11 @@ impl Show {
         print_line(&format!("   event  {}", watch::as_text(event.to_string().as_bytes())))
     }
 
-    /// The counts, and whether each agrees with what it must be equal to.
-    fn sum_up(
+    /// Prints the counts.
+    ///
+    /// # Errors
+    /// When they do not add up.
+    fn print_totals(
         &self,
         orders: usize,
         changes: usize,
@@ -271,36 +273,41 @@ impl Show {
         let outcomes = counts.accepted + counts.duplicates + counts.rejected + counts.dead_letters;
         let sums = [
             (
-                "commands fed",
-                counts.fed,
+                "commands published",
+                counts.published,
                 "accepted + duplicates + rejected + dead letters",
                 outcomes,
             ),
             (
-                "events OrderStatusChanged",
+                "OrderStatusChanged events",
                 counts.status_changes,
-                "changes in the database",
+                "status changes in the database",
                 changes,
             ),
-            ("events OrderCommandRejected", counts.rejections, "rejected", counts.rejected),
-            ("messages in the dead letters", in_dead_letters, "dead letters", counts.dead_letters),
+            ("OrderCommandRejected events", counts.rejections, "rejected", counts.rejected),
+            (
+                "messages in the dead-letter queue",
+                in_dead_letters,
+                "dead letters",
+                counts.dead_letters,
+            ),
         ];
         if self.json {
             print_line(&json!({
-                "fed": counts.fed, "accepted": counts.accepted, "duplicates": counts.duplicates,
+                "fed": counts.published, "accepted": counts.accepted, "duplicates": counts.duplicates,
                 "rejected": counts.rejected, "dead_letters": counts.dead_letters, "orders": orders,
                 "status_changes": counts.status_changes, "rejections": counts.rejections,
             }).to_string())?;
         } else {
             print_line(&format!(
-                "\n{} fed = {} accepted + {} duplicates + {} rejected + {} dead letters; {orders} orders\n",
-                counts.fed,
+                "\n{} published = {} accepted + {} duplicates + {} rejected + {} dead letters; {orders} orders\n",
+                counts.published,
                 counts.accepted,
                 counts.duplicates,
                 counts.rejected,
                 counts.dead_letters,
             ))?;
-            let mut table = table(["what", "number", "must be equal to", "number"]);
+            let mut table = table(["count of", "number", "must equal", "number"]);
             for (what, number, other, other_number) in sums {
                 table.add_row([what, &number.to_string(), other, &other_number.to_string()]);
             }
@@ -308,7 +315,7 @@ impl Show {
         }
         match sums.iter().filter(|(_, number, _, other)| number != other).count() {
             0 => Ok(()),
-            wrong => Err(CommandFailed::Told(format!("{wrong} sums do not add up"))),
+            wrong => Err(CommandFailed::Message(format!("{wrong} counts do not add up"))),
         }
     }
 }
@@ -322,9 +329,11 @@ async fn submit(broker: &Broker, command: Submitted) -> Result<(), CommandFailed
                 Publication { target: Target::Commands { routing_key }, properties, body };
             let published = rabbitmq.publisher().publish(&[publication]).await;
             let confirmations =
-                published.map_err(|error| CommandFailed::Told(error.to_string()))?;
+                published.map_err(|error| CommandFailed::Message(error.to_string()))?;
             if confirmations != [PublishStatus::Confirmed] {
-                return Err(CommandFailed::Told("the broker did not take a command".to_owned()));
+                return Err(CommandFailed::Message(
+                    "the broker did not confirm a command".to_owned(),
+                ));
             }
         }
     }
@@ -374,8 +383,9 @@ impl Inbox {
                         reply = replies.recv() => reply,
                         event = events.recv() => event,
                     };
-                    let message = message
-                        .ok_or_else(|| CommandFailed::Told("the broker ended".to_owned()))?;
+                    let message = message.ok_or_else(|| {
+                        CommandFailed::Message("the in-process broker has ended".to_owned())
+                    })?;
                     (message.properties.kind, message.body)
                 }
                 Self::RabbitMq(subscription) => {
@@ -390,10 +400,10 @@ impl Inbox {
             };
             Ok(message.map_err(std::io::Error::other)?)
         };
-        let out_of_patience = |_| {
-            let seconds = PATIENCE.as_secs();
-            CommandFailed::Told(format!("no event and no reply came within {seconds} s"))
+        let timed_out = |_| {
+            let seconds = MESSAGE_TIMEOUT.as_secs();
+            CommandFailed::Message(format!("no event and no reply came within {seconds} s"))
         };
-        timeout(PATIENCE, next).await.map_err(out_of_patience)?
+        timeout(MESSAGE_TIMEOUT, next).await.map_err(timed_out)?
     }
 }

@@ -27,7 +27,7 @@ use crate::service_layer::InvalidQuery;
 /// Consumes order commands from RabbitMQ, applies them in transactional batches, and publishes the
 /// changes of orders as events.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, max_term_width = 100)]
 pub struct Program {
     #[command(subcommand)]
     pub action: Option<Action>,
@@ -36,18 +36,18 @@ pub struct Program {
 }
 
 impl Program {
-    /// Whether the output is for looking at, and log lines would only be in the way.
-    pub fn is_a_show(&self) -> bool {
+    /// Whether it is the demo, whose output log lines would clutter.
+    pub fn is_demo(&self) -> bool {
         matches!(self.action, Some(Action::Demo(_)))
     }
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Run the worker (also the default). Without AMQP_URL it reads commands from standard input
+    /// Run the worker; this is the default. Without AMQP_URL, it reads commands from standard input
     /// and prints events.
     Run,
-    /// Run a demonstration of the whole process, on its own data.
+    /// Run a worker on example commands, with queues and a database of its own.
     Demo(demo::Demo),
     /// Publish commands from a file or standard input.
     Publish(publish::Publish),
@@ -56,32 +56,33 @@ pub enum Action {
     /// List and show orders.
     Orders {
         #[command(subcommand)]
-        question: orders::Question,
+        action: orders::OrdersAction,
     },
-    /// List, edit, replay and discard dead letters.
+    /// List, show, edit, replay and discard dead letters.
     DeadLetters {
         #[command(subcommand)]
-        action: Box<dead_letters::DeadLetters>,
+        action: Box<dead_letters::DeadLettersAction>,
     },
-    /// Create tokens for the console and the API.
+    /// Create, list and remove tokens for the console and the API.
     Token {
         #[command(subcommand)]
         action: token::TokenAction,
     },
-    /// Check, declare and delete the exchanges and queues on the broker.
+    /// Declare or check the exchanges, queues and bindings on the broker.
     Topology {
         #[command(subcommand)]
         action: topology::TopologyAction,
     },
-    /// Migrate the database to the schema of this version.
+    /// Migrate the database to the schema version of this binary.
     Migrate,
     /// Print the JSON Schemas of all messages, or write them to files.
     Schemas(schemas::Schemas),
-    /// Check the database, the broker and the consumer; for containers.
+    /// Check whether the worker at HTTP_ADDR is ready. Without HTTP_ADDR: whether the database is
+    /// migrated and any worker consumes the commands queue.
     Healthcheck(healthcheck::Healthcheck),
 }
 
-/// Why a subcommand did not do what it was asked.
+/// Why a subcommand failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandFailed {
     #[error(transparent)]
@@ -90,9 +91,8 @@ pub enum CommandFailed {
     Query(#[from] InvalidQuery),
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// Reported in full already.
     #[error("{0}")]
-    Told(String),
+    Message(String),
 }
 
 impl From<InvalidSetting> for CommandFailed {
@@ -114,20 +114,23 @@ impl From<crate::adapters::rabbitmq::RabbitError> for CommandFailed {
 }
 
 impl CommandFailed {
-    fn told(text: impl Into<String>) -> Self {
-        Self::Told(text.into())
+    fn message(text: impl Into<String>) -> Self {
+        Self::Message(text.into())
     }
 }
 
-/// The database that the settings name, with the tables of this program.
+/// The database of the settings.
+///
+/// # Errors
+/// When it cannot be opened, or its schema version is not the one of this binary.
 async fn migrated_database(settings: &Settings) -> Result<Database, CommandFailed> {
     let database = Database::open(settings).await?;
     database.ensure_migrated().await?;
     Ok(database)
 }
 
-/// Does what the command line says; the exit code is 0 when all went well, 1 when not. (Wrong words on
-/// the command line end the program before, with 2.)
+/// Runs the subcommand. The exit code is 0 on success and 1 on failure; invalid arguments have exited
+/// with 2 before.
 pub async fn main(program: Program) -> ExitCode {
     let Program { action, settings } = program;
     let done = match action.unwrap_or(Action::Run) {
@@ -135,7 +138,7 @@ pub async fn main(program: Program) -> ExitCode {
         Action::Demo(demo) => demo.run(settings).await,
         Action::Publish(publish) => publish.run(&settings).await,
         Action::Watch(watch) => watch.run(&settings).await,
-        Action::Orders { question } => question.run(&settings).await,
+        Action::Orders { action } => action.run(&settings).await,
         Action::DeadLetters { action } => action.run(&settings).await,
         Action::Token { action } => action.run(&settings),
         Action::Topology { action } => action.run(&settings).await,
@@ -145,7 +148,7 @@ pub async fn main(program: Program) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read the output has seen enough.
+        // The reader of the output, such as `head`, has closed the pipe.
         Err(CommandFailed::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }

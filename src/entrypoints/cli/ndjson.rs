@@ -1,8 +1,7 @@
-//! Commands as lines of JSON: the format of `publish` and of the worker's standard input.
+//! Commands as JSON lines: the format of `publish` and of the worker's standard input.
 //!
-//! A line is the body of a command, sent just as it stands, or an envelope: an object with the key
-//! `body` (JSON, sent just as it stands) or `body_text` (sent as it is, for what is not JSON), and
-//! what else a publisher says about a message.
+//! A line is the body of a command, sent byte for byte, or an envelope: an object with the key `body`
+//! (JSON, sent byte for byte) or `body_text` (for what is not JSON), and the properties of the message.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +13,10 @@ use crate::adapters::in_process::Submitted;
 use crate::domain::CommandKind;
 use crate::service_layer::{HeaderValue, Headers, Properties};
 
-/// The commands of the demonstration, in this format.
+/// The commands of the demo, in this format.
 pub const EXAMPLES: &str = include_str!("../../../examples/commands.ndjson");
 
-/// A line that is no command.
+/// Why a line is not a command. The texts follow "line 7".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLine {
     #[error("is not a JSON object: {0}")]
@@ -47,10 +46,10 @@ struct Envelope<'a> {
     headers: BTreeMap<String, Value>,
 }
 
-/// Reads a line.
+/// Parses a line.
 ///
 /// # Errors
-/// See [`InvalidLine`].
+/// When it is neither the body of a command with its type, nor an envelope.
 pub fn parse_line(line: &str) -> Result<Submitted, InvalidLine> {
     let fields: BTreeMap<String, &RawValue> =
         serde_json::from_str(line).map_err(|error| InvalidLine::NotAnObject(error.to_string()))?;
@@ -82,7 +81,7 @@ fn from_envelope(line: &str) -> Result<Submitted, InvalidLine> {
         ("reply_to", envelope.reply_to.as_ref()),
         ("app_id", envelope.app_id.as_ref()),
     ] {
-        // The short strings of AMQP.
+        // AMQP's short strings.
         if value.is_some_and(|value| value.len() > 255) {
             return Err(InvalidLine::TooLong(name));
         }
@@ -103,8 +102,7 @@ fn json() -> Properties {
     Properties { content_type: Some("application/json".to_owned()), ..Properties::default() }
 }
 
-/// Where a command of this type is published; one that nobody knows still reaches the worker, which
-/// says so.
+/// The routing key of a type. An unknown type also reaches the worker, which dead-letters it.
 fn routing_key_of(kind: &str) -> Option<String> {
     let word = CommandKind::from_name(kind).map_or("unknown", CommandKind::word);
     (!kind.is_empty()).then(|| format!("order.{word}"))
@@ -133,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_sent_as_it_stands() {
+    fn a_body_is_sent_byte_for_byte() {
         let line = r#"{"type": "CancelOrder",  "order_id": 1.0}"#;
 
         let command = parse_line(line).unwrap();
@@ -143,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_in_an_envelope_is_sent_as_it_stands() {
+    fn the_body_of_an_envelope_is_sent_byte_for_byte() {
         let command = parse_line(
             r#"{"routing_key": "order.place", "message_id": "m-1", "body": {"a":  1.50}}"#,
         )
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_command_says_why() {
+    fn an_invalid_line_says_why() {
         for (line, wanted) in [
             ("{oops", "is not a JSON object"),
             ("[1]", "is not a JSON object"),

@@ -1,4 +1,4 @@
-//! Lists of orders, and one order with its history.
+//! The subcommands of `orders`.
 
 use clap::{Args, Subcommand};
 
@@ -11,17 +11,17 @@ use crate::service_layer::wire::format_moment;
 use crate::service_layer::{HistoryEntry, InvalidQuery, OrderQuery, OrderQueryText, Page};
 
 #[derive(Debug, Subcommand)]
-pub enum Question {
-    /// List orders: those that meet all that is asked for, newest first, a customer's by status
+pub enum OrdersAction {
+    /// List the orders that match all options: newest first, with --customer by status and then newest
     /// first.
     List(List),
-    /// Show one order with the history of its changes.
+    /// Show an order with its items and the history of its status.
     Show(Show),
 }
 
 #[derive(Debug, Args)]
 pub struct List {
-    /// Only the orders of this customer (the store's customer_id).
+    /// Only orders of this customer (customer_id).
     #[arg(long, value_name = "CUSTOMER_ID")]
     customer: Option<String>,
     /// Only orders that are not Completed.
@@ -33,13 +33,13 @@ pub struct List {
     /// Only orders in this status, by name or code.
     #[arg(long, conflicts_with = "incomplete")]
     status: Option<String>,
-    /// Only orders created from this day or moment on (2026-11-20 or 2026-11-20T09:30:00Z).
+    /// Only orders created on or after this day or time, such as 2026-11-20 or 2026-11-20T09:30:00Z.
     #[arg(long, alias = "start")]
     from: Option<String>,
-    /// Only orders created up to this day or moment, it included.
+    /// Only orders created on or before this day or time.
     #[arg(long, alias = "end")]
     until: Option<String>,
-    /// Most orders that are listed.
+    /// Maximum orders to list.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     limit: u32,
     /// Print JSON.
@@ -49,13 +49,14 @@ pub struct List {
 
 #[derive(Debug, Args)]
 pub struct Show {
+    /// The order_id.
     order_id: String,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-impl Question {
+impl OrdersAction {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         match self {
             Self::List(list) => list.run(settings).await,
@@ -111,7 +112,7 @@ impl Show {
             .map_err(|error| InvalidQuery { argument: "order_id", problem: error.to_string() })?;
         let found = migrated_database(settings).await?.orders().order(&order_id).await?;
         let Some(found) = found else {
-            return Err(CommandFailed::Told(format!(
+            return Err(CommandFailed::Message(format!(
                 "there is no order {}",
                 printable(&self.order_id)
             )));
@@ -124,8 +125,8 @@ impl Show {
     }
 }
 
-/// An order in a line, and its customer in another.
-pub fn one_line(order: &Order) -> String {
+/// Two lines: the order, and its customer.
+pub fn order_summary(order: &Order) -> String {
     let customer = order.customer();
     format!(
         "Order {}: {}, version {}, created {}, total {}\nCustomer {}: {} <{}>",
@@ -141,7 +142,7 @@ pub fn one_line(order: &Order) -> String {
 }
 
 fn print_order(order: &Order) -> Result<(), CommandFailed> {
-    print_line(&one_line(order))?;
+    print_line(&order_summary(order))?;
     let mut items = table(["product", "name", "quantity", "price per unit"]);
     for item in order.items() {
         items.add_row([
@@ -154,7 +155,7 @@ fn print_order(order: &Order) -> Result<(), CommandFailed> {
     print_line(&items.to_string())
 }
 
-/// What happened to an order, as a table.
+/// The history of an order as a table.
 pub fn history_table(history: &[HistoryEntry]) -> String {
     let mut changes = table(["version", "changed", "status", "command", "caused by", "reason"]);
     for entry in history {

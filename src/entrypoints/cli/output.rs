@@ -8,14 +8,17 @@ use serde::Serialize;
 use super::CommandFailed;
 pub use crate::entrypoints::printable::printable;
 
-/// A line under the heads and none between the rows: long lists stay short.
+/// A line below the header and none between rows, which keeps long lists short.
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('═').junction('═'));
 
-/// A table with these column heads.
-pub fn table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
+/// A table with these column headers.
+pub fn table<'a>(headers: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
-    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_header(heads);
+    table
+        .load_style(STYLE)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(headers);
     table
 }
 
@@ -25,7 +28,7 @@ pub fn print_json(value: &impl Serialize) -> Result<(), CommandFailed> {
     print_line(&text)
 }
 
-/// Prints a line; unlike `println!`, a reader that has gone away is an error and no panic.
+/// Prints a line. Unlike `println!`, it does not panic when the reader has closed the pipe.
 pub fn print_line(line: &str) -> Result<(), CommandFailed> {
     writeln!(std::io::stdout().lock(), "{line}")?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Publishing commands from lines of JSON.
+//! `publish`: commands from JSON lines.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal};
@@ -17,8 +17,8 @@ use crate::service_layer::{
     Envelope, Publication, PublishStatus, Publisher, Target, decode, set_order_id,
 };
 
-/// Most messages that wait for their confirms together.
-const WINDOW: usize = 500;
+/// Messages that are published and confirmed together.
+const BATCH_SIZE: usize = 500;
 
 #[derive(Debug, Args)]
 pub struct Publish {
@@ -30,23 +30,23 @@ pub struct Publish {
     json: bool,
 }
 
-/// What became of the lines.
+/// The outcomes of the lines.
 #[derive(Debug, Default, Serialize)]
 struct Counts {
     confirmed: usize,
-    /// No queue took them.
+    /// No queue is bound for their routing key.
     unroutable: usize,
-    /// The broker could not take them.
+    /// The broker refused them, or did not confirm them.
     refused: usize,
-    /// They are no commands and were not sent.
+    /// Not commands, and not published.
     invalid: usize,
-    /// Sent, but the broker went away before it confirmed them: they may be in the queue or not.
+    /// Published, but the connection failed before the confirm: they may be in the queue or not.
     unknown: usize,
 }
 
-/// The lines of a window and their numbers.
+/// Messages and the numbers of their lines.
 #[derive(Default)]
-struct Window {
+struct Batch {
     publications: Vec<Publication>,
     lines: Vec<usize>,
 }
@@ -59,11 +59,11 @@ impl Publish {
         let mut counts = Counts::default();
         let mut number = 0;
         let ended = loop {
-            match read_window(&mut input, &mut number, &mut counts, &progress)? {
-                window if window.publications.is_empty() => break Ok(()),
-                window => {
-                    if let Err(trouble) = publish(&mut publisher, &window, &mut counts).await {
-                        break Err(trouble);
+            match read_batch(&mut input, &mut number, &mut counts, &progress)? {
+                batch if batch.publications.is_empty() => break Ok(()),
+                batch => {
+                    if let Err(error) = publish(&mut publisher, &batch, &mut counts).await {
+                        break Err(error);
                     }
                 }
             }
@@ -86,7 +86,7 @@ impl Publish {
         }
         match counts.unroutable + counts.refused + counts.invalid + counts.unknown {
             0 => Ok(()),
-            bad => Err(CommandFailed::Told(format!("{bad} lines were not published"))),
+            failed => Err(CommandFailed::Message(format!("{failed} lines were not confirmed"))),
         }
     }
 }
@@ -117,16 +117,16 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead>, ProgressBar), CommandFailed> {
     Ok((Box::new(BufReader::new(file)), bar(bytes)))
 }
 
-/// Reads until a window is full or the input ends. Lines that are no commands are reported.
-fn read_window(
+/// Reads until the batch is full or the input ends. Reports lines that are not commands.
+fn read_batch(
     input: &mut impl BufRead,
     number: &mut usize,
     counts: &mut Counts,
     progress: &ProgressBar,
-) -> Result<Window, CommandFailed> {
-    let mut window = Window::default();
+) -> Result<Batch, CommandFailed> {
+    let mut batch = Batch::default();
     let mut line = Vec::new();
-    while window.publications.len() < WINDOW {
+    while batch.publications.len() < BATCH_SIZE {
         line.clear();
         let bytes = input.read_until(b'\n', &mut line)?;
         if bytes == 0 {
@@ -143,8 +143,8 @@ fn read_window(
                 let target = Target::Commands { routing_key: command.routing_key };
                 let publication =
                     Publication { target, properties: command.properties, body: command.body };
-                window.publications.push(with_order_id(publication));
-                window.lines.push(*number);
+                batch.publications.push(with_order_id(publication));
+                batch.lines.push(*number);
             }
             Err(invalid) => {
                 counts.invalid += 1;
@@ -152,7 +152,7 @@ fn read_window(
             }
         }
     }
-    Ok(window)
+    Ok(batch)
 }
 
 /// Names the order in the header that the partitions go by.
@@ -174,28 +174,26 @@ fn with_order_id(publication: Publication) -> Publication {
 
 async fn publish(
     publisher: &mut dyn Publisher,
-    window: &Window,
+    batch: &Batch,
     counts: &mut Counts,
 ) -> Result<(), CommandFailed> {
-    let confirmations = match publisher.publish(&window.publications).await {
+    let confirmations = match publisher.publish(&batch.publications).await {
         Ok(confirmations) => confirmations,
         Err(error) => {
-            counts.unknown += window.lines.len();
+            counts.unknown += batch.lines.len();
             let (first, last) =
-                (window.lines.first().unwrap_or(&0), window.lines.last().unwrap_or(&0));
-            return Err(CommandFailed::Told(format!(
-                "{error}; lines {first} to {last} may have been published or not, later ones were not"
+                (batch.lines.first().unwrap_or(&0), batch.lines.last().unwrap_or(&0));
+            return Err(CommandFailed::Message(format!(
+                "{error}; lines {first} to {last} may have been published, later ones were not"
             )));
         }
     };
-    for (confirmation, line) in confirmations.into_iter().zip(&window.lines) {
+    for (confirmation, line) in confirmations.into_iter().zip(&batch.lines) {
         match confirmation {
             PublishStatus::Confirmed => counts.confirmed += 1,
             PublishStatus::Unroutable => {
                 counts.unroutable += 1;
-                eprintln!(
-                    "line {line} is unroutable: no queue takes commands with this routing key"
-                );
+                eprintln!("line {line} is unroutable: no queue is bound for this routing key");
             }
             PublishStatus::Refused => {
                 counts.refused += 1;

@@ -1,4 +1,4 @@
-//! The worker itself.
+//! `run`: the worker.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -18,14 +18,14 @@ use crate::entrypoints::command_client::{CommandClient, CommandQueue};
 use crate::entrypoints::http::{App, Server, record_history};
 use crate::service_layer::{Health, Publication};
 
-/// What standard input has for a worker with an in-process broker.
+/// What standard input is, for a worker with the in-process broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Input {
-    /// Commands; the worker ends with them.
+    /// A file or pipe with commands; the worker ends with it.
     File,
-    /// Commands that somebody types; the worker ends with them.
+    /// A terminal on which commands are typed; the worker ends with it.
     Terminal,
-    /// None: the worker waits to be told to stop.
+    /// Nothing to read: the worker runs until it is stopped.
     Nothing,
 }
 
@@ -33,12 +33,12 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     let stop = stop_on_signal()?;
     let health = Health::default();
     let broker = Broker::of(&settings)?.counted_in(health.metrics());
-    // Before the wait for the servers.
+    // Invalid settings are reported before the wait for the servers.
     settings.retention()?;
     let (requests, queue) = CommandClient::channel();
     let app = App::new(&settings, &broker, &health, requests)?;
     let (serving, address) = serve(&settings, &broker, &app, &stop).await?;
-    // What only those who ask over HTTP can see.
+    // Samples are visible over HTTP only.
     let mut sampling = JoinSet::new();
     if address.is_some() {
         sampling.spawn(record_history(app.clone(), stop.clone()));
@@ -53,7 +53,7 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
         sampling.spawn(database.clone().sample(health.metrics().clone(), stop.clone()));
     }
     drop(app);
-    tell_what_is_used(&settings, address)?;
+    log_start(&settings, address)?;
     let worker = Worker { settings, database, broker, health };
     let worked = match &worker.broker {
         Broker::RabbitMq(_) => work(&worker, queue, &stop).await,
@@ -62,19 +62,19 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
             let feeding = feed_from_standard_input(broker, stop.clone());
             let (worked, fed) = tokio::join!(work(&worker, queue, &stop), feeding);
             drop(worker);
-            // Ends with the last event, as the broker that sends them is gone.
+            // Ends after the last event, as the broker was dropped with the worker.
             printing.await.map_err(std::io::Error::other)??;
             worked.and(fed)
         }
     };
-    // It ended with the worker's lane of requests, or it has run out of time.
+    // Either the lane of HTTP commands has ended, or the time is over.
     serving.abort();
     sampling.join_all().await;
     worked
 }
 
-/// Starts to answer HTTP, unless the worker is there for what standard input has, and HTTP_ADDR is
-/// not set.
+/// Starts the HTTP server, unless the worker is used as a filter of standard input and HTTP_ADDR is not
+/// set.
 async fn serve(
     settings: &Settings,
     broker: &Broker,
@@ -91,7 +91,7 @@ async fn serve(
     Ok((tokio::spawn(server.run(app.clone(), stop.clone())), Some(address)))
 }
 
-/// Works until told to stop, then for as long as the grace period allows.
+/// Runs the worker until it is stopped and has finished, or the grace period is over.
 async fn work(
     worker: &Worker,
     requests: CommandQueue,
@@ -109,17 +109,14 @@ async fn work(
         }
         () = out_of_time => {
             let seconds = grace.as_secs();
-            Err(CommandFailed::Told(format!(
-                "not everything was finished within {seconds} s; the rest stays with the broker and in the outbox"
+            Err(CommandFailed::Message(format!(
+                "work in progress was not finished within SHUTDOWN_GRACE_SECONDS ({seconds} s): unacknowledged commands are redelivered, and a relay publishes the outbox later"
             )))
         }
     }
 }
 
-fn tell_what_is_used(
-    settings: &Settings,
-    address: Option<SocketAddr>,
-) -> Result<(), CommandFailed> {
+fn log_start(settings: &Settings, address: Option<SocketAddr>) -> Result<(), CommandFailed> {
     let broker = settings.broker_url()?;
     let database = match settings.database()? {
         crate::config::DatabaseUrl::Postgres(url) | crate::config::DatabaseUrl::Sqlite(url) => url,
@@ -135,21 +132,21 @@ fn tell_what_is_used(
         "Worker starts"
     );
     if let Some(address) = address {
-        tell_who_may_ask(settings, address)?;
+        announce_http(settings, address)?;
     }
     if broker.is_some() {
         return Ok(());
     }
     let hint = match input() {
-        Input::File => "reading commands from standard input, one JSON object a line",
+        Input::File => "Reading commands from standard input, one JSON object a line.",
         Input::Terminal => {
-            "type commands, one JSON object a line, and end with Ctrl-D; for example\n  \
+            "Type commands, one JSON object a line, and end with Ctrl-D. For example:\n  \
              {\"type\": \"PlaceOrder\", \"order_id\": 7, \"order_customer\": {\"customer_id\": 14, \"name\": \"Ada\", \
              \"email\": \"ada@example.com\"}, \"items\": [{\"product_id\": 1, \"name\": \"Chess\", \"quantity\": 1, \
-             \"price_per_unit\": \"12.50\"}]}\nor see it all at work: order-worker demo"
+             \"price_per_unit\": \"12.50\"}]}\nTo see example commands processed, run: order-worker demo"
         }
         Input::Nothing => {
-            "there is nothing to read: pipe commands in, one JSON object a line, or set AMQP_URL"
+            "Standard input is empty: pipe commands in, one JSON object a line, or set AMQP_URL."
         }
     };
     let orders =
@@ -160,7 +157,7 @@ fn tell_what_is_used(
     Ok(())
 }
 
-fn tell_who_may_ask(settings: &Settings, address: SocketAddr) -> Result<(), CommandFailed> {
+fn announce_http(settings: &Settings, address: SocketAddr) -> Result<(), CommandFailed> {
     if settings.http_token_lines()?.is_none() {
         tracing::warn!("HTTP_TOKENS is not set: only localhost can connect, with full access");
     }
@@ -187,11 +184,11 @@ async fn feed_from_standard_input(
     stop.cancel();
     match fed?.invalid {
         0 => Ok(()),
-        invalid => Err(CommandFailed::Told(format!("{invalid} lines were no commands"))),
+        invalid => Err(CommandFailed::Message(format!("{invalid} lines were not commands"))),
     }
 }
 
-/// Tells a file or a pipe from a terminal and from what a service manager leaves open.
+/// Distinguishes a file or pipe from a terminal, and from what service managers leave open.
 fn input() -> Input {
     use std::os::unix::fs::FileTypeExt;
     let stdin = std::io::stdin();
@@ -204,8 +201,8 @@ fn input() -> Input {
     }
 }
 
-/// Prints each event as a line of JSON. A reader that lets it wait must not hold up a thread of the
-/// runtime: it could be the one that has the commands in hand whose events the reader waits for.
+/// Prints each event as a JSON line. A slow reader must not block a thread of the runtime: that thread
+/// could be processing the very commands whose events the reader waits for.
 async fn print_events(mut events: mpsc::UnboundedReceiver<Publication>) -> std::io::Result<()> {
     const MAX_AT_ONCE: usize = 500;
     let mut out = tokio::io::stdout();

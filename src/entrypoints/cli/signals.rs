@@ -1,18 +1,18 @@
-//! Stopping in good order: the first signal asks, the second insists.
+//! Graceful shutdown on the first signal, exit on the second.
 
 use std::process;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Exit code of a program that was killed by SIGTERM, by the shell's convention.
-const KILLED: i32 = 128 + 15;
+/// The exit code for SIGTERM, by the convention of shells.
+const TERMINATED: i32 = 128 + 15;
 
-/// A token that the first SIGTERM or Ctrl-C cancels; the second ends the process at once, which
-/// loses nothing: what is not settled comes again.
+/// A token that the first SIGTERM or SIGINT (Ctrl-C) cancels. The second exits at once, which loses
+/// nothing: unacknowledged deliveries are redelivered.
 ///
 /// # Errors
-/// When the process may not listen to signals.
+/// When the handlers of signals cannot be installed.
 pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -23,8 +23,8 @@ pub fn stop_on_signal() -> std::io::Result<CancellationToken> {
         tracing::info!("Stopping: no new commands are consumed, work in progress is finished");
         stopped.cancel();
         either(&mut terminate, &mut interrupt).await;
-        tracing::warn!("Stopping at once");
-        process::exit(KILLED);
+        tracing::warn!("Exiting at once, without finishing work in progress");
+        process::exit(TERMINATED);
     });
     Ok(stop)
 }

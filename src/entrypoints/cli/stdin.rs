@@ -1,30 +1,30 @@
-//! Feeding the in-process broker line by line.
+//! Commands from standard input, for the in-process broker.
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::ndjson::parse_line;
 use crate::adapters::in_process::InProcessBroker;
 
-/// Most commands that are read ahead of the worker.
+/// Maximum commands that are read ahead of the worker.
 const READ_AHEAD: usize = 5_000;
 
-/// What was fed.
+/// The lines that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Fed {
+pub struct LineCounts {
     pub submitted: usize,
-    /// Lines that are no commands; each was reported with its number.
+    /// Lines that are not commands; each was logged with its number.
     pub invalid: usize,
 }
 
 /// Submits the commands of all lines, and waits until each is settled.
 ///
 /// # Errors
-/// When the input cannot be read further; what was submitted before is settled all the same.
+/// When the input cannot be read; what was submitted before is settled nevertheless.
 pub async fn feed(
     mut input: impl AsyncBufRead + Unpin,
     broker: &InProcessBroker,
-) -> std::io::Result<Fed> {
-    let mut fed = Fed::default();
+) -> std::io::Result<LineCounts> {
+    let mut counts = LineCounts::default();
     let mut line = Vec::new();
     let mut number = 0;
     let read = loop {
@@ -32,15 +32,15 @@ pub async fn feed(
         number += 1;
         match input.read_until(b'\n', &mut line).await {
             Ok(0) => break Ok(()),
-            Ok(_) => submit(&line, number, broker, &mut fed).await,
+            Ok(_) => submit(&line, number, broker, &mut counts).await,
             Err(error) => break Err(error),
         }
     };
     broker.wait_until_open_at_most(0).await;
-    read.map(|()| fed)
+    read.map(|()| counts)
 }
 
-async fn submit(line: &[u8], number: usize, broker: &InProcessBroker, fed: &mut Fed) {
+async fn submit(line: &[u8], number: usize, broker: &InProcessBroker, counts: &mut LineCounts) {
     let text = String::from_utf8_lossy(line);
     if text.trim().is_empty() {
         return;
@@ -49,11 +49,11 @@ async fn submit(line: &[u8], number: usize, broker: &InProcessBroker, fed: &mut 
         Ok(command) => {
             broker.wait_until_open_at_most(READ_AHEAD).await;
             broker.submit(command);
-            fed.submitted += 1;
+            counts.submitted += 1;
         }
         Err(invalid) => {
-            fed.invalid += 1;
-            tracing::error!(line = number, "Line {invalid}");
+            counts.invalid += 1;
+            tracing::error!(line = number, "The line {invalid}");
         }
     }
 }

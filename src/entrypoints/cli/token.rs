@@ -1,4 +1,4 @@
-//! Tokens for those who use HTTP.
+//! `token`: the tokens of users and clients of HTTP.
 
 use std::path::{Path, PathBuf};
 
@@ -12,21 +12,21 @@ use crate::entrypoints::http::auth::{NotChanged, Role, Token, TokenFile, is_name
 
 #[derive(Debug, Subcommand)]
 pub enum TokenAction {
-    /// Make a token. Its secret is printed this once; its line, with a hash of the secret, goes to
-    /// the file. Without a file the line is printed as well, for HTTP_TOKENS.
+    /// Create a token. Its secret is printed once and not stored; a line with its hash is added to the
+    /// file, or without a file printed, for HTTP_TOKENS.
     New(New),
-    /// Show who has a token.
+    /// List the names and roles of the tokens in the file.
     List(List),
-    /// Take a token out of the file.
+    /// Remove a token from the file.
     Remove(Remove),
 }
 
 #[derive(Debug, Args)]
 pub struct New {
-    /// Who it is for: 1 to 40 letters, digits, - or _. It is noted with what they do.
+    /// The user or client: 1 to 40 letters, digits, - or _. The name appears in audit logs.
     #[arg(long, value_parser = name)]
     name: String,
-    /// What they may do.
+    /// What the token permits.
     #[arg(long)]
     role: Role,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub struct List {
 
 #[derive(Debug, Args)]
 pub struct Remove {
-    /// Whose it is.
+    /// The name of the token.
     #[arg(value_parser = name)]
     name: String,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub struct Remove {
 
 #[derive(Debug, Args)]
 struct TokensFile {
-    /// The file of the tokens; HTTP_TOKENS_FILE if that is set.
+    /// The file of tokens; by default HTTP_TOKENS_FILE.
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
 }
@@ -83,9 +83,9 @@ impl TokensFile {
         self.file.as_deref().or_else(set)
     }
 
-    fn needed<'a>(&'a self, settings: &'a Settings) -> Result<&'a Path, CommandFailed> {
+    fn required_path<'a>(&'a self, settings: &'a Settings) -> Result<&'a Path, CommandFailed> {
         self.path(settings).ok_or_else(|| {
-            CommandFailed::told("which file? Say --file PATH, or set HTTP_TOKENS_FILE")
+            CommandFailed::message("no file of tokens: pass --file PATH or set HTTP_TOKENS_FILE")
         })
     }
 }
@@ -95,11 +95,12 @@ impl New {
         let file = self.file.path(settings);
         let token = match file {
             Some(path) => TokenFile::at(path).add(&self.name, self.role).map_err(about(path))?,
-            None => Token::new(&self.name, self.role)
-                .map_err(|error| CommandFailed::told(format!("no random numbers: {error}")))?,
+            None => Token::new(&self.name, self.role).map_err(|error| {
+                CommandFailed::message(format!("the system has no random numbers: {error}"))
+            })?,
         };
         self.print(&token, file)?;
-        explain(file);
+        print_next_step(file);
         Ok(())
     }
 
@@ -122,21 +123,21 @@ impl New {
     }
 }
 
-/// What to do next; without the secret, as standard error may end up in a log.
-fn explain(file: Option<&Path>) {
+/// Explains the next step. Without the secret, as standard error may be logged.
+fn print_next_step(file: Option<&Path>) {
     let next = match file {
         Some(path) => {
             let path = path.display();
-            format!("Workers with HTTP_TOKENS_FILE={path} take it within a second.")
+            format!("Workers with HTTP_TOKENS_FILE={path} accept it within a second.")
         }
-        None => "Add the line below it to HTTP_TOKENS and restart the worker.".to_owned(),
+        None => "Add the second line to HTTP_TOKENS and restart the worker.".to_owned(),
     };
-    eprintln!("Its owner sends the header Authorization: Token owt_…\n{next}");
+    eprintln!("Clients send it in the header Authorization: Token owt_…\n{next}");
 }
 
 impl List {
     fn run(&self, settings: &Settings) -> Result<(), CommandFailed> {
-        let path = self.file.needed(settings)?;
+        let path = self.file.required_path(settings)?;
         let callers = TokenFile::at(path).callers().map_err(about(path))?;
         if self.json {
             let callers = callers.iter();
@@ -154,15 +155,15 @@ impl List {
 
 impl Remove {
     fn run(&self, settings: &Settings) -> Result<(), CommandFailed> {
-        let path = self.file.needed(settings)?;
+        let path = self.file.required_path(settings)?;
         TokenFile::at(path).remove(&self.name).map_err(about(path))?;
         let path = path.display();
-        eprintln!("Workers with HTTP_TOKENS_FILE={path} refuse it within a second.");
+        eprintln!("Workers with HTTP_TOKENS_FILE={path} reject it within a second.");
         Ok(())
     }
 }
 
 fn about(path: &Path) -> impl Fn(NotChanged) -> CommandFailed {
     let path = path.display().to_string();
-    move |error| CommandFailed::told(format!("{path}: {error}"))
+    move |error| CommandFailed::message(format!("{path}: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Exchanges and queues.
+//! `topology`: the exchanges, queues and bindings on the broker.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::adapters::rabbitmq::{OldQueues, RabbitMq, ResourceCheck, ResourceStat
 use crate::bootstrap::topology;
 use crate::config::Settings;
 
-/// Between two looks at the old queues.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Between two checks of the old queues.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub enum TopologyAction {
-    /// Declare what is missing.
+    /// Declare what is missing. Changes nothing that exists.
     Apply,
-    /// Compare what exists with what should; changes nothing.
+    /// Compare exchanges and queues with the settings. Changes nothing.
     Check {
         /// Print JSON.
         #[arg(long)]
@@ -48,11 +48,11 @@ impl TopologyAction {
         match self {
             Self::Apply => {
                 rabbitmq.prepare().await?;
-                print_line("Exchanges and queues are as they should be.")
+                print_line("The topology is declared.")
             }
             Self::Check { json } => report(&rabbitmq.check_topology().await?, json),
             Self::Repartition { new_number, .. } if new_number == settings.partitions => {
-                Err(CommandFailed::Told(format!(
+                Err(CommandFailed::Message(format!(
                     "PARTITIONS is {new_number}: set it to the present number and name the new one"
                 )))
             }
@@ -95,21 +95,21 @@ async fn repartition(
                 progress.set_message(line);
             }
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     repartition.finish().await?;
     progress.finish_and_clear();
     print_line(&format!("Done: start workers with PARTITIONS={partitions} ORDERED={ordered}."))
 }
 
-/// The RabbitMQ server that the settings name.
+/// The RabbitMQ server of the settings.
 ///
 /// # Errors
-/// When they name none.
+/// When AMQP_URL is not set or invalid.
 pub fn rabbitmq(settings: &Settings, declare: bool) -> Result<RabbitMq, CommandFailed> {
     let url = settings.broker_url()?.ok_or_else(|| {
-        CommandFailed::Told(
-            "AMQP_URL: must be set, as the in-process broker lives only inside a worker".to_owned(),
+        CommandFailed::Message(
+            "AMQP_URL is not set: this command needs a RabbitMQ server".to_owned(),
         )
     })?;
     Ok(RabbitMq::new(url.expose(), topology(settings), declare)?)
@@ -140,8 +140,8 @@ fn report(checks: &[ResourceCheck], json: bool) -> Result<(), CommandFailed> {
     }
     match checks.iter().filter(|check| check.status != ResourceStatus::Matches).count() {
         0 => Ok(()),
-        wrong => Err(CommandFailed::Told(format!(
-            "{wrong} of {} are not as they should be",
+        wrong => Err(CommandFailed::Message(format!(
+            "{wrong} of {} are missing or different; `order-worker topology apply` declares missing ones",
             checks.len()
         ))),
     }

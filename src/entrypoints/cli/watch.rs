@@ -1,4 +1,4 @@
-//! Printing events as they come.
+//! `watch`: prints events as they are published.
 
 use std::io::IsTerminal;
 
@@ -14,13 +14,13 @@ use crate::config::Settings;
 
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// Which events: patterns of routing keys, such as order.status.completed or order.rejected.#.
+    /// Binding keys of a topic exchange, such as order.status.completed or order.rejected.#.
     #[arg(default_value = "order.#")]
     patterns: Vec<String>,
-    /// Print each event as a line of JSON, as it also is when the output is not a terminal.
+    /// Print JSON lines; this is the default when the output is not a terminal.
     #[arg(long)]
     json: bool,
-    /// End after so many events.
+    /// Exit after this many events.
     #[arg(long, value_name = "N")]
     count: Option<usize>,
 }
@@ -30,7 +30,7 @@ impl Watch {
         let stop = stop_on_signal()?;
         let json = self.json || !std::io::stdout().is_terminal();
         let mut subscription = rabbitmq(settings, false)?.subscribe(&self.patterns).await?;
-        eprintln!("Watching {}; end with Ctrl-C.", self.patterns.join(" "));
+        eprintln!("Watching {}; stop with Ctrl-C.", self.patterns.join(" "));
         let mut seen = 0;
         while self.count.is_none_or(|count| seen < count) {
             let event = tokio::select! {
@@ -48,7 +48,7 @@ fn as_json(event: &Received) -> String {
     String::from_utf8_lossy(&event.body).into_owned()
 }
 
-/// One line for a person: when, which order, what.
+/// An event as a line for people: time, order, change.
 pub fn as_text(body: &[u8]) -> String {
     let event: Value = serde_json::from_slice(body).unwrap_or_default();
     let field = |name: &str| match &event[name] {

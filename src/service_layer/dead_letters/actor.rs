@@ -1,11 +1,11 @@
-//! Who does something with dead letters, and the decisions that take nothing else.
+//! Who acts on dead letters, and the decisions to discard or restore one.
 
 use chrono::{DateTime, Utc};
 
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{AuditAction, AuditEntry, DeadLetterStore};
 
-/// Who does something, and why, for the record.
+/// Who acts, and why, for the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     pub who: String,
@@ -13,13 +13,13 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// With the reason as somebody wrote it; blanks are none.
+    /// The reason is trimmed; one that is blank counts as absent.
     pub fn new(who: &str, why: Option<&str>) -> Self {
         let why = why.map(str::trim).filter(|why| !why.is_empty());
         Self { who: who.to_owned(), why: why.map(str::to_owned) }
     }
 
-    pub fn action(
+    pub fn audit_entry(
         &self,
         at: DateTime<Utc>,
         what: AuditAction,
@@ -30,40 +30,41 @@ impl Actor {
     }
 }
 
-/// What somebody decides about a dead letter.
+/// A change of state that publishes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// To give it up.
+    /// Open → discarded.
     Discard,
-    /// To open it again.
+    /// Discarded or replayed → open.
     Restore,
 }
 
 impl Decision {
-    pub fn action(self, actor: &Actor, at: DateTime<Utc>) -> AuditEntry {
+    pub fn audit_entry(self, actor: &Actor, at: DateTime<Utc>) -> AuditEntry {
         match self {
-            Self::Discard => actor.action(at, AuditAction::Discard, "discarded"),
-            Self::Restore => actor.action(at, AuditAction::Restore, "open again"),
+            Self::Discard => actor.audit_entry(at, AuditAction::Discard, "discarded"),
+            Self::Restore => actor.audit_entry(at, AuditAction::Restore, "open again"),
         }
     }
 
-    /// False when the dead letter is left alone: see [`Self::why_left`].
+    /// Returns false when the dead letter is in another state and stays in it: see
+    /// [`Self::why_unchanged`].
     ///
     /// # Errors
-    /// When the database is in trouble.
-    pub async fn carry_out(
+    /// When the database fails.
+    pub async fn apply(
         self,
         dead_letters: &dyn DeadLetterStore,
         id: i64,
-        action: &AuditEntry,
+        audit_entry: &AuditEntry,
     ) -> Result<bool, StoreError> {
         match self {
-            Self::Discard => dead_letters.discard_dead_letter(id, action).await,
-            Self::Restore => dead_letters.restore_dead_letter(id, action).await,
+            Self::Discard => dead_letters.discard_dead_letter(id, audit_entry).await,
+            Self::Restore => dead_letters.restore_dead_letter(id, audit_entry).await,
         }
     }
 
-    /// What a dead letter is then.
+    /// The state that it leads to, for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Discard => "discarded",
@@ -71,8 +72,8 @@ impl Decision {
         }
     }
 
-    /// What a dead letter is that is left alone.
-    pub fn why_left(self) -> &'static str {
+    /// The state of a dead letter that it does not apply to, for people.
+    pub fn why_unchanged(self) -> &'static str {
         match self {
             Self::Discard => "not open",
             Self::Restore => "neither discarded nor replayed",

@@ -1,38 +1,55 @@
-//! Giving a dead letter another body, tried out before anything is kept.
+//! An edit of a dead letter's body, dry-run before it is saved.
+
+use chrono::{DateTime, Utc};
 
 use super::dry_run::{DryRun, DryRunOutcome};
 use super::parse::{as_sent, pattern_of, subject_of};
 use crate::service_layer::StoreError;
-use crate::service_layer::dead_letters::{DeadLetterRecord, Reason, Revision};
+use crate::service_layer::dead_letters::{
+    Actor, AuditAction, DeadLetterRecord, DeadLetterStore, Reason, Revision,
+};
 
-/// Another body, and what a replay with it would come to.
+/// A new body, and the outcome of a dry run with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedEdit {
     pub revision: Revision,
-    pub prospect: DryRunOutcome,
+    pub outcome: DryRunOutcome,
 }
 
 impl CheckedEdit {
-    /// For the record.
-    pub fn verdict(&self) -> String {
-        format!("would be {}: {}", self.prospect.as_str(), self.prospect.detail())
+    /// Saves the new body as the next revision of `record`, with an entry in the audit log. Returns
+    /// false when the dead letter is not open or is no longer in that revision.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn save(
+        &self,
+        dead_letters: &dyn DeadLetterStore,
+        record: &DeadLetterRecord,
+        actor: &Actor,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let verdict = format!("would be {}: {}", self.outcome.as_str(), self.outcome.detail());
+        let audit_entry = actor.audit_entry(at, AuditAction::Edit, verdict);
+        let revision = record.revision;
+        dead_letters.revise_dead_letter(record.id, revision, &self.revision, &audit_entry).await
     }
 }
 
 impl DryRun {
-    /// Tries a dead letter out with another body. Nothing changes.
+    /// Dry-runs a dead letter with another body. Changes nothing.
     ///
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database fails.
     pub async fn with_body(
         &mut self,
-        stored: &DeadLetterRecord,
+        record: &DeadLetterRecord,
         body: Vec<u8>,
     ) -> Result<CheckedEdit, StoreError> {
-        let mut revised = stored.clone();
+        let mut revised = record.clone();
         revised.dead_letter.body = body;
-        let prospect = self.of(&revised).await?.prospect;
-        let reason = prospect.failure().map(|failure| Reason {
+        let outcome = self.of(&revised).await?.outcome;
+        let reason = outcome.failure().map(|failure| Reason {
             code: failure.code.as_str().to_owned(),
             pattern: pattern_of(&failure.detail),
             detail: failure.detail,
@@ -40,7 +57,7 @@ impl DryRun {
         let subject = subject_of(&as_sent(&revised.dead_letter));
         Ok(CheckedEdit {
             revision: Revision { body: revised.dead_letter.body, subject, reason },
-            prospect,
+            outcome,
         })
     }
 }

@@ -6,11 +6,11 @@ use super::parse;
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterStore};
 use crate::service_layer::{Backoff, Clock, CommandSource, Settlement, StoreError};
 
-/// Most dead letters in one transaction.
+/// Maximum dead letters in one transaction.
 const MAX_AT_ONCE: usize = 100;
 
-/// Collects until the source ends. A dead letter is acknowledged after its commit, never before; while the
-/// database is in trouble they wait in the queue.
+/// Collects until the source ends. A dead letter is acknowledged after its commit, never before;
+/// while the database is unavailable, they stay in the queue.
 pub async fn collect(
     source: CommandSource,
     store: Arc<dyn DeadLetterStore>,
@@ -30,12 +30,12 @@ pub async fn collect(
         let kept = keep(&*store, &dead_letters, &*clock).await;
         drop((dead_letters, reservations));
         let acks = tags.into_iter().zip(kept).filter(|(_, kept)| *kept);
-        // Without a source to take them, the dead letters come again and are known then.
+        // When the source has ended, the dead letters are redelivered, and the table knows them then.
         let _ = settlements.send(acks.map(|(tag, _)| Settlement::Ack(tag)).collect());
     }
 }
 
-/// Keeps the dead letters, together or else one by one; says which are kept.
+/// Stores the dead letters, in one transaction or else one by one. Returns which are stored.
 async fn keep(
     store: &dyn DeadLetterStore,
     dead_letters: &[DeadLetter],
@@ -49,36 +49,34 @@ async fn keep(
         let is_kept = keep_all(store, std::slice::from_ref(dead_letter), clock).await;
         if !is_kept {
             let code = &dead_letter.reason.code;
-            tracing::error!(
-                code,
-                "A dead letter cannot be kept in the table, it stays in its queue"
-            );
+            tracing::error!(code, "The database rejects a dead letter, it stays in its queue");
         }
         kept.push(is_kept);
     }
     kept
 }
 
-/// Keeps the dead letters, however long that takes; false when the database refuses them.
+/// Stores the dead letters in one transaction and retries while the database is unavailable.
+/// Returns false when the database rejects them.
 async fn keep_all(
     store: &dyn DeadLetterStore,
     dead_letters: &[DeadLetter],
     clock: &dyn Clock,
 ) -> bool {
     let mut backoff = Backoff::for_database();
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
         match store.collect(dead_letters, clock.now()).await {
             Ok(new) => {
                 if new > 0 {
-                    tracing::info!(new, "Dead letters are in the table");
+                    tracing::info!(new, "Dead letters were moved into the table");
                 }
                 return true;
             }
             Err(StoreError::Refused(_)) => return false,
             Err(error) => {
-                if !std::mem::replace(&mut is_told, true) {
-                    tracing::warn!(%error, "Dead letters wait in their queue until the database answers");
+                if !std::mem::replace(&mut is_logged, true) {
+                    tracing::warn!(%error, "Dead letters stay in their queue until the database is available");
                 }
                 backoff.pause().await;
             }

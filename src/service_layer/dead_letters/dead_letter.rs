@@ -1,4 +1,4 @@
-//! A dead letter as it is kept for operators.
+//! A dead letter as it is stored for operators.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,21 +10,21 @@ use crate::service_layer::Properties;
 /// A message that could not be processed, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter {
-    /// The same for each copy of one dead letter that the broker hands out, and for no other.
+    /// The same for each delivery of one dead letter, and different for any other.
     pub key: DeadLetterKey,
-    /// Where its publisher sent it.
+    /// To which its publisher sent it.
     pub exchange: String,
     pub routing_key: String,
-    /// As they lay in the queue, with the headers of the worker and of the broker.
+    /// As they were in the dead-letter queue, with the headers that the worker and the broker added.
     pub properties: Properties,
     pub body: Vec<u8>,
     pub reason: Reason,
-    /// What its readable part says, for searching.
+    /// For searching.
     pub subject: Subject,
     pub failed_at: DateTime<Utc>,
-    /// Attempts at it before it became a dead letter.
+    /// Attempts before it became a dead letter.
     pub attempts: u32,
-    /// The dead letter whose replay this is, and which of its replays.
+    /// The dead letter that this message replayed, and the number of that replay.
     pub replay_of: Option<(DeadLetterKey, u32)>,
 }
 
@@ -34,15 +34,15 @@ pub type DeadLetterKey = [u8; 16];
 /// Why a message is a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// One of the worker's own codes, or what the broker gave as its reason: `delivery_limit`,
-    /// `expired`, `maxlen`, `rejected`; `unknown` without either.
+    /// One of the worker's own codes, or the broker's reason: `delivery_limit`,
+    /// `expired`, `maxlen`, `rejected`; else `unknown`.
     pub code: String,
     pub detail: String,
-    /// The detail without what differs from message to message: numbers and identifiers are `…`.
+    /// The detail with `…` in place of numbers and identifiers, which differ between messages.
     pub pattern: String,
 }
 
-/// What a dead letter is about, as far as it can be read.
+/// What a dead letter is about, as far as its message can be decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {
     pub command: Option<String>,
@@ -54,16 +54,16 @@ pub struct Subject {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetterRecord {
     pub id: i64,
-    /// With the body of the present revision and the latest reason.
+    /// With the body of the current revision and the latest reason.
     pub dead_letter: DeadLetter,
     pub state: DeadLetterState,
     pub first_failed_at: DateTime<Utc>,
-    /// How often it has become a dead letter: 1, and 1 more for each replay that failed.
+    /// How often it became a dead letter: 1, plus 1 for each replay that failed.
     pub failures: u32,
     pub replays: u32,
-    /// 1 as it came; one more for each edit.
+    /// 1 when it was collected, plus 1 for each edit.
     pub revision: u32,
-    /// The body as it came, where it has been edited since.
+    /// The body as it was collected, if it has been edited since.
     pub original_body: Option<Vec<u8>>,
     pub changed_at: DateTime<Utc>,
 }
@@ -89,7 +89,7 @@ impl DeadLetterRecord {
     }
 }
 
-/// A dead letter without what it holds, for lists: a body may be large.
+/// A dead letter without body and headers, for lists: a body may be large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterSummary {
     pub id: i64,
@@ -109,20 +109,20 @@ pub struct DeadLetterSummary {
 }
 
 impl DeadLetterSummary {
-    /// Where it stands in a list.
-    pub fn place(&self) -> DeadLetterCursor {
+    /// Its position in a list.
+    pub fn cursor(&self) -> DeadLetterCursor {
         DeadLetterCursor { failed_at: self.failed_at, id: self.id }
     }
 }
 
-/// A place in the list of dead letters, of which the one that failed last is the first.
+/// A position in the list of dead letters, which begins with the one that failed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeadLetterCursor {
     pub failed_at: DateTime<Utc>,
     pub id: i64,
 }
 
-/// How many there are in a state with a code.
+/// The number of dead letters in a state with a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterCount {
     pub state: DeadLetterState,
@@ -130,23 +130,23 @@ pub struct DeadLetterCount {
     pub count: u64,
 }
 
-/// Where a dead letter stands.
+/// The state of a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeadLetterState {
-    /// Waits for somebody to decide.
+    /// Waits for an operator's decision.
     Open,
-    /// Somebody is publishing it.
+    /// Claimed by a replay that is publishing it.
     Replaying,
-    /// The broker has it again. Comes back to [`Self::Open`] if it fails again.
+    /// The broker has confirmed its replay. Returns to [`Self::Open`] if it fails again.
     Replayed,
-    /// Given up, until retention takes it.
+    /// Given up. Can be restored until retention removes it.
     Discarded,
 }
 
 impl DeadLetterState {
     pub const ALL: [Self; 4] = [Self::Open, Self::Replaying, Self::Replayed, Self::Discarded];
 
-    /// The word in tables.
+    /// For tables, JSON and options.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -172,28 +172,28 @@ impl FromStr for DeadLetterState {
     }
 }
 
-/// Which dead letters; every part that is given must hold.
+/// Selects dead letters that match every given part.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeadLetterFilter {
     pub state: Option<DeadLetterState>,
     pub code: Option<String>,
-    /// Empty: those whose command cannot be read.
+    /// Empty: those whose command is unknown.
     pub command: Option<String>,
     pub order_id: Option<String>,
     pub customer_id: Option<String>,
-    /// Stands somewhere in the detail, in whatever case.
+    /// Part of the detail, in any case.
     pub text: Option<String>,
     /// The publisher's `app_id`.
     pub publisher: Option<String>,
-    /// The pattern of the detail: with code and command, one group.
+    /// The pattern of the detail. Together with code and command it identifies a group.
     pub pattern: Option<String>,
-    /// Last failed up to this moment.
+    /// Last failed at this time or before.
     pub failed_until: Option<DateTime<Utc>>,
-    /// Last failed from this moment on.
+    /// Last failed at this time or later.
     pub failed_from: Option<DateTime<Utc>>,
 }
 
-/// Dead letters that look alike.
+/// Dead letters with the same code, command and pattern of the detail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterGroup {
     pub code: String,

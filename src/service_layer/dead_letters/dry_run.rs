@@ -1,4 +1,4 @@
-//! What would become of a dead letter if it were replayed now.
+//! The outcome that a replay of a dead letter would have now.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ use crate::service_layer::{
     OrderQueries, Outcome, Store, StoreError,
 };
 
-/// Tries dead letters out in units of work that are rolled back.
+/// Processes dead letters in units of work that are rolled back.
 #[derive(Debug)]
 pub struct DryRun {
     bus: MessageBus,
     orders: Arc<dyn OrderQueries>,
 }
 
-/// What a replay would come to.
+/// What a replay would lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DryRunResult {
-    /// By which its outcome can be found; none for a message that cannot be read.
-    pub intent: Option<IdempotencyKey>,
-    pub prospect: DryRunOutcome,
+    /// By which the outcome of the replay can be found; none for a message that cannot be decoded.
+    pub idempotency_key: Option<IdempotencyKey>,
+    pub outcome: DryRunOutcome,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DryRunOutcome {
     Outcome(Outcome),
-    /// The order has moved since the command failed.
+    /// The order's status has changed since the command failed.
     Superseded {
         order_id: OrderId,
         moved_at: DateTime<Utc>,
@@ -40,7 +40,7 @@ pub enum DryRunOutcome {
 }
 
 impl DryRunOutcome {
-    /// The word in tables.
+    /// For tables and JSON.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Superseded { .. } => "superseded",
@@ -51,7 +51,7 @@ impl DryRunOutcome {
         }
     }
 
-    /// By which rule, and how.
+    /// The rule that rejects it, or the status that the order would have.
     pub fn detail(&self) -> String {
         match self {
             Self::Superseded { order_id, moved_at } => {
@@ -62,19 +62,19 @@ impl DryRunOutcome {
                     format!("order {} is then {}", order.order_id, order.status)
                 }
                 Outcome::Duplicate(None) => String::new(),
-                Outcome::Rejected(order, refusal) => {
-                    format!("{}: order {} is {}", refusal.code(), order.order_id, order.status)
+                Outcome::Rejected(order, rejection) => {
+                    format!("{}: order {} is {}", rejection.code(), order.order_id, order.status)
                 }
                 Outcome::RetryLater(reason) => DeadLetterReason::from(reason.clone()).to_string(),
-                Outcome::DeadLetter(dead_letter) => dead_letter.to_string(),
+                Outcome::DeadLetter(reason) => reason.to_string(),
             },
         }
     }
 
-    /// The reason for which it would be a dead letter again.
+    /// The reason why it would be a dead letter again, if it would.
     pub fn failure(&self) -> Option<DeadLetterReason> {
         match self {
-            Self::Outcome(Outcome::DeadLetter(dead_letter)) => Some(dead_letter.clone()),
+            Self::Outcome(Outcome::DeadLetter(reason)) => Some(reason.clone()),
             Self::Outcome(Outcome::RetryLater(reason)) => Some(reason.clone().into()),
             Self::Superseded { .. }
             | Self::Outcome(Outcome::Accepted(_) | Outcome::Duplicate(_) | Outcome::Rejected(..)) => {
@@ -94,38 +94,40 @@ impl DryRun {
         Self { bus, orders }
     }
 
-    /// Tries a dead letter as its next replay would be. Nothing is published and nothing changes.
+    /// Processes the message that the next replay would publish. Publishes and changes nothing.
     ///
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database fails.
     ///
     /// # Panics
-    /// Never: the bus answers for each message.
-    pub async fn of(&mut self, stored: &DeadLetterRecord) -> Result<DryRunResult, StoreError> {
-        let publication = publication_of(stored, stored.replays + 1);
+    /// Never: the bus returns an outcome for each message.
+    pub async fn of(&mut self, record: &DeadLetterRecord) -> Result<DryRunResult, StoreError> {
+        let publication = publication_of(record, record.replays + 1);
         let envelope =
-            Envelope { properties: publication.properties, ..as_sent(&stored.dead_letter) };
+            Envelope { properties: publication.properties, ..as_sent(&record.dead_letter) };
         let message = match decode::decode(&envelope).result {
             Ok(message) => message,
-            Err(dead_letter) => {
-                let prospect = DryRunOutcome::Outcome(Outcome::DeadLetter(dead_letter));
-                return Ok(DryRunResult { intent: None, prospect });
+            Err(reason) => {
+                let outcome = DryRunOutcome::Outcome(Outcome::DeadLetter(reason));
+                return Ok(DryRunResult { idempotency_key: None, outcome });
             }
         };
-        let outcomes = self.bus.rehearse(std::slice::from_ref(&message)).await?;
-        let outcome = outcomes.into_iter().next().expect("the bus answers for each message");
-        let prospect = match (&outcome, self.moved_on(&message, stored.first_failed_at).await?) {
+        let outcomes = self.bus.dry_run(std::slice::from_ref(&message)).await?;
+        let outcome =
+            outcomes.into_iter().next().expect("the bus returns an outcome for each message");
+        let outcome = match (&outcome, self.superseded_by(&message, record.first_failed_at).await?)
+        {
             (Outcome::Accepted(_) | Outcome::RetryLater(_), Some((order_id, moved_at))) => {
                 DryRunOutcome::Superseded { order_id, moved_at }
             }
             _ => DryRunOutcome::Outcome(outcome),
         };
-        Ok(DryRunResult { intent: message.intent, prospect })
+        Ok(DryRunResult { idempotency_key: message.intent, outcome })
     }
 
-    /// The order of a status move, if its status has changed since the move failed. Being placed is
-    /// no such change: a move that overtook it is just what a replay is for.
-    async fn moved_on(
+    /// The order of a command that changes a status, if its status has changed since the command
+    /// failed. Being placed does not count: to replay commands that overtook it is what replays are for.
+    async fn superseded_by(
         &self,
         message: &Message,
         failed_at: DateTime<Utc>,

@@ -1,5 +1,5 @@
-//! Dead letters: from their queue into the table, and from there back to the commands. What the
-//! command line and the console do with them is here, once for both.
+//! Dead letters: collected from their queue into the table, and replayed from there to the commands
+//! exchange. The use cases of both the command line and the console.
 
 mod actor;
 mod checked_edit;
@@ -12,8 +12,8 @@ mod parse;
 mod properties_json;
 mod publication;
 mod replay;
+mod replay_outcome;
 mod replay_schedule;
-mod replayed;
 mod retention;
 mod selection;
 mod store;
@@ -28,9 +28,9 @@ pub use dead_letter::{
 pub use dry_run::{DryRun, DryRunOutcome, DryRunResult};
 pub use parse::{as_sent, pattern_of, read, subject_of};
 pub use properties_json::{Base64, properties_from_json, properties_to_json};
-pub use replay::{Progress, Replay, ReplayLimits, abandoned_before};
+pub use replay::{Replay, ReplayLimits, ReplayResult, abandoned_before};
+pub use replay_outcome::ReplayOutcome;
 pub use replay_schedule::{InvalidReplaySchedule, ReplaySchedule, interval};
-pub use replayed::Replayed;
 pub use retention::{RetentionPeriods, prune_for_ever};
-pub use selection::{Age, alike, present_order, replayable_ids};
+pub use selection::{Age, alike, current_order, replayable_ids};
 pub use store::{AuditAction, AuditEntry, DeadLetterStore, Pruned, Retention, Revision};

@@ -1,4 +1,4 @@
-//! What a message in the queue of dead letters says about itself. Pure.
+//! Parses a message from the dead-letter queue. Pure.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -13,15 +13,15 @@ use crate::service_layer::dead_letters::{DeadLetter, DeadLetterKey, Reason, Subj
 use crate::service_layer::decode;
 use crate::service_layer::{Delivery, Envelope, HeaderValue, Headers};
 
-/// Reads a delivery of the queue of dead letters; `now` stands in for a failure without a time.
+/// Parses a delivery of the dead-letter queue; `now` is used if it does not say when it failed.
 pub fn read(delivery: Delivery, now: DateTime<Utc>) -> DeadLetter {
     let Delivery { envelope, redelivered, .. } = delivery;
-    let way = Way::of(&envelope);
-    let key = key_of(&envelope, redelivered, &way);
+    let failure = Failure::of(&envelope);
+    let key = key_of(&envelope, redelivered, &failure);
     let headers = &envelope.properties.headers;
     let replay_of = replay_of(headers);
     let attempts = int(headers, ATTEMPTS).unwrap_or(0);
-    let Way { exchange, routing_key, code, detail, failed_at } = way;
+    let Failure { exchange, routing_key, code, detail, failed_at } = failure;
     let envelope = Envelope { routing_key, ..envelope };
     let subject = subject_of(&envelope);
     let reason = Reason { pattern: pattern_of(&detail), code, detail };
@@ -41,8 +41,8 @@ pub fn read(delivery: Delivery, now: DateTime<Utc>) -> DeadLetter {
     }
 }
 
-/// How a message came to be a dead letter.
-struct Way {
+/// How a message became a dead letter.
+struct Failure {
     exchange: String,
     routing_key: String,
     code: String,
@@ -50,18 +50,18 @@ struct Way {
     failed_at: Option<DateTime<Utc>>,
 }
 
-impl Way {
+impl Failure {
     fn of(envelope: &Envelope) -> Self {
         let headers = &envelope.properties.headers;
         match (text(headers, CODE), first_death(headers)) {
-            // The newer of the two reasons: the worker takes the broker's out of what it publishes.
-            (_, Some(death)) => Self::by_the_broker(envelope, death),
-            (Some(code), None) => Self::by_the_worker(envelope, code),
+            // The newer of the two reasons: the worker removes the broker's from what it publishes.
+            (_, Some(death)) => Self::by_broker(envelope, death),
+            (Some(code), None) => Self::by_worker(envelope, code),
             (None, None) => Self::unknown(envelope),
         }
     }
 
-    fn by_the_worker(envelope: &Envelope, code: &str) -> Self {
+    fn by_worker(envelope: &Envelope, code: &str) -> Self {
         let headers = &envelope.properties.headers;
         let failed_at = text(headers, FAILED_AT).and_then(|moment| moment.parse().ok());
         Self {
@@ -76,15 +76,15 @@ impl Way {
     }
 
     /// The form of `x-death` is that of <https://www.rabbitmq.com/docs/dlx#effects>.
-    fn by_the_broker(envelope: &Envelope, death: &Headers) -> Self {
+    fn by_broker(envelope: &Envelope, death: &Headers) -> Self {
         let keys = match death.get("routing-keys") {
             Some(HeaderValue::List(keys)) => keys.as_slice(),
             _ => &[],
         };
-        // A retry came back by the queue's name; the worker noted where it was sent first.
+        // A retry returns with the queue's name as routing key; its headers have the original one.
         let headers = &envelope.properties.headers;
-        let noted = int(headers, ATTEMPTS).and_then(|_| text(headers, ORIGINAL_ROUTING_KEY));
-        let routing_key = noted.or_else(|| keys.first().and_then(HeaderValue::as_text));
+        let original = int(headers, ATTEMPTS).and_then(|_| text(headers, ORIGINAL_ROUTING_KEY));
+        let routing_key = original.or_else(|| keys.first().and_then(HeaderValue::as_text));
         let reason = text(death, "reason").unwrap_or("unknown");
         let count = death.get("count").and_then(HeaderValue::as_int).unwrap_or(1);
         let queue = text(death, "queue").unwrap_or("a queue");
@@ -97,7 +97,7 @@ impl Way {
             routing_key: storable(routing_key.unwrap_or(&envelope.routing_key)),
             code: storable(reason),
             detail: storable(&format!(
-                "the broker took it out of {queue} ({reason}, {count} times)"
+                "the broker dead-lettered it from {queue} ({reason}, {count} times)"
             )),
             failed_at: failed_at.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
         }
@@ -108,13 +108,13 @@ impl Way {
             exchange: storable(&envelope.exchange),
             routing_key: storable(&envelope.routing_key),
             code: "unknown".to_owned(),
-            detail: "it says nothing about why it is here".to_owned(),
+            detail: "no header of the message gives a reason".to_owned(),
             failed_at: None,
         }
     }
 }
 
-/// The latest death, which brokers put first.
+/// The latest entry of `x-death`, which brokers put first.
 fn first_death(headers: &Headers) -> Option<&Headers> {
     match headers.get("x-death") {
         Some(HeaderValue::List(deaths)) => match deaths.first() {
@@ -125,19 +125,19 @@ fn first_death(headers: &Headers) -> Option<&Headers> {
     }
 }
 
-/// The same for each delivery of one dead letter. The worker's own dead letters carry an id; others are
-/// told apart by their content, and where they have no message id, one that comes for the first time
-/// never counts as the repeat of another.
-fn key_of(envelope: &Envelope, redelivered: bool, way: &Way) -> DeadLetterKey {
+/// The same for each delivery of one dead letter. The worker's own dead letters have an id; others
+/// are identified by their content. Without a message id either, a first delivery is always new.
+fn key_of(envelope: &Envelope, redelivered: bool, failure: &Failure) -> DeadLetterKey {
     let properties = &envelope.properties;
     let mut hash = Sha256::new();
     let own_id = text(&properties.headers, DEAD_LETTER_ID);
-    for part in [own_id, properties.message_id.as_deref(), Some(&way.code), Some(&way.routing_key)]
+    for part in
+        [own_id, properties.message_id.as_deref(), Some(&failure.code), Some(&failure.routing_key)]
     {
         hash.update(part.unwrap_or_default());
         hash.update([0]);
     }
-    hash.update(way.failed_at.map_or(0, |at| at.timestamp_micros()).to_be_bytes());
+    hash.update(failure.failed_at.map_or(0, |at| at.timestamp_micros()).to_be_bytes());
     if own_id.is_none() && properties.message_id.is_none() && !redelivered {
         hash.update(Uuid::now_v7().as_bytes());
     }
@@ -154,8 +154,8 @@ fn replay_of(headers: &Headers) -> Option<(DeadLetterKey, u32)> {
     Some((key.into_bytes(), int(headers, REPLAY)?))
 }
 
-/// What a message is about: its command by the rules of the edge, its identifiers wherever the body
-/// can be read as JSON at all.
+/// What a message is about: the command as the decoder recognizes it, and the identifiers if the
+/// body is JSON.
 pub fn subject_of(envelope: &Envelope) -> Subject {
     let command = decode::decode(envelope).kind.map(|kind| kind.name().to_owned());
     let within_bounds = envelope.body.len() <= decode::MAX_BODY_BYTES;
@@ -179,7 +179,7 @@ fn identifier(value: &Value) -> Option<String> {
     }
 }
 
-/// The message as its publisher sent it, for the edge.
+/// The message as its publisher sent it, for the decoder.
 pub fn as_sent(dead_letter: &DeadLetter) -> Envelope {
     Envelope {
         exchange: dead_letter.exchange.clone(),
@@ -190,8 +190,8 @@ pub fn as_sent(dead_letter: &DeadLetter) -> Envelope {
     }
 }
 
-/// A detail without what differs from message to message: words with a digit in them, digits between
-/// brackets, and the word after `order` and `id`.
+/// The detail with `…` in place of what differs between messages: words with a digit, digits in
+/// brackets, and the word after `order` or `id`.
 pub fn pattern_of(detail: &str) -> String {
     let mut named = false;
     let words = detail.split(' ').map(|word| {
@@ -219,8 +219,8 @@ fn without_digits(word: &str) -> String {
     out
 }
 
-/// A text for a column; databases take no NUL. Longer texts are cut at AMQP's own bound for names,
-/// which only a forged header exceeds, or at that of a detail.
+/// A text for a column: without NUL, which PostgreSQL rejects, and of at most 1024 bytes, which only a
+/// forged header exceeds.
 fn storable(text: &str) -> String {
     text[..text.floor_char_boundary(1024)].replace('\0', "\u{fffd}")
 }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_of_the_worker_tells_its_reason_and_its_origin() {
+    fn a_dead_letter_of_the_worker_has_its_reason_and_its_origin() {
         let dead_letter = read(
             delivery(&[
                 (CODE, "order_not_found".into()),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_of_the_broker_tells_the_brokers_reason() {
+    fn a_dead_letter_of_the_broker_has_the_brokers_reason() {
         let death = Headers::from([
             ("reason".to_owned(), "delivery_limit".into()),
             ("queue".to_owned(), "orders.commands".into()),
@@ -302,7 +302,7 @@ mod tests {
 
         assert_eq!(key(&own), key(&own));
         assert_ne!(key(&own), key(&other));
-        assert_ne!(key(&[]), key(&[]), "nothing tells two letters without any id apart");
+        assert_ne!(key(&[]), key(&[]), "two first deliveries without any id are two dead letters");
     }
 
     #[test]
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_database_refuses_gets_into_a_column() {
+    fn a_nul_never_gets_into_a_column() {
         let dead_letter =
             read(delivery(&[(CODE, "a\0b".into()), (DETAIL, "\0".into())]), DateTime::UNIX_EPOCH);
 

@@ -1,7 +1,7 @@
-//! Properties as JSON, for the table of dead letters and for files: nothing is lost.
+//! Properties as JSON without loss, for the table of dead letters and for exports.
 //!
-//! Header values that JSON has are plain: text, true and false, whole numbers, null, lists. All
-//! others are an object with one tag: `{"binary": "/wA="}`, `{"bytes": "/wA="}`, `{"timestamp": 1}`,
+//! Header values that JSON has are plain: text, true and false, integers, null, lists. All others are
+//! an object with one tag: `{"binary": "/wA="}`, `{"bytes": "/wA="}`, `{"timestamp": 1}`,
 //! `{"float": "1.5"}`, `{"double": "NaN"}`, `{"decimal": {"scale": 2, "mantissa": 995}}`,
 //! `{"table": {…}}`.
 
@@ -16,15 +16,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::service_layer::{HeaderValue, Headers, Properties};
 
-/// How deep tables and lists may stand in each other. Who reads JSON gives up at 128 levels, and a
-/// table makes two of them.
+/// Maximum nesting of tables and lists. serde_json reads at most 128 levels, and a table takes two.
 const MAX_LEVELS: usize = 48;
 
-/// Properties as one line. Whatever is nested deeper than 48 tables and lists is left out: null
-/// stands in its place.
+/// Properties as one line. Values below 48 levels of tables and lists are replaced by null.
 ///
 /// # Panics
-/// Never: text and whole numbers are always JSON.
+/// Never: text and integers are always JSON.
 pub fn properties_to_json(properties: &Properties) -> String {
     let json = if properties.headers.values().all(|value| fits(value, MAX_LEVELS)) {
         serde_json::to_string(properties)
@@ -32,7 +30,7 @@ pub fn properties_to_json(properties: &Properties) -> String {
         let headers = cut(&properties.headers, MAX_LEVELS);
         serde_json::to_string(&Properties { headers, ..properties.clone() })
     };
-    json.expect("text and whole numbers are always JSON")
+    json.expect("text and integers are always JSON")
 }
 
 /// # Errors
@@ -82,7 +80,7 @@ impl<'de> Deserialize<'de> for Base64<'static> {
     }
 }
 
-/// A value that JSON has not. Fractions are text: JSON has no NaN and no infinity.
+/// A value of a type that JSON lacks. Fractions are text: JSON has no NaN and no infinity.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Tagged<'a> {
@@ -95,10 +93,10 @@ enum Tagged<'a> {
     Table(&'a Headers),
 }
 
-/// The same, as it is read.
+/// The same, for deserialization.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum ReadTagged {
+enum OwnedTagged {
     Binary(Base64<'static>),
     Bytes(Base64<'static>),
     Timestamp(u64),
@@ -142,7 +140,7 @@ impl<'de> Visitor<'de> for AnyValue {
     type Value = HeaderValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text, a whole number, true, false, null, a list, or an object with one tag")
+        f.write_str("text, an integer, true, false, null, a list, or an object with one tag")
     }
 
     fn visit_unit<E>(self) -> Result<HeaderValue, E> {
@@ -178,16 +176,16 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderValue, A::Error> {
-        Ok(match ReadTagged::deserialize(MapAccessDeserializer::new(map))? {
-            ReadTagged::Binary(bytes) => HeaderValue::Binary(bytes.0.into_owned()),
-            ReadTagged::Bytes(bytes) => HeaderValue::ByteArray(bytes.0.into_owned()),
-            ReadTagged::Timestamp(seconds) => HeaderValue::Timestamp(seconds),
-            ReadTagged::Float(text) => HeaderValue::Float(text.parse().map_err(A::Error::custom)?),
-            ReadTagged::Double(text) => {
+        Ok(match OwnedTagged::deserialize(MapAccessDeserializer::new(map))? {
+            OwnedTagged::Binary(bytes) => HeaderValue::Binary(bytes.0.into_owned()),
+            OwnedTagged::Bytes(bytes) => HeaderValue::ByteArray(bytes.0.into_owned()),
+            OwnedTagged::Timestamp(seconds) => HeaderValue::Timestamp(seconds),
+            OwnedTagged::Float(text) => HeaderValue::Float(text.parse().map_err(A::Error::custom)?),
+            OwnedTagged::Double(text) => {
                 HeaderValue::Double(text.parse().map_err(A::Error::custom)?)
             }
-            ReadTagged::Decimal { scale, mantissa } => HeaderValue::Decimal { scale, mantissa },
-            ReadTagged::Table(table) => HeaderValue::Table(table),
+            OwnedTagged::Decimal { scale, mantissa } => HeaderValue::Decimal { scale, mantissa },
+            OwnedTagged::Table(table) => HeaderValue::Table(table),
         })
     }
 }

@@ -1,29 +1,30 @@
-//! A dead letter as it is published again. Pure.
+//! The message that replays a dead letter. Pure.
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{CommandKind, OrderId};
 use crate::service_layer::dead_letters::headers::{
-    ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_a_reason, is_about_the_way,
+    ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_broker_history, is_reason,
 };
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterRecord};
 use crate::service_layer::{ORDER_ID_HEADER, Publication, Target, set_order_id};
 
-/// The message that goes to the commands exchange: the same bytes and the same message id. Never to
-/// an exchange that a header names, and without what brokers and the worker wrote on its way.
+/// The message for the commands exchange: the same bytes and message id, without the headers that
+/// brokers and the worker added. It never goes to an exchange that a header names.
 ///
-/// A message without an id gets one that names the dead letter, so that two copies are one intent.
-pub fn publication_of(stored: &DeadLetterRecord, replay: u32) -> Publication {
-    let dead_letter = &stored.dead_letter;
+/// A message without an id gets one made from the dead letter's key, so that a second copy is a
+/// duplicate.
+pub fn publication_of(record: &DeadLetterRecord, replay: u32) -> Publication {
+    let dead_letter = &record.dead_letter;
     let key = Uuid::from_bytes(dead_letter.key).simple().to_string();
     let mut properties = dead_letter.properties.clone();
-    properties.headers.retain(|name, _| !is_of_a_dead_letter(name));
+    properties.headers.retain(|name, _| !is_added(name));
     properties.headers.insert(REPLAY_OF.to_owned(), key.as_str().into());
     properties.headers.insert(REPLAY.to_owned(), i64::from(replay).into());
     (properties.priority, properties.expiration, properties.user_id) = (None, None, None);
     let has_id = properties.message_id.as_ref().is_some_and(|id| !id.is_empty());
-    if !has_id && !names_itself(&dead_letter.body) {
+    if !has_id && !has_message_id(&dead_letter.body) {
         properties.message_id = Some(format!("dead-letter-{key}"));
     }
     // The body may have been edited: the header must name the order that it names now.
@@ -35,8 +36,8 @@ pub fn publication_of(stored: &DeadLetterRecord, replay: u32) -> Publication {
     Publication { target, properties, body: dead_letter.body.clone() }
 }
 
-/// The one it came with. A message that was put straight into the queue has another one, with which
-/// the commands exchange knows no queue.
+/// The original routing key. A message that was published straight to the queue, through the default
+/// exchange, has the queue's name instead, which no binding of the commands exchange matches.
 fn routing_key_of(dead_letter: &DeadLetter) -> String {
     let kind = dead_letter.subject.command.as_deref().and_then(CommandKind::from_name);
     match kind {
@@ -47,15 +48,15 @@ fn routing_key_of(dead_letter: &DeadLetter) -> String {
     }
 }
 
-fn is_of_a_dead_letter(name: &str) -> bool {
-    is_a_reason(name)
-        || is_about_the_way(name)
+/// Whether the worker or a broker added the header, or it would send copies elsewhere.
+fn is_added(name: &str) -> bool {
+    is_reason(name)
+        || is_broker_history(name)
         || name.starts_with("order-worker-")
         || [ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, "CC", "BCC"].contains(&name)
 }
 
-/// Whether the body carries the message id.
-fn names_itself(body: &[u8]) -> bool {
+fn has_message_id(body: &[u8]) -> bool {
     match serde_json::from_slice::<Value>(body) {
         Ok(body) => !matches!(&body["message_id"], Value::Null) && body["message_id"] != "",
         Err(_) => false,
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_goes_to_the_commands_exchange_without_what_others_wrote_on_its_way() {
+    fn a_replay_goes_to_the_commands_exchange_without_the_headers_of_worker_and_broker() {
         let headers = [
             ("shop", "eu".into()),
             ("CC", HeaderValue::List(vec!["elsewhere".into()])),
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn two_copies_of_a_replay_without_a_message_id_are_one_intent() {
+    fn replays_without_a_message_id_get_the_same_one() {
         let nameless = stored(Properties::default(), "order.cancel", r#"{"order_id": 1}"#);
         let id = |replay| publication_of(&nameless, replay).properties.message_id;
 
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_put_straight_into_the_queue_finds_its_way_back() {
+    fn a_message_that_was_published_straight_to_the_queue_gets_the_routing_key_of_its_command() {
         let properties =
             Properties { kind: Some("CancelOrder".to_owned()), ..Properties::default() };
         let direct = stored(properties, "orders.commands", "{}");

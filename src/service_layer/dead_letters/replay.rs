@@ -1,4 +1,4 @@
-//! Publishing dead letters to the commands exchange again.
+//! Publishes dead letters to the commands exchange again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,42 +11,43 @@ use tokio_util::sync::CancellationToken;
 use super::actor::Actor;
 use super::dry_run::{DryRun, DryRunOutcome};
 use super::publication::publication_of;
+use super::replay_outcome::ReplayOutcome;
 use super::replay_schedule::ReplaySchedule;
-use super::replayed::Replayed;
 use crate::service_layer::dead_letters::{AuditAction, DeadLetterState, DeadLetterStore};
 use crate::service_layer::{
     Clock, IdempotencyKey, OrderQueries, Publication, PublishStatus, Publisher, StoreError,
 };
 
-/// After this time, somebody who took a dead letter for a replay and did not finish it has died.
-const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(2);
+/// A replay that claimed a dead letter and has not finished it after this time counts as crashed.
+const CLAIM_TIMEOUT: TimeDelta = TimeDelta::minutes(2);
 
-/// Longest wait for a confirm once it is told to stop: a broker that is blocked may never send it.
-const LAST_CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+/// Maximum wait for a confirm after the stop: a blocked broker may never send it.
+const LAST_CONFIRM_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Between two looks for the outcomes of a step.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Between two polls for the outcomes of a step.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How a replay goes, and when it stops by itself.
+/// How fast a replay goes, and when it stops by itself.
 #[derive(Debug, Clone)]
 pub struct ReplayLimits {
-    pub pace: ReplaySchedule,
-    /// Between two messages; none: each step at once.
+    pub schedule: ReplaySchedule,
+    /// Between two messages; none: no pause within a step.
     pub interval: Option<Duration>,
+    /// Checked after each step.
     pub stop_after_failures: Option<usize>,
-    /// A dead letter with so many replays is left alone.
-    pub most_replays: u32,
-    /// Replays commands that their orders have overtaken as well.
+    /// A dead letter that was replayed this often is skipped.
+    pub max_replays: u32,
+    /// Replays superseded commands as well.
     pub force: bool,
-    /// Longest wait for the outcomes of a step.
-    pub outcomes_within: Duration,
+    /// Maximum wait for the outcomes of a step.
+    pub outcome_timeout: Duration,
 }
 
-/// How far a replay has come.
+/// A dead letter that was replayed or skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub struct ReplayResult {
     pub id: i64,
-    pub replayed: Replayed,
+    pub outcome: ReplayOutcome,
 }
 
 /// Replays dead letters.
@@ -54,7 +55,7 @@ pub struct Progress {
 pub struct Replay {
     pub dead_letters: Arc<dyn DeadLetterStore>,
     pub orders: Arc<dyn OrderQueries>,
-    pub rehearsal: DryRun,
+    pub dry_run: DryRun,
     pub publisher: Box<dyn Publisher>,
     pub clock: Arc<dyn Clock>,
     pub actor: Actor,
@@ -63,45 +64,46 @@ pub struct Replay {
     pub stop: CancellationToken,
 }
 
-/// Published, its outcome not known yet.
+/// Published; the outcome is not known yet.
 struct Awaited {
     id: i64,
     replay: u32,
-    intent: Option<IdempotencyKey>,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
-/// The moment before which whoever took a dead letter for a replay has died.
+/// A replay that claimed a dead letter before this time counts as crashed.
 pub fn abandoned_before(now: DateTime<Utc>) -> DateTime<Utc> {
-    now - ABANDONED_AFTER
+    now - CLAIM_TIMEOUT
 }
 
 impl Replay {
-    /// Replays these dead letters, in this order, and no others: what fails again is not taken up
-    /// once more. Answers how many were not tried because it stopped before.
+    /// Replays these dead letters, in this order; what fails again is not tried once more. Reports
+    /// each outcome, and returns how many were not tried because the replay stopped.
     ///
-    /// Dropping the future loses nothing: what was taken and not published is open again after some
-    /// minutes; what was published and not noted is a copy more, which the inbox tells as a repeat.
+    /// Dropping the future loses nothing: what was claimed and not published can be claimed again
+    /// after 2 minutes; what was published and not recorded is published once more then, and the
+    /// inbox recognizes the duplicate.
     ///
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database fails.
     pub async fn run(
         &mut self,
         ids: &[i64],
-        mut tell: impl FnMut(Progress),
+        mut report: impl FnMut(ReplayResult),
     ) -> Result<usize, StoreError> {
         let mut tried = 0;
         let mut failures = 0;
-        let sizes: Vec<usize> = self.limits.pace.sizes(ids.len()).collect();
+        let sizes: Vec<usize> = self.limits.schedule.sizes(ids.len()).collect();
         for size in sizes {
-            let mut tell = |progress: Progress| {
-                failures += usize::from(progress.replayed.is_failure());
-                tell(progress);
+            let mut report = |result: ReplayResult| {
+                failures += usize::from(result.outcome.is_failure());
+                report(result);
             };
             let step = &ids[tried..tried + size];
-            let (tried_now, awaited) = self.publish_step(step, &mut tell).await?;
+            let (tried_now, awaited) = self.publish_step(step, &mut report).await?;
             tried += tried_now;
-            self.await_outcomes(awaited, &mut tell).await?;
-            let too_many = self.limits.stop_after_failures.is_some_and(|most| failures >= most);
+            self.await_outcomes(awaited, &mut report).await?;
+            let too_many = self.limits.stop_after_failures.is_some_and(|max| failures >= max);
             if too_many || self.stop.is_cancelled() {
                 break;
             }
@@ -109,12 +111,12 @@ impl Replay {
         Ok(ids.len() - tried)
     }
 
-    /// Publishes a step, or as much of it as there is until it is told to stop; answers how many
-    /// that were, and whose outcomes are to be awaited.
+    /// Publishes a step, or part of it when it is stopped. Returns how many dead letters it tried,
+    /// and those whose outcomes are to be awaited.
     async fn publish_step(
         &mut self,
         step: &[i64],
-        tell: &mut impl FnMut(Progress),
+        report: &mut impl FnMut(ReplayResult),
     ) -> Result<(usize, VecDeque<Awaited>), StoreError> {
         let mut awaited = VecDeque::new();
         for (tried, &id) in step.iter().enumerate() {
@@ -123,10 +125,10 @@ impl Replay {
             }
             match self.publish(id).await? {
                 Ok(published) => awaited.push_back(published),
-                Err(replayed) => tell(Progress { id, replayed }),
+                Err(outcome) => report(ReplayResult { id, outcome }),
             }
-            // The oldest is the likeliest to be done: a long step shows how far it is.
-            self.tell_first(&mut awaited, tell).await?;
+            // The oldest is the likeliest to be processed: a long step shows its progress.
+            self.report_first(&mut awaited, report).await?;
             if let Some(interval) = self.limits.interval {
                 self.pause(interval).await;
             }
@@ -134,21 +136,21 @@ impl Replay {
         Ok((step.len(), awaited))
     }
 
-    async fn tell_first(
+    async fn report_first(
         &self,
         awaited: &mut VecDeque<Awaited>,
-        tell: &mut impl FnMut(Progress),
+        report: &mut impl FnMut(ReplayResult),
     ) -> Result<(), StoreError> {
         if let Some(first) = awaited.front()
-            && let Some(replayed) = self.outcome(first).await?
+            && let Some(outcome) = self.outcome(first).await?
         {
-            tell(Progress { id: first.id, replayed });
+            report(ReplayResult { id: first.id, outcome });
             awaited.pop_front();
         }
         Ok(())
     }
 
-    /// Waits, but not once it is told to stop.
+    /// Waits, or returns as soon as the replay is stopped.
     async fn pause(&self, time: Duration) {
         tokio::select! {
             () = sleep(time) => {}
@@ -156,38 +158,38 @@ impl Replay {
         }
     }
 
-    async fn publish(&mut self, id: i64) -> Result<Result<Awaited, Replayed>, StoreError> {
-        let stored = self.dead_letters.dead_letter(id).await?.filter(|stored| match stored.state {
+    async fn publish(&mut self, id: i64) -> Result<Result<Awaited, ReplayOutcome>, StoreError> {
+        let record = self.dead_letters.dead_letter(id).await?.filter(|record| match record.state {
             DeadLetterState::Open | DeadLetterState::Replaying => true,
             DeadLetterState::Replayed | DeadLetterState::Discarded => false,
         });
-        let Some(stored) = stored else { return Ok(Err(Replayed::NotOpen)) };
-        let foresight = self.rehearsal.of(&stored).await?;
-        if matches!(foresight.prospect, DryRunOutcome::Superseded { .. }) && !self.limits.force {
-            return Ok(Err(Replayed::Superseded(foresight.prospect.detail())));
+        let Some(record) = record else { return Ok(Err(ReplayOutcome::NotOpen)) };
+        let dry_run = self.dry_run.of(&record).await?;
+        if matches!(dry_run.outcome, DryRunOutcome::Superseded { .. }) && !self.limits.force {
+            return Ok(Err(ReplayOutcome::Superseded(dry_run.outcome.detail())));
         }
         let now = self.clock.now();
-        let most = self.limits.most_replays;
+        let max = self.limits.max_replays;
         let claimed =
-            self.dead_letters.claim_dead_letter(id, most, abandoned_before(now), now).await?;
-        let Some(claimed) = claimed else { return Ok(Err(Replayed::NotOpen)) };
+            self.dead_letters.claim_dead_letter(id, max, abandoned_before(now), now).await?;
+        let Some(claimed) = claimed else { return Ok(Err(ReplayOutcome::NotOpen)) };
         let replay = claimed.replays;
-        let refused = self.confirmed(publication_of(&claimed, replay)).await.err();
-        let verdict = refused.as_deref().unwrap_or("confirmed");
-        let action = self.actor.action(self.clock.now(), AuditAction::Replay, verdict);
-        self.dead_letters.finish_replay(id, replay, refused.is_none(), &action).await?;
-        Ok(match refused {
-            None => Ok(Awaited { id, replay, intent: foresight.intent }),
-            Some(reason) => Err(Replayed::Unpublished(reason)),
+        let unpublished = self.publish_confirmed(publication_of(&claimed, replay)).await.err();
+        let verdict = unpublished.as_deref().unwrap_or("confirmed");
+        let audit_entry = self.actor.audit_entry(self.clock.now(), AuditAction::Replay, verdict);
+        self.dead_letters.finish_replay(id, replay, unpublished.is_none(), &audit_entry).await?;
+        Ok(match unpublished {
+            None => Ok(Awaited { id, replay, idempotency_key: dry_run.idempotency_key }),
+            Some(reason) => Err(ReplayOutcome::Unpublished(reason)),
         })
     }
 
-    /// Publishes one message; the error says why the broker does not have it, or may not.
-    async fn confirmed(&mut self, publication: Publication) -> Result<(), String> {
+    /// Publishes one message and waits for its confirm; the error says why there is none.
+    async fn publish_confirmed(&mut self, publication: Publication) -> Result<(), String> {
         let stop = self.stop.clone();
         let out_of_time = async {
             stop.cancelled().await;
-            sleep(LAST_CONFIRM_WITHIN).await;
+            sleep(LAST_CONFIRM_TIMEOUT).await;
         };
         let confirmations = tokio::select! {
             confirmations = self.publisher.publish(std::slice::from_ref(&publication)) => confirmations,
@@ -207,18 +209,19 @@ impl Replay {
         }
     }
 
+    /// Waits until all outcomes are known, or the time is over, or the replay is stopped.
     async fn await_outcomes(
         &self,
         mut awaited: VecDeque<Awaited>,
-        tell: &mut impl FnMut(Progress),
+        report: &mut impl FnMut(ReplayResult),
     ) -> Result<(), StoreError> {
-        let deadline = Instant::now() + self.limits.outcomes_within;
+        let deadline = Instant::now() + self.limits.outcome_timeout;
         while !awaited.is_empty() {
             let is_last = Instant::now() >= deadline || self.stop.is_cancelled();
             let mut open = VecDeque::new();
             for one in awaited {
                 match self.outcome(&one).await? {
-                    Some(replayed) => tell(Progress { id: one.id, replayed }),
+                    Some(outcome) => report(ReplayResult { id: one.id, outcome }),
                     None => open.push_back(one),
                 }
             }
@@ -227,28 +230,31 @@ impl Replay {
                 break;
             }
             if !awaited.is_empty() {
-                self.pause(LOOK_AGAIN).await;
+                self.pause(POLL_INTERVAL).await;
             }
         }
         for one in awaited {
-            tell(Progress { id: one.id, replayed: Replayed::NoOutcomeYet });
+            report(ReplayResult { id: one.id, outcome: ReplayOutcome::NoOutcomeYet });
         }
         Ok(())
     }
 
-    async fn outcome(&self, awaited: &Awaited) -> Result<Option<Replayed>, StoreError> {
-        if let Some(stored) = self.dead_letters.dead_letter(awaited.id).await?
-            && stored.state == DeadLetterState::Open
-            && stored.replays == awaited.replay
+    async fn outcome(&self, awaited: &Awaited) -> Result<Option<ReplayOutcome>, StoreError> {
+        if let Some(record) = self.dead_letters.dead_letter(awaited.id).await?
+            && record.state == DeadLetterState::Open
+            && record.replays == awaited.replay
         {
-            let reason = stored.dead_letter.reason;
-            return Ok(Some(Replayed::FailedAgain { code: reason.code, detail: reason.detail }));
+            let reason = record.dead_letter.reason;
+            return Ok(Some(ReplayOutcome::FailedAgain {
+                code: reason.code,
+                detail: reason.detail,
+            }));
         }
-        let Some(intent) = &awaited.intent else { return Ok(None) };
-        let handled = self.orders.message(&intent.message_id).await?;
-        // Of a message id that was used before, the other body has been handled.
-        let handled = handled.filter(|handled| handled.body_hash == intent.body_hash);
-        Ok(handled.map(|handled| Replayed::Handled {
+        let Some(key) = &awaited.idempotency_key else { return Ok(None) };
+        let handled = self.orders.message(&key.message_id).await?;
+        // Where the message id was used before, the entry belongs to another body.
+        let handled = handled.filter(|handled| handled.body_hash == key.body_hash);
+        Ok(handled.map(|handled| ReplayOutcome::Handled {
             outcome: handled.outcome.as_str(),
             code: handled.outcome.code().map(str::to_owned),
         }))

@@ -1,10 +1,10 @@
-//! How fast a replay goes.
+//! The schedule of a replay.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 /// The sizes of the steps of a replay: each is published when the outcomes of the one before are
-/// known. The last size goes on until the end.
+/// known. The last size repeats until the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplaySchedule(Vec<Step>);
 
@@ -14,12 +14,12 @@ enum Step {
     All,
 }
 
-/// Most messages that are published before their outcomes are waited for, however the pace is.
+/// Maximum messages in a step, whatever the schedule says.
 const MAX_STEP: usize = 1000;
 
-/// A text that is no pace.
+/// A text that is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be numbers from 1 and at the end perhaps `all`, such as 1,2,5,20,all")]
+#[error("must be step sizes from 1, optionally ending with `all`, such as 1,2,5,20,all")]
 pub struct InvalidReplaySchedule;
 
 impl ReplaySchedule {
@@ -60,7 +60,7 @@ impl FromStr for ReplaySchedule {
     }
 }
 
-/// The time between two messages at so many in a second.
+/// The time between two messages at this rate.
 pub fn interval(per_second: u32) -> Duration {
     Duration::from_secs(1) / per_second.max(1)
 }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pace_is_refused() {
+    fn an_invalid_schedule_is_refused() {
         for text in ["", "0", "1,,2", "all,1", "-1", "many"] {
             assert_eq!(text.parse::<ReplaySchedule>(), Err(InvalidReplaySchedule), "{text}");
         }

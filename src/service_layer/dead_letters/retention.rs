@@ -1,4 +1,4 @@
-//! What is old enough goes.
+//! Deletes old rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{DeadLetterStore, Retention};
 use crate::service_layer::Clock;
 
-/// Between two looks for what is old enough.
-const LOOK_AGAIN: Duration = Duration::from_mins(10);
+/// Between two passes, when nothing is left to delete.
+const PASS_INTERVAL: Duration = Duration::from_mins(10);
 
-/// Most rows of a kind that go in one transaction: some milliseconds of work.
+/// Maximum rows of a kind that one transaction deletes: some milliseconds of work.
 const MAX_AT_ONCE: u32 = 500;
 
 /// Between two transactions, so that others get their turn.
-const BREATH: Duration = Duration::from_millis(100);
+const BATCH_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long rows are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPeriods {
-    /// From the last change on.
+    /// Since the last change.
     pub dead_letters: TimeDelta,
-    /// None: for ever, as nobody knows how long dead letters wait in their queue.
+    /// None: for ever, because without the collector dead letters may stay in their queue for any time.
     pub handled_messages: Option<TimeDelta>,
     /// Of completed and cancelled orders; none: for ever.
     pub history: Option<TimeDelta>,
@@ -39,7 +39,7 @@ impl RetentionPeriods {
     }
 }
 
-/// Removes what is old enough, in small batches, until dropped.
+/// Deletes old rows in small batches, until dropped.
 pub async fn prune_for_ever(
     store: Arc<dyn DeadLetterStore>,
     periods: RetentionPeriods,
@@ -53,14 +53,14 @@ pub async fn prune_for_ever(
                     dead_letters,
                     messages,
                     history = pruned.history,
-                    "Old rows are removed"
+                    "Old rows were deleted"
                 );
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(BATCH_PAUSE).await;
             }
-            Ok(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            Ok(_) => tokio::time::sleep(PASS_INTERVAL).await,
             Err(error) => {
-                tracing::debug!(%error, "Old rows cannot be removed, trying again later");
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tracing::debug!(%error, "Old rows cannot be deleted, retrying later");
+                tokio::time::sleep(PASS_INTERVAL).await;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Which dead letters are meant.
+//! Selections of dead letters.
 
 use std::str::FromStr;
 
@@ -11,15 +11,15 @@ use crate::service_layer::dead_letters::{
 };
 use crate::service_layer::{OrderHistory, OrderQueries, StoreError};
 
-/// Most dead letters in the hands of replays, of which each has one at a time.
-const MAX_IN_HAND: u32 = 1000;
+/// Maximum dead letters that replays have claimed. Each replay claims one at a time.
+const MAX_CLAIMED: u32 = 1000;
 
-/// How long ago, as people write it: a number and s, m, h or d.
+/// How long ago: a number and s, m, h or d.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age(TimeDelta);
 
 impl Age {
-    /// The moment so long before another; none before the beginning of time.
+    /// The time that long before `now`; none if it cannot be represented.
     pub fn before(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         now.checked_sub_signed(self.0)
     }
@@ -43,7 +43,7 @@ impl FromStr for Age {
     }
 }
 
-/// Those of a filter that look like an example: the same code, command and pattern of the detail.
+/// Narrows a filter to the group of an example: the same code, command and pattern of the detail.
 pub fn alike(filter: DeadLetterFilter, example: DeadLetter) -> DeadLetterFilter {
     DeadLetterFilter {
         code: Some(example.reason.code),
@@ -53,29 +53,29 @@ pub fn alike(filter: DeadLetterFilter, example: DeadLetter) -> DeadLetterFilter 
     }
 }
 
-/// The ids of those that match and can be replayed: the open ones, and those that somebody took for
-/// a replay and never finished. In the order in which they came; at most `limit`.
+/// The ids of those that match and can be replayed: the open ones, and those that a crashed replay
+/// has claimed. Oldest first; at most `limit`.
 ///
 /// # Errors
-/// See [`StoreError`].
+/// When the database fails.
 pub async fn replayable_ids(
     dead_letters: &dyn DeadLetterStore,
     filter: &DeadLetterFilter,
     limit: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>, StoreError> {
-    let asks_for = |state| filter.state.is_none_or(|asked| asked == state);
+    let includes = |state| filter.state.is_none_or(|wanted| wanted == state);
     let in_state = |state| DeadLetterFilter { state: Some(state), ..filter.clone() };
     let mut ids = Vec::new();
-    if asks_for(DeadLetterState::Open) {
+    if includes(DeadLetterState::Open) {
         ids = dead_letters.dead_letter_ids(&in_state(DeadLetterState::Open), limit).await?;
     }
-    if asks_for(DeadLetterState::Replaying) {
-        let taken = dead_letters
-            .dead_letters(&in_state(DeadLetterState::Replaying), None, MAX_IN_HAND)
+    if includes(DeadLetterState::Replaying) {
+        let claimed = dead_letters
+            .dead_letters(&in_state(DeadLetterState::Replaying), None, MAX_CLAIMED)
             .await?;
         let abandoned =
-            taken.iter().filter(|dead_letter| dead_letter.changed_at < abandoned_before(now));
+            claimed.iter().filter(|dead_letter| dead_letter.changed_at < abandoned_before(now));
         ids.extend(abandoned.map(|dead_letter| dead_letter.id));
     }
     ids.sort_unstable();
@@ -86,12 +86,12 @@ pub async fn replayable_ids(
 /// The order that a dead letter is about, as it is now.
 ///
 /// # Errors
-/// See [`StoreError`].
-pub async fn present_order(
+/// When the database fails.
+pub async fn current_order(
     orders: &dyn OrderQueries,
-    stored: &DeadLetterRecord,
+    record: &DeadLetterRecord,
 ) -> Result<Option<OrderHistory>, StoreError> {
-    match stored.dead_letter.subject.order_id.as_deref().map(OrderId::new) {
+    match record.dead_letter.subject.order_id.as_deref().map(OrderId::new) {
         Some(Ok(order_id)) => orders.order(&order_id).await,
         Some(Err(_)) | None => Ok(None),
     }

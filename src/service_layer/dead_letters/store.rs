@@ -1,4 +1,4 @@
-//! The port behind the dead letters: what a database must do for them.
+//! The port to the table of dead letters.
 
 use std::fmt::Debug;
 
@@ -12,14 +12,14 @@ use super::{
 use crate::domain::MessageId;
 use crate::service_layer::StoreError;
 
-/// What somebody did with a dead letter.
+/// An entry in a dead letter's audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     pub at: DateTime<Utc>,
     pub who: String,
     pub what: AuditAction,
     pub why: Option<String>,
-    /// What came of it, such as `confirmed`, or what a dry run said.
+    /// The result, such as `confirmed`, or the outcome of the dry run.
     pub verdict: String,
 }
 
@@ -30,7 +30,7 @@ pub enum AuditAction {
     Edit,
     Discard,
     Restore,
-    /// Looked at what the console hides: the e-mail addresses in it.
+    /// Revealed the e-mail addresses, which the console masks.
     Disclose,
 }
 
@@ -38,7 +38,7 @@ impl AuditAction {
     pub const ALL: [Self; 5] =
         [Self::Replay, Self::Edit, Self::Discard, Self::Restore, Self::Disclose];
 
-    /// The word in tables.
+    /// For tables, JSON and the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Replay => "replay",
@@ -50,28 +50,28 @@ impl AuditAction {
     }
 }
 
-/// A new body for a dead letter, and what can be read in it.
+/// A new body for a dead letter, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     pub body: Vec<u8>,
     pub subject: Subject,
-    /// Why it would still fail; none if it would not.
+    /// Why it would still fail, if it would.
     pub reason: Option<Reason>,
 }
 
-/// Until when rows are old enough to go.
+/// The times before which rows are deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Dead letters that are replayed or discarded, last changed before this moment, and open ones
-    /// that last changed before it as well.
+    /// Dead letters last changed before this time, in any state but Replaying.
     pub dead_letters_until: DateTime<Utc>,
-    /// Messages handled before this moment. Those whose id a dead letter has stay.
+    /// Entries of the inbox for messages handled before this time, unless a dead letter has the same
+    /// message id.
     pub handled_until: DateTime<Utc>,
-    /// Changes of orders before this moment; none: they stay for ever.
+    /// Changes of completed and cancelled orders before this time; none: they are kept for ever.
     pub history_until: Option<DateTime<Utc>>,
 }
 
-/// How many rows went.
+/// The number of deleted rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
     pub dead_letters: u64,
@@ -85,32 +85,32 @@ impl Pruned {
     }
 }
 
-/// Keeps dead letters.
+/// Stores dead letters.
 ///
-/// Each method is one transaction. A change of state MUST be atomic: of two that want the same dead
-/// dead letter, one gets it. Every change MUST be recorded with its action in the same transaction.
+/// Each method is one transaction. A change of state MUST be atomic: of two concurrent ones, one
+/// succeeds. Every change MUST be recorded with its audit entry in the same transaction.
 #[async_trait]
 pub trait DeadLetterStore: Debug + Send + Sync {
-    /// Keeps dead letters. One whose key is there already MUST have no effect. One that is the latest
-    /// replay of a kept dead letter with the same body MUST open that dead letter again (state open, failures
-    /// one more, reason and time of the failure) instead of becoming a further row; a repeat of the
-    /// same failure MUST have no effect.
+    /// Stores dead letters. One whose key is in the table MUST have no effect. One that is the latest
+    /// replay of a stored dead letter with the same body MUST reopen that row (state open, one more
+    /// failure, the new reason and time) instead of adding one; a duplicate of the same failure MUST
+    /// have no effect.
     ///
-    /// Returns how many rows are new or open again.
+    /// Returns the number of rows that are new or reopened.
     ///
     /// # Errors
-    /// See [`StoreError`]; nothing is kept then.
+    /// When the database fails or rejects one of them; none is stored then.
     async fn collect(
         &self,
         dead_letters: &[DeadLetter],
         now: DateTime<Utc>,
     ) -> Result<u64, StoreError>;
 
-    /// At most `limit` dead letters, the one that failed last first; those that come after a place
-    /// where one is given.
+    /// At most `limit` dead letters, the one that failed last first; with `after`, those behind that
+    /// position.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn dead_letters(
         &self,
         filter: &DeadLetterFilter,
@@ -118,10 +118,10 @@ pub trait DeadLetterStore: Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<DeadLetterSummary>, StoreError>;
 
-    /// The ids of those that match, in the order in which they came; at most `limit`.
+    /// The ids of those that match, in ascending order; at most `limit`.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn dead_letter_ids(
         &self,
         filter: &DeadLetterFilter,
@@ -131,7 +131,7 @@ pub trait DeadLetterStore: Debug + Send + Sync {
     /// By code, command and pattern, the largest first; at most `limit`.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn dead_letter_groups(
         &self,
         filter: &DeadLetterFilter,
@@ -141,7 +141,7 @@ pub trait DeadLetterStore: Debug + Send + Sync {
     /// By state and code, the largest first; at most `limit`.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn dead_letter_counts(
         &self,
         filter: &DeadLetterFilter,
@@ -149,87 +149,96 @@ pub trait DeadLetterStore: Debug + Send + Sync {
     ) -> Result<Vec<DeadLetterCount>, StoreError>;
 
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetterRecord>, StoreError>;
 
-    /// The dead letter of a message with this message id, the last one where there are more.
+    /// The latest dead letter with this message id.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn dead_letter_of_message(
         &self,
         message_id: &MessageId,
     ) -> Result<Option<DeadLetterRecord>, StoreError>;
 
-    /// What was done with a dead letter, the first action first.
+    /// The audit log of a dead letter, oldest first.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn dead_letter_actions(&self, id: i64) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// Takes a dead letter for a replay: it is Replaying, and has one replay more. None when it is
-    /// not open, or has had `most_replays`. One that has been Replaying since before
-    /// `abandoned_before` is taken over: whoever had it has died.
+    /// Claims a dead letter for a replay: Open → Replaying, with one more replay. Returns none when it
+    /// is not open or has had `max_replays`. One that has been Replaying since before
+    /// `abandoned_before` can be claimed too: the replay that claimed it has crashed.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn claim_dead_letter(
         &self,
         id: i64,
-        most_replays: u32,
+        max_replays: u32,
         abandoned_before: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Option<DeadLetterRecord>, StoreError>;
 
-    /// Ends a replay: Replayed when the broker has `confirmed` it, else open again with the replay
-    /// not counted. Has no effect on its state when that is not Replaying with this number of
-    /// replays any more (it failed again meanwhile); the action is recorded in any case.
+    /// Ends a replay: Replaying → Replayed when the broker has `confirmed` it, else → Open with the
+    /// replay not counted. The state stays as it is unless it is still Replaying with this number of
+    /// replays (the message may have failed again in the meantime). The audit entry is written in any
+    /// case.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn finish_replay(
         &self,
         id: i64,
         replay: u32,
         confirmed: bool,
-        action: &AuditEntry,
+        audit_entry: &AuditEntry,
     ) -> Result<(), StoreError>;
 
-    /// Gives an open dead letter another body; false when it is not open or is not in this revision
-    /// any more.
+    /// Replaces the body of an open dead letter; false when it is not open or no longer in this
+    /// revision.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn revise_dead_letter(
         &self,
         id: i64,
         revision: u32,
         revised: &Revision,
-        action: &AuditEntry,
+        audit_entry: &AuditEntry,
     ) -> Result<bool, StoreError>;
 
     /// Open → Discarded; false when it is not open.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    async fn discard_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError>;
+    /// When the database fails.
+    async fn discard_dead_letter(
+        &self,
+        id: i64,
+        audit_entry: &AuditEntry,
+    ) -> Result<bool, StoreError>;
 
     /// Discarded or Replayed → Open; false when it is neither.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    async fn restore_dead_letter(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError>;
+    /// When the database fails.
+    async fn restore_dead_letter(
+        &self,
+        id: i64,
+        audit_entry: &AuditEntry,
+    ) -> Result<bool, StoreError>;
 
-    /// Records what somebody did with a dead letter that does not change it; false when there is
-    /// none.
+    /// Writes an audit entry for an action that does not change the dead letter; false when there is
+    /// no such dead letter.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    async fn record_action(&self, id: i64, action: &AuditEntry) -> Result<bool, StoreError>;
+    /// When the database fails.
+    async fn record_action(&self, id: i64, audit_entry: &AuditEntry) -> Result<bool, StoreError>;
 
-    /// Removes at most `limit` rows of each kind that are old enough.
+    /// Deletes at most `limit` old rows of each kind.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// When the database fails.
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<Pruned, StoreError>;
 }

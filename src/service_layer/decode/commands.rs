@@ -1,10 +1,10 @@
-//! The commands as they stand on the wire, and how each becomes a command of the domain.
+//! The bodies of commands, and how each becomes a command of the domain.
 //!
-//! The comments on these types are the descriptions in their schemas.
+//! The comments on these types are the descriptions in the schemas.
 
 use schemars::JsonSchema;
 
-use super::fields::{FieldError, Fields, ReadFields};
+use super::fields::{FieldError, Fields, FromObject};
 use super::place_order::PlaceOrderBody;
 use super::properties::may_name_itself;
 use super::scalars::{schema_of, schema_or_null};
@@ -22,7 +22,7 @@ pub(crate) struct CancelOrderBody {
     reason: Option<Reason>,
 }
 
-/// Put an order that is not final into any status: an operator's correction.
+/// Set any status of an order that is not in a final status: a correction by an operator.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "SetStatus", transform = may_name_itself)]
 pub(crate) struct SetStatusBody {
@@ -32,13 +32,13 @@ pub(crate) struct SetStatusBody {
     status: Status,
 }
 
-/// Move an order one status onwards.
+/// Move an order to its next status.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "SetNextStatus", transform = may_name_itself)]
 pub(crate) struct SetNextStatusBody {
     #[schemars(schema_with = "schema_of::<OrderId>")]
     order_id: OrderId,
-    /// The status that the order must be in, which makes a repeat harmless. Absent: the message
+    /// The status that the order must be in, which makes duplicates harmless. If absent, the message
     /// needs a message id.
     #[schemars(default, schema_with = "schema_or_null::<Status>")]
     from: Option<Status>,
@@ -52,7 +52,7 @@ pub(super) fn read_command(
     Ok(match kind {
         CommandKind::PlaceOrder => {
             let body: PlaceOrderBody = fields.read()?;
-            Command::PlaceOrder(body.into_domain(fields.notes)?)
+            Command::PlaceOrder(body.into_domain(fields.deviations)?)
         }
         CommandKind::CancelOrder => {
             let CancelOrderBody { order_id, reason } = fields.read()?;
@@ -69,20 +69,20 @@ pub(super) fn read_command(
     })
 }
 
-impl ReadFields for CancelOrderBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
+impl FromObject for CancelOrderBody {
+    fn from_object(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self { order_id: fields.required("order_id")?, reason: fields.optional("reason")? })
     }
 }
 
-impl ReadFields for SetStatusBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
+impl FromObject for SetStatusBody {
+    fn from_object(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self { order_id: fields.required("order_id")?, status: fields.required("status")? })
     }
 }
 
-impl ReadFields for SetNextStatusBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
+impl FromObject for SetNextStatusBody {
+    fn from_object(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self { order_id: fields.required("order_id")?, from: fields.optional("from")? })
     }
 }

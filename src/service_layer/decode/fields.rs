@@ -1,4 +1,4 @@
-//! The fields of an object, read by name, and how a fault names the field that has it.
+//! The fields of an object, read by name, and errors with the path of the field.
 
 use std::fmt::Display;
 
@@ -6,23 +6,23 @@ use super::Deviations;
 use super::json::{Member, Node};
 use crate::service_layer::{DeadLetterCode, DeadLetterReason};
 
-/// What can be read from any place in the tree.
-pub(super) trait Read: Sized {
+/// A value that is read from a node of the tree.
+pub(super) trait FromNode: Sized {
     /// # Errors
-    /// A fault that names the field and the rule, never the value.
-    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError>;
+    /// When the value breaks a rule. The error names the field and the rule, never the value.
+    fn from_node(node: &Node<'_>, deviations: &mut Deviations) -> Result<Self, FieldError>;
 }
 
-/// What is read from the fields of an object.
-pub(super) trait ReadFields: Sized {
+/// A value that is read from the fields of an object.
+pub(super) trait FromObject: Sized {
     /// # Errors
-    /// As [`Read::read`].
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError>;
+    /// As [`FromNode::from_node`].
+    fn from_object(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError>;
 }
 
-impl<T: ReadFields> Read for T {
-    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError> {
-        Fields::of(node, notes)?.read()
+impl<T: FromObject> FromNode for T {
+    fn from_node(node: &Node<'_>, deviations: &mut Deviations) -> Result<Self, FieldError> {
+        Fields::of(node, deviations)?.read()
     }
 }
 
@@ -31,25 +31,29 @@ impl<T: ReadFields> Read for T {
 pub(super) struct Fields<'t, 'n> {
     members: &'t [Member<'t>],
     known: usize,
-    pub(super) notes: &'n mut Deviations,
+    pub(super) deviations: &'n mut Deviations,
 }
 
 impl<'t, 'n> Fields<'t, 'n> {
-    pub(super) fn of(node: &'t Node<'t>, notes: &'n mut Deviations) -> Result<Self, FieldError> {
+    pub(super) fn of(
+        node: &'t Node<'t>,
+        deviations: &'n mut Deviations,
+    ) -> Result<Self, FieldError> {
         match node {
-            Node::Object(members) => Ok(Self { members, known: 0, notes }),
+            Node::Object(members) => Ok(Self { members, known: 0, deviations }),
             _ => Err(FieldError::invalid("must be an object")),
         }
     }
 
-    /// Reads everything at once; the fields that nobody asked for are counted.
-    pub(super) fn read<T: ReadFields>(&mut self) -> Result<T, FieldError> {
-        let value = T::read_fields(self)?;
-        self.notes.unknown_fields += self.members.len() - self.known;
+    /// Reads all fields of a value, and counts those that it does not know.
+    pub(super) fn read<T: FromObject>(&mut self) -> Result<T, FieldError> {
+        let value = T::from_object(self)?;
+        self.deviations.unknown_fields += self.members.len() - self.known;
         Ok(value)
     }
 
-    /// A field, unless it is absent or null. To be called once for each name: it counts.
+    /// A field, unless it is absent or null. Must be called once for each name, as it counts the known
+    /// fields.
     pub(super) fn get(&mut self, name: &str) -> Option<&'t Node<'t>> {
         let found = self.members.binary_search_by(|member| (*member.key).cmp(name)).ok()?;
         self.known += 1;
@@ -59,12 +63,14 @@ impl<'t, 'n> Fields<'t, 'n> {
         }
     }
 
-    pub(super) fn optional<T: Read>(&mut self, name: &str) -> Result<Option<T>, FieldError> {
+    pub(super) fn optional<T: FromNode>(&mut self, name: &str) -> Result<Option<T>, FieldError> {
         let node = self.get(name);
-        node.map(|node| T::read(node, self.notes)).transpose().map_err(|fault| fault.inside(name))
+        node.map(|node| T::from_node(node, self.deviations))
+            .transpose()
+            .map_err(|error| error.inside(name))
     }
 
-    pub(super) fn required<T: Read>(&mut self, name: &str) -> Result<T, FieldError> {
+    pub(super) fn required<T: FromNode>(&mut self, name: &str) -> Result<T, FieldError> {
         self.optional(name)?.ok_or_else(|| FieldError::missing().inside(name))
     }
 }
@@ -73,7 +79,7 @@ impl<'t, 'n> Fields<'t, 'n> {
 #[derive(Debug)]
 pub(super) struct FieldError {
     code: DeadLetterCode,
-    /// Where, seen from the body: `items[3].quantity`. Grows at its front on the way up.
+    /// The path from the body, such as `items[3].quantity`. Outer fields are prepended on the way up.
     path: String,
     rule: String,
 }
@@ -91,22 +97,22 @@ impl FieldError {
         }
     }
 
-    /// The same fault, seen from the object that has the field.
+    /// The same error with the path from the object that has the field.
     pub(super) fn inside(mut self, field: &str) -> Self {
         let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{field}{separator}{}", self.path);
         self
     }
 
-    /// The same fault, seen from the array that has the element.
+    /// The same error with the path from the array that has the element.
     pub(super) fn at(self, index: usize) -> Self {
         self.inside(&format!("[{index}]"))
     }
 }
 
 impl From<FieldError> for DeadLetterReason {
-    fn from(fault: FieldError) -> Self {
-        let FieldError { code, path, rule } = fault;
+    fn from(error: FieldError) -> Self {
+        let FieldError { code, path, rule } = error;
         if path.is_empty() {
             return Self::new(code, format!("the body {rule}"));
         }

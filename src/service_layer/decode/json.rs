@@ -1,5 +1,4 @@
-//! A JSON text as a tree that keeps what serde's data model would lose: the digits of its numbers
-//! and the keys that stand twice in one object.
+//! A JSON tree that keeps what serde's data model loses: the digits of numbers, and duplicate keys.
 
 use std::borrow::Cow;
 
@@ -7,22 +6,22 @@ use serde_json::value::RawValue;
 
 use crate::service_layer::{DeadLetterCode, DeadLetterReason};
 
-/// Objects and arrays inside each other, the outermost included. No command needs more than 3.
+/// Maximum nesting of objects and arrays, including the outermost. No command needs more than 3.
 const MAX_DEPTH: usize = 32;
 
-/// Longest key that a detail shows.
+/// Maximum bytes of a key that an error shows.
 const MAX_SHOWN_KEY: usize = 64;
 
-/// A value, borrowed from the text wherever the text shows it as it is.
+/// A value, borrowed from the text where it has no escapes.
 #[derive(Debug)]
 pub(super) enum Node<'t> {
     Null,
     Bool,
-    /// Its digits, just as they were written.
+    /// The digits as they were sent.
     Number(&'t str),
     Text(Cow<'t, str>),
     Array(Vec<Node<'t>>),
-    /// Sorted by key; no key stands twice.
+    /// Sorted by key, without duplicates.
     Object(Vec<Member<'t>>),
 }
 
@@ -32,14 +31,14 @@ pub(super) struct Member<'t> {
     pub(super) value: Node<'t>,
 }
 
-/// Reads a whole text as one JSON value.
+/// Parses a text as one JSON value.
 ///
 /// # Errors
 /// `malformed_json` when it is not JSON, nests too deep, or escapes half of a surrogate pair;
 /// `duplicate_key`.
 pub(super) fn parse(text: &str) -> Result<Node<'_>, DeadLetterReason> {
-    // serde_json checks the grammar, without recursion and without judging the size of numbers.
-    // What it says of a mistake are fixed words and a position.
+    // serde_json checks the grammar, without recursion and without limiting the size of numbers. Its
+    // errors consist of fixed texts and a position.
     let valid: &RawValue = serde_json::from_str(text)
         .map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
     Builder { text: valid.get(), at: 0 }.node(1)
@@ -56,10 +55,10 @@ struct Builder<'t> {
 }
 
 impl<'t> Builder<'t> {
-    /// The next value. `depth` is the one that it has if it is an object or an array.
+    /// The next value. `depth` is its own, if it is an object or an array.
     fn node(&mut self, depth: usize) -> Result<Node<'t>, DeadLetterReason> {
         match self.peek()? {
-            // Refused on the way down: the recursion is never deeper than this.
+            // Checked before it descends, which bounds the recursion.
             b'{' | b'[' if depth > MAX_DEPTH => {
                 Err(malformed(format!("the body nests more than {MAX_DEPTH} levels deep")))
             }
@@ -122,7 +121,7 @@ impl<'t> Builder<'t> {
         }
         self.at += 1;
         if has_escapes {
-            // The grammar is known to hold; what can still be wrong is half of a surrogate pair.
+            // The grammar is valid; all that can still fail is half of a surrogate pair.
             return serde_json::from_str(&self.text[start..self.at])
                 .map(Cow::Owned)
                 .map_err(|_| malformed("a text in the body escapes a lone surrogate"));
@@ -130,12 +129,12 @@ impl<'t> Builder<'t> {
         Ok(Cow::Borrowed(&self.text[start + 1..self.at - 1]))
     }
 
-    /// A number or a literal, up to whatever ends it.
+    /// A number or a literal.
     fn bare(&mut self) -> Result<&'t str, DeadLetterReason> {
         let rest = &self.text[self.at..];
         let ends = |byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         let length = rest.bytes().position(ends).unwrap_or(rest.len());
-        // Never in JSON; but not moving on would be an endless loop.
+        // Impossible in valid JSON, but it would be an endless loop.
         if length == 0 {
             return Err(malformed("the body lacks a value"));
         }
@@ -159,8 +158,7 @@ impl<'t> Builder<'t> {
     }
 }
 
-/// Sorting brings equal keys side by side, also in an object of 100,000 keys, and makes the fields
-/// easy to find.
+/// Sorting finds duplicates in n log n, also in an object of 100,000 keys, and allows binary search.
 fn sort_by_key(members: &mut [Member<'_>]) -> Result<(), DeadLetterReason> {
     members.sort_unstable_by(|left, right| left.key.cmp(&right.key));
     match members.windows(2).find(|pair| pair[0].key == pair[1].key) {
@@ -169,7 +167,8 @@ fn sort_by_key(members: &mut [Member<'_>]) -> Result<(), DeadLetterReason> {
     }
 }
 
-/// Shows a key that looks like the name of a field. Any other could be data: an email address, say.
+/// Shows a key only if it looks like the name of a field. Any other may be data, such as an e-mail
+/// address.
 fn duplicate_key(key: &str) -> DeadLetterReason {
     let is_field_name = key.len() <= MAX_SHOWN_KEY
         && key.starts_with(|first: char| first.is_ascii_alphabetic())

@@ -1,11 +1,11 @@
-//! The tolerant edge: bytes and properties become a command, or a reason why not.
+//! The tolerant decoder: bytes and properties become a command, or a reason for a dead letter.
 //!
-//! Four steps, each on what the one before has made sure of: `text` (size, UTF-8), `json` (a tree of
-//! the whole body), `properties` (which command it is), `commands` (its fields, one by one, by the rules
-//! in `scalars`). Nothing behind this module sees a message that is wrong in itself.
+//! Four steps, each of which relies on the one before: `text` (size, UTF-8), `json` (a tree of the whole
+//! body), `properties` (which command it is), `commands` (its fields, one by one, by the rules in
+//! `scalars`). No code behind this module sees an invalid message.
 //!
-//! Types derived with serde would be shorter, and wrong: they take an array for a struct, cannot
-//! count the fields that they do not know, and read a price through a binary float.
+//! Derived serde types would be shorter, and wrong: they accept an array for a struct, cannot count
+//! unknown fields, and parse a price through a binary float.
 
 mod commands;
 mod fields;
@@ -20,49 +20,49 @@ use crate::service_layer::{DeadLetterCode, DeadLetterReason, Envelope, Idempoten
 pub(crate) use commands::{CancelOrderBody, SetNextStatusBody, SetStatusBody};
 pub(crate) use place_order::PlaceOrderBody;
 
-/// Largest body that is looked into: 256 KiB, some hundred times a usual order.
+/// Maximum size of a body: 256 KiB, some hundred times a usual order.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// What a message turned out to be.
+/// The result of decoding a message.
 #[derive(Debug)]
 pub struct Decoded {
     pub result: Result<Message, DeadLetterReason>,
-    /// The command, as far as it is known: of a body that cannot be read, what its envelope says.
+    /// The command, if it is known. Of a malformed body, it comes from property or routing key.
     pub kind: Option<CommandKind>,
-    pub notes: Deviations,
+    pub deviations: Deviations,
 }
 
-/// What was put up with, for counters and logs.
+/// Deviations from the contract that the decoder accepted, for metrics and logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Deviations {
-    /// Fields that no rule knows, in the body and in its customer and items.
+    /// Unknown fields, in the body and in its customer and items.
     pub unknown_fields: usize,
-    /// Whole numbers that came as text or with a fraction: `"2"`, `2.0`.
+    /// Integers sent as text or with a fraction: `"2"`, `2.0`.
     pub coerced_fields: usize,
     /// The order's total is given, and is not the sum of its items.
     pub total_differs: bool,
 }
 
-/// Reads a message. Pure, and never panics, whatever it is given.
+/// Decodes a message. Pure, and never panics, for any input.
 ///
-/// A refusal says which field breaks which rule, in less than 1 KiB and without any value: it goes
-/// into logs and headers, where a customer's data must not be.
+/// An error names the field and the rule that it breaks, in less than 1 KiB and without any value: it
+/// goes into logs and headers, which must not contain customers' data.
 pub fn decode(envelope: &Envelope) -> Decoded {
     let mut kind = properties::outer_kind(&envelope.properties, &envelope.routing_key);
-    let mut notes = Deviations::default();
-    let result = message(envelope, &mut kind, &mut notes);
-    Decoded { result, kind, notes }
+    let mut deviations = Deviations::default();
+    let result = message(envelope, &mut kind, &mut deviations);
+    Decoded { result, kind, deviations }
 }
 
 fn message(
     envelope: &Envelope,
     known: &mut Option<CommandKind>,
-    notes: &mut Deviations,
+    deviations: &mut Deviations,
 ) -> Result<Message, DeadLetterReason> {
     let Envelope { properties, routing_key, properties_error, body, .. } = envelope;
     properties_error.map_or(Ok(()), |error| Err(properties::unreadable(error)))?;
     let tree = json::parse(text(body)?)?;
-    let mut fields = fields::Fields::of(&tree, notes)?;
+    let mut fields = fields::Fields::of(&tree, deviations)?;
     let kind = properties::kind(properties, &mut fields, routing_key);
     *known = kind.as_ref().ok().copied();
     let kind = kind?;
@@ -85,7 +85,7 @@ fn message(
     })
 }
 
-/// A body as text, provided that it is worth reading.
+/// The body as text, within the limit of size.
 fn text(body: &[u8]) -> Result<&str, DeadLetterReason> {
     match body.len() {
         0 => Err(DeadLetterReason::new(DeadLetterCode::EmptyBody, "the body has no bytes")),
@@ -99,7 +99,7 @@ fn text(body: &[u8]) -> Result<&str, DeadLetterReason> {
     }
 }
 
-/// Without a message id, a repeat cannot be told from a second wish.
+/// Without a message id, a duplicate cannot be distinguished from a second command.
 fn ensure_harmless_to_repeat(command: &Command) -> Result<(), DeadLetterReason> {
     if command.is_harmless_to_repeat() {
         return Ok(());

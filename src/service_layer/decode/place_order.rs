@@ -1,9 +1,9 @@
-//! The order as a store sends it. The comments on its types are the descriptions in its schema.
+//! The body of `PlaceOrder`. The comments on its types are the descriptions in the schema.
 
 use schemars::JsonSchema;
 
 use super::Deviations;
-use super::fields::{FieldError, Fields, Read, ReadFields};
+use super::fields::{FieldError, Fields, FromNode, FromObject};
 use super::json::Node;
 use super::properties::may_name_itself;
 use super::scalars::{Ignored, schema_of, schema_or_null};
@@ -16,16 +16,16 @@ use crate::domain::{
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "PlaceOrder", transform = may_name_itself)]
 pub(crate) struct PlaceOrderBody {
-    /// Absent: the worker assigns the next number, and the message needs a message id.
+    /// If absent, the worker assigns the next number, and the message needs a message id.
     #[schemars(default, schema_with = "schema_or_null::<OrderId>")]
     order_id: Option<OrderId>,
     order_customer: CustomerBody,
     #[schemars(length(min = 1, max = 500))]
     items: Vec<ItemBody>,
-    /// What the customer pays; absent: the sum of the items.
+    /// What the customer pays. If absent, the sum of the items.
     #[schemars(default, schema_with = "schema_or_null::<Money>")]
     total: Option<Money>,
-    /// Not read: a new order is always Received.
+    /// Ignored: a new order is always Received.
     #[schemars(default, schema_with = "schema_of::<Ignored>")]
     #[expect(dead_code, reason = "says that the field is known")]
     status: Option<Ignored>,
@@ -58,11 +58,11 @@ struct ItemBody {
 }
 
 impl PlaceOrderBody {
-    pub(super) fn into_domain(self, notes: &mut Deviations) -> Result<PlaceOrder, FieldError> {
+    pub(super) fn into_domain(self, deviations: &mut Deviations) -> Result<PlaceOrder, FieldError> {
         let items: Vec<Item> = self.items.into_iter().map(Item::from).collect();
         let items =
             Items::try_from(items).map_err(|count| FieldError::invalid(count).inside("items"))?;
-        let total = total(self.total, &items, notes)?;
+        let total = total(self.total, &items, deviations)?;
         Ok(PlaceOrder {
             order_id: self.order_id,
             customer: self.order_customer.into(),
@@ -72,11 +72,15 @@ impl PlaceOrderBody {
     }
 }
 
-/// The given total, whatever the items cost; else their sum.
-fn total(given: Option<Money>, items: &Items, notes: &mut Deviations) -> Result<Money, FieldError> {
+/// The given total, even if it is not the sum of the items; else their sum.
+fn total(
+    given: Option<Money>,
+    items: &Items,
+    deviations: &mut Deviations,
+) -> Result<Money, FieldError> {
     match (given, items.sum()) {
         (Some(total), sum) => {
-            notes.total_differs = sum != Ok(total);
+            deviations.total_differs = sum != Ok(total);
             Ok(total)
         }
         (None, sum) => sum.map_err(|bound| {
@@ -86,8 +90,8 @@ fn total(given: Option<Money>, items: &Items, notes: &mut Deviations) -> Result<
     }
 }
 
-impl ReadFields for PlaceOrderBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
+impl FromObject for PlaceOrderBody {
+    fn from_object(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self {
             order_id: fields.optional("order_id")?,
             order_customer: fields.required("order_customer")?,
@@ -98,8 +102,8 @@ impl ReadFields for PlaceOrderBody {
     }
 }
 
-impl ReadFields for CustomerBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
+impl FromObject for CustomerBody {
+    fn from_object(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self {
             customer_id: fields.required("customer_id")?,
             name: fields.required("name")?,
@@ -108,8 +112,8 @@ impl ReadFields for CustomerBody {
     }
 }
 
-impl ReadFields for ItemBody {
-    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
+impl FromObject for ItemBody {
+    fn from_object(fields: &mut Fields<'_, '_>) -> Result<Self, FieldError> {
         Ok(Self {
             product_id: fields.required("product_id")?,
             name: fields.required("name")?,
@@ -119,16 +123,16 @@ impl ReadFields for ItemBody {
     }
 }
 
-impl Read for Vec<ItemBody> {
-    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError> {
+impl FromNode for Vec<ItemBody> {
+    fn from_node(node: &Node<'_>, deviations: &mut Deviations) -> Result<Self, FieldError> {
         let Node::Array(items) = node else {
             return Err(FieldError::invalid("must be an array"));
         };
-        // Counted before any is read: nobody waits for the 100,000th item.
+        // Counted first: a body can hold 100,000 items.
         if items.len() > MAX_ITEMS {
             return Err(FieldError::invalid(InvalidItems { count: items.len() }));
         }
-        let read = |(at, item)| ItemBody::read(item, notes).map_err(|fault| fault.at(at));
+        let read = |(at, item)| ItemBody::from_node(item, deviations).map_err(|error| error.at(at));
         items.iter().enumerate().map(read).collect()
     }
 }

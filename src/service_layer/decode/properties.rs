@@ -1,4 +1,4 @@
-//! What stands around a command: which one it is, who asks, and who waits for the answer.
+//! The metadata of a command: its kind, message id, correlation id, reply queue and trace.
 
 use std::fmt::Display;
 
@@ -7,32 +7,32 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Deviations;
-use super::fields::{FieldError, Fields, Read};
+use super::fields::{FieldError, Fields, FromNode};
 use super::json::Node;
-use super::scalars::{Leaf, or_null};
+use super::scalars::{Scalar, or_null};
 use crate::domain::{CommandKind, MessageId};
 use crate::service_layer::{
     BodyHash, DeadLetterCode, DeadLetterReason, HeaderValue, Headers, Properties, PropertiesError,
 };
 
-/// The fields with which a body names its command and its intent, where the properties do not.
+/// The fields of the body that are used where the AMQP property is absent.
 const TYPE: &str = "type";
 const MESSAGE_ID: &str = "message_id";
 
 /// Adds these fields to the schema of a command.
 pub(super) fn may_name_itself(schema: &mut Schema) {
     let mut message_id = or_null(MessageId::schema());
-    let description = "The publisher's name for its intent; read where the property is absent.";
+    let description = "Identifies the command, so that duplicates have no effect. Used if the AMQP property is absent.";
     message_id.insert("description".to_owned(), description.into());
     let properties = schema.ensure_object().entry("properties").or_insert_with(|| json!({}));
     properties[MESSAGE_ID] = message_id.into();
     properties[TYPE] = json!({
-        "description": "The command's name; read where the property is absent.",
+        "description": "The name of the command. Used if the AMQP property is absent.",
         "type": ["string", "null"],
     });
 }
 
-/// Which command a message is, before its body has been read.
+/// The kind of command, before the body is parsed.
 pub(super) fn outer_kind(properties: &Properties, routing_key: &str) -> Option<CommandKind> {
     match given(properties.kind.as_deref()) {
         Some(name) => CommandKind::from_name(name),
@@ -40,8 +40,8 @@ pub(super) fn outer_kind(properties: &Properties, routing_key: &str) -> Option<C
     }
 }
 
-/// Which command a message is: by its property, else by its body, else by its routing key. A name
-/// that is none does not fall through to the next place: its publisher meant something by it.
+/// The kind of command: from the property, else from the body, else from the routing key. An unknown
+/// name is an error and not skipped, as its publisher must have meant something by it.
 pub(super) fn kind(
     properties: &Properties,
     body: &mut Fields<'_, '_>,
@@ -65,7 +65,7 @@ fn unknown(place: &str) -> DeadLetterReason {
     DeadLetterReason::new(DeadLetterCode::UnknownCommand, format!("{place} no command"))
 }
 
-/// The publisher's name for its intent: by its property, else by its body.
+/// The message id: from the property, else from the body.
 pub(super) fn message_id(
     properties: &Properties,
     body: &mut Fields<'_, '_>,
@@ -77,13 +77,13 @@ pub(super) fn message_id(
     match in_body {
         None => Ok(None),
         Some(Node::Text(text)) if text.is_empty() => Ok(None),
-        Some(node) => MessageId::read(node, &mut Deviations::default())
+        Some(node) => MessageId::from_node(node, &mut Deviations::default())
             .map(Some)
-            .map_err(|fault| fault.inside(MESSAGE_ID).into()),
+            .map_err(|error| error.inside(MESSAGE_ID).into()),
     }
 }
 
-/// A property that goes out again with the answer or the events.
+/// A property that is copied to the reply or to events.
 pub(super) fn returned(
     name: &str,
     value: Option<&str>,
@@ -96,7 +96,7 @@ pub(super) fn returned(
     }
 }
 
-/// Why a message is refused whose properties are not as they were sent: what they say cannot be relied
+/// The reason for a message whose properties could not be decoded in full: none of them can be relied
 /// on, not even the message id.
 pub(super) fn unreadable(why: PropertiesError) -> DeadLetterReason {
     let detail = match why {
@@ -109,7 +109,7 @@ pub(super) fn unreadable(why: PropertiesError) -> DeadLetterReason {
     DeadLetterReason::new(DeadLetterCode::InvalidField, detail)
 }
 
-/// Many clients send an empty text for what they have not.
+/// Many clients send an empty text for an absent value.
 fn given(property: Option<&str>) -> Option<&str> {
     property.filter(|text| !text.is_empty())
 }
@@ -118,9 +118,9 @@ fn in_property(name: &str, rule: impl Display) -> DeadLetterReason {
     DeadLetterReason::new(DeadLetterCode::InvalidField, format!("the property {name} {rule}"))
 }
 
-/// The trace that a message belongs to; a malformed one is no reason to refuse an order.
+/// The trace context of the message; a malformed one is ignored.
 ///
-/// The form is that of version 00 of <https://www.w3.org/TR/trace-context/#traceparent-header>.
+/// The format is version 00 of <https://www.w3.org/TR/trace-context/#traceparent-header>.
 pub(super) fn traceparent(headers: &Headers) -> Option<&str> {
     let text = headers.get("traceparent").and_then(HeaderValue::as_text)?;
     let mut parts = text.split('-');
@@ -135,8 +135,8 @@ fn is_lower_hex(part: &str, length: usize) -> bool {
     part.len() == length && part.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// What ties a message id to the words in which it was said. The command's name is part of them: it
-/// may stand outside the body. The NUL byte, in no name, keeps the two apart.
+/// Detects that a message id is reused for another command. It covers the command's name, which may
+/// be outside of the body; the NUL byte, which no name contains, separates the two.
 pub(super) fn body_hash(kind: CommandKind, body: &[u8]) -> BodyHash {
     let digest =
         Sha256::new().chain_update(kind.name()).chain_update([0]).chain_update(body).finalize();

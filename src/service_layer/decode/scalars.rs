@@ -1,29 +1,29 @@
-//! The values without fields of their own: how each is read, beside what its schema says of it.
+//! The scalar values: how each is read, next to its schema.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::Deviations;
-use super::fields::{FieldError, Read};
+use super::fields::{FieldError, FromNode};
 use super::json::Node;
 use crate::domain::{
     CustomerId, Email, InvalidQuantity, MessageId, Money, Name, OrderId, ProductId, Quantity,
     Reason, Status, UnknownStatus,
 };
 
-/// A value that is read as a whole.
-pub(super) trait Leaf: Read {
-    /// The rule as far as JSON Schema can say it; never stricter than [`Read::read`].
+/// A value without fields.
+pub(super) trait Scalar: FromNode {
+    /// The rule as far as JSON Schema can express it; never stricter than [`FromNode::from_node`].
     fn schema() -> Schema;
 }
 
 /// The schema of a field.
-pub(super) fn schema_of<T: Leaf>(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn schema_of<T: Scalar>(_: &mut SchemaGenerator) -> Schema {
     T::schema()
 }
 
-/// The schema of a field whose absence may also be said with null.
-pub(super) fn schema_or_null<T: Leaf>(_: &mut SchemaGenerator) -> Schema {
+/// The schema of a field that may be null, which counts as absent.
+pub(super) fn schema_or_null<T: Scalar>(_: &mut SchemaGenerator) -> Schema {
     or_null(T::schema())
 }
 
@@ -36,18 +36,18 @@ pub(super) fn or_null(mut schema: Schema) -> Schema {
     json_schema!({ "anyOf": [schema, nothing] })
 }
 
-/// A decimal number in a text: digits, a point with digits on both sides, an exponent.
+/// A decimal number as text: digits, a point with digits on both sides, an exponent.
 const DECIMAL: &str = r"^[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$";
 
-macro_rules! identifier_leaf {
+macro_rules! identifier_scalar {
     ($($name:ident),+) => {$(
-        impl Read for $name {
-            fn read(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
+        impl FromNode for $name {
+            fn from_node(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
                 Self::new(identifier(node)?).map_err(FieldError::invalid)
             }
         }
 
-        impl Leaf for $name {
+        impl Scalar for $name {
             fn schema() -> Schema {
                 json_schema!({ "anyOf": [
                     { "type": "integer" },
@@ -63,14 +63,13 @@ macro_rules! identifier_leaf {
     )+};
 }
 
-identifier_leaf!(OrderId, CustomerId, ProductId, MessageId);
+identifier_scalar!(OrderId, CustomerId, ProductId, MessageId);
 
-/// The text of an identifier, or the digits of an integer just as they are: how many there are and
-/// what they count is the business of whoever gave the name.
+/// The text of an identifier, or the digits of an integer as they were sent, in any number.
 fn identifier<'t>(node: &'t Node<'t>) -> Result<&'t str, FieldError> {
     match node {
         Node::Text(text) => Ok(text),
-        // `-0`, `1.0` and `1e2` have a second spelling, so they cannot name one thing.
+        // `-0`, `1.0` and `1e2` can be spelled in a second way, so they do not identify anything.
         Node::Number(digits) if is_integer(digits) && *digits != "-0" => Ok(digits),
         _ => Err(FieldError::invalid("must be text or an integer")),
     }
@@ -81,10 +80,10 @@ fn is_integer(digits: &str) -> bool {
     !digits.contains(['.', 'e', 'E'])
 }
 
-macro_rules! text_leaf {
+macro_rules! text_scalar {
     ($($name:ident),+) => {$(
-        impl Read for $name {
-            fn read(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
+        impl FromNode for $name {
+            fn from_node(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
                 match node {
                     Node::Text(text) => Self::new(text.as_ref()).map_err(FieldError::invalid),
                     _ => Err(FieldError::invalid("must be text")),
@@ -92,7 +91,7 @@ macro_rules! text_leaf {
             }
         }
 
-        impl Leaf for $name {
+        impl Scalar for $name {
             fn schema() -> Schema {
                 json_schema!({
                     "type": "string",
@@ -104,11 +103,11 @@ macro_rules! text_leaf {
     )+};
 }
 
-text_leaf!(Name, Email, Reason);
+text_scalar!(Name, Email, Reason);
 
-impl Read for Money {
-    /// From a number or a text alike: both show their digits.
-    fn read(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
+impl FromNode for Money {
+    /// From a number or a text: both keep their digits.
+    fn from_node(node: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
         match node {
             Node::Number(digits) => digits.parse().map_err(FieldError::invalid),
             Node::Text(text) => text.parse().map_err(FieldError::invalid),
@@ -117,7 +116,7 @@ impl Read for Money {
     }
 }
 
-impl Leaf for Money {
+impl Scalar for Money {
     fn schema() -> Schema {
         json_schema!({ "anyOf": [
             {
@@ -126,32 +125,32 @@ impl Leaf for Money {
                 "minimum": 0,
                 "exclusiveMaximum": 10_000_000_000_u64,
             },
-            { "description": "The same in a text.", "type": "string", "pattern": DECIMAL },
+            { "description": "The same as text.", "type": "string", "pattern": DECIMAL },
         ] })
     }
 }
 
-impl Read for Quantity {
-    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError> {
-        let pieces =
-            whole_number(node, notes).ok_or_else(|| FieldError::invalid(InvalidQuantity))?;
-        Self::try_from(pieces).map_err(FieldError::invalid)
+impl FromNode for Quantity {
+    fn from_node(node: &Node<'_>, deviations: &mut Deviations) -> Result<Self, FieldError> {
+        let quantity =
+            whole_number(node, deviations).ok_or_else(|| FieldError::invalid(InvalidQuantity))?;
+        Self::try_from(quantity).map_err(FieldError::invalid)
     }
 }
 
-impl Leaf for Quantity {
+impl Scalar for Quantity {
     fn schema() -> Schema {
         json_schema!({ "anyOf": [
             { "type": "integer", "minimum": 1, "maximum": i32::MAX },
-            { "description": "The same in a text.", "type": "string", "pattern": DECIMAL },
+            { "description": "The same as text.", "type": "string", "pattern": DECIMAL },
         ] })
     }
 }
 
-impl Read for Status {
-    /// By name, or by code in any spelling of a whole number.
-    fn read(node: &Node<'_>, notes: &mut Deviations) -> Result<Self, FieldError> {
-        if let Some(code) = whole_number(node, notes) {
+impl FromNode for Status {
+    /// By name, or by code in any spelling of an integer.
+    fn from_node(node: &Node<'_>, deviations: &mut Deviations) -> Result<Self, FieldError> {
+        if let Some(code) = whole_number(node, deviations) {
             return Self::try_from(code).map_err(FieldError::invalid);
         }
         match node {
@@ -161,7 +160,7 @@ impl Read for Status {
     }
 }
 
-impl Leaf for Status {
+impl Scalar for Status {
     fn schema() -> Schema {
         let codes = Self::ALL.map(Self::code);
         json_schema!({ "anyOf": [
@@ -181,36 +180,36 @@ impl Leaf for Status {
     }
 }
 
-/// A whole number as `2`, and as what languages without integers make of it: `2.0`, `"2"`.
-fn whole_number(node: &Node<'_>, notes: &mut Deviations) -> Option<i64> {
+/// An integer as `2`, or as languages without integers write it: `2.0`, `"2"`.
+fn whole_number(node: &Node<'_>, deviations: &mut Deviations) -> Option<i64> {
     let (digits, is_plain) = match node {
         Node::Number(digits) => (*digits, is_integer(digits)),
         Node::Text(text) => (text.as_ref(), false),
         _ => return None,
     };
     let number = if is_plain { digits.parse().ok()? } else { without_fraction(digits)? };
-    notes.coerced_fields += usize::from(!is_plain);
+    deviations.coerced_fields += usize::from(!is_plain);
     Some(number)
 }
 
-/// Reads `2.0` or `2e3`, never through a binary float: quantities and codes are far below the
-/// largest amount of money, whose parser is the one place that knows how decimals are written.
+/// Parses `2.0` or `2e3` without a binary float: with the parser of money, whose maximum is far above
+/// any quantity or code.
 fn without_fraction(digits: &str) -> Option<i64> {
     let hundredths = digits.parse::<Money>().ok()?.cents();
     (hundredths % 100 == 0).then_some(hundredths / 100)
 }
 
-/// A field that is known, and whose value does not matter.
+/// A known field whose value is ignored.
 #[derive(Debug)]
 pub(crate) struct Ignored;
 
-impl Read for Ignored {
-    fn read(_: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
+impl FromNode for Ignored {
+    fn from_node(_: &Node<'_>, _: &mut Deviations) -> Result<Self, FieldError> {
         Ok(Self)
     }
 }
 
-impl Leaf for Ignored {
+impl Scalar for Ignored {
     fn schema() -> Schema {
         json_schema!({})
     }

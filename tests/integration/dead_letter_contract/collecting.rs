@@ -1,4 +1,4 @@
-//! Letters come from the broker, each of them perhaps more than once.
+//! Collecting dead letters, which the broker may deliver more than once.
 
 use order_worker::service_layer::dead_letters::{
     DeadLetter, DeadLetterState, DeadLetterStore, Subject,
@@ -10,7 +10,7 @@ use super::{
     kept, reason, replay,
 };
 
-pub async fn a_dead_letter_comes_back_as_it_went<D: WithDeadLetters>(database: &D) {
+pub async fn a_dead_letter_round_trips<D: WithDeadLetters>(database: &D) {
     let table = Headers::from([("x\0".to_owned(), HeaderValue::Binary(vec![0xff, 0]))]);
     let sent = DeadLetter {
         properties: Properties {
@@ -41,7 +41,7 @@ pub async fn any_bytes_round_trip<D: WithDeadLetters>(database: &D) {
     }
 }
 
-pub async fn text_with_a_nul_is_kept_all_the_same<D: WithDeadLetters>(database: &D) {
+pub async fn text_with_a_nul_is_stored<D: WithDeadLetters>(database: &D) {
     let reason = reason("invalid_field", "order_id a\0b");
 
     let kept = kept(database, DeadLetter { reason, ..dead_letter(1) }).await;
@@ -49,7 +49,7 @@ pub async fn text_with_a_nul_is_kept_all_the_same<D: WithDeadLetters>(database: 
     assert_eq!(kept.dead_letter.reason.detail, "order_id a\u{fffd}b");
 }
 
-pub async fn a_dead_letter_handed_out_twice_is_kept_once<D: WithDeadLetters>(database: &D) {
+pub async fn a_dead_letter_delivered_twice_is_stored_once<D: WithDeadLetters>(database: &D) {
     assert_eq!(collect(database, &[dead_letter(1), dead_letter(1), dead_letter(2)]).await, 2);
 
     assert_eq!(collect(database, &[dead_letter(1)]).await, 0);
@@ -57,7 +57,9 @@ pub async fn a_dead_letter_handed_out_twice_is_kept_once<D: WithDeadLetters>(dat
     assert_eq!(all(database).await.len(), 2);
 }
 
-pub async fn a_dead_letter_collected_by_two_at_once_is_kept_once<D: WithDeadLetters>(database: &D) {
+pub async fn a_dead_letter_collected_by_two_at_once_is_stored_once<D: WithDeadLetters>(
+    database: &D,
+) {
     let dead_letters: Vec<DeadLetter> = (0..50).map(dead_letter).collect();
     let (one, other) = (database.dead_letters(), database.dead_letters());
 
@@ -68,7 +70,7 @@ pub async fn a_dead_letter_collected_by_two_at_once_is_kept_once<D: WithDeadLett
     assert_eq!(all(database).await.len(), 50);
 }
 
-pub async fn a_failed_replay_opens_its_dead_letter_again<D: WithDeadLetters>(database: &D) {
+pub async fn a_failed_replay_reopens_its_dead_letter<D: WithDeadLetters>(database: &D) {
     let first = kept(database, dead_letter(1)).await;
     let failed = DeadLetter { attempts: 5, ..failed_again(&replay(database, first.id).await, 2) };
 
@@ -85,7 +87,7 @@ pub async fn a_failed_replay_opens_its_dead_letter_again<D: WithDeadLetters>(dat
     assert_eq!(again.dead_letter.reason, failed.reason);
 }
 
-pub async fn a_failed_replay_handed_out_twice_counts_once<D: WithDeadLetters>(database: &D) {
+pub async fn a_failed_replay_delivered_twice_counts_once<D: WithDeadLetters>(database: &D) {
     let first = kept(database, dead_letter(1)).await;
     let failed = failed_again(&replay(database, first.id).await, 2);
 
@@ -108,9 +110,7 @@ pub async fn another_copy_of_a_failure_changes_nothing<D: WithDeadLetters>(datab
     assert_eq!(all(database).await.len(), 1);
 }
 
-pub async fn a_failure_handed_out_again_after_the_next_replay_changes_nothing<
-    D: WithDeadLetters,
->(
+pub async fn a_failure_redelivered_after_the_next_replay_changes_nothing<D: WithDeadLetters>(
     database: &D,
 ) {
     let first = kept(database, dead_letter(1)).await;
@@ -125,9 +125,7 @@ pub async fn a_failure_handed_out_again_after_the_next_replay_changes_nothing<
     assert_eq!((dead_letters.len(), dead_letters[0].state), (1, DeadLetterState::Replayed));
 }
 
-pub async fn a_replay_that_nobody_confirmed_may_fail_all_the_same<D: WithDeadLetters>(
-    database: &D,
-) {
+pub async fn an_unconfirmed_replay_may_fail_again<D: WithDeadLetters>(database: &D) {
     let first = kept(database, dead_letter(1)).await;
     let claimed = claim(database, first.id).await.unwrap();
     finish(database, &claimed, false).await;

@@ -1,4 +1,4 @@
-//! What waits for somebody to decide.
+//! Counts of open dead letters.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use order_worker::service_layer::{BacklogProbe, Clock, OpenDeadLetters};
 
 use super::{WithDeadLetters, action, claim, collected, dead_letter, reason};
 
-pub async fn open_ones_are_counted_by_code<D: WithDeadLetters>(database: &D) {
+pub async fn open_dead_letters_are_counted_by_code<D: WithDeadLetters>(database: &D) {
     let other =
         DeadLetter { reason: reason("missing_field", "email is missing"), ..dead_letter(5) };
     let dead_letters = [dead_letter(1), dead_letter(2), dead_letter(3), dead_letter(4), other];
@@ -24,7 +24,7 @@ pub async fn open_ones_are_counted_by_code<D: WithDeadLetters>(database: &D) {
     assert_eq!(counts, [("missing_field".to_owned(), 1), ("order_not_found".to_owned(), 2)]);
 }
 
-pub async fn the_oldest_open_one_has_its_age<D: WithDeadLetters>(database: &D) {
+pub async fn the_oldest_open_dead_letter_has_its_age<D: WithDeadLetters>(database: &D) {
     assert_eq!(open(database).await, OpenDeadLetters { counts: Vec::new(), oldest: None });
     let now = SystemClock.now();
     let failed_ago = |number, seconds| DeadLetter {

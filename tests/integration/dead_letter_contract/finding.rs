@@ -1,4 +1,4 @@
-//! Looking for dead letters.
+//! Queries of dead letters.
 
 use order_worker::domain::MessageId;
 use order_worker::service_layer::Properties;
@@ -59,7 +59,7 @@ pub async fn all_parts_of_a_filter_must_hold_together<D: WithDeadLetters>(databa
     assert_eq!(found(database, &other).await, [0; 0]);
 }
 
-pub async fn text_is_found_in_whatever_case<D: WithDeadLetters>(database: &D) {
+pub async fn text_is_found_in_any_case<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[with_detail(1, "Größe ÜBER allem"), dead_letter(2)]).await;
 
     for text in ["größe", "GRöß", "über ALLEM", "Größe ÜBER allem"] {
@@ -67,7 +67,7 @@ pub async fn text_is_found_in_whatever_case<D: WithDeadLetters>(database: &D) {
     }
 }
 
-pub async fn wildcards_in_text_are_taken_literally<D: WithDeadLetters>(database: &D) {
+pub async fn wildcards_in_text_are_literal<D: WithDeadLetters>(database: &D) {
     let details = ["100 % of it", "order_id is", r"a\b", "nothing's there"];
     let dead_letters = (1..).zip(details).map(|(number, detail)| with_detail(number, detail));
     let ids = collected(database, &dead_letters.collect::<Vec<_>>()).await;
@@ -81,7 +81,7 @@ pub async fn wildcards_in_text_are_taken_literally<D: WithDeadLetters>(database:
     assert_eq!(with_text(database, "").await, ids);
 }
 
-pub async fn moments_of_a_filter_include_themselves<D: WithDeadLetters>(database: &D) {
+pub async fn the_times_of_a_filter_are_inclusive<D: WithDeadLetters>(database: &D) {
     let ids =
         collected(database, &[dead_letter(1), dead_letter(2), dead_letter(3), dead_letter(4)])
             .await;
@@ -103,7 +103,7 @@ pub async fn dead_letters_come_with_the_latest_failure_first<D: WithDeadLetters>
     assert_eq!(listed(database, &any, None, 1).await, [ids[1]]);
 }
 
-pub async fn a_list_goes_on_after_a_place<D: WithDeadLetters>(database: &D) {
+pub async fn a_list_continues_after_a_cursor<D: WithDeadLetters>(database: &D) {
     let tied = [2, 3, 4].map(|number| DeadLetter { failed_at: at(1), ..dead_letter(number) });
     let ids = collected(database, &[&tied[..], &[dead_letter(5)]].concat()).await;
     let any = DeadLetterFilter::default();
@@ -115,7 +115,7 @@ pub async fn a_list_goes_on_after_a_place<D: WithDeadLetters>(database: &D) {
     assert_eq!(rest, [ids[1], ids[0]]);
 }
 
-pub async fn a_summary_says_the_same_as_its_dead_letter<D: WithDeadLetters>(database: &D) {
+pub async fn a_summary_equals_that_of_its_record<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[distinct(1)]).await;
 
     let listed =
@@ -124,7 +124,7 @@ pub async fn a_summary_says_the_same_as_its_dead_letter<D: WithDeadLetters>(data
     assert_eq!(listed, [find(database, ids[0]).await.summary()]);
 }
 
-pub async fn those_of_no_command_can_be_found<D: WithDeadLetters>(database: &D) {
+pub async fn dead_letters_without_a_command_can_be_found<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[dead_letter(1), distinct(2)]).await;
 
     let unreadable =
@@ -154,7 +154,7 @@ pub async fn dead_letters_are_counted_by_state_and_code<D: WithDeadLetters>(data
     );
 }
 
-pub async fn ids_come_in_the_order_in_which_they_came<D: WithDeadLetters>(database: &D) {
+pub async fn ids_are_in_ascending_order<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[dead_letter(2), dead_letter(3), dead_letter(1)]).await;
 
     let dead_letters = database.dead_letters();
@@ -169,7 +169,7 @@ pub async fn ids_come_in_the_order_in_which_they_came<D: WithDeadLetters>(databa
     );
 }
 
-pub async fn dead_letters_that_look_alike_make_a_group<D: WithDeadLetters>(database: &D) {
+pub async fn similar_dead_letters_form_a_group<D: WithDeadLetters>(database: &D) {
     let ids =
         collected(database, &[distinct(1), dead_letter(2), distinct(3), dead_letter(5)]).await;
     collect(database, &[distinct(7)]).await;
@@ -196,7 +196,7 @@ pub async fn dead_letters_that_look_alike_make_a_group<D: WithDeadLetters>(datab
     assert_eq!(counts.iter().map(|group| group.count).collect::<Vec<_>>(), [1, 1]);
 }
 
-pub async fn a_dead_letter_that_is_not_there_is_none<D: WithDeadLetters>(database: &D) {
+pub async fn an_unknown_id_finds_no_dead_letter<D: WithDeadLetters>(database: &D) {
     let dead_letters = database.dead_letters();
 
     assert_eq!(dead_letters.dead_letter(14).await.unwrap(), None);
@@ -206,7 +206,7 @@ pub async fn a_dead_letter_that_is_not_there_is_none<D: WithDeadLetters>(databas
     assert!(!dead_letters.discard_dead_letter(14, &discard).await.unwrap());
 }
 
-/// Differs in everything that a filter knows.
+/// Differs in everything that can be filtered.
 fn distinct(number: u8) -> DeadLetter {
     let reason = Reason {
         code: "invalid_field".to_owned(),
@@ -242,7 +242,7 @@ async fn found<D: WithDeadLetters>(database: &D, filter: &DeadLetterFilter) -> V
     let ids = dead_letters.dead_letter_ids(filter, 100).await.unwrap();
     let mut listed = listed(database, filter, None, 100).await;
     listed.sort_unstable();
-    assert_eq!(listed, ids, "both look for the same");
+    assert_eq!(listed, ids, "lists and ids agree");
     ids
 }
 
@@ -254,7 +254,7 @@ async fn listed<D: WithDeadLetters>(
 ) -> Vec<i64> {
     let dead_letters = database.dead_letters();
     let found = dead_letters
-        .dead_letters(filter, after.map(DeadLetterSummary::place), limit)
+        .dead_letters(filter, after.map(DeadLetterSummary::cursor), limit)
         .await
         .unwrap();
     found.iter().map(|one| one.id).collect()

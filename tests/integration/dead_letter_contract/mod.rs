@@ -17,13 +17,13 @@ use order_worker::service_layer::{Properties, StoreError};
 use crate::store_contract::TestDatabase;
 use crate::support::clock::moment;
 
-/// A database that keeps dead letters.
+/// A database that stores dead letters.
 pub trait WithDeadLetters: TestDatabase {
     type DeadLetters: DeadLetterStore;
 
     fn dead_letters(&self) -> Self::DeadLetters;
 
-    /// From now on no action can be recorded.
+    /// Makes every further audit entry fail.
     async fn refuse_actions(&self);
 }
 
@@ -45,7 +45,7 @@ pub fn dead_letter(number: u8) -> DeadLetter {
     }
 }
 
-/// The dead letter that a replay became, under a key of its own.
+/// The dead letter of a replay that failed again, with a key of its own.
 pub fn failed_again(replayed: &DeadLetterRecord, key: u8) -> DeadLetter {
     DeadLetter {
         key: [key; 16],
@@ -60,7 +60,7 @@ pub fn reason(code: &str, detail: &str) -> Reason {
     Reason { code: code.to_owned(), detail: detail.to_owned(), pattern: detail.to_owned() }
 }
 
-/// Whole seconds after a fixed moment.
+/// Seconds after a fixed time.
 pub fn at(seconds: i64) -> DateTime<Utc> {
     moment("2026-11-20T09:30:00.123456Z") + TimeDelta::seconds(seconds)
 }
@@ -70,7 +70,7 @@ pub fn action(what: AuditAction) -> AuditEntry {
         at: at(100),
         who: "ada".to_owned(),
         what,
-        why: Some("it's \"mended\"".to_owned()),
+        why: Some("it's \"fixed\"".to_owned()),
         verdict: "confirmed".to_owned(),
     }
 }
@@ -79,13 +79,13 @@ pub async fn collect<D: WithDeadLetters>(database: &D, dead_letters: &[DeadLette
     database.dead_letters().collect(dead_letters, at(50)).await.unwrap()
 }
 
-/// Keeps dead letters; returns their ids.
+/// Stores dead letters and returns all ids.
 pub async fn collected<D: WithDeadLetters>(database: &D, dead_letters: &[DeadLetter]) -> Vec<i64> {
     collect(database, dead_letters).await;
     database.dead_letters().dead_letter_ids(&DeadLetterFilter::default(), 1_000).await.unwrap()
 }
 
-/// Keeps one dead letter as it comes back.
+/// Stores one dead letter and loads it.
 pub async fn kept<D: WithDeadLetters>(database: &D, dead_letter: DeadLetter) -> DeadLetterRecord {
     let key = dead_letter.key;
     collect(database, &[dead_letter]).await;
@@ -94,7 +94,7 @@ pub async fn kept<D: WithDeadLetters>(database: &D, dead_letter: DeadLetter) -> 
 
 pub async fn by_key<D: WithDeadLetters>(database: &D, key: DeadLetterKey) -> DeadLetterRecord {
     let all = all(database).await;
-    all.into_iter().find(|kept| kept.dead_letter.key == key).expect("the dead letter is kept")
+    all.into_iter().find(|kept| kept.dead_letter.key == key).expect("the dead letter is stored")
 }
 
 pub async fn all<D: WithDeadLetters>(database: &D) -> Vec<DeadLetterRecord> {
@@ -107,12 +107,12 @@ pub async fn all<D: WithDeadLetters>(database: &D) -> Vec<DeadLetterRecord> {
     all
 }
 
-/// A dead letter that must be there.
+/// Loads a dead letter that must exist.
 pub async fn find<D: WithDeadLetters>(database: &D, id: i64) -> DeadLetterRecord {
-    database.dead_letters().dead_letter(id).await.unwrap().expect("the dead letter is there")
+    database.dead_letters().dead_letter(id).await.unwrap().expect("the dead letter exists")
 }
 
-/// Takes it for a replay.
+/// Claims it for a replay.
 pub async fn claim<D: WithDeadLetters>(database: &D, id: i64) -> Option<DeadLetterRecord> {
     try_claim(database, id, at(0)).await.unwrap()
 }
@@ -126,9 +126,9 @@ pub async fn try_claim<D: WithDeadLetters>(
     dead_letters.claim_dead_letter(id, MAX_REPLAYS, abandoned_before, at(60)).await
 }
 
-/// Takes it for a replay and publishes it.
+/// Claims it for a replay and finishes that as confirmed.
 pub async fn replay<D: WithDeadLetters>(database: &D, id: i64) -> DeadLetterRecord {
-    let claimed = claim(database, id).await.expect("it can be taken");
+    let claimed = claim(database, id).await.expect("it can be claimed");
     finish(database, &claimed, true).await;
     claimed
 }
@@ -142,63 +142,63 @@ pub async fn finish<D: WithDeadLetters>(database: &D, claimed: &DeadLetterRecord
 macro_rules! dead_letter_contract {
     ($database:ty $(, #[$attribute:meta])*) => {
         $crate::store_contract::claims! { dead_letter_contract, $database, [$(#[$attribute])*],
-            counting::open_ones_are_counted_by_code,
-            counting::the_oldest_open_one_has_its_age,
-            collecting::a_dead_letter_comes_back_as_it_went,
+            counting::open_dead_letters_are_counted_by_code,
+            counting::the_oldest_open_dead_letter_has_its_age,
+            collecting::a_dead_letter_round_trips,
             collecting::any_bytes_round_trip,
-            collecting::text_with_a_nul_is_kept_all_the_same,
-            collecting::a_dead_letter_handed_out_twice_is_kept_once,
-            collecting::a_dead_letter_collected_by_two_at_once_is_kept_once,
-            collecting::a_failed_replay_opens_its_dead_letter_again,
-            collecting::a_failed_replay_handed_out_twice_counts_once,
+            collecting::text_with_a_nul_is_stored,
+            collecting::a_dead_letter_delivered_twice_is_stored_once,
+            collecting::a_dead_letter_collected_by_two_at_once_is_stored_once,
+            collecting::a_failed_replay_reopens_its_dead_letter,
+            collecting::a_failed_replay_delivered_twice_counts_once,
             collecting::another_copy_of_a_failure_changes_nothing,
-            collecting::a_failure_handed_out_again_after_the_next_replay_changes_nothing,
-            collecting::a_replay_that_nobody_confirmed_may_fail_all_the_same,
+            collecting::a_failure_redelivered_after_the_next_replay_changes_nothing,
+            collecting::an_unconfirmed_replay_may_fail_again,
             collecting::a_failure_of_an_earlier_replay_is_a_dead_letter_of_its_own,
             collecting::a_replay_with_another_body_is_a_dead_letter_of_its_own,
             collecting::the_replay_of_an_unknown_dead_letter_is_a_dead_letter_of_its_own,
-            replaying::of_two_that_want_a_dead_letter_one_gets_it,
-            replaying::a_claim_is_replaying_and_counts,
-            replaying::an_abandoned_claim_is_taken_over,
-            replaying::a_dead_letter_is_replayed_so_often_and_no_more,
-            replaying::an_abandoned_last_replay_is_taken_over_all_the_same,
+            replaying::of_two_concurrent_claims_one_succeeds,
+            replaying::a_claimed_dead_letter_is_replaying_with_one_more_replay,
+            replaying::an_abandoned_claim_can_be_claimed_again,
+            replaying::a_dead_letter_is_replayed_up_to_the_maximum,
+            replaying::an_abandoned_last_replay_can_be_claimed_again,
             replaying::a_confirmed_replay_is_replayed,
             replaying::an_unconfirmed_replay_is_open_again_and_not_counted,
-            replaying::the_end_of_a_replay_that_failed_already_changes_nothing,
-            replaying::the_end_of_a_replay_that_was_taken_over_changes_nothing,
+            replaying::finishing_a_replay_that_failed_again_changes_nothing,
+            replaying::finishing_a_replay_that_another_has_claimed_changes_nothing,
             finding::a_dead_letter_is_found_by_the_id_of_its_message,
             finding::each_part_of_a_filter_must_hold,
             finding::all_parts_of_a_filter_must_hold_together,
-            finding::text_is_found_in_whatever_case,
-            finding::wildcards_in_text_are_taken_literally,
-            finding::moments_of_a_filter_include_themselves,
+            finding::text_is_found_in_any_case,
+            finding::wildcards_in_text_are_literal,
+            finding::the_times_of_a_filter_are_inclusive,
             finding::dead_letters_come_with_the_latest_failure_first,
-            finding::a_list_goes_on_after_a_place,
-            finding::a_summary_says_the_same_as_its_dead_letter,
-            finding::those_of_no_command_can_be_found,
+            finding::a_list_continues_after_a_cursor,
+            finding::a_summary_equals_that_of_its_record,
+            finding::dead_letters_without_a_command_can_be_found,
             finding::dead_letters_are_counted_by_state_and_code,
-            finding::ids_come_in_the_order_in_which_they_came,
-            finding::dead_letters_that_look_alike_make_a_group,
-            finding::a_dead_letter_that_is_not_there_is_none,
-            deciding::an_edit_gives_another_body_and_keeps_the_reason,
+            finding::ids_are_in_ascending_order,
+            finding::similar_dead_letters_form_a_group,
+            finding::an_unknown_id_finds_no_dead_letter,
+            deciding::an_edit_replaces_the_body_and_keeps_the_reason,
             deciding::an_edit_that_would_still_fail_has_a_new_reason,
-            deciding::the_body_that_came_outlives_two_edits,
-            deciding::of_two_edits_of_one_revision_one_is_refused,
+            deciding::the_original_body_survives_two_edits,
+            deciding::of_two_edits_of_one_revision_one_is_rejected,
             deciding::only_an_open_dead_letter_can_be_edited,
             deciding::only_an_open_dead_letter_can_be_discarded,
             deciding::a_discarded_or_replayed_dead_letter_can_be_restored,
-            deciding::every_change_leaves_its_action,
-            deciding::a_change_that_is_refused_leaves_no_action,
-            deciding::a_change_that_cannot_be_recorded_does_not_happen,
-            deciding::an_action_that_changes_nothing_is_recorded_alone,
-            pruning::old_dead_letters_go_with_their_actions,
-            pruning::a_dead_letter_that_somebody_is_replaying_stays,
-            pruning::handled_messages_go_but_for_those_that_a_dead_letter_names,
+            deciding::every_change_writes_an_audit_entry,
+            deciding::a_rejected_change_writes_no_audit_entry,
+            deciding::a_change_fails_if_its_audit_entry_cannot_be_written,
+            deciding::an_audit_entry_can_be_written_without_a_change,
+            pruning::old_dead_letters_are_deleted_with_their_audit_entries,
+            pruning::a_dead_letter_that_is_replaying_stays,
+            pruning::handled_messages_are_deleted_unless_a_dead_letter_has_their_id,
             pruning::the_history_of_open_orders_stays,
             pruning::the_last_change_of_an_order_stays,
             pruning::without_a_cutoff_the_history_stays,
-            pruning::what_is_young_stays,
-            pruning::rows_go_in_batches,
+            pruning::recent_rows_stay,
+            pruning::rows_are_deleted_in_batches,
         }
     };
 }

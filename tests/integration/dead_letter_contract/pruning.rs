@@ -1,4 +1,4 @@
-//! What is old goes, but for what is still needed.
+//! Deleting old rows that are no longer needed.
 
 use order_worker::domain::{MessageId, Status};
 use order_worker::service_layer::dead_letters::{
@@ -10,7 +10,9 @@ use super::{WithDeadLetters, action, all, at, claim, collect, collected, dead_le
 use crate::store_contract::outcomes;
 use crate::support::messages::{With, cancel, next_status, place, set_status};
 
-pub async fn old_dead_letters_go_with_their_actions<D: WithDeadLetters>(database: &D) {
+pub async fn old_dead_letters_are_deleted_with_their_audit_entries<D: WithDeadLetters>(
+    database: &D,
+) {
     let ids = collected(database, &[dead_letter(1), dead_letter(2)]).await;
     let dead_letters = database.dead_letters();
     dead_letters.discard_dead_letter(ids[0], &action(AuditAction::Discard)).await.unwrap();
@@ -24,7 +26,7 @@ pub async fn old_dead_letters_go_with_their_actions<D: WithDeadLetters>(database
     assert_eq!(dead_letters.dead_letter_actions(ids[0]).await.unwrap(), []);
 }
 
-pub async fn a_dead_letter_that_somebody_is_replaying_stays<D: WithDeadLetters>(database: &D) {
+pub async fn a_dead_letter_that_is_replaying_stays<D: WithDeadLetters>(database: &D) {
     let ids = collected(database, &[dead_letter(1)]).await;
     claim(database, ids[0]).await.unwrap();
 
@@ -33,7 +35,7 @@ pub async fn a_dead_letter_that_somebody_is_replaying_stays<D: WithDeadLetters>(
     find(database, ids[0]).await;
 }
 
-pub async fn handled_messages_go_but_for_those_that_a_dead_letter_names<D: WithDeadLetters>(
+pub async fn handled_messages_are_deleted_unless_a_dead_letter_has_their_id<D: WithDeadLetters>(
     database: &D,
 ) {
     outcomes(database, &[place("14").with_id("m1"), next_status("14").with_id("m2")]).await;
@@ -76,7 +78,7 @@ pub async fn without_a_cutoff_the_history_stays<D: WithDeadLetters>(database: &D
     assert_eq!(versions(database, "14").await, [1, 2]);
 }
 
-pub async fn what_is_young_stays<D: WithDeadLetters>(database: &D) {
+pub async fn recent_rows_stay<D: WithDeadLetters>(database: &D) {
     outcomes(database, &[place("14").with_id("m1"), cancel("14")]).await;
     collect(database, &[dead_letter(1)]).await;
 
@@ -85,7 +87,7 @@ pub async fn what_is_young_stays<D: WithDeadLetters>(database: &D) {
     assert!(is_handled(database, "m1").await);
 }
 
-pub async fn rows_go_in_batches<D: WithDeadLetters>(database: &D) {
+pub async fn rows_are_deleted_in_batches<D: WithDeadLetters>(database: &D) {
     let placed = (0..5).map(|n| place(&n.to_string()).with_id(&format!("m{n}")));
     outcomes(database, &placed.collect::<Vec<_>>()).await;
     outcomes(database, &(0..5).map(|n| cancel(&n.to_string())).collect::<Vec<_>>()).await;
@@ -101,12 +103,12 @@ pub async fn rows_go_in_batches<D: WithDeadLetters>(database: &D) {
     }
 }
 
-/// All is young.
+/// Deletes nothing.
 fn nothing() -> Retention {
     Retention { dead_letters_until: at(-1), handled_until: at(-1), history_until: Some(at(-1)) }
 }
 
-/// All is old enough.
+/// Deletes all that may be deleted.
 fn everything() -> Retention {
     let later = at(1_000);
     Retention { dead_letters_until: later, handled_until: later, history_until: Some(later) }

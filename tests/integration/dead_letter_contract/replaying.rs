@@ -1,4 +1,4 @@
-//! Replays: taken by one, ended once.
+//! Claiming dead letters for replays, and finishing replays.
 
 use order_worker::service_layer::dead_letters::{DeadLetterState, DeadLetterStore};
 
@@ -7,7 +7,7 @@ use super::{
     try_claim,
 };
 
-pub async fn of_two_that_want_a_dead_letter_one_gets_it<D: WithDeadLetters>(database: &D) {
+pub async fn of_two_concurrent_claims_one_succeeds<D: WithDeadLetters>(database: &D) {
     let id = kept(database, dead_letter(1)).await.id;
 
     let (one, other) = tokio::join!(claim(database, id), claim(database, id));
@@ -15,7 +15,9 @@ pub async fn of_two_that_want_a_dead_letter_one_gets_it<D: WithDeadLetters>(data
     assert_eq!([one, other].into_iter().flatten().count(), 1);
 }
 
-pub async fn a_claim_is_replaying_and_counts<D: WithDeadLetters>(database: &D) {
+pub async fn a_claimed_dead_letter_is_replaying_with_one_more_replay<D: WithDeadLetters>(
+    database: &D,
+) {
     let id = kept(database, dead_letter(1)).await.id;
 
     let claimed = claim(database, id).await.unwrap();
@@ -25,7 +27,7 @@ pub async fn a_claim_is_replaying_and_counts<D: WithDeadLetters>(database: &D) {
     assert_eq!(find(database, id).await, claimed);
 }
 
-pub async fn an_abandoned_claim_is_taken_over<D: WithDeadLetters>(database: &D) {
+pub async fn an_abandoned_claim_can_be_claimed_again<D: WithDeadLetters>(database: &D) {
     let id = kept(database, dead_letter(1)).await.id;
     claim(database, id).await.unwrap();
 
@@ -35,7 +37,7 @@ pub async fn an_abandoned_claim_is_taken_over<D: WithDeadLetters>(database: &D) 
     assert_eq!((taken_over.state, taken_over.replays), (DeadLetterState::Replaying, 2));
 }
 
-pub async fn a_dead_letter_is_replayed_so_often_and_no_more<D: WithDeadLetters>(database: &D) {
+pub async fn a_dead_letter_is_replayed_up_to_the_maximum<D: WithDeadLetters>(database: &D) {
     let id = kept(database, dead_letter(1)).await.id;
     for key in [2, 3, 4] {
         let replayed = replay(database, id).await;
@@ -48,7 +50,7 @@ pub async fn a_dead_letter_is_replayed_so_often_and_no_more<D: WithDeadLetters>(
     assert_eq!((left.state, left.replays, left.failures), (DeadLetterState::Open, 3, 4));
 }
 
-pub async fn an_abandoned_last_replay_is_taken_over_all_the_same<D: WithDeadLetters>(database: &D) {
+pub async fn an_abandoned_last_replay_can_be_claimed_again<D: WithDeadLetters>(database: &D) {
     let id = kept(database, dead_letter(1)).await.id;
     let dead_letters = database.dead_letters();
     dead_letters.claim_dead_letter(id, 1, at(0), at(60)).await.unwrap().unwrap();
@@ -78,7 +80,7 @@ pub async fn an_unconfirmed_replay_is_open_again_and_not_counted<D: WithDeadLett
     assert_eq!((open.state, open.replays), (DeadLetterState::Open, 0));
 }
 
-pub async fn the_end_of_a_replay_that_failed_already_changes_nothing<D: WithDeadLetters>(
+pub async fn finishing_a_replay_that_failed_again_changes_nothing<D: WithDeadLetters>(
     database: &D,
 ) {
     let id = kept(database, dead_letter(1)).await.id;
@@ -92,10 +94,10 @@ pub async fn the_end_of_a_replay_that_failed_already_changes_nothing<D: WithDead
     assert_eq!((failed.state, failed.failures), (DeadLetterState::Open, 2));
     assert_eq!(find(database, id).await, failed);
     let actions = database.dead_letters().dead_letter_actions(id).await.unwrap();
-    assert_eq!(actions.len(), 2, "they happened all the same");
+    assert_eq!(actions.len(), 2, "both are recorded");
 }
 
-pub async fn the_end_of_a_replay_that_was_taken_over_changes_nothing<D: WithDeadLetters>(
+pub async fn finishing_a_replay_that_another_has_claimed_changes_nothing<D: WithDeadLetters>(
     database: &D,
 ) {
     let id = kept(database, dead_letter(1)).await.id;

@@ -74,7 +74,7 @@ pub async fn a_batch_dropped_midway_takes_effect_once<D: TestDatabase>(database:
 pub async fn a_dry_run_changes_nothing<D: TestDatabase>(database: &D) {
     let mut bus = bus_on(database);
 
-    let outcomes = bus.rehearse(&[place("14").with_id("m"), next_status("14")]).await.unwrap();
+    let outcomes = bus.dry_run(&[place("14").with_id("m"), next_status("14")]).await.unwrap();
 
     assert_eq!(words(&outcomes), ["accepted", "accepted"]);
     assert_eq!(find(database, "14").await, None);

@@ -1,4 +1,4 @@
-//! Giving dead letters up, and opening them again.
+//! `dead-letters discard` and `dead-letters restore`.
 
 use clap::Args;
 use serde_json::json;
@@ -14,9 +14,8 @@ use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::DeadLetterState;
 use crate::service_layer::dead_letters::{Actor, Decision};
 
-/// What both decisions need to know.
 #[derive(Debug, Args)]
-pub struct Deciding {
+pub struct Decide {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
@@ -26,19 +25,19 @@ pub struct Deciding {
     json: bool,
 }
 
-impl Deciding {
+impl Decide {
     pub async fn discard(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let actor = self.actor.actor_with_reason("they are given up")?;
+        let actor = self.actor.actor_with_reason()?;
         let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, DeadLetterState::Open).await?;
-        self.selection.confirm("Discard", ids.len())?;
+        self.selection.confirm("discard", ids.len())?;
         self.decide(&database, Decision::Discard, &actor, &ids).await
     }
 
     pub async fn restore(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
         let ids = self.selection.ids(&database, DeadLetterState::Discarded).await?;
-        self.selection.confirm("Restore", ids.len())?;
+        self.selection.confirm("restore", ids.len())?;
         self.decide(&database, Decision::Restore, &self.actor.actor(), &ids).await
     }
 
@@ -49,10 +48,10 @@ impl Deciding {
         actor: &Actor,
         ids: &[i64],
     ) -> Result<(), CommandFailed> {
-        let action = decision.action(actor, SystemClock.now());
+        let audit_entry = decision.audit_entry(actor, SystemClock.now());
         let mut left = Vec::new();
         for &id in ids {
-            if !decision.carry_out(&*database.dead_letters(), id, &action).await? {
+            if !decision.apply(&*database.dead_letters(), id, &audit_entry).await? {
                 left.push(id);
             }
         }
@@ -70,7 +69,11 @@ impl Deciding {
             return Ok(());
         }
         let ids: Vec<String> = left.iter().map(ToString::to_string).collect();
-        let why = decision.why_left();
-        Err(CommandFailed::told(format!("left alone, as {why}: {}", ids.join(" "))))
+        let why = decision.why_unchanged();
+        Err(CommandFailed::message(format!(
+            "{} left unchanged, because they are {why}: {}",
+            left.len(),
+            ids.join(" ")
+        )))
     }
 }

@@ -1,4 +1,4 @@
-//! Dead letters as lines of JSON.
+//! `dead-letters export` and `dead-letters import`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -21,7 +21,7 @@ use crate::service_layer::dead_letters::{
     Base64, DeadLetter, DeadLetterRecord, Reason, Subject, properties_from_json, properties_to_json,
 };
 
-/// Most dead letters in one transaction.
+/// Maximum dead letters in one transaction.
 const MAX_AT_ONCE: usize = 100;
 
 #[derive(Debug, Args)]
@@ -32,12 +32,12 @@ pub struct Export {
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The file that `export` wrote; - for standard input. What it holds is open afterwards.
+    /// The output of `export`; - for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
-/// A dead letter in a line.
+/// A dead letter as a JSON line.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
     /// In hexadecimal digits.
@@ -45,9 +45,9 @@ struct Line {
     exchange: String,
     routing_key: String,
     properties: Box<RawValue>,
-    /// A body can be anything.
+    /// In base64, as a body can be any bytes.
     body_base64: Base64<'static>,
-    /// The same for people, where it is text; not read.
+    /// The same as text, if it is UTF-8. For people; ignored by the import.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
     code: String,
@@ -64,9 +64,9 @@ impl Export {
         let database = migrated_database(settings).await?;
         let filter = self.filter.filter(&database, None).await?;
         for id in database.dead_letters().dead_letter_ids(&filter, u32::MAX).await? {
-            // It may be gone meanwhile.
-            if let Some(stored) = database.dead_letters().dead_letter(id).await? {
-                let line = Line::of(&stored).and_then(|line| serde_json::to_string(&line));
+            // It may have been deleted in the meantime.
+            if let Some(record) = database.dead_letters().dead_letter(id).await? {
+                let line = Line::of(&record).and_then(|line| serde_json::to_string(&line));
                 print_line(&line.map_err(std::io::Error::other)?)?;
             }
         }
@@ -79,42 +79,45 @@ impl Import {
         let database = migrated_database(settings).await?;
         let dead_letters = read(&self.file)?;
         let mut new = 0;
-        for some in dead_letters.chunks(MAX_AT_ONCE) {
-            new += database.dead_letters().collect(some, SystemClock.now()).await?;
+        for chunk in dead_letters.chunks(MAX_AT_ONCE) {
+            new += database.dead_letters().collect(chunk, SystemClock.now()).await?;
         }
         let known = dead_letters.len() as u64 - new;
-        print_line(&format!("{new} imported, {known} were there already"))
+        print_line(&format!("{new} imported, {known} already in the table"))
     }
 }
 
-/// All lines, before any of them has an effect.
+/// Reads all lines, so that an invalid one prevents the whole import.
 fn read(path: &Path) -> Result<Vec<DeadLetter>, CommandFailed> {
     let input: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        Box::new(File::open(path).map_err(|error| told(path, &error.to_string()))?)
+        Box::new(File::open(path).map_err(|error| import_error(path, &error.to_string()))?)
     };
     let mut dead_letters = Vec::new();
-    for (place, line) in BufReader::new(input).lines().enumerate() {
+    for (index, line) in BufReader::new(input).lines().enumerate() {
         let line = line?;
         if line.trim().is_empty() {
             continue;
         }
         let dead_letter = Line::parse(&line);
         dead_letters.push(
-            dead_letter.map_err(|error| told(path, &format!("line {}: {error}", place + 1)))?,
+            dead_letter
+                .map_err(|error| import_error(path, &format!("line {}: {error}", index + 1)))?,
         );
     }
     Ok(dead_letters)
 }
 
-fn told(path: &Path, error: &str) -> CommandFailed {
-    CommandFailed::Told(format!("{}: {error}; nothing was imported", path.display()))
+fn import_error(path: &Path, error: &str) -> CommandFailed {
+    let name =
+        if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
+    CommandFailed::Message(format!("nothing was imported: {name}: {error}"))
 }
 
 impl Line {
-    fn of(stored: &DeadLetterRecord) -> Result<Self, serde_json::Error> {
-        let dead_letter = &stored.dead_letter;
+    fn of(record: &DeadLetterRecord) -> Result<Self, serde_json::Error> {
+        let dead_letter = &record.dead_letter;
         Ok(Self {
             key: Uuid::from_bytes(dead_letter.key),
             exchange: dead_letter.exchange.clone(),

@@ -1,4 +1,4 @@
-//! Lists of dead letters and of groups of them.
+//! `dead-letters list`.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -14,13 +14,13 @@ use crate::service_layer::wire::format_moment;
 pub struct List {
     #[command(flatten)]
     filter: FilterArguments,
-    /// Which ones: open, replaying, replayed, discarded or any.
+    /// Only those in this state: open, replaying, replayed, discarded or any.
     #[arg(long, default_value = "open", value_parser = state)]
     state: AnyState,
-    /// By code, command and pattern of the detail, with how many there are.
+    /// List groups of the same code, command and pattern of the detail, with their counts.
     #[arg(long)]
     group: bool,
-    /// Most lines.
+    /// Maximum dead letters or groups to list.
     #[arg(long, default_value_t = 100, value_name = "N")]
     limit: u32,
     /// Print JSON.
@@ -28,7 +28,7 @@ pub struct List {
     json: bool,
 }
 
-/// A state, or none: any.
+/// A state; none: any.
 #[derive(Debug, Clone, Copy)]
 struct AnyState(Option<DeadLetterState>);
 
@@ -109,7 +109,7 @@ fn or_nothing(text: Option<&str>) -> String {
     printable(text.unwrap_or_default())
 }
 
-/// A dead letter without its content.
+/// A dead letter as JSON, without properties and body.
 pub fn summary(dead_letter: &DeadLetterSummary) -> Value {
     json!({
         "id": dead_letter.id,

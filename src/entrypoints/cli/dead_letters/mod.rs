@@ -1,4 +1,4 @@
-//! What operators do with dead letters.
+//! The subcommands of `dead-letters`.
 
 mod decide;
 mod edit;
@@ -17,32 +17,33 @@ use crate::service_layer::dead_letters::Actor;
 use crate::service_layer::dead_letters::DeadLetterRecord;
 
 #[derive(Debug, Subcommand)]
-pub enum DeadLetters {
-    /// List dead letters, or groups of them that look alike.
+pub enum DeadLettersAction {
+    /// List dead letters, or groups of similar ones.
     List(list::List),
-    /// Show one in full: body, properties, reason, what was done with it, and its order.
+    /// Show a dead letter: reason, properties, body, audit log, and the current state of its order.
     Show(show::Show),
-    /// Publish them to the commands exchange again, or try out what would come of it.
+    /// Publish dead letters to the commands exchange again. With --dry-run, only show the outcomes
+    /// that this would have.
     Replay(replay::Replay),
-    /// Give one another body, which is checked and tried out first.
+    /// Replace the body of a dead letter, unless a dry run shows that it would still fail.
     Edit(edit::Edit),
-    /// Give them up; they can be restored until they are too old.
-    Discard(decide::Deciding),
-    /// Open discarded or replayed ones again.
-    Restore(decide::Deciding),
-    /// Write them as lines of JSON, with everything that they hold.
+    /// Discard open dead letters. They can be restored until retention deletes them.
+    Discard(decide::Decide),
+    /// Reopen discarded or replayed dead letters.
+    Restore(decide::Decide),
+    /// Print dead letters as JSON lines, with properties and body.
     Export(export_import::Export),
-    /// Read such lines; dead letters that are there already stay as they are.
+    /// Import exported dead letters as open ones. Those that are in the table stay as they are.
     Import(export_import::Import),
 }
 
-/// Who does it, and why, for the record.
+/// Who acts, and why.
 #[derive(Debug, Clone, Args)]
 pub struct ActorArguments {
-    /// Who does this, for the record.
+    /// Your name, for the audit log.
     #[arg(long, env = "USER", default_value = "unknown", hide_env_values = true)]
     who: String,
-    /// Why, for the record.
+    /// The reason, for the audit log.
     #[arg(long)]
     why: Option<String>,
 }
@@ -53,17 +54,17 @@ impl ActorArguments {
     }
 
     /// # Errors
-    /// When no reason is given: `what` is not done then.
-    fn actor_with_reason(&self, what: &str) -> Result<Actor, CommandFailed> {
+    /// When no reason is given.
+    fn actor_with_reason(&self) -> Result<Actor, CommandFailed> {
         let actor = self.actor();
         if actor.why.is_none() {
-            return Err(CommandFailed::told(format!("--why: say why {what}")));
+            return Err(CommandFailed::message("--why REASON is required, for the audit log"));
         }
         Ok(actor)
     }
 }
 
-impl DeadLetters {
+impl DeadLettersAction {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         match self {
             Self::List(list) => list.run(settings).await,
@@ -79,6 +80,10 @@ impl DeadLetters {
 }
 
 async fn dead_letter(database: &Database, id: i64) -> Result<DeadLetterRecord, CommandFailed> {
-    let found = database.dead_letters().dead_letter(id).await?;
-    found.ok_or_else(|| CommandFailed::Told(format!("there is no dead letter {id}")))
+    let record = database.dead_letters().dead_letter(id).await?;
+    record.ok_or_else(|| {
+        CommandFailed::Message(format!(
+            "there is no dead letter {id}: `order-worker dead-letters list --state any` lists them"
+        ))
+    })
 }

@@ -1,4 +1,4 @@
-//! Replaying dead letters from the command line.
+//! `dead-letters replay`.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::topology::rabbitmq;
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::dead_letters::{
-    DeadLetterRecord, DryRunOutcome, Progress, Replay as Replaying, ReplayLimits, ReplaySchedule,
-    interval,
+    DeadLetterRecord, DryRunOutcome, Replay as ReplayRun, ReplayLimits, ReplayResult,
+    ReplaySchedule, interval,
 };
 
 #[derive(Debug, Args)]
@@ -28,25 +28,26 @@ pub struct Replay {
     selection: Selection,
     #[command(flatten)]
     actor: ActorArguments,
-    /// Only try what would come of it: nothing is published and nothing changes.
+    /// Show the outcomes that a replay would have now. Publishes and changes nothing.
     #[arg(long)]
     dry_run: bool,
-    /// The sizes of the steps; each waits for the outcomes of the one before.
-    #[arg(long, value_name = "1,2,5,20,all", default_value = "all")]
-    pace: ReplaySchedule,
-    /// Most messages in a second.
+    /// The sizes of the steps. Each step waits for the outcomes of the one before; the last size
+    /// repeats.
+    #[arg(long = "pace", value_name = "1,2,5,20,all", default_value = "all")]
+    schedule: ReplaySchedule,
+    /// Maximum messages per second.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Stop after a step when so many have failed again.
+    /// Stop after the step in which this many have failed again.
     #[arg(long, value_name = "N")]
     stop_after_failures: Option<usize>,
-    /// Leave dead letters alone that have been replayed so often.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    most_replays: u32,
-    /// Replay commands that their orders have overtaken as well.
+    /// Skip dead letters that have been replayed this often.
+    #[arg(long = "most-replays", value_name = "N", default_value_t = 5)]
+    max_replays: u32,
+    /// Also replay superseded commands: the order's status has changed since they failed.
     #[arg(long)]
     force: bool,
-    /// Seconds to wait for the outcomes of a step.
+    /// Maximum seconds to wait for the outcomes of a step.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
     /// Print JSON.
@@ -59,58 +60,61 @@ impl Replay {
         let database = migrated_database(settings).await?;
         let ids = self.selection.replayable_ids(&database).await?;
         if self.dry_run {
-            return self.rehearse(&ids, &database).await;
+            return self.run_dry(&ids, &database).await;
         }
         let rabbitmq = rabbitmq(settings, false)?;
-        self.selection.confirm("Replay", ids.len())?;
+        self.selection.confirm("replay", ids.len())?;
         let broker = Broker::RabbitMq(rabbitmq.clone());
         let replayed = self.replay(&ids, &database, &broker).await;
         rabbitmq.close().await;
         replayed
     }
 
-    async fn rehearse(&self, ids: &[i64], database: &Database) -> Result<(), CommandFailed> {
-        let mut rehearsal = database.dry_run();
+    async fn run_dry(&self, ids: &[i64], database: &Database) -> Result<(), CommandFailed> {
+        let mut dry_run = database.dry_run();
         let progress = progress(ids.len(), self.json);
-        let mut prospects = Vec::with_capacity(ids.len());
+        let mut outcomes = Vec::with_capacity(ids.len());
         for &id in ids {
-            if let Some(stored) = database.dead_letters().dead_letter(id).await? {
-                let prospect = rehearsal.of(&stored).await?.prospect;
-                prospects.push((stored, prospect));
+            if let Some(record) = database.dead_letters().dead_letter(id).await? {
+                let outcome = dry_run.of(&record).await?.outcome;
+                outcomes.push((record, outcome));
             }
             progress.inc(1);
         }
         progress.finish_and_clear();
-        self.print_prospects(&prospects)?;
-        match ids.len() - prospects.len() {
+        self.print_dry_run(&outcomes)?;
+        match ids.len() - outcomes.len() {
             0 => Ok(()),
-            missing => Err(CommandFailed::Told(format!("{missing} of them are not there"))),
+            missing => Err(CommandFailed::Message(format!(
+                "{missing} of {} dead letters do not exist",
+                ids.len()
+            ))),
         }
     }
 
-    fn print_prospects(
+    fn print_dry_run(
         &self,
-        prospects: &[(DeadLetterRecord, DryRunOutcome)],
+        outcomes: &[(DeadLetterRecord, DryRunOutcome)],
     ) -> Result<(), CommandFailed> {
         if self.json {
-            let lines = prospects.iter().map(|(stored, prospect)| {
-                json!({"id": stored.id, "prospect": prospect.as_str(), "detail": prospect.detail()})
+            let lines = outcomes.iter().map(|(record, outcome)| {
+                json!({"id": record.id, "prospect": outcome.as_str(), "detail": outcome.detail()})
             });
             return print_json(&lines.collect::<Vec<_>>());
         }
         let mut table = table(["id", "command", "order", "would be", "detail"]);
-        for (stored, prospect) in prospects {
-            let subject = &stored.dead_letter.subject;
+        for (record, outcome) in outcomes {
+            let subject = &record.dead_letter.subject;
             table.add_row([
-                stored.id.to_string(),
+                record.id.to_string(),
                 printable(subject.command.as_deref().unwrap_or_default()),
                 printable(subject.order_id.as_deref().unwrap_or_default()),
-                prospect.as_str().to_owned(),
-                printable(&prospect.detail()),
+                outcome.as_str().to_owned(),
+                printable(&outcome.detail()),
             ]);
         }
         print_line(&table.to_string())?;
-        print_line("Nothing was published, nothing has changed.")
+        print_line("Dry run: nothing was published or changed.")
     }
 
     async fn replay(
@@ -119,10 +123,10 @@ impl Replay {
         database: &Database,
         broker: &Broker,
     ) -> Result<(), CommandFailed> {
-        let mut replaying = Replaying {
+        let mut replay = ReplayRun {
             dead_letters: database.dead_letters(),
             orders: database.orders(),
-            rehearsal: database.dry_run(),
+            dry_run: database.dry_run(),
             publisher: broker.publisher(),
             clock: Arc::new(SystemClock),
             actor: self.actor.actor(),
@@ -130,58 +134,62 @@ impl Replay {
             stop: CancellationToken::new(),
         };
         let progress = progress(ids.len(), self.json);
-        let mut done: Vec<Progress> = Vec::with_capacity(ids.len());
-        let ended = replaying
-            .run(ids, |one| {
+        let mut results: Vec<ReplayResult> = Vec::with_capacity(ids.len());
+        let not_tried = replay
+            .run(ids, |result| {
                 progress.inc(1);
-                done.push(one);
+                results.push(result);
             })
             .await;
         progress.finish_and_clear();
-        self.print_done(&done)?;
-        Self::judge(&done, ended?)
+        self.print_results(&results)?;
+        Self::check(&results, not_tried?)
     }
 
     fn limits(&self) -> ReplayLimits {
         ReplayLimits {
-            pace: self.pace.clone(),
+            schedule: self.schedule.clone(),
             interval: self.rate.map(interval),
             stop_after_failures: self.stop_after_failures,
-            most_replays: self.most_replays,
+            max_replays: self.max_replays,
             force: self.force,
-            outcomes_within: Duration::from_secs(self.wait),
+            outcome_timeout: Duration::from_secs(self.wait),
         }
     }
 
-    fn print_done(&self, done: &[Progress]) -> Result<(), CommandFailed> {
+    fn print_results(&self, results: &[ReplayResult]) -> Result<(), CommandFailed> {
         if self.json {
-            let lines = done.iter().map(|Progress { id, replayed }| {
-                json!({"id": id, "outcome": replayed.as_str(), "detail": replayed.detail()})
+            let lines = results.iter().map(|ReplayResult { id, outcome }| {
+                json!({"id": id, "outcome": outcome.as_str(), "detail": outcome.detail()})
             });
             return print_json(&lines.collect::<Vec<_>>());
         }
         let mut table = table(["id", "outcome", "detail"]);
-        for Progress { id, replayed } in done {
+        for ReplayResult { id, outcome } in results {
             table.add_row([
                 id.to_string(),
-                replayed.as_str().to_owned(),
-                printable(&replayed.detail()),
+                outcome.as_str().to_owned(),
+                printable(&outcome.detail()),
             ]);
         }
         print_line(&table.to_string())
     }
 
-    /// A failure unless all that were meant have been handled.
-    fn judge(done: &[Progress], not_tried: usize) -> Result<(), CommandFailed> {
+    /// # Errors
+    /// Unless all dead letters were processed.
+    fn check(results: &[ReplayResult], not_tried: usize) -> Result<(), CommandFailed> {
         if not_tried > 0 {
-            let failed = done.iter().filter(|one| one.replayed.is_failure()).count();
-            return Err(CommandFailed::Told(format!(
+            let failed = results.iter().filter(|result| result.outcome.is_failure()).count();
+            return Err(CommandFailed::Message(format!(
                 "stopped after {failed} failures; {not_tried} were not tried"
             )));
         }
-        match done.iter().filter(|one| !one.replayed.is_handled()).count() {
+        match results.iter().filter(|result| !result.outcome.is_handled()).count() {
             0 => Ok(()),
-            others => Err(CommandFailed::Told(format!("{others} were not handled"))),
+            others => Err(CommandFailed::Message(format!(
+                "{others} of {} dead letters were not processed",
+                results.len()
+            ))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which dead letters are meant.
+//! The options that select dead letters.
 
 use std::io::{IsTerminal, Write};
 
@@ -13,13 +13,13 @@ use crate::service_layer::dead_letters::{
     Age, DeadLetterFilter, DeadLetterState, alike, replayable_ids,
 };
 
-/// Every part that is given must hold.
+/// Selects dead letters that match every given option.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FilterArguments {
     /// Only those with this code, such as order_not_found.
     #[arg(long)]
     code: Option<String>,
-    /// Only this command, such as PlaceOrder.
+    /// Only those with this command, such as PlaceOrder.
     #[arg(long)]
     command: Option<String>,
     /// Only those for this order.
@@ -28,35 +28,35 @@ pub struct FilterArguments {
     /// Only those for this customer.
     #[arg(long, value_name = "CUSTOMER_ID")]
     customer: Option<String>,
-    /// Only those whose detail contains this text, in whatever case.
+    /// Only those whose detail contains this text, in upper or lower case.
     #[arg(long)]
     text: Option<String>,
-    /// Only those of this publisher (its app_id).
+    /// Only those of this publisher (app_id).
     #[arg(long, value_name = "APP_ID")]
     publisher: Option<String>,
-    /// Only those that failed last at least so long ago, such as 30m, 12h or 7d.
+    /// Only those that last failed at least this long ago, such as 30m, 12h or 7d.
     #[arg(long, value_name = "AGE")]
     older_than: Option<Age>,
-    /// Only those that failed last within this time, such as 30m, 12h or 7d.
+    /// Only those that last failed within this time, such as 30m, 12h or 7d.
     #[arg(long, value_name = "AGE")]
     younger_than: Option<Age>,
-    /// Only those that look like this one: the same code, command and pattern of the detail.
+    /// Only those in the same group as this one: the same code, command and pattern of the detail.
     #[arg(long, value_name = "ID")]
     like: Option<i64>,
 }
 
-/// The dead letters that something is done with.
+/// Selects dead letters by ids, by a filter, or all.
 #[derive(Debug, Clone, Args)]
 pub struct Selection {
-    /// The ids, as `list` shows them.
+    /// The ids, as `list` shows them. Instead of ids, use filters or --all.
     #[arg(value_name = "ID")]
     pub ids: Vec<i64>,
     #[command(flatten)]
     filter: FilterArguments,
-    /// All of them.
+    /// Select all: the open ones, or for `restore` the discarded ones.
     #[arg(long)]
     all: bool,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
 }
@@ -97,58 +97,63 @@ impl FilterArguments {
 }
 
 impl Selection {
-    /// The ids of what is meant at this moment, in the order in which they came.
+    /// The ids of the selected dead letters at this time, in ascending order or as given.
     pub async fn ids(
         &self,
         database: &Database,
         state: DeadLetterState,
     ) -> Result<Vec<i64>, CommandFailed> {
-        if self.names_ids()? {
+        if self.selects_by_ids()? {
             return Ok(self.ids.clone());
         }
         let filter = self.filter.filter(database, Some(state)).await?;
         Ok(database.dead_letters().dead_letter_ids(&filter, u32::MAX).await?)
     }
 
-    /// The open ones, and those that somebody took for a replay and never finished.
+    /// The same for a replay: the open ones, and those that a crashed replay has claimed.
     pub async fn replayable_ids(&self, database: &Database) -> Result<Vec<i64>, CommandFailed> {
-        if self.names_ids()? {
+        if self.selects_by_ids()? {
             return Ok(self.ids.clone());
         }
         let filter = self.filter.filter(database, None).await?;
         Ok(replayable_ids(&*database.dead_letters(), &filter, u32::MAX, SystemClock.now()).await?)
     }
 
-    /// Whether it names ids, rather than what they have in common.
+    /// Whether it selects by ids.
     ///
     /// # Errors
-    /// When it does both or neither.
-    fn names_ids(&self) -> Result<bool, CommandFailed> {
+    /// Unless exactly one of ids, filters and `--all` is given.
+    fn selects_by_ids(&self) -> Result<bool, CommandFailed> {
         match (self.ids.is_empty(), self.filter.is_empty(), self.all) {
             (false, true, false) => Ok(true),
             (true, false, false) | (true, true, true) => Ok(false),
-            (true, true, false) => {
-                Err(CommandFailed::told("name ids, or a filter such as --code, or --all"))
-            }
-            _ => Err(CommandFailed::told("name either ids, or a filter, or --all")),
+            (true, true, false) => Err(CommandFailed::message(
+                "select dead letters: pass ids, a filter such as --code, or --all",
+            )),
+            _ => Err(CommandFailed::message("pass either ids, or filters, or --all")),
         }
     }
 
-    /// Asks whether to go on, unless it is only about a dead letter that was named.
-    pub fn confirm(&self, what: &str, count: usize) -> Result<(), CommandFailed> {
+    /// Asks for confirmation, unless a single dead letter is selected by its id.
+    ///
+    /// # Errors
+    /// When the answer is no, or there is no terminal to ask on.
+    pub fn confirm(&self, verb: &str, count: usize) -> Result<(), CommandFailed> {
         if self.yes || count == 0 || (count == 1 && !self.ids.is_empty()) {
             return Ok(());
         }
         if !std::io::stdin().is_terminal() {
-            return Err(CommandFailed::told(format!("{what} {count} dead letters: say --yes")));
+            return Err(CommandFailed::message(format!(
+                "this would {verb} {count} dead letters, and there is no terminal to confirm it: pass --yes"
+            )));
         }
-        eprint!("{what} {count} dead letters? [y/N] ");
+        eprint!("This will {verb} {count} dead letters. Continue? [y/N] ");
         std::io::stderr().flush()?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         match answer.trim() {
             "y" | "Y" | "yes" => Ok(()),
-            _ => Err(CommandFailed::told("nothing was done")),
+            _ => Err(CommandFailed::message("cancelled, nothing was changed")),
         }
     }
 }

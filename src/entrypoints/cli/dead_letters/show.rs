@@ -1,4 +1,4 @@
-//! One dead letter in full.
+//! `dead-letters show`.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -7,16 +7,17 @@ use super::dead_letter;
 use super::list::summary;
 use crate::config::Settings;
 use crate::entrypoints::body_format::readable;
-use crate::entrypoints::cli::orders::{history_table, one_line};
+use crate::entrypoints::cli::orders::{history_table, order_summary};
 use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
 use crate::service_layer::OrderHistory;
-use crate::service_layer::dead_letters::present_order;
+use crate::service_layer::dead_letters::current_order;
 use crate::service_layer::dead_letters::{AuditEntry, DeadLetterRecord, properties_to_json};
 use crate::service_layer::wire::format_moment;
 
 #[derive(Debug, Args)]
 pub struct Show {
+    /// The id, as `list` shows it.
     id: i64,
     /// Print JSON.
     #[arg(long)]
@@ -26,30 +27,30 @@ pub struct Show {
 impl Show {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
         let database = migrated_database(settings).await?;
-        let stored = dead_letter(&database, self.id).await?;
+        let record = dead_letter(&database, self.id).await?;
         let actions = database.dead_letters().dead_letter_actions(self.id).await?;
-        let order = present_order(&*database.orders(), &stored).await?;
+        let order = current_order(&*database.orders(), &record).await?;
         if self.json {
-            return print_json(&in_full(&stored, &actions, order.as_ref())?);
+            return print_json(&in_full(&record, &actions, order.as_ref())?);
         }
-        print_dead_letter(&stored)?;
+        print_dead_letter(&record)?;
         print_actions(&actions)?;
-        print_present_order(&stored, order.as_ref())
+        print_order(&record, order.as_ref())
     }
 }
 
 fn in_full(
-    stored: &DeadLetterRecord,
+    record: &DeadLetterRecord,
     actions: &[AuditEntry],
     order: Option<&OrderHistory>,
 ) -> Result<Value, CommandFailed> {
-    let dead_letter = &stored.dead_letter;
-    let mut value = summary(&stored.summary());
+    let dead_letter = &record.dead_letter;
+    let mut value = summary(&record.summary());
     value["exchange"] = dead_letter.exchange.as_str().into();
     value["routing_key"] = dead_letter.routing_key.as_str().into();
-    value["properties"] = properties(stored)?;
+    value["properties"] = properties(record)?;
     value["body"] = String::from_utf8_lossy(&dead_letter.body).into();
-    let original = stored.original_body.as_deref();
+    let original = record.original_body.as_deref();
     value["original_body"] = original.map(String::from_utf8_lossy).into();
     value["actions"] = actions
         .iter()
@@ -71,17 +72,17 @@ fn in_full(
     Ok(value)
 }
 
-fn properties(stored: &DeadLetterRecord) -> Result<Value, CommandFailed> {
-    let text = properties_to_json(&stored.dead_letter.properties);
+fn properties(record: &DeadLetterRecord) -> Result<Value, CommandFailed> {
+    let text = properties_to_json(&record.dead_letter.properties);
     Ok(serde_json::from_str(&text).map_err(std::io::Error::other)?)
 }
 
-fn print_dead_letter(stored: &DeadLetterRecord) -> Result<(), CommandFailed> {
-    let dead_letter = &stored.dead_letter;
-    let mut facts = table(["dead letter", &stored.id.to_string()]);
+fn print_dead_letter(record: &DeadLetterRecord) -> Result<(), CommandFailed> {
+    let dead_letter = &record.dead_letter;
+    let mut fields = table(["dead letter", &record.id.to_string()]);
     let text = |text: Option<&str>| printable(text.unwrap_or_default());
     for (name, value) in [
-        ("state", stored.state.to_string()),
+        ("state", record.state.to_string()),
         ("code", printable(&dead_letter.reason.code)),
         ("detail", printable(&dead_letter.reason.detail)),
         ("command", text(dead_letter.subject.command.as_deref())),
@@ -95,17 +96,18 @@ fn print_dead_letter(stored: &DeadLetterRecord) -> Result<(), CommandFailed> {
                 printable(&dead_letter.routing_key)
             ),
         ),
-        ("first failed", format_moment(stored.first_failed_at)),
+        ("first failed", format_moment(record.first_failed_at)),
         ("last failed", format_moment(dead_letter.failed_at)),
-        ("failures", format!("{} (after {} attempts each)", stored.failures, dead_letter.attempts)),
-        ("replays", stored.replays.to_string()),
-        ("revision", stored.revision.to_string()),
+        ("failures", record.failures.to_string()),
+        ("attempts", dead_letter.attempts.to_string()),
+        ("replays", record.replays.to_string()),
+        ("revision", record.revision.to_string()),
     ] {
-        facts.add_row([name.to_owned(), value]);
+        fields.add_row([name.to_owned(), value]);
     }
-    print_line(&facts.to_string())?;
+    print_line(&fields.to_string())?;
     print_line("\nProperties")?;
-    print_json(&properties(stored)?)?;
+    print_json(&properties(record)?)?;
     print_line(&format!("\nBody, {} bytes", dead_letter.body.len()))?;
     print_line(&readable(&dead_letter.body))
 }
@@ -127,13 +129,13 @@ fn print_actions(actions: &[AuditEntry]) -> Result<(), CommandFailed> {
     print_line(&format!("\n{table}"))
 }
 
-fn print_present_order(
-    stored: &DeadLetterRecord,
+fn print_order(
+    record: &DeadLetterRecord,
     order: Option<&OrderHistory>,
 ) -> Result<(), CommandFailed> {
-    match (order, &stored.dead_letter.subject.order_id) {
+    match (order, &record.dead_letter.subject.order_id) {
         (Some(OrderHistory { order, history }), _) => {
-            print_line(&format!("\n{}", one_line(order)))?;
+            print_line(&format!("\n{}", order_summary(order)))?;
             print_line(&history_table(history))
         }
         (None, Some(order_id)) => {

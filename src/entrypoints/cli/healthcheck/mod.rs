@@ -1,4 +1,4 @@
-//! Whether a worker is well: the one of these settings, or else its surroundings.
+//! `healthcheck`: asks the worker itself, or else checks the database and the commands queue.
 
 mod own_worker;
 
@@ -17,60 +17,61 @@ pub struct Healthcheck {
     json: bool,
 }
 
-/// One thing that was looked at.
 #[derive(Debug, Serialize, Deserialize)]
-struct Look {
-    what: String,
-    good: bool,
-    trouble: Option<String>,
+struct Check {
+    #[serde(rename = "what")]
+    name: String,
+    #[serde(rename = "good")]
+    passed: bool,
+    #[serde(rename = "trouble")]
+    problem: Option<String>,
 }
 
 impl Healthcheck {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let looks = match settings.http_addr.as_ref().and_then(own_worker::address) {
-            Some(address) => own_worker::looks(&address).await,
-            None => surroundings(settings).await?,
+        let checks = match settings.http_addr.as_ref().and_then(own_worker::address) {
+            Some(address) => own_worker::checks(&address).await,
+            None => dependencies(settings).await?,
         };
-        self.print(&looks)?;
-        match looks.iter().filter(|look| !look.good).count() {
+        self.print(&checks)?;
+        match checks.iter().filter(|check| !check.passed).count() {
             0 => Ok(()),
-            bad => Err(CommandFailed::Told(format!("{bad} of {} checks failed", looks.len()))),
+            bad => Err(CommandFailed::Message(format!("{bad} of {} checks failed", checks.len()))),
         }
     }
 
-    fn print(&self, looks: &[Look]) -> Result<(), CommandFailed> {
+    fn print(&self, checks: &[Check]) -> Result<(), CommandFailed> {
         if self.json {
-            return print_json(&looks);
+            return print_json(&checks);
         }
-        let mut table = table(["what", "good", "trouble"]);
-        for look in looks {
-            let good = if look.good { "yes" } else { "no" };
-            table.add_row([&*look.what, good, look.trouble.as_deref().unwrap_or("")]);
+        let mut table = table(["check", "passed", "problem"]);
+        for check in checks {
+            let passed = if check.passed { "yes" } else { "no" };
+            table.add_row([&*check.name, passed, check.problem.as_deref().unwrap_or("")]);
         }
         print_line(&table.to_string())
     }
 }
 
-impl Look {
-    fn new(what: &str, looked: Result<(), CommandFailed>) -> Self {
-        let trouble = looked.err().map(|error| error.to_string());
-        Self { what: what.to_owned(), good: trouble.is_none(), trouble }
+impl Check {
+    fn new(name: &str, result: Result<(), CommandFailed>) -> Self {
+        let problem = result.err().map(|error| error.to_string());
+        Self { name: name.to_owned(), passed: problem.is_none(), problem }
     }
 }
 
-/// What can be seen without a word from the worker: among several it cannot be told which one is
-/// meant.
-async fn surroundings(settings: &Settings) -> Result<Vec<Look>, CommandFailed> {
-    let mut looks = vec![Look::new("database", migrated_database(settings).await.map(drop))];
+/// Checks what the worker depends on. Which consumer is this worker cannot be seen from outside.
+async fn dependencies(settings: &Settings) -> Result<Vec<Check>, CommandFailed> {
+    let mut checks = vec![Check::new("database", migrated_database(settings).await.map(drop))];
     if settings.broker_url()?.is_some() {
-        looks.push(Look::new("commands consumed", consumed(settings).await));
+        checks.push(Check::new("commands consumed", consumed(settings).await));
     }
-    Ok(looks)
+    Ok(checks)
 }
 
 async fn consumed(settings: &Settings) -> Result<(), CommandFailed> {
     match rabbitmq(settings, false)?.consumers().await? {
-        0 => Err(CommandFailed::Told("no worker consumes the commands queue".to_owned())),
+        0 => Err(CommandFailed::Message("no worker is consuming the commands queue".to_owned())),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Asks the worker of these settings itself.
+//! Asks the worker at HTTP_ADDR for its readiness.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{CommandFailed, Look};
+use super::{Check, CommandFailed};
 use crate::config::HttpAddr;
 
-/// Longest wait for the answer. The worker itself gives the database 3 s, a container's health check
-/// is given 5 s.
-const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+/// Between the timeout of the worker for its database, 3 s, and that of a container's health check,
+/// usually 5 s.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Largest answer.
+/// Maximum size of the response.
 const MAX_BYTES: usize = 64 * 1024;
 
 #[derive(Deserialize)]
 struct Readiness {
-    checks: Vec<Look>,
+    checks: Vec<Check>,
 }
 
-/// Where the worker can be asked from this machine; none when only the worker knows its port.
+/// The address of the worker from this machine; none for port 0, which only the worker knows.
 pub fn address(setting: &HttpAddr) -> Option<String> {
     let HttpAddr::At(address) = setting else { return None };
     let (host, port) = address.rsplit_once(':')?;
@@ -38,28 +38,30 @@ pub fn address(setting: &HttpAddr) -> Option<String> {
     }
 }
 
-/// What the worker says of itself, or that it says nothing.
-pub async fn looks(address: &str) -> Vec<Look> {
-    let asked = match timeout(ANSWER_WITHIN, ask(address)).await {
-        Ok(asked) => asked.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
+/// The checks of the worker, or a failed one when it does not respond.
+pub async fn checks(address: &str) -> Vec<Check> {
+    let response = match timeout(RESPONSE_TIMEOUT, get_readiness(address)).await {
+        Ok(response) => response.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no response within {} s", RESPONSE_TIMEOUT.as_secs())),
     };
-    match asked {
+    match response {
         Ok(Readiness { checks }) => checks,
         Err(reason) => {
-            let told = CommandFailed::Told(format!("it does not answer at {address}: {reason}"));
-            vec![Look::new("worker", Err(told))]
+            let error = format!("no readiness from http://{address}/health/ready: {reason}");
+            vec![Check::new("worker", Err(CommandFailed::Message(error)))]
         }
     }
 }
 
-async fn ask(address: &str) -> Result<Readiness, Box<dyn std::error::Error + Send + Sync>> {
+async fn get_readiness(
+    address: &str,
+) -> Result<Readiness, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // Its end comes with that of the answer, which says more.
+    // Its error, if any, also ends the response below.
     tokio::spawn(connection);
     let request = Request::get("/health/ready").header(HOST, address).body(Body::empty())?;
-    let answer = sender.send_request(request).await?;
-    let body = to_bytes(Body::new(answer.into_body()), MAX_BYTES).await?;
+    let response = sender.send_request(request).await?;
+    let body = to_bytes(Body::new(response.into_body()), MAX_BYTES).await?;
     Ok(serde_json::from_slice(&body)?)
 }

@@ -70,7 +70,7 @@ impl CommandRequest {
         let _reservation = self.reservation.take();
         let body = std::mem::replace(&mut self.body, Ok(Vec::new()))?;
         let (envelope, decoded, has_message_id) = self.decode(kind, body);
-        deviations::count(decoded.notes, &envelope.properties, app.health.metrics());
+        deviations::count(decoded.deviations, &envelope.properties, app.health.metrics());
         let message = decoded.result.map_err(outcome::dead_lettered)?;
         let message_id = message.message_id().cloned();
         let handled = app.requests.handle(message).await?;

@@ -26,7 +26,7 @@ pub fn set_next_status(_: &mut SchemaGenerator) -> Schema {
 
 /// The schema of a command without the fields that the path determines.
 fn of_command<T: JsonSchema>(in_path: &[&str]) -> Schema {
-    let mut schema = schemas::of_whole_command::<T>();
+    let mut schema = schemas::inlined::<T>();
     for name in ["$schema", "title"] {
         schema.remove(name);
     }

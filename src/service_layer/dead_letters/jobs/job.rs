@@ -1,4 +1,4 @@
-//! One job.
+//! One job, the handle of its work, and the guard that records its end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Order;
+use super::JobRequest;
 use super::report::{JobEnd, JobLine, JobReport, MAX_LINES};
 use crate::service_layer::{Clock, StoreError};
 
@@ -20,8 +20,8 @@ pub struct Job {
 }
 
 impl Job {
-    pub fn new(order: Order, began_at: DateTime<Utc>, stop: CancellationToken) -> Self {
-        let Order { kind, actor, ids } = order;
+    pub fn new(request: JobRequest, began_at: DateTime<Utc>, stop: CancellationToken) -> Self {
+        let JobRequest { kind, actor, ids } = request;
         let report = JobReport {
             id: Uuid::now_v7(),
             kind,
@@ -30,8 +30,8 @@ impl Job {
             began_at,
             done: 0,
             counts: BTreeMap::new(),
-            trouble_count: 0,
-            troubles: Vec::new(),
+            problem_count: 0,
+            problems: Vec::new(),
             others: Vec::new(),
             stopped_by: None,
             end: None,
@@ -61,7 +61,7 @@ impl Job {
         true
     }
 
-    pub fn can_be_aborted(&self, task: AbortHandle) {
+    pub fn set_abort_handle(&self, task: AbortHandle) {
         // A job has one task.
         let _ = self.task.set(task);
     }
@@ -77,34 +77,51 @@ impl Job {
     }
 }
 
-/// By which a job's work tells what becomes of each dead letter, and is told to stop.
+/// The handle by which a job's work reports each dead letter and notices that it should stop.
 #[derive(Debug)]
-pub struct Note(Arc<Job>);
+pub struct JobProgress(Arc<Job>);
 
-impl Note {
+impl JobProgress {
     pub(super) fn of(job: Arc<Job>) -> Self {
         Self(job)
     }
 
-    /// Cancelled when the work is to end.
+    /// Cancelled when the work should stop.
     pub fn stop(&self) -> CancellationToken {
         self.0.stop.clone()
     }
 
-    /// Whether anybody has to look at it is up to the work.
-    pub fn add(&self, line: JobLine, is_trouble: bool) {
+    /// The dead letters of the job.
+    pub fn ids(&self) -> Arc<[i64]> {
+        self.0.lock().ids.clone()
+    }
+
+    /// The dead letters of the job, in turn, until it is stopped.
+    pub fn ids_until_stopped(&self) -> impl Iterator<Item = i64> + use<> {
+        let (ids, stop) = (self.ids(), self.stop());
+        (0..ids.len()).map_while(move |index| (!stop.is_cancelled()).then(|| ids[index]))
+    }
+
+    /// Reports one dead letter as processed.
+    pub fn add(&self, line: JobLine, is_problem: bool) {
         let mut report = self.0.lock();
         report.done += 1;
-        report.trouble_count += usize::from(is_trouble);
-        *report.counts.entry(line.word).or_default() += 1;
-        let lines = if is_trouble { &mut report.troubles } else { &mut report.others };
+        report.problem_count += usize::from(is_problem);
+        *report.counts.entry(line.outcome).or_default() += 1;
+        let lines = if is_problem { &mut report.problems } else { &mut report.others };
         if lines.len() < MAX_LINES {
             lines.push(line);
         }
     }
+
+    /// Dead letters of the job that have not been reported.
+    pub fn not_tried(&self) -> usize {
+        let report = self.0.lock();
+        report.ids.len().saturating_sub(report.done)
+    }
 }
 
-/// Notes the end of a job, however its task ends.
+/// Records the end of a job, also when its task panics or is aborted.
 pub struct JobGuard {
     job: Arc<Job>,
     clock: Arc<dyn Clock>,
@@ -115,33 +132,33 @@ impl JobGuard {
         Self { job, clock }
     }
 
-    /// With what the work answered.
-    pub fn with(&self, answered: Result<usize, StoreError>) {
+    /// Ends the job with what its work returned: how many dead letters it did not try.
+    pub fn finish(&self, result: Result<usize, StoreError>) {
         let is_stopped = self.job.stop.is_cancelled();
-        self.note(match answered {
+        self.end(match result {
             Ok(0) => JobEnd::Finished,
             Ok(not_tried) if is_stopped => JobEnd::Stopped { not_tried },
             Ok(not_tried) => JobEnd::TooManyFailures { not_tried },
             Err(error) => {
-                tracing::warn!(%error, "A job with dead letters ended early");
+                tracing::warn!(%error, "A dead-letter job ended early: the database failed");
                 JobEnd::Database
             }
         });
     }
 
-    fn note(&self, end: JobEnd) {
+    fn end(&self, end: JobEnd) {
         let mut report = self.job.lock();
         if report.end.is_some() {
             return;
         }
         let JobReport { id, kind, done, .. } = &*report;
-        tracing::info!(job = %id, ?kind, who = report.actor.who, done, ?end, "A job has ended");
+        tracing::info!(job = %id, ?kind, who = report.actor.who, done, ?end, "A dead-letter job has ended");
         report.end = Some((self.clock.now(), end));
     }
 }
 
 impl Drop for JobGuard {
     fn drop(&mut self) {
-        self.note(JobEnd::Broken);
+        self.end(JobEnd::Aborted);
     }
 }

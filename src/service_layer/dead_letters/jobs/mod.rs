@@ -1,6 +1,6 @@
-//! Replays and dry runs that go on while nobody waits for them.
+//! Replays, dry runs and decisions that run in the background.
 //!
-//! They are kept in the memory of one worker: what they did is in the record of each dead letter.
+//! Jobs live in the memory of one worker. What they did is in the audit log of each dead letter.
 
 mod job;
 mod report;
@@ -17,42 +17,42 @@ use self::job::Job;
 use super::Actor;
 use crate::service_layer::{Clock, StoreError};
 
-pub use job::Note;
+pub use job::JobProgress;
 pub use report::{JobEnd, JobKind, JobLine, JobReport, MAX_LINES};
-pub use work::{decide, rehearse, replay};
+pub use work::{decide, dry_run, replay};
 
-/// Most dead letters of one job.
+/// Maximum dead letters in one job.
 pub const MAX_DEAD_LETTERS: u32 = 10_000;
 
-/// Most jobs at the same time.
+/// Maximum jobs at the same time.
 const MAX_RUNNING: usize = 4;
 
-/// Most jobs that are remembered; one more has the oldest that has ended forgotten.
+/// Maximum jobs that are remembered; beyond it, the oldest that has ended is forgotten.
 const MAX_KEPT: usize = 50;
 
-/// Longest wait for jobs that were told to stop.
-const END_WITHIN: Duration = Duration::from_secs(10);
+/// Time for jobs to stop before they are aborted.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All jobs of a worker; clones share them.
 #[derive(Debug, Clone)]
 pub struct Jobs {
     kept: Arc<Mutex<Vec<Arc<Job>>>>,
     tasks: TaskTracker,
-    /// Cancelled when the worker stops: no job begins any more, and all that run stop.
+    /// Cancelled when the worker stops: running jobs stop, and no further one starts.
     stop: CancellationToken,
     clock: Arc<dyn Clock>,
 }
 
-/// What somebody has the worker do.
+/// What a job shall do.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct JobRequest {
     pub kind: JobKind,
     pub actor: Actor,
-    /// The dead letters that it is about, in the order in which it takes them up.
+    /// The dead letters to process, in this order.
     pub ids: Arc<[i64]>,
 }
 
-/// Why a job does not begin.
+/// Why a job does not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotStarted {
     #[error("{MAX_RUNNING} jobs are running already: wait for one of them, or stop one")]
@@ -67,25 +67,29 @@ impl Jobs {
         Self { kept, tasks, stop: CancellationToken::new(), clock }
     }
 
-    /// Begins a job. The work notes what becomes of each dead letter, ends soon once it is told to
-    /// stop, and answers how many it did not try.
+    /// Starts a job. The work reports each dead letter, ends soon after it is told to stop, and
+    /// returns how many it did not try.
     ///
     /// # Errors
-    /// See [`NotStarted`].
-    pub fn start<W>(&self, order: Order, work: impl FnOnce(Note) -> W) -> Result<Uuid, NotStarted>
+    /// When 4 jobs are running, or the worker is stopping.
+    pub fn start<W>(
+        &self,
+        request: JobRequest,
+        work: impl FnOnce(JobProgress) -> W,
+    ) -> Result<Uuid, NotStarted>
     where
         W: Future<Output = Result<usize, StoreError>> + Send + 'static,
     {
-        let job = self.admit(order)?;
+        let job = self.admit(request)?;
         let id = job.id();
-        let ending = job::JobGuard::of(job.clone(), self.clock.clone());
-        let work = work(Note::of(job.clone()));
-        let task = self.tasks.spawn(async move { ending.with(work.await) });
-        job.can_be_aborted(task.abort_handle());
+        let guard = job::JobGuard::of(job.clone(), self.clock.clone());
+        let work = work(JobProgress::of(job.clone()));
+        let task = self.tasks.spawn(async move { guard.finish(work.await) });
+        job.set_abort_handle(task.abort_handle());
         Ok(id)
     }
 
-    fn admit(&self, order: Order) -> Result<Arc<Job>, NotStarted> {
+    fn admit(&self, request: JobRequest) -> Result<Arc<Job>, NotStarted> {
         let mut kept = self.lock();
         if self.stop.is_cancelled() {
             return Err(NotStarted::Stopping);
@@ -98,12 +102,12 @@ impl Jobs {
         {
             kept.remove(oldest);
         }
-        let job = Arc::new(Job::new(order, self.clock.now(), self.stop.child_token()));
+        let job = Arc::new(Job::new(request, self.clock.now(), self.stop.child_token()));
         kept.push(job.clone());
         Ok(job)
     }
 
-    /// All that are remembered, the one that began last first.
+    /// All jobs that are remembered, the latest first.
     pub fn reports(&self) -> Vec<JobReport> {
         self.lock().iter().rev().map(|job| job.report()).collect()
     }
@@ -112,7 +116,7 @@ impl Jobs {
         self.find(id).map(|job| job.report())
     }
 
-    /// Has a job stop soon; false when there is none that runs.
+    /// Asks a job to stop; false when no such job is running.
     pub fn stop(&self, id: Uuid, who: &str) -> bool {
         self.find(id).is_some_and(|job| job.stop(who))
     }
@@ -121,15 +125,15 @@ impl Jobs {
         self.lock().iter().find(|job| job.id() == id).cloned()
     }
 
-    /// Stops all jobs and waits until they have, for at most 10 s.
+    /// Stops all jobs; those that take longer than 10 s are aborted.
     pub async fn end(&self) {
         self.stop.cancel();
         self.tasks.close();
-        if tokio::time::timeout(END_WITHIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             let running = self.lock().iter().filter(|job| job.is_running()).count();
             tracing::warn!(
                 running,
-                "Jobs are broken off; what they had in hand is free again soon"
+                "Dead-letter jobs did not stop in time and are aborted; a dead letter that they were replaying can be replayed again after 2 minutes"
             );
             self.lock().iter().for_each(|job| job.abort());
         }

@@ -1,4 +1,4 @@
-//! What a job tells about itself.
+//! What is known about a job.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::service_layer::dead_letters::{Actor, Decision};
 
-/// Most lines of a kind that are kept; what comes after them is only counted.
+/// Maximum lines that are kept of the problems, and of the others; further ones are only counted.
 pub const MAX_LINES: usize = 500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,36 +18,36 @@ pub enum JobKind {
     Decision(Decision),
 }
 
-/// What became of one dead letter, or would become.
+/// The outcome for one dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobLine {
     /// Of the dead letter.
     pub id: i64,
-    /// The outcome, as the command line names it.
-    pub word: &'static str,
+    /// In the words of the command line.
+    pub outcome: &'static str,
     pub detail: String,
 }
 
-/// A job as it stands.
+/// A snapshot of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobReport {
     pub id: Uuid,
     pub kind: JobKind,
     pub actor: Actor,
-    /// The dead letters that it is about, in the order in which it takes them up.
+    /// The dead letters to process, in this order.
     pub ids: Arc<[i64]>,
     pub began_at: DateTime<Utc>,
-    /// How many it is through with.
+    /// Dead letters that have been processed.
     pub done: usize,
     /// By outcome.
     pub counts: BTreeMap<&'static str, usize>,
-    /// How many of those somebody has to look at.
-    pub trouble_count: usize,
-    /// The first of those that somebody has to look at.
-    pub troubles: Vec<JobLine>,
+    /// How many of those an operator has to look at.
+    pub problem_count: usize,
+    /// The first of those that an operator has to look at.
+    pub problems: Vec<JobLine>,
     /// The first of the others.
     pub others: Vec<JobLine>,
-    /// Who has it stop.
+    /// Who asked for it to stop.
     pub stopped_by: Option<String>,
     /// None while it runs.
     pub end: Option<(DateTime<Utc>, JobEnd)>,
@@ -56,16 +56,16 @@ pub struct JobReport {
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobEnd {
-    /// It is through with all of them.
+    /// All dead letters were tried.
     Finished,
-    /// Too many failed: so many were not tried.
+    /// The limit of failures was reached.
     TooManyFailures { not_tried: usize },
-    /// Somebody stopped it, or the worker stopped.
+    /// An operator stopped it, or the worker stopped.
     Stopped { not_tried: usize },
-    /// The database did not answer.
+    /// The database failed.
     Database,
-    /// It broke off.
-    Broken,
+    /// Its task panicked, or did not stop in time and was aborted.
+    Aborted,
 }
 
 impl JobReport {

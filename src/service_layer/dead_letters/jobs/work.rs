@@ -1,76 +1,66 @@
-//! What jobs do.
+//! The work of each kind of job. All of it returns how many dead letters it did not try.
 
 use std::sync::Arc;
 
-use super::{JobLine, Note};
+use super::{JobLine, JobProgress};
 use crate::service_layer::StoreError;
 use crate::service_layer::dead_letters::{
-    AuditEntry, DeadLetterStore, Decision, DryRun, DryRunOutcome, Progress, Replay,
+    AuditEntry, DeadLetterStore, Decision, DryRun, DryRunOutcome, Replay, ReplayResult,
 };
 
-/// Tries dead letters out, one after the other. Answers how many were not tried.
+/// Dry-runs dead letters, one after the other.
 ///
 /// # Errors
-/// When the database is in trouble.
-pub async fn rehearse(
-    mut rehearsal: DryRun,
+/// When the database fails.
+pub async fn dry_run(
+    mut dry_run: DryRun,
     dead_letters: Arc<dyn DeadLetterStore>,
-    ids: Arc<[i64]>,
-    note: Note,
+    progress: JobProgress,
 ) -> Result<usize, StoreError> {
-    let stop = note.stop();
-    for (tried, &id) in ids.iter().enumerate() {
-        if stop.is_cancelled() {
-            return Ok(ids.len() - tried);
-        }
+    for id in progress.ids_until_stopped() {
         match dead_letters.dead_letter(id).await? {
-            Some(stored) => {
-                let prospect = rehearsal.of(&stored).await?.prospect;
-                let line = JobLine { id, word: prospect.as_str(), detail: prospect.detail() };
-                note.add(line, is_trouble(&prospect));
+            Some(record) => {
+                let outcome = dry_run.of(&record).await?.outcome;
+                let line = JobLine { id, outcome: outcome.as_str(), detail: outcome.detail() };
+                progress.add(line, is_problem(&outcome));
             }
-            None => note.add(JobLine { id, word: "not there", detail: String::new() }, true),
+            None => progress.add(JobLine { id, outcome: "not there", detail: String::new() }, true),
         }
     }
-    Ok(0)
+    Ok(progress.not_tried())
 }
 
-fn is_trouble(prospect: &DryRunOutcome) -> bool {
-    prospect.failure().is_some() || matches!(prospect, DryRunOutcome::Superseded { .. })
+fn is_problem(outcome: &DryRunOutcome) -> bool {
+    outcome.failure().is_some() || matches!(outcome, DryRunOutcome::Superseded { .. })
 }
 
-/// Replays dead letters. Answers how many were not tried.
+/// Replays dead letters.
 ///
 /// # Errors
-/// When the database is in trouble.
-pub async fn replay(mut replay: Replay, ids: Arc<[i64]>, note: Note) -> Result<usize, StoreError> {
-    replay.stop = note.stop();
-    let tell = |Progress { id, replayed }: Progress| {
-        let line = JobLine { id, word: replayed.as_str(), detail: replayed.detail() };
-        note.add(line, !replayed.is_handled());
+/// When the database fails.
+pub async fn replay(mut replay: Replay, progress: JobProgress) -> Result<usize, StoreError> {
+    replay.stop = progress.stop();
+    let report = |ReplayResult { id, outcome }: ReplayResult| {
+        let line = JobLine { id, outcome: outcome.as_str(), detail: outcome.detail() };
+        progress.add(line, !outcome.is_handled());
     };
-    replay.run(&ids, tell).await
+    replay.run(&progress.ids(), report).await
 }
 
-/// Discards or restores dead letters. Answers how many were not tried.
+/// Discards or restores dead letters.
 ///
 /// # Errors
-/// When the database is in trouble.
+/// When the database fails.
 pub async fn decide(
     decision: Decision,
-    action: AuditEntry,
+    audit_entry: AuditEntry,
     dead_letters: Arc<dyn DeadLetterStore>,
-    ids: Arc<[i64]>,
-    note: Note,
+    progress: JobProgress,
 ) -> Result<usize, StoreError> {
-    let stop = note.stop();
-    for (tried, &id) in ids.iter().enumerate() {
-        if stop.is_cancelled() {
-            return Ok(ids.len() - tried);
-        }
-        let is_done = decision.carry_out(&*dead_letters, id, &action).await?;
-        let word = if is_done { decision.as_str() } else { decision.why_left() };
-        note.add(JobLine { id, word, detail: String::new() }, !is_done);
+    for id in progress.ids_until_stopped() {
+        let is_done = decision.apply(&*dead_letters, id, &audit_entry).await?;
+        let outcome = if is_done { decision.as_str() } else { decision.why_unchanged() };
+        progress.add(JobLine { id, outcome, detail: String::new() }, !is_done);
     }
-    Ok(0)
+    Ok(progress.not_tried())
 }

@@ -123,7 +123,7 @@ async fn a_setting_that_means_nothing_starts_nothing() {
     let browser = console.browser();
     let question = question(&browser).await;
     for (field, told) in [
-        (("other_pace", "all,1"), "Pace: must be numbers from 1"),
+        (("other_pace", "all,1"), "Pace: must be step sizes from 1"),
         (("rate", "0"), "Rate: must be a whole number from 1"),
         (("stop_after_failures", "x"), "Stop_after_failures: must be a whole number"),
         (("id", "x"), "Id: is no id"),

@@ -1,7 +1,5 @@
 //! Giving dead letters up, and opening them again.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
@@ -16,7 +14,7 @@ use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::Clock;
-use crate::service_layer::dead_letters::jobs::{self, JobKind, Order};
+use crate::service_layer::dead_letters::jobs::{self, JobKind, JobRequest};
 use crate::service_layer::dead_letters::{Actor, Decision};
 
 /// Longest reason.
@@ -123,22 +121,24 @@ async fn decide(
         let trouble = notice::trouble(&html! { "Say why they are given up." });
         return Ok(question(&visitor, &meant, decision, Some(&trouble)));
     }
-    let (database, action) = (app.database()?, decision.action(&actor, SystemClock.now()));
+    let (database, audit_entry) =
+        (app.database()?, decision.audit_entry(&actor, SystemClock.now()));
     if let [id] = meant.ids[..] {
-        let is_done = decision.carry_out(&*database.dead_letters(), id, &action).await?;
+        let is_done = decision.apply(&*database.dead_letters(), id, &audit_entry).await?;
         visitor.set_flash(told(decision, id, is_done));
         return Ok(Redirect::to(&format!("/dead-letters/{id}")).into_response());
     }
-    let (dead_letters, ids): (_, Arc<[i64]>) = (database.dead_letters(), meant.ids.clone().into());
-    let order = Order { kind: JobKind::Decision(decision), actor, ids: ids.clone() };
-    let work = |note| jobs::decide(decision, action, dead_letters, ids, note);
-    Ok(begin(&app, &visitor, &meant, order, work).into_response())
+    let dead_letters = database.dead_letters();
+    let request =
+        JobRequest { kind: JobKind::Decision(decision), actor, ids: meant.ids.clone().into() };
+    let work = |progress| jobs::decide(decision, audit_entry, dead_letters, progress);
+    Ok(begin(&app, &visitor, &meant, request, work).into_response())
 }
 
 fn told(decision: Decision, id: i64, is_done: bool) -> Flash {
     if is_done {
         return Flash::Done(html! { "Dead letter " (id) " is " (decision.as_str()) "." });
     }
-    let why = decision.why_left();
+    let why = decision.why_unchanged();
     Flash::Refused(html! { "Dead letter " (id) " was left alone: it is " (why) " any more." })
 }

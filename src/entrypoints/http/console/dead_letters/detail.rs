@@ -7,14 +7,14 @@ use maud::{Markup, html};
 use super::body::{body, difference, hides_addresses};
 use super::masking::{Addresses, hides};
 use super::sections;
-use crate::entrypoints::body_format::difference as differ;
+use crate::entrypoints::body_format::unified_diff;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{dead_letter_state, form, notice};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::{
-    AuditEntry, DeadLetterRecord, DeadLetterState, DryRunOutcome, present_order, properties_to_json,
+    AuditEntry, DeadLetterRecord, DeadLetterState, DryRunOutcome, current_order, properties_to_json,
 };
 
 /// All that a page tells of a dead letter.
@@ -61,22 +61,22 @@ pub async fn find(app: &App, id: i64) -> Result<Shown, Problem> {
     let database = app.database()?;
     let stored = dead_letter(app, id).await?;
     let actions = database.dead_letters().dead_letter_actions(id).await?;
-    let order = present_order(&*database.orders(), &stored).await?;
+    let order = current_order(&*database.orders(), &stored).await?;
     Ok(Shown { stored, actions, order })
 }
 
-/// The page; `prospect` is what a dry run has just come to.
+/// The page; `outcome` is that of a dry run just now.
 pub fn page_of(
     visitor: &CurrentUser,
     shown: &Shown,
     addresses: Addresses,
-    prospect: Option<&DryRunOutcome>,
+    outcome: Option<&DryRunOutcome>,
 ) -> Page {
     let Shown { stored, actions, order } = shown;
     let title = format!("Dead letter {}", stored.id);
     let content = html! {
         div .heading { h1 { (title) } (dead_letter_state(stored.state)) }
-        @if let Some(prospect) = prospect { (foreseen(prospect)) }
+        @if let Some(outcome) = outcome { (foreseen(outcome)) }
         @if visitor.may_operate() { (actions_for(visitor, stored)) }
         (sections::reason(stored, order.is_some(), addresses))
         div .columns {
@@ -94,13 +94,13 @@ pub fn page_of(
 }
 
 /// What a replay would come to.
-pub fn foreseen(prospect: &DryRunOutcome) -> Markup {
+pub fn foreseen(outcome: &DryRunOutcome) -> Markup {
     let what = html! {
-        strong { "Replayed now it would be: " (prospect.as_str()) "." } " "
-        bdi { (Addresses::Masked.within(&prospect.detail())) }
+        strong { "Replayed now it would be: " (outcome.as_str()) "." } " "
+        bdi { (Addresses::Masked.within(&outcome.detail())) }
         " (Nothing was published, nothing has changed.)"
     };
-    match prospect.failure() {
+    match outcome.failure() {
         Some(_) => notice::trouble(&what),
         None => notice::hint(&what),
     }
@@ -147,7 +147,7 @@ fn bodies(visitor: &CurrentUser, stored: &DeadLetterRecord, addresses: Addresses
             @if let Some(original) = &stored.original_body {
                 h2 { "Edited since it came" }
                 @let revision = format!("revision {}", stored.revision);
-                @let changed = differ(("as it came", original), (&revision, present));
+                @let changed = unified_diff(("as it came", original), (&revision, present));
                 @if changed.is_empty() { p .hint { "It differs in blanks alone." } }
                 @else { (difference(&changed, addresses)) }
                 details {

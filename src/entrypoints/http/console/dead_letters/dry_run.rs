@@ -1,7 +1,5 @@
 //! What replays would come to.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 
@@ -14,7 +12,7 @@ use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::dead_letters::Actor;
-use crate::service_layer::dead_letters::jobs::{self, JobKind, Order};
+use crate::service_layer::dead_letters::jobs::{self, JobKind, JobRequest};
 
 /// Tries one out, and shows its page with what came of it.
 pub async fn one(
@@ -23,9 +21,8 @@ pub async fn one(
     Submitted { visitor, form: _ }: Submitted<Fields>,
 ) -> Result<Page, Problem> {
     let shown = find(&app, parsed(&id)?).await?;
-    let mut rehearsal = app.database()?.dry_run();
-    let prospect = rehearsal.of(&shown.stored).await?.prospect;
-    Ok(page_of(&visitor, &shown, Addresses::Masked, Some(&prospect)))
+    let outcome = app.database()?.dry_run().of(&shown.stored).await?.outcome;
+    Ok(page_of(&visitor, &shown, Addresses::Masked, Some(&outcome)))
 }
 
 /// Tries those out that are ticked, or all that match.
@@ -35,10 +32,9 @@ pub async fn several(
 ) -> Result<Response, Problem> {
     let database = app.database()?;
     let meant = Selection::of(&form)?.meant(&form, database, Purpose::Replay).await?;
-    let ids: Arc<[i64]> = meant.ids.clone().into();
     let actor = Actor::new(&visitor.caller().name, None);
-    let order = Order { kind: JobKind::DryRun, actor, ids: ids.clone() };
-    let (rehearsal, dead_letters) = (database.dry_run(), database.dead_letters());
-    let work = |note| jobs::rehearse(rehearsal, dead_letters, ids, note);
-    Ok(begin(&app, &visitor, &meant, order, work).into_response())
+    let request = JobRequest { kind: JobKind::DryRun, actor, ids: meant.ids.clone().into() };
+    let (dry_run, dead_letters) = (database.dry_run(), database.dead_letters());
+    let work = |progress| jobs::dry_run(dry_run, dead_letters, progress);
+    Ok(begin(&app, &visitor, &meant, request, work).into_response())
 }

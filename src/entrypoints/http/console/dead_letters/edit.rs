@@ -13,7 +13,7 @@ use super::fields::Fields;
 use super::masking::Addresses;
 use super::reveal_email;
 use crate::adapters::clock::SystemClock;
-use crate::entrypoints::body_format::difference as differ;
+use crate::entrypoints::body_format::unified_diff;
 use crate::entrypoints::http::console::components::notice::{self, Flash};
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
@@ -51,9 +51,9 @@ pub async fn check(
     let tried = match draft.body(&stored) {
         body if same(&stored, &body) => is_the_same(),
         body => {
-            let mending = mending(&app, &stored, body).await?;
-            draft.can_fail = mending.prospect.failure().is_some();
-            tried_out(&stored, &mending)
+            let edit = check_edit(&app, &stored, body).await?;
+            draft.can_fail = edit.outcome.failure().is_some();
+            tried_out(&stored, &edit)
         }
     };
     let notices = html! { @if stored.state != DeadLetterState::Open { (notice::trouble(&not_open(&stored))) } (tried) };
@@ -78,13 +78,13 @@ pub async fn save(
         let missing = if actor.why.is_none() { say_why() } else { is_the_same() };
         return Ok(incomplete(draft.page(&visitor, &stored, &missing)));
     }
-    let mending = mending(&app, &stored, body).await?;
-    draft.can_fail = mending.prospect.failure().is_some();
+    let edit = check_edit(&app, &stored, body).await?;
+    draft.can_fail = edit.outcome.failure().is_some();
     if draft.can_fail && !form.is_ticked("anyway") {
-        return Ok(incomplete(draft.page(&visitor, &stored, &tried_out(&stored, &mending))));
+        return Ok(incomplete(draft.page(&visitor, &stored, &tried_out(&stored, &edit))));
     }
-    if keep(&app, &stored, &mending, &actor).await? {
-        visitor.set_flash(Flash::Done(kept(&stored, &mending)));
+    if keep(&app, &stored, &edit, &actor).await? {
+        visitor.set_flash(Flash::Done(kept(&stored, &edit)));
         return Ok(back(&stored));
     }
     let present = dead_letter(&app, stored.id).await?;
@@ -94,16 +94,11 @@ pub async fn save(
 async fn keep(
     app: &App,
     stored: &DeadLetterRecord,
-    mending: &CheckedEdit,
+    edit: &CheckedEdit,
     actor: &Actor,
 ) -> Result<bool, Problem> {
-    let action = actor.action(SystemClock.now(), AuditAction::Edit, mending.verdict());
-    let CheckedEdit { revision, .. } = mending;
-    Ok(app
-        .database()?
-        .dead_letters()
-        .revise_dead_letter(stored.id, stored.revision, revision, &action)
-        .await?)
+    let dead_letters = app.database()?.dead_letters();
+    Ok(edit.save(&*dead_letters, stored, actor, SystemClock.now()).await?)
 }
 
 /// What somebody wrote is not lost: it stands beside what is there now.
@@ -138,22 +133,21 @@ fn edited_meanwhile(present: &DeadLetterRecord, edited: Option<&AuditEntry>) -> 
     }
 }
 
-async fn mending(
+async fn check_edit(
     app: &App,
     stored: &DeadLetterRecord,
     body: Vec<u8>,
 ) -> Result<CheckedEdit, Problem> {
-    let mut rehearsal = app.database()?.dry_run();
-    Ok(rehearsal.with_body(stored, body).await?)
+    Ok(app.database()?.dry_run().with_body(stored, body).await?)
 }
 
-fn tried_out(stored: &DeadLetterRecord, mending: &CheckedEdit) -> Markup {
-    html! { (foreseen(&mending.prospect)) (differences(stored, &mending.revision.body)) }
+fn tried_out(stored: &DeadLetterRecord, edit: &CheckedEdit) -> Markup {
+    html! { (foreseen(&edit.outcome)) (differences(stored, &edit.revision.body)) }
 }
 
 fn differences(stored: &DeadLetterRecord, body: &[u8]) -> Markup {
     let revision = format!("revision {}", stored.revision);
-    let changed = differ((&revision, &stored.dead_letter.body), ("your text", body));
+    let changed = unified_diff((&revision, &stored.dead_letter.body), ("your text", body));
     html! {
         section .panel aria-labelledby="difference" {
             h2 #difference { "What changes" }
@@ -163,10 +157,10 @@ fn differences(stored: &DeadLetterRecord, body: &[u8]) -> Markup {
     }
 }
 
-fn kept(stored: &DeadLetterRecord, mending: &CheckedEdit) -> Markup {
+fn kept(stored: &DeadLetterRecord, edit: &CheckedEdit) -> Markup {
     html! {
         "Revision " (stored.revision + 1) " is saved. Replayed now it would be "
-        (mending.prospect.as_str()) "."
+        (edit.outcome.as_str()) "."
     }
 }
 

@@ -68,8 +68,8 @@ pub fn page_of(visitor: &CurrentUser, job: &JobReport, is_blocked: bool) -> Page
             @if !job.is_running() && visitor.may_operate() { (next_step(visitor, job)) }
             (ended(job))
             (counts(job))
-            (lines("Those to look at", &job.troubles, job.trouble_count))
-            (lines("The others", &job.others, job.done - job.trouble_count))
+            (lines("Those to look at", &job.problems, job.problem_count))
+            (lines("The others", &job.others, job.done - job.problem_count))
         }
         p { a href="/dead-letters" { "All dead letters" } " · " a href="/dead-letters/jobs" { "All jobs" } }
     };
@@ -90,10 +90,10 @@ fn state(job: &JobReport) -> Markup {
     let (class, word) = match &job.end {
         None if job.stopped_by.is_some() => ("letter-replaying", "stopping"),
         None => ("letter-replaying", "running"),
-        Some((_, JobEnd::Finished)) if job.troubles.is_empty() => ("good", "done"),
+        Some((_, JobEnd::Finished)) if job.problems.is_empty() => ("good", "done"),
         Some((_, JobEnd::Finished)) => ("letter-open", "done"),
         Some((_, JobEnd::Stopped { .. } | JobEnd::TooManyFailures { .. })) => ("bad", "stopped"),
-        Some((_, JobEnd::Database | JobEnd::Broken)) => ("bad", "broken off"),
+        Some((_, JobEnd::Database | JobEnd::Aborted)) => ("bad", "broken off"),
     };
     html! { span class={ "badge " (class) } { (word) } }
 }
@@ -138,7 +138,7 @@ fn ended(job: &JobReport) -> Markup {
         Some(JobEnd::Database) => html! {
             "The database did not answer. What is not listed here is as it was, or is free again after two minutes."
         },
-        Some(JobEnd::Broken) => html! {
+        Some(JobEnd::Aborted) => html! {
             "It was broken off. What is not listed here is as it was, or is free again after two minutes."
         },
     };
@@ -180,7 +180,7 @@ fn line_of(line: &JobLine) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "/dead-letters/" (line.id) } { (line.id) } }
-            td data-label="Outcome" { (line.word) }
+            td data-label="Outcome" { (line.outcome) }
             td data-label="Detail" { bdi { (Addresses::Masked.within(&printable(&line.detail))) } }
         }
     }

@@ -13,15 +13,15 @@ use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::StoreError;
-use crate::service_layer::dead_letters::jobs::{JobReport, Note, Order};
+use crate::service_layer::dead_letters::jobs::{JobProgress, JobReport, JobRequest};
 
 /// Begins a job and leads to its page, or back where there is nothing to do or no room for it.
 pub fn begin<W>(
     app: &App,
     visitor: &CurrentUser,
     meant: &Meant,
-    order: Order,
-    work: impl FnOnce(Note) -> W,
+    request: JobRequest,
+    work: impl FnOnce(JobProgress) -> W,
 ) -> Redirect
 where
     W: Future<Output = Result<usize, StoreError>> + Send + 'static,
@@ -29,7 +29,7 @@ where
     if meant.ids.is_empty() {
         return nothing_meant(visitor, meant);
     }
-    match app.jobs.start(order, work) {
+    match app.jobs.start(request, work) {
         Ok(job) => Redirect::to(&format!("/dead-letters/jobs/{job}")),
         Err(refused) => {
             visitor.set_flash(Flash::Refused(html! { "Nothing was done: " (refused) "." }));

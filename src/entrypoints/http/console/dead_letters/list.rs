@@ -101,7 +101,7 @@ async fn dead_letters(
     let has_more = dead_letters.len() > ON_A_PAGE as usize;
     dead_letters.truncate(ON_A_PAGE as usize);
     let next =
-        dead_letters.last().filter(|_| has_more).map(|last| search.from(last.place()).address());
+        dead_letters.last().filter(|_| has_more).map(|last| search.from(last.cursor()).address());
     let first = Some(search.first()).filter(|first| first != search);
     let first = first.map(|first| first.address());
     Ok(html! {

@@ -15,11 +15,11 @@ use super::selection::{Purpose, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::dead_letters::jobs::{self, JobKind, Order};
+use crate::service_layer::dead_letters::jobs::{self, JobKind, JobRequest};
 use crate::service_layer::dead_letters::{Replay, ReplayLimits, interval};
 
-/// Longest wait for the outcomes of a step.
-const OUTCOMES_WITHIN: Duration = Duration::from_secs(60);
+/// Maximum wait for the outcomes of a step.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks how, and shows how many it would be.
 pub async fn ask(
@@ -45,34 +45,33 @@ pub async fn start(
     let replay = Replay {
         dead_letters: database.dead_letters(),
         orders: database.orders(),
-        rehearsal: database.dry_run(),
+        dry_run: database.dry_run(),
         publisher: app.broker.publisher(),
         clock: Arc::new(SystemClock),
         actor: actor.clone(),
         limits,
         stop: CancellationToken::new(),
     };
-    let ids: Arc<[i64]> = meant.ids.clone().into();
-    let order = Order { kind: JobKind::Replay, actor, ids: ids.clone() };
-    let work = |note| jobs::replay(replay, ids, note);
-    Ok(begin(&app, &visitor, &meant, order, work).into_response())
+    let request = JobRequest { kind: JobKind::Replay, actor, ids: meant.ids.clone().into() };
+    let work = |progress| jobs::replay(replay, progress);
+    Ok(begin(&app, &visitor, &meant, request, work).into_response())
 }
 
 /// # Errors
 /// When a field means nothing.
 fn limits(form: &Fields) -> Result<ReplayLimits, Problem> {
-    let pace = match form.text("other_pace").trim() {
+    let schedule = match form.text("other_pace").trim() {
         "" => form.text("pace"),
         other => other,
     };
-    let pace = if pace.is_empty() { "all" } else { pace };
+    let schedule = if schedule.is_empty() { "all" } else { schedule };
     let stop_after = form.number("stop_after_failures")?;
     Ok(ReplayLimits {
-        pace: pace.parse().map_err(|error| wrong("pace", error))?,
+        schedule: schedule.parse().map_err(|error| wrong("pace", error))?,
         interval: form.number("rate")?.map(interval),
         stop_after_failures: stop_after.and_then(|most| usize::try_from(most).ok()),
-        most_replays: form.number("most_replays")?.unwrap_or(MAX_REPLAYS),
+        max_replays: form.number("most_replays")?.unwrap_or(MAX_REPLAYS),
         force: form.is_ticked("force"),
-        outcomes_within: OUTCOMES_WITHIN,
+        outcome_timeout: OUTCOME_TIMEOUT,
     })
 }

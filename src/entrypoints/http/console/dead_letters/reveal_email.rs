@@ -30,7 +30,7 @@ pub async fn show(
 /// When there is no such dead letter, or the database does not answer: then nothing may be shown.
 pub async fn record(app: &App, visitor: &CurrentUser, id: i64, how: &str) -> Result<(), Problem> {
     let actor = Actor::new(&visitor.caller().name, None);
-    let action = actor.action(SystemClock.now(), AuditAction::Disclose, how);
+    let action = actor.audit_entry(SystemClock.now(), AuditAction::Disclose, how);
     if app.database()?.dead_letters().record_action(id, &action).await? {
         tracing::info!(
             dead_letter = id,

@@ -1,11 +1,11 @@
-//! The edge: what is taken, what is refused, and with which words.
+//! The decoder: what it accepts, what it rejects, and with which error.
 
-mod agreement;
+mod accepted;
+mod arbitrary_input;
 mod envelope;
 mod examples;
-mod refused;
-mod taken;
-mod whatever_comes;
+mod invalid;
+mod schema_agreement;
 
 use order_worker::domain::{
     CancelOrder, Command, CommandKind, Customer, CustomerId, Email, Item, Money, Name, OrderId,

@@ -1,9 +1,9 @@
-//! What became of a dead letter that was to be replayed.
+//! The outcomes of a replay.
 
-/// What became of one dead letter.
+/// The outcome of the replay of one dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Replayed {
-    /// A worker has handled it: the outcome, and the code of the rule that rejected it.
+pub enum ReplayOutcome {
+    /// A worker has processed it: the outcome, and the code of the rule that rejected it.
     Handled {
         outcome: &'static str,
         code: Option<String>,
@@ -12,17 +12,18 @@ pub enum Replayed {
         code: String,
         detail: String,
     },
-    /// It is with the broker; what became of it was not seen in time.
+    /// The broker has confirmed it; no worker has processed it in time.
     NoOutcomeYet,
+    /// The order's status has changed since the command failed.
     Superseded(String),
-    /// Somebody else has it, it is discarded, or it has had all its replays.
+    /// Another replay has claimed it, it is discarded, or it has reached the maximum of replays.
     NotOpen,
-    /// The broker did not take it; it is open again.
+    /// The broker did not confirm it; it is open again.
     Unpublished(String),
 }
 
-impl Replayed {
-    /// The word in tables.
+impl ReplayOutcome {
+    /// For tables and JSON.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Handled { outcome, .. } => outcome,
@@ -43,7 +44,7 @@ impl Replayed {
         }
     }
 
-    /// Whether a worker is done with it.
+    /// Whether a worker has processed it.
     pub fn is_handled(&self) -> bool {
         matches!(self, Self::Handled { .. })
     }

@@ -1,9 +1,9 @@
-//! What is taken, and what it is taken for.
+//! What the decoder accepts, and what it makes of it.
 
 use super::*;
 
 #[test]
-fn the_stores_own_order_is_taken_as_it_is() {
+fn the_shops_own_order_is_accepted_unchanged() {
     let item = |id: &str, name: &str, price: &str| Item {
         product_id: ProductId::new(id).unwrap(),
         name: Name::new(name).unwrap(),
@@ -25,7 +25,7 @@ fn the_stores_own_order_is_taken_as_it_is() {
     };
     assert_eq!(decoded.result.unwrap().command, Command::PlaceOrder(expected));
     assert_eq!(decoded.kind, Some(CommandKind::PlaceOrder));
-    assert_eq!(decoded.notes, Deviations { total_differs: true, ..Deviations::default() });
+    assert_eq!(decoded.deviations, Deviations { total_differs: true, ..Deviations::default() });
 }
 
 #[test]
@@ -78,12 +78,12 @@ fn the_property_names_the_command_then_the_body_then_the_routing_key() {
 
         assert_eq!(decoded.kind, Some(CommandKind::CancelOrder), "{envelope:?}");
         assert_eq!(decoded.result.unwrap().command.kind(), CommandKind::CancelOrder);
-        assert_eq!(decoded.notes, Deviations::default());
+        assert_eq!(decoded.deviations, Deviations::default());
     }
 }
 
 #[test]
-fn a_name_that_is_no_command_is_refused_even_where_the_routing_key_is_one() {
+fn an_unknown_type_is_rejected_even_if_the_routing_key_is_known() {
     let property = Properties { kind: text("PlaceOrders"), ..Properties::default() };
     let cases = [
         (with_properties(property, &an_order()), "the property type names no command"),
@@ -97,7 +97,7 @@ fn a_name_that_is_no_command_is_refused_even_where_the_routing_key_is_one() {
 }
 
 #[test]
-fn the_kind_of_an_unreadable_body_is_what_its_envelope_says() {
+fn the_kind_of_a_malformed_body_comes_from_its_properties_or_routing_key() {
     let properties = Properties { kind: text("set_status"), ..Properties::default() };
     assert_eq!(with_properties(properties, "{").kind, Some(CommandKind::SetStatus));
     assert_eq!(decoded("order.cancel", "").kind, Some(CommandKind::CancelOrder));
@@ -123,7 +123,7 @@ fn an_identifier_is_text_or_the_exact_digits_of_an_integer() {
 }
 
 #[test]
-fn whole_numbers_are_taken_as_text_and_with_an_empty_fraction() {
+fn integers_are_accepted_as_text_and_with_an_empty_fraction() {
     for (raw, coerced) in [
         ("2", 0),
         ("2147483647", 0),
@@ -135,7 +135,7 @@ fn whole_numbers_are_taken_as_text_and_with_an_empty_fraction() {
     ] {
         let decoded = decoded("order.place", order_with("items[0].quantity", raw));
         assert!(decoded.result.is_ok(), "{raw}");
-        assert_eq!(decoded.notes.coerced_fields, coerced, "{raw}");
+        assert_eq!(decoded.deviations.coerced_fields, coerced, "{raw}");
     }
 }
 
@@ -156,7 +156,7 @@ fn money_is_read_exactly_from_its_digits() {
 }
 
 #[test]
-fn a_status_is_taken_by_name_in_any_spelling_and_by_code() {
+fn a_status_is_accepted_by_name_in_any_spelling_and_by_code() {
     for raw in [
         r#""Payment complete""#,
         r#""payment_complete""#,
@@ -197,30 +197,30 @@ fn the_sum_of_the_items_is_the_total_where_none_is_given() {
 
     let Command::PlaceOrder(order) = decoded.result.unwrap().command else { panic!() };
     assert_eq!(order.total, money("25"));
-    assert!(!decoded.notes.total_differs);
+    assert!(!decoded.deviations.total_differs);
 }
 
 #[test]
-fn a_total_that_is_not_the_sum_is_kept_and_noted() {
+fn a_total_that_is_not_the_sum_is_kept_and_counted() {
     let decoded = decoded("order.place", order_with("total", "19.99"));
 
     let Command::PlaceOrder(order) = decoded.result.unwrap().command else { panic!() };
     assert_eq!(order.total, money("19.99"));
-    assert!(decoded.notes.total_differs);
+    assert!(decoded.deviations.total_differs);
 }
 
 #[test]
-fn a_given_total_saves_an_order_whose_items_sum_up_too_high() {
+fn a_given_total_is_accepted_even_if_the_sum_is_too_large() {
     let body = order_with("items[0].price_per_unit", "9999999999.99");
 
     let decoded = decoded("order.place", body);
 
     assert!(decoded.result.is_ok());
-    assert!(decoded.notes.total_differs);
+    assert!(decoded.deviations.total_differs);
 }
 
 #[test]
-fn unknown_fields_are_ignored_and_counted_wherever_a_known_one_could_stand() {
+fn unknown_fields_are_ignored_and_counted_at_every_level() {
     let body = r#"{"order_id": 7, "type": "PlaceOrder", "message_id": "m", "status": {"deep": []},
         "order_customer": {"customer_id": 1, "name": "", "email": "", "vip": true},
         "items": [{"product_id": 1, "name": "", "quantity": 1, "price_per_unit": 1, "size": 1},
@@ -230,11 +230,11 @@ fn unknown_fields_are_ignored_and_counted_wherever_a_known_one_could_stand() {
     let decoded = decoded("order.place", body);
 
     assert!(decoded.result.is_ok());
-    assert_eq!(decoded.notes.unknown_fields, 5);
+    assert_eq!(decoded.deviations.unknown_fields, 5);
 }
 
 #[test]
-fn five_hundred_items_are_taken() {
+fn five_hundred_items_are_accepted() {
     let item = r#"{"product_id": 1, "name": "", "quantity": 1, "price_per_unit": 1}"#;
     let body = order_of_items(&vec![item; 500].join(","));
 
@@ -249,7 +249,7 @@ fn white_space_around_and_inside_a_body_does_not_matter() {
 }
 
 #[test]
-fn content_type_and_content_encoding_are_not_judged() {
+fn content_type_and_content_encoding_are_ignored() {
     let properties = Properties {
         content_type: text("text/xml"),
         content_encoding: text("gzip"),

@@ -1,4 +1,4 @@
-//! The example commands say what their story needs.
+//! The example commands have the outcomes that the demo needs.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -7,7 +7,7 @@ use super::*;
 
 const COMMANDS: &str = include_str!("../../../examples/commands.ndjson");
 
-/// A line as it reaches the worker: a bare body, or what an envelope says.
+/// A line as it reaches the worker: a body, or an envelope.
 fn delivered(line: &str) -> Envelope {
     let fields: Value = serde_json::from_str(line).unwrap();
     let property = |name: &str| fields[name].as_str().map(str::to_owned);

@@ -9,7 +9,7 @@ use super::*;
 const ROUTING_KEYS: [&str; 5] =
     ["order.place", "order.cancel", "order.set_status", "order.set_next_status", "elsewhere"];
 
-/// Decodes as each kind of command; what must hold of every answer holds.
+/// Decodes as each kind of command, and checks what must hold for every result.
 fn decode_in_every_way(body: &[u8]) {
     for routing_key in ROUTING_KEYS {
         match decoded(routing_key, body).result {
@@ -45,7 +45,7 @@ fn any_key() -> impl Strategy<Value = String> {
     prop_oneof![prop::sample::select(names), any::<String>()]
 }
 
-/// Bytes to put somewhere into a body: those with a meaning in JSON, and any other.
+/// Bytes to insert into a body: tokens of JSON, and any others.
 fn any_patch() -> impl Strategy<Value = Vec<u8>> {
     let telling = [
         "{", "}", "[", "]", "\"", ",", ":", "\\", "\\u", "\\ud800", "\\u0000", "-", "e", ".", "0",
@@ -101,7 +101,7 @@ proptest! {
         for text in [body.to_string(), format!("{body:#}")] {
             let decoded = decoded("order.cancel", text);
             prop_assert!(decoded.result.is_ok());
-            prop_assert_eq!(decoded.notes, Deviations { unknown_fields: 1, ..Deviations::default() });
+            prop_assert_eq!(decoded.deviations, Deviations { unknown_fields: 1, ..Deviations::default() });
         }
     }
 
@@ -123,7 +123,7 @@ proptest! {
     }
 }
 
-/// As clients write JSON that trust no encoding.
+/// As clients escape JSON that avoid non-ASCII characters.
 fn escape_beyond_ascii(character: char) -> String {
     if character.is_ascii() {
         return character.to_string();

@@ -1,4 +1,4 @@
-//! What is refused, and with which words.
+//! What the decoder rejects, and with which error.
 
 use super::*;
 
@@ -85,7 +85,7 @@ fn a_lone_surrogate_is_refused_wherever_it_stands() {
     }
 }
 
-/// A cancellation with an unknown field that nests so deep, the body included.
+/// A cancellation with an unknown field nested this deep, including the body.
 fn nested(levels: usize) -> String {
     let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
     format!(r#"{{"order_id": 7, "unknown": {open}{close}}}"#)
@@ -130,7 +130,7 @@ fn keys_that_only_look_alike_are_different() {
 
     let decoded = decoded("order.cancel", body);
 
-    assert_eq!(decoded.notes.unknown_fields, 3);
+    assert_eq!(decoded.deviations.unknown_fields, 3);
     assert_eq!(decoded.result.unwrap().command.order_id().unwrap().as_str(), "7");
 }
 
@@ -141,12 +141,12 @@ fn an_object_of_many_keys_is_read_without_comparing_each_with_each() {
 
     let decoded = decoded("order.cancel", body);
 
-    assert_eq!(decoded.notes.unknown_fields, 20_000);
+    assert_eq!(decoded.deviations.unknown_fields, 20_000);
     assert!(decoded.result.is_ok());
 }
 
 #[test]
-fn a_body_that_is_no_object_is_refused() {
+fn a_body_that_is_not_an_object_is_rejected() {
     for body in ["null", "true", "7", r#""order""#, "[]", "[[7, null]]"] {
         let expected = (DeadLetterCode::InvalidField, "the body must be an object".to_owned());
         assert_eq!(refused(body), expected);
@@ -154,7 +154,7 @@ fn a_body_that_is_no_object_is_refused() {
 }
 
 #[test]
-fn an_order_within_an_array_is_not_taken_for_an_order() {
+fn an_order_within_an_array_is_not_an_order() {
     let customer = r#"["14", "Ada", "ada@example.org"]"#;
     let body = format!(r#"{{"order_id": 7, "order_customer": {customer}, "items": []}}"#);
 
@@ -244,7 +244,7 @@ fn a_wrong_field_is_named_with_its_path_and_its_rule() {
 }
 
 #[test]
-fn a_status_that_is_none_is_refused() {
+fn an_unknown_status_is_rejected() {
     for raw in
         ["0", "7", "-1", "3.5", r#""""#, r#""Paid""#, "true", "[3]", "1e400", r#""Рeceived""#]
     {
@@ -256,7 +256,7 @@ fn a_status_that_is_none_is_refused() {
 }
 
 #[test]
-fn the_item_at_fault_is_named_by_its_place() {
+fn an_invalid_item_is_named_by_its_index() {
     let good = r#"{"product_id": 1, "name": "", "quantity": 1, "price_per_unit": 1}"#;
     let bad = good.replace(r#""quantity": 1"#, r#""quantity": 0"#);
     let body = order_of_items(&[good, good, good, &bad].join(","));
@@ -277,7 +277,7 @@ fn an_order_has_1_to_500_items() {
 }
 
 #[test]
-fn a_sum_that_no_total_can_hold_is_refused() {
+fn a_sum_beyond_the_maximum_total_is_rejected() {
     let body = order_with("items[0].price_per_unit", "9999999999").replace("25.00", "null");
     let detail = "total is missing, and the items' sum must be below 10000000000".to_owned();
 
@@ -285,7 +285,7 @@ fn a_sum_that_no_total_can_hold_is_refused() {
 }
 
 #[test]
-fn no_detail_holds_what_the_message_holds() {
+fn no_detail_contains_values_of_the_message() {
     let secret = "5ECRET";
     for (field, _) in FIELDS {
         let long = format!(r#""{}""#, secret.repeat(80));

@@ -1,4 +1,4 @@
-//! Schema and edge say the same, but for the rules that JSON Schema has no words for.
+//! The schemas and the decoder agree, except for rules that JSON Schema cannot express.
 
 use std::sync::LazyLock;
 
@@ -28,10 +28,10 @@ fn decoded_as(kind: CommandKind, body: &Value) -> Decoded {
     decoded(&format!("order.{}", kind.word()), body.to_string())
 }
 
-/// A rule of the edge, and the values of which no schema can say it.
+/// A rule of the decoder, and the values for which no schema can express it.
 type Exception = (&'static str, fn(&Value) -> bool);
 
-/// What the edge refuses although the schema allows it.
+/// What the decoder rejects although the schema allows it.
 const BEYOND_THE_SCHEMA: [Exception; 9] = [
     // Dividing by 0.01 in binary floats, as validators do, is not exact.
     ("must have at most 2 decimals", |value| value.is_number() || value.is_string()),
@@ -50,7 +50,7 @@ const BEYOND_THE_SCHEMA: [Exception; 9] = [
     ("needs a message id", Value::is_null),
 ];
 
-/// What the edge takes although the schema does not allow it.
+/// What the decoder accepts although the schema does not allow it.
 fn is_leniency(body: &Value) -> bool {
     // No publisher should write it, but many clients send an empty text for what they have not.
     body["message_id"] == ""
@@ -161,7 +161,7 @@ fn or_absent(mut good: Vec<Value>) -> Vec<Value> {
     good
 }
 
-/// An object of these fields, and perhaps one that nobody knows.
+/// An object of these fields, and perhaps an unknown one.
 fn object(fields: Vec<(&'static str, BoxedStrategy<Option<Value>>)>) -> BoxedStrategy<Value> {
     let (names, values): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
     (values, prop::option::of(any_value()))
@@ -237,7 +237,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn what_is_valid_by_both_is_taken((kind, body) in valid()) {
+    fn what_both_allow_is_accepted((kind, body) in valid()) {
         prop_assert!(schema_allows(kind, &body));
         if let Err(dead) = decoded_as(kind, &body).result {
             prop_assert!(dead.detail.starts_with("total is missing, and the items' sum"), "{dead}");
@@ -245,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn the_schema_and_the_edge_agree((kind, body) in near_valid()) {
+    fn the_schema_and_the_decoder_agree((kind, body) in near_valid()) {
         match (schema_allows(kind, &body), decoded_as(kind, &body).result) {
             (true, Ok(_)) | (false, Err(_)) => {}
             (true, Err(dead)) => prop_assert!(is_beyond_the_schema(&body, &dead.detail), "{dead}"),

@@ -1,4 +1,4 @@
-//! Message id, answers, traces: what stands around the body.
+//! The metadata: message id, reply queue, correlation id, trace.
 
 use std::fmt::Write as _;
 
@@ -87,7 +87,7 @@ fn an_intent_is_the_same_only_for_the_same_command_and_bytes() {
     assert_ne!(intent("SetNextStatus", r#"{"order_id": 7}"#), cancel);
 }
 
-/// A change of the hash would make every repeat of an older message a `message_id_reused`.
+/// If the hash changed, every duplicate of an older message would become a `message_id_reused`.
 #[test]
 fn the_hash_of_an_intent_stays_what_it_was() {
     let hash = intent("CancelOrder", r#"{"order_id": 7}"#).body_hash;
