@@ -24,7 +24,7 @@ pub fn cards(metrics: &RecentMetrics) -> Markup {
     let backlog = sampled.and_then(|it| it.stock.as_ref());
     let cards = [
         rate("Commands received", metrics.rate(|it| it.received).now),
-        rate("Events and replies published", metrics.rate(|it| it.published).now),
+        rate("Messages published", metrics.rate(|it| it.published).now),
         command_backlog(sampled.and_then(|it| it.commands)),
         outbox_backlog(backlog.map(|it| it.outbox)),
         open_dead_letters(backlog.and_then(|it| it.open_dead_letters.as_ref())),

@@ -26,11 +26,7 @@ pub async fn show(
     State(app): State<App>,
     headers: HeaderMap,
 ) -> layout::Page {
-    let seconds = crate::metrics::LOOK_AGAIN.as_secs();
-    let content = content(&user, &app, &headers).await;
-    let body = html! {
-        div #overview data-refresh=(seconds) data-refresh-from=(FIGURES_PATH) { (content) }
-    };
+    let body = refreshing(&content(&user, &app, &headers).await);
     // The content shows them, because only the content is refreshed.
     user.outages = Outages::default();
     page(&user, Section::Overview, "Overview", body)
@@ -42,8 +38,15 @@ pub async fn figures(
     State(app): State<App>,
     headers: HeaderMap,
 ) -> Html<String> {
-    let content = html! { div #overview { (content(&user, &app, &headers).await) } };
-    Html(content.into_string())
+    Html(refreshing(&content(&user, &app, &headers).await).into_string())
+}
+
+/// Both the page and each refresh have `data-refresh`: the script stops without it.
+fn refreshing(content: &Markup) -> Markup {
+    let seconds = crate::metrics::LOOK_AGAIN.as_secs();
+    html! {
+        div #overview data-refresh=(seconds) data-refresh-from=(FIGURES_PATH) { (content) }
+    }
 }
 
 async fn content(user: &CurrentUser, app: &App, headers: &HeaderMap) -> Markup {
