@@ -22,6 +22,12 @@ pub fn order(order_id: &str) -> String {
     with("/order", &[("id", order_id)])
 }
 
+/// A link to the orders of a customer.
+pub fn customer_link(customer_id: &str) -> Markup {
+    let orders = with("/orders", &[("customer", customer_id)]);
+    html! { a href=(orders) { bdi { (customer_id) } } }
+}
+
 /// A link to an order.
 pub fn order_link(order_id: &str) -> Markup {
     html! { a href=(order(order_id)) { bdi { (order_id) } } }

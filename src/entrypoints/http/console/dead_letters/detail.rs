@@ -98,7 +98,7 @@ pub fn dry_run_notice(outcome: &DryRunOutcome) -> Markup {
     let what = html! {
         strong { "Dry run: " (outcome.as_str()) "." } " "
         bdi { (EmailVisibility::Masked.apply(&outcome.detail())) }
-        " (Nothing was published or changed.)"
+        " (nothing was published or changed)"
     };
     match outcome.failure() {
         Some(_) => notice::error(&what),

@@ -30,8 +30,8 @@ pub fn confirmation(user: &CurrentUser, selected: &SelectedDeadLetters) -> Page 
         div .narrow {
             h1 { (title) }
             p .lead {
-                "Publishes to the commands exchange again, with the same message id, so that no command \
-                 takes effect twice. A message that fails again becomes open again."
+                "Publishes each message to the commands exchange again, with its message id, so that no command \
+                 takes effect twice. A message that fails again is open again."
             }
             (selected.links())
             form .stack method="post" action="/dead-letters/replay/start" {

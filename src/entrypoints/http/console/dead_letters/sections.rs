@@ -29,7 +29,7 @@ pub fn reason(record: &DeadLetterRecord, has_order: bool, emails: EmailVisibilit
                         dd { @if has_order { (address::order_link(order_id)) } @else { (shown(order_id)) } }
                     }
                     @if let Some(customer_id) = &dead_letter.subject.customer_id {
-                        dt { "Customer" } dd { (customer_link(customer_id)) }
+                        dt { "Customer" } dd { (address::customer_link(customer_id)) }
                     }
                     (optional("Message id", dead_letter.properties.message_id.as_deref()))
                     (optional("Publisher", dead_letter.properties.app_id.as_deref()))
@@ -47,11 +47,6 @@ pub fn reason(record: &DeadLetterRecord, has_order: bool, emails: EmailVisibilit
             }
         }
     }
-}
-
-fn customer_link(customer_id: &str) -> Markup {
-    let address = address::with("/orders", &[("customer", customer_id)]);
-    html! { a href=(address) { bdi { (customer_id) } } }
 }
 
 /// The AMQP properties and headers.

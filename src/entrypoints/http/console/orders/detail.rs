@@ -4,7 +4,6 @@ use axum::extract::{Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::list::customer_link;
 use super::{actions, history, parse_order_id};
 use crate::domain::{Item, Order, OrderId};
 use crate::entrypoints::http::console::CurrentUser;
@@ -148,7 +147,7 @@ fn customer(order: &Order, email: &Markup) -> Markup {
         section .panel aria-labelledby="customer" {
             h2 #customer { "Customer" }
             dl .terms {
-                dt { "Id" } dd { (customer_link(customer.customer_id.as_str())) }
+                dt { "Id" } dd { (address::customer_link(customer.customer_id.as_str())) }
                 dt { "Name" } dd { bdi { (customer.name) } }
                 dt { "E-mail" } dd { (email) }
             }

@@ -104,16 +104,10 @@ fn row(order: &Order) -> Markup {
         tr {
             th scope="row" { (address::order_link(order.order_id().as_str())) }
             td data-label="Status" { (order_status(order.status())) }
-            td data-label="Customer" { (customer_link(customer.customer_id.as_str())) " " bdi { (customer.name) } }
+            td data-label="Customer" { (address::customer_link(customer.customer_id.as_str())) " " bdi { (customer.name) } }
             td .number data-label="Items" { (order.items().iter().len()) }
             td .number data-label="Total" { (order.total()) }
             td data-label="Created" { (timestamp(order.created_at())) }
         }
     }
-}
-
-/// A link to the orders of a customer.
-pub fn customer_link(customer_id: &str) -> Markup {
-    let address = address::with("/orders", &[("customer", customer_id)]);
-    html! { a href=(address) { bdi { (customer_id) } } }
 }
