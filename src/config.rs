@@ -90,6 +90,19 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=5000))]
     pub batch_max: u16,
 
+    /// Queues over which the commands are spread by a hash of their order id. Each is consumed by one
+    /// worker at a time, so up to this many workers share the load. Part of the declaration: `topology
+    /// repartition` changes it. More than 1 needs the plugin rabbitmq_consistent_hash_exchange.
+    #[arg(long, env, value_name = "PARTITIONS", default_value_t = 1, global = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub partitions: u16,
+
+    /// Let one worker at a time consume a queue of commands (single active consumer), so that the
+    /// commands of an order take effect in their order. false: all workers consume it, in no order.
+    #[arg(long, env, value_name = "ORDERED", default_value_t = true, global = true)]
+    #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub ordered: bool,
+
     /// Attempts at a command for an order that does not exist (yet) before it is dead-lettered.
     #[arg(long, env, value_name = "MAX_ATTEMPTS", default_value_t = 4, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10))]

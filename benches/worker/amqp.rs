@@ -22,6 +22,7 @@ pub fn properties_of(command: &Publication) -> BasicProperties {
 pub fn routing_key_of(command: &Publication) -> &str {
     match &command.target {
         Target::Commands { routing_key }
+        | Target::Partition { routing_key }
         | Target::Events { routing_key }
         | Target::DeadLetters { routing_key } => routing_key,
         Target::Queue { name } => name,

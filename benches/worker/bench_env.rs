@@ -190,6 +190,8 @@ fn topology(name: &str) -> Topology {
         dead_letter_queue: format!("{name}.dead-letter"),
         retry_delays: [1, 5, 25].map(Duration::from_secs).to_vec(),
         delivery_limit: 100,
+        partitions: 1,
+        ordered: true,
     }
 }
 

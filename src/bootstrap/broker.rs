@@ -29,6 +29,8 @@ pub fn topology(settings: &Settings) -> Topology {
         dead_letter_queue: settings.dead_letter_queue.to_string(),
         retry_delays: settings.retry_delays(),
         delivery_limit: settings.delivery_limit,
+        partitions: settings.partitions,
+        ordered: settings.ordered,
     }
 }
 
@@ -67,6 +69,14 @@ impl Broker {
         match self {
             Self::RabbitMq(broker) => Box::new(broker.publisher()),
             Self::InProcess(broker) => Box::new(broker.publisher()),
+        }
+    }
+
+    /// Whether the commands are spread over several queues.
+    pub(super) fn is_partitioned(&self) -> bool {
+        match self {
+            Self::RabbitMq(rabbitmq) => rabbitmq.is_partitioned(),
+            Self::InProcess(_) => false,
         }
     }
 

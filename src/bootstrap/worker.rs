@@ -106,6 +106,7 @@ impl Worker {
             lanes,
             republisher: self.broker.publisher(),
             reply_publisher: replies.publisher(),
+            reroute_publisher: self.broker.is_partitioned().then(|| self.broker.publisher()),
             clock: Arc::new(SystemClock),
             health,
             in_flight,

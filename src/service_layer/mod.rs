@@ -27,6 +27,7 @@ mod queries;
 mod relay;
 mod reply_publisher;
 mod republisher;
+mod rerouter;
 mod sampling;
 mod store;
 mod unit_of_work;
@@ -59,6 +60,7 @@ pub use queries::{
 pub use relay::{Relay, RelayHolder, RelayPass, RelayStore};
 pub use reply_publisher::{DropReason, ReplyPublisher, ReplySender};
 pub use republisher::{Original, Republish, Republisher};
+pub use rerouter::{ORDER_ID_HEADER, Reroute, Rerouter, has_order_id, set_order_id};
 pub use sampling::{
     Backlog, BacklogProbe, MAX_COUNTED, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,
     sample_backlog, sample_queues,

@@ -20,6 +20,8 @@ pub struct Publication {
 pub enum Target {
     /// The commands exchange.
     Commands { routing_key: String },
+    /// The partitions of the commands, past the commands exchange.
+    Partition { routing_key: String },
     /// The events exchange.
     Events { routing_key: String },
     /// One queue, by its name: whoever asked for a reply.
@@ -34,7 +36,9 @@ impl Target {
     /// Routing key or name of a queue, for log lines.
     pub fn name(&self) -> Cow<'_, str> {
         match self {
-            Self::Commands { routing_key } | Self::Events { routing_key } => routing_key.into(),
+            Self::Commands { routing_key }
+            | Self::Partition { routing_key }
+            | Self::Events { routing_key } => routing_key.into(),
             Self::DeadLetters { .. } => "dead letters".into(),
             Self::Queue { name } => name.into(),
             Self::Retry { attempt } => format!("retry {attempt}").into(),

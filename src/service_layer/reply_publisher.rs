@@ -292,6 +292,7 @@ fn queue_of(target: &Target) -> Option<&str> {
     match target {
         Target::Queue { name } => Some(name),
         Target::Commands { .. }
+        | Target::Partition { .. }
         | Target::Events { .. }
         | Target::Retry { .. }
         | Target::DeadLetters { .. } => None,

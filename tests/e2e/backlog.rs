@@ -75,7 +75,7 @@ async fn sigterm_finishes_deliveries_in_flight_and_returns_the_rest() {
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn two_workers_on_one_queue_share_the_work_and_duplicate_nothing() {
-    let env = TestEnv::new().await;
+    let env = TestEnv::new().await.with("ORDERED", "false");
     let workers = [env.start_worker().await, env.spawn_worker()];
     subscribe(&env);
 

@@ -13,6 +13,7 @@ mod faults;
 mod http_abuse;
 mod http_api;
 mod messages;
+mod ordering;
 mod outages;
 mod schemas;
 mod tcp_proxy;

@@ -57,6 +57,8 @@ pub struct TestEnv {
     folder: tempfile::TempDir,
     /// Whether workers collect dead letters into the table.
     collects: bool,
+    /// Further settings of workers and clients.
+    settings: Vec<(&'static str, String)>,
 }
 
 /// A running worker; killed when dropped.
@@ -65,7 +67,7 @@ pub struct Worker {
     log: PathBuf,
 }
 
-/// A client that runs in the background.
+/// A client, or a command of the program, that runs in the background.
 pub struct Script(std::process::Child);
 
 impl Script {
@@ -93,6 +95,12 @@ impl TestEnv {
     /// With workers that collect dead letters into the table.
     pub async fn collecting() -> Self {
         Self { collects: true, ..Self::new().await }
+    }
+
+    /// With another setting from now on.
+    pub fn with(mut self, variable: &'static str, value: &str) -> Self {
+        self.settings.push((variable, value.to_owned()));
+        self
     }
 
     /// Workers that start from now on collect dead letters.
@@ -125,6 +133,7 @@ impl TestEnv {
             ),
             folder: tempfile::tempdir().unwrap(),
             collects: false,
+            settings: Vec::new(),
             name,
         }
     }
@@ -132,7 +141,7 @@ impl TestEnv {
     /// The environment variables of workers and clients.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let name = |part: &str| format!("{}.{part}", self.name);
-        vec![
+        let mut environment = vec![
             ("AMQP_URL", self.amqp_url.clone()),
             ("DATABASE_URL", self.database_url.clone()),
             ("COMMANDS_EXCHANGE", name("commands")),
@@ -143,7 +152,9 @@ impl TestEnv {
             ("RETRY_DELAY_MS", "50".to_owned()),
             ("RELAY_INTERVAL_SECONDS", "1".to_owned()),
             ("COLLECT_DEAD_LETTERS", self.collects.to_string()),
-        ]
+        ];
+        environment.extend(self.settings.clone());
+        environment
     }
 
     /// The value of one of these variables.
@@ -155,6 +166,12 @@ impl TestEnv {
         let mut command = program(arguments, self.folder.path());
         command.envs(self.environment());
         command
+    }
+
+    /// Starts the program for something else than a worker.
+    pub fn spawn_program(&self, arguments: &[&str]) -> Script {
+        let mut command = self.program(arguments);
+        Script(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
     /// Starts a worker and waits until it is ready.

@@ -39,6 +39,8 @@ impl Broker {
             dead_letter_queue: format!("{name}.dead-letter"),
             retry_delays: vec![Duration::from_millis(50)],
             delivery_limit: 100,
+            partitions: 1,
+            ordered: true,
         };
         let access = ServerAccess::shared().await;
         let broker = RabbitMq::new(&variable("AMQP_URL"), topology, true).unwrap();

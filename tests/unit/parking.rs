@@ -53,6 +53,7 @@ impl Worker {
             }],
             republisher: Box::new(broker.publisher()),
             reply_publisher: Box::new(broker.publisher()),
+            reroute_publisher: None,
             clock: Arc::new(SystemClock),
             health: health.clone(),
             in_flight: InFlight::default(),

@@ -188,6 +188,7 @@ impl Parts {
                 .collect(),
             republisher: publisher(),
             reply_publisher: publisher(),
+            reroute_publisher: None,
             clock: Arc::new(SystemClock),
             health: self.health.clone(),
             in_flight,

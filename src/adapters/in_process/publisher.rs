@@ -23,7 +23,9 @@ impl InProcessPublisher {
             body: publication.body.clone(),
         };
         match &publication.target {
-            Target::Commands { routing_key } => self.broker.submit(submitted(routing_key)),
+            Target::Commands { routing_key } | Target::Partition { routing_key } => {
+                self.broker.submit(submitted(routing_key));
+            }
             Target::Retry { attempt } => self.broker.submit_later(*attempt, submitted("")),
             Target::DeadLetters { .. } => self.broker.add_dead_letter(publication.clone()),
             Target::Queue { name } => {

@@ -1,9 +1,10 @@
-//! Small connection pools, one for readers and one for dead letters. Sessions are checked before
-//! use, and statements are repeated once on another session if theirs was at fault.
+//! Small connection pools, one for readers and one for dead letters. Idle
+//! sessions are checked regularly, and statements are repeated once on another session if theirs was at fault.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
@@ -11,24 +12,28 @@ use sqlx::{Connection, Postgres};
 use tokio::time::Instant;
 
 use super::errors::{is_session_fault, store_error};
-use super::session::{
-    CONNECT_TIMEOUT, IDLE_BEFORE_CHECK, SessionValidity, check_client, is_writable, with_timeout,
-};
+use super::session::{CONNECT_TIMEOUT, SessionValidity, check_client, is_writable, with_timeout};
 use crate::service_layer::StoreError;
 
 /// Timeout for the ping when a session returns to the pool: it may still be executing a statement
 /// that was dropped.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often the idle sessions of a pool are checked, while it is in use: a firewall may have dropped a
+/// connection silently, or the server may have become read-only.
+const CHECK_INTERVAL: Duration = Duration::from_secs(3);
+
 /// A statement with its bound values.
 pub(super) type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
-/// A few sessions, opened when needed and checked before use; clones share them.
+/// A few sessions, opened when needed and checked regularly; clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
     sessions: PgPool,
     validity: SessionValidity,
     response_timeout: Duration,
+    /// When the idle sessions were checked last.
+    checked_at: Arc<Mutex<Instant>>,
 }
 
 impl Pool {
@@ -38,8 +43,7 @@ impl Pool {
         response_timeout: Duration,
         validity: SessionValidity,
     ) -> Self {
-        let check_validity = validity.clone();
-        let checked_at = Arc::new(Mutex::new(Instant::now()));
+        let usable = validity.clone();
         let sessions = PgPoolOptions::new()
             .max_connections(max_sessions)
             .min_connections(0)
@@ -48,22 +52,9 @@ impl Pool {
             .after_connect(|connection, _| Box::pin(check_client(connection)))
             // The pool's own check has no timeout.
             .test_before_acquire(false)
-            .before_acquire(move |connection, session| {
-                let (validity, checked_at) = (check_validity.clone(), checked_at.clone());
-                Box::pin(async move {
-                    if !validity.covers(session.age) {
-                        return Ok(false);
-                    }
-                    // Checked even if never idle: the server may have become read-only.
-                    if !is_due(&checked_at) && session.idle_for < IDLE_BEFORE_CHECK {
-                        return Ok(true);
-                    }
-                    let is_writable = is_writable(connection).await;
-                    if !is_writable {
-                        validity.invalidate_all();
-                    }
-                    Ok(is_writable)
-                })
+            .before_acquire(move |_, session| {
+                let is_usable = usable.covers(session.age);
+                Box::pin(async move { Ok(is_usable) })
             })
             .after_release(|connection, _| {
                 Box::pin(async {
@@ -72,7 +63,8 @@ impl Pool {
                 })
             })
             .connect_lazy_with(options);
-        Self { sessions, validity, response_timeout }
+        let checked_at = Arc::new(Mutex::new(Instant::now()));
+        Self { sessions, validity, response_timeout, checked_at }
     }
 
     pub(super) async fn fetch_all(
@@ -120,7 +112,7 @@ impl Pool {
 
     async fn fetch_once(&self, query: PgQuery<'static>) -> Result<Vec<PgRow>, sqlx::Error> {
         with_timeout(self.response_timeout, async {
-            let mut session = self.sessions.acquire().await?;
+            let mut session = self.acquire().await?;
             let rows = query.fetch_all(&mut *session).await;
             if rows.as_ref().is_err_and(is_session_fault) {
                 // Other sessions of the same age have the same fault.
@@ -134,18 +126,37 @@ impl Pool {
 
     /// A session for several statements.
     pub(super) async fn session(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        let session = with_timeout(self.response_timeout, self.sessions.acquire()).await;
+        let session = with_timeout(self.response_timeout, self.acquire()).await;
         session.map_err(|error| store_error(&error))
     }
-}
 
-/// Whether the last check of the pool is at least [`IDLE_BEFORE_CHECK`] old; if so, the next one
-/// starts now.
-fn is_due(checked_at: &Mutex<Instant>) -> bool {
-    let mut checked_at = checked_at.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_due = checked_at.elapsed() >= IDLE_BEFORE_CHECK;
-    if is_due {
-        *checked_at = Instant::now();
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        if self.is_check_due() {
+            self.check_idle().await;
+        }
+        self.sessions.acquire().await
     }
-    is_due
+
+    /// Whether the last check is at least [`CHECK_INTERVAL`] old; if so, the next one starts now.
+    fn is_check_due(&self) -> bool {
+        let mut checked_at = self.checked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = checked_at.elapsed() >= CHECK_INTERVAL;
+        if is_due {
+            *checked_at = Instant::now();
+        }
+        is_due
+    }
+
+    /// Checks all idle sessions at the same time. A session in use is seen by the next check, or by
+    /// its own statement.
+    async fn check_idle(&self) {
+        let idle = std::iter::from_fn(|| self.sessions.try_acquire());
+        join_all(idle.map(|mut session| async move {
+            if !is_writable(&mut session).await {
+                self.validity.invalidate_all();
+                session.close_on_drop();
+            }
+        }))
+        .await;
+    }
 }

@@ -22,7 +22,7 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A session that was idle for this long is checked before use: a firewall may have dropped the
 /// connection silently, and sqlx does not set TCP keepalives.
-pub(super) const IDLE_BEFORE_CHECK: Duration = Duration::from_secs(5);
+const IDLE_BEFORE_CHECK: Duration = Duration::from_secs(5);
 
 /// Timeout for that check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);

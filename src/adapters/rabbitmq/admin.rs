@@ -27,7 +27,11 @@ impl RabbitMq {
     /// # Errors
     /// When the broker is unavailable or has no such queue.
     pub async fn consumers(&self) -> Result<u32, RabbitError> {
-        Ok(self.declare_passively(&self.topology.commands_queue).await?.consumer_count())
+        let mut consumers = 0;
+        for queue in self.topology.command_queues() {
+            consumers = consumers.max(self.declare_passively(&queue).await?.consumer_count());
+        }
+        Ok(consumers)
     }
 
     /// The number of ready messages in the dead letter queue.
@@ -57,10 +61,13 @@ impl RabbitMq {
         let channel = open_channel(&connection).await?;
         for resource in self.topology.resources(&self.version) {
             match &resource {
-                Resource::Exchange { name } => {
+                Resource::Exchange { name, .. } => {
                     within(
                         RPC_TIMEOUT,
-                        channel.exchange_delete((*name).into(), ExchangeDeleteOptions::default()),
+                        channel.exchange_delete(
+                            name.as_ref().into(),
+                            ExchangeDeleteOptions::default(),
+                        ),
                     )
                     .await?;
                 }

@@ -8,6 +8,7 @@ use lapin::types::ReplyCode;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::intake::{self, BrokerVersion, GateHandle};
 use super::{RabbitPublisher, Topology};
@@ -62,8 +63,10 @@ pub enum RabbitError {
 /// A RabbitMQ broker and its topology; clones share the publishing connection.
 #[derive(Debug, Clone)]
 pub struct RabbitMq {
-    uri: AMQPUri,
+    uri: Arc<AMQPUri>,
     pub(super) topology: Arc<Topology>,
+    /// Distinguishes this worker from the others that consume the same queues.
+    pub(super) worker_id: Uuid,
     /// Whether to declare the topology, or only to verify that it exists.
     declare: bool,
     publishing: Arc<Mutex<Option<Arc<Connection>>>>,
@@ -87,8 +90,9 @@ impl RabbitMq {
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let topology = Arc::new(topology);
         Ok(Self {
-            uri,
+            uri: Arc::new(uri),
             topology,
+            worker_id: Uuid::now_v7(),
             declare,
             publishing: Arc::default(),
             purpose: "publishes",
@@ -111,6 +115,11 @@ impl RabbitMq {
         Self { publishing: Arc::default(), purpose: "replies", ..self.clone() }
     }
 
+    /// Whether the commands are spread over several queues.
+    pub fn is_partitioned(&self) -> bool {
+        self.topology.is_partitioned()
+    }
+
     /// A publisher with its own channel.
     pub fn publisher(&self) -> RabbitPublisher {
         RabbitPublisher::new(self.clone())
@@ -128,7 +137,7 @@ impl RabbitMq {
         purpose: &'static str,
         gate: Option<&GateHandle>,
     ) -> Result<Connection, RabbitError> {
-        let mut uri = self.uri.clone();
+        let mut uri = AMQPUri::clone(&self.uri);
         let starts_small =
             uri.query.frame_max.is_none() && !self.large_frames.load(Ordering::Relaxed);
         if starts_small {

@@ -6,17 +6,21 @@
 
 use std::time::Duration;
 
+use futures_util::future::{Ready, ready};
+use futures_util::stream::{Chain, Map, Once, SelectAll, once};
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery as LapinDelivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::ack_tracker::AckTracker;
 use super::connection::{
@@ -94,10 +98,10 @@ struct Supervisor {
 }
 
 impl ConsumedQueue {
-    pub(super) fn queue_name(self, topology: &Topology) -> &str {
+    pub(super) fn queue_names(self, topology: &Topology) -> Vec<String> {
         match self {
-            Self::Commands => &topology.commands_queue,
-            Self::DeadLetters => &topology.dead_letter_queue,
+            Self::Commands => topology.command_queues(),
+            Self::DeadLetters => vec![topology.dead_letter_queue.clone()],
         }
     }
 
@@ -118,11 +122,19 @@ enum Ended {
     Drained,
 }
 
-/// One connection with its channel and consumer.
+/// What a consumer delivers; None at its end.
+type Deliveries = Chain<
+    Map<Consumer, fn(lapin::Result<LapinDelivery>) -> Option<lapin::Result<LapinDelivery>>>,
+    Once<Ready<Option<lapin::Result<LapinDelivery>>>>,
+>;
+
+/// One connection with its channel and a consumer for each queue.
 struct Session {
     connection: Connection,
     channel: Channel,
-    consumer: Consumer,
+    /// The end of each consumer is an item of its own.
+    consumers: SelectAll<Deliveries>,
+    consumer_tags: Vec<ShortString>,
     /// The number of the channel, part of each delivery tag.
     epoch: u32,
     gate: GateHandle,
@@ -177,11 +189,44 @@ impl Supervisor {
         let connection = self.broker.connect_gated(self.queue.purpose(), Some(&gate)).await?;
         self.broker.ensure_topology(&connection).await?;
         let channel = open_channel(&connection).await?;
+        let queues = self.queue.queue_names(&self.broker.topology);
         // Per consumer: quorum queues do not support a global prefetch, and RabbitMQ 4.3 refuses
         // it.
         let per_consumer = BasicQosOptions { global: false };
-        within(RPC_TIMEOUT, channel.basic_qos(self.bounds.prefetch, per_consumer)).await?;
-        let queue = self.queue.queue_name(&self.broker.topology);
+        let prefetch = usize::from(self.bounds.prefetch).div_ceil(queues.len());
+        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
+        within(RPC_TIMEOUT, channel.basic_qos(prefetch, per_consumer)).await?;
+        let (mut consumers, mut consumer_tags) = (SelectAll::new(), Vec::new());
+        for queue in &queues {
+            let consumer = self.consume(&channel, queue, queues.len() > 1).await?;
+            consumer_tags.push(consumer.tag());
+            let deliveries = consumer.map(Some as fn(_) -> _);
+            consumers.push(deliveries.chain(once(ready(None))));
+        }
+        let epoch = self.channel_epoch.next();
+        Ok(Session {
+            connection,
+            channel,
+            consumers,
+            consumer_tags,
+            epoch,
+            gate,
+            acks: AckTracker::default(),
+            next: None,
+            draining_since: None,
+        })
+    }
+
+    /// Of the workers that consume a partition, the one with the highest priority is active. It is a
+    /// hash of both (rendezvous hashing), so the partitions spread over the workers, and a worker that
+    /// comes or goes moves no others than it has to. Quorum queues respect priorities among single
+    /// active consumers since RabbitMQ 4.0; before, the first consumer of a queue stays the active one.
+    async fn consume(
+        &self,
+        channel: &Channel,
+        queue: &str,
+        is_partition: bool,
+    ) -> Result<Consumer, RabbitError> {
         let options = BasicConsumeOptions {
             // Manual acknowledgements, after the commit.
             no_ack: false,
@@ -189,20 +234,13 @@ impl Supervisor {
             exclusive: false,
             ..BasicConsumeOptions::default()
         };
-        let consume =
-            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
-        let consumer = within(RPC_TIMEOUT, consume).await?;
-        let epoch = self.channel_epoch.next();
-        Ok(Session {
-            connection,
-            channel,
-            consumer,
-            epoch,
-            gate,
-            acks: AckTracker::default(),
-            next: None,
-            draining_since: None,
-        })
+        let mut arguments = FieldTable::default();
+        if is_partition {
+            let priority = rendezvous_priority(self.broker.worker_id, queue);
+            arguments.insert("x-priority".into(), AMQPValue::ShortInt(priority));
+        }
+        let consume = channel.basic_consume(queue.into(), "".into(), options, arguments);
+        within(RPC_TIMEOUT, consume).await
     }
 
     /// Passes deliveries to the lanes and acknowledges settled ones, until the last settlement
@@ -219,8 +257,8 @@ impl Supervisor {
                     Some(settlements) => self.settle(session, settlements).await?,
                     None => return session.ack_all_settled().await.map(|()| Ended::Stopped),
                 },
-                delivery = session.consumer.next(), if session.accepts_more() && self.deliveries.is_some() => {
-                    session.receive(delivery).await?;
+                delivery = session.consumers.next(), if session.accepts_more() && self.deliveries.is_some() => {
+                    session.receive(delivery.flatten()).await?;
                 }
                 room = reserve(self.deliveries.clone()), if session.next.is_some() => {
                     match room {
@@ -274,6 +312,12 @@ impl Supervisor {
         }
         Ok(())
     }
+}
+
+/// The priority of a worker's consumer on a queue.
+fn rendezvous_priority(worker_id: Uuid, queue: &str) -> i16 {
+    let hash = Sha256::new().chain_update(worker_id).chain_update(queue).finalize();
+    i16::from_be_bytes([hash[0] & 0x7f, hash[1]])
 }
 
 /// Waits for room in the channel to the lanes; forever once deliveries have ended.
@@ -351,8 +395,8 @@ impl Session {
         if let Some(delivery) = self.next.take() {
             room.send(delivery);
         }
-        match self.consumer.next().now_or_never() {
-            Some(delivery) => self.receive(delivery).await,
+        match self.consumers.next().now_or_never() {
+            Some(delivery) => self.receive(delivery.flatten()).await,
             None => Ok(()),
         }
     }
@@ -394,9 +438,11 @@ impl Session {
     }
 
     async fn cancel(&self) -> Result<(), RabbitError> {
-        let cancelled =
-            self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
-        within(RPC_TIMEOUT, cancelled).await
+        for tag in &self.consumer_tags {
+            let cancelled = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
+            within(RPC_TIMEOUT, cancelled).await?;
+        }
+        Ok(())
     }
 
     /// Requeues everything unacknowledged (delivery tag 0 with `multiple`) and closes the

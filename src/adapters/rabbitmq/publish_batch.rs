@@ -79,7 +79,7 @@ async fn publish(
     let properties = properties::to_lapin(&publication.properties);
     channel
         .basic_publish(
-            exchange.into(),
+            exchange.as_ref().into(),
             routing_key.as_ref().into(),
             options,
             &publication.body,
@@ -89,13 +89,22 @@ async fn publish(
 }
 
 /// Exchange and routing key; the default exchange routes by queue name.
-fn address<'a>(target: &'a Target, topology: &'a Topology) -> (&'a str, Cow<'a, str>) {
+fn address<'a>(target: &'a Target, topology: &'a Topology) -> (Cow<'a, str>, Cow<'a, str>) {
     match target {
-        Target::Commands { routing_key } => (&topology.commands_exchange, routing_key.into()),
-        Target::Events { routing_key } => (&topology.events_exchange, routing_key.into()),
-        Target::DeadLetters { routing_key } => (&topology.dead_letter_exchange, routing_key.into()),
-        Target::Queue { name } => ("", name.into()),
-        Target::Retry { attempt } => ("", topology.retry_queue(*attempt).into()),
+        Target::Commands { routing_key } => {
+            (topology.commands_exchange.as_str().into(), routing_key.into())
+        }
+        Target::Partition { routing_key } => {
+            (topology.partition_exchange().into(), routing_key.into())
+        }
+        Target::Events { routing_key } => {
+            (topology.events_exchange.as_str().into(), routing_key.into())
+        }
+        Target::DeadLetters { routing_key } => {
+            (topology.dead_letter_exchange.as_str().into(), routing_key.into())
+        }
+        Target::Queue { name } => ("".into(), name.into()),
+        Target::Retry { attempt } => ("".into(), topology.retry_queue(*attempt).into()),
     }
 }
 
@@ -111,7 +120,7 @@ impl Identity {
     pub(super) fn of(publication: &Publication, topology: &Topology) -> Self {
         let (exchange, routing_key) = address(&publication.target, topology);
         Self {
-            exchange: exchange.to_owned(),
+            exchange: exchange.into_owned(),
             routing_key: routing_key.into_owned(),
             message_id: publication.properties.message_id.clone(),
         }

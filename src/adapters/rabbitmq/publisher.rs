@@ -277,7 +277,10 @@ impl Publisher for RabbitPublisher {
 /// again before the next batch.
 fn is_declared(target: &Target) -> bool {
     match target {
-        Target::Commands { .. } | Target::Retry { .. } | Target::DeadLetters { .. } => true,
+        Target::Commands { .. }
+        | Target::Partition { .. }
+        | Target::Retry { .. }
+        | Target::DeadLetters { .. } => true,
         Target::Events { .. } | Target::Queue { .. } => false,
     }
 }

@@ -59,7 +59,13 @@ impl RabbitDepths {
 #[async_trait]
 impl QueueDepths for RabbitDepths {
     async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
-        let topology = self.broker.topology.clone();
-        self.depth_of(inflow.queue_name(&topology)).await.ok()
+        let mut total = QueueDepth { ready: 0, consumers: 0 };
+        for queue in inflow.queue_names(&self.broker.topology) {
+            let depth = self.depth_of(&queue).await.ok()?;
+            total.ready += depth.ready;
+            // Each worker consumes all partitions.
+            total.consumers = total.consumers.max(depth.consumers);
+        }
+        Some(total)
     }
 }

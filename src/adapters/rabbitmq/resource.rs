@@ -1,8 +1,12 @@
 //! Declares or verifies a single exchange or queue.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions,
+    QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Connection, ExchangeKind};
 
@@ -13,7 +17,10 @@ use super::connection::{RPC_TIMEOUT, RabbitError, close_channel, open_channel, w
 #[derive(Debug)]
 pub(super) enum Resource<'a> {
     Exchange {
-        name: &'a str,
+        name: Cow<'a, str>,
+        kind: ExchangeKind,
+        arguments: FieldTable,
+        binding: Option<Binding<'a>>,
     },
     Queue {
         name: String,
@@ -26,31 +33,47 @@ pub(super) enum Resource<'a> {
 
 #[derive(Debug)]
 pub(super) struct Binding<'a> {
-    pub(super) exchange: &'a str,
+    pub(super) exchange: Cow<'a, str>,
     pub(super) routing_key: &'static str,
 }
 
 impl fmt::Display for Resource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exchange { name } => write!(f, "exchange {name}"),
+            Self::Exchange { name, .. } => write!(f, "exchange {name}"),
             Self::Queue { name, .. } => write!(f, "queue {name}"),
         }
     }
 }
 
-impl Resource<'_> {
-    /// Declares it, and its binding.
-    pub(super) async fn declare(&self, connection: &Connection) -> Result<(), RabbitError> {
-        self.declare_unbound(connection).await?;
-        self.bind(connection).await
+impl<'a> Resource<'a> {
+    pub(super) fn topic(name: &'a str) -> Self {
+        let (kind, arguments) = (ExchangeKind::Topic, FieldTable::default());
+        Self::Exchange { name: name.into(), kind, arguments, binding: None }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Exchange { name, .. } => name,
+            Self::Queue { name, .. } => name,
+        }
+    }
+
+    fn binding(&self) -> Option<&Binding<'a>> {
+        match self {
+            Self::Queue { binding, .. } | Self::Exchange { binding, .. } => binding.as_ref(),
+        }
+    }
+
+    pub(super) fn is_bound_to(&self, exchange: &str) -> bool {
+        self.binding().is_some_and(|binding| binding.exchange == exchange)
     }
 
     /// Declares it without its binding.
     pub(super) async fn declare_unbound(&self, connection: &Connection) -> Result<(), RabbitError> {
         match self {
-            Self::Exchange { .. } => {
-                self.send_declare(connection, false, FieldTable::default()).await
+            Self::Exchange { arguments, .. } => {
+                self.send_declare(connection, false, arguments.clone()).await
             }
             Self::Queue { arguments, also_accepted, .. } => {
                 let mut declared = self.send_declare(connection, false, arguments.clone()).await;
@@ -88,15 +111,14 @@ impl Resource<'_> {
     ) -> Result<(), RabbitError> {
         let channel = open_channel(connection).await?;
         let declared = match self {
-            Self::Exchange { name } => {
+            Self::Exchange { name, kind, .. } => {
                 let options = ExchangeDeclareOptions {
                     passive,
                     durable: true,
                     ..ExchangeDeclareOptions::default()
                 };
-                let name = (*name).into();
-                let declare =
-                    channel.exchange_declare(name, ExchangeKind::Topic, options, arguments);
+                let name = name.as_ref().into();
+                let declare = channel.exchange_declare(name, kind.clone(), options, arguments);
                 within(RPC_TIMEOUT, declare).await
             }
             Self::Queue { name, .. } => {
@@ -113,22 +135,48 @@ impl Resource<'_> {
         self.classified(declared)
     }
 
-    async fn bind(&self, connection: &Connection) -> Result<(), RabbitError> {
-        let Self::Queue { name, binding: Some(Binding { exchange, routing_key }), .. } = self
-        else {
-            return Ok(());
-        };
+    /// Binds it to the exchange from which it gets its messages, if there is one.
+    pub(super) async fn bind(&self, connection: &Connection) -> Result<(), RabbitError> {
+        let Some(binding) = self.binding() else { return Ok(()) };
         let channel = open_channel(connection).await?;
-        let bind = channel.queue_bind(
-            name.as_str().into(),
-            (*exchange).into(),
-            (*routing_key).into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        );
-        let bound = within(RPC_TIMEOUT, bind).await;
+        let (source, routing_key) = (binding.exchange.as_ref().into(), binding.routing_key.into());
+        let (name, arguments) = (self.name().into(), FieldTable::default());
+        let bound = match self {
+            Self::Queue { .. } => {
+                let options = QueueBindOptions::default();
+                let bound = channel.queue_bind(name, source, routing_key, options, arguments);
+                within(RPC_TIMEOUT, bound).await
+            }
+            Self::Exchange { .. } => {
+                let options = ExchangeBindOptions::default();
+                let bound = channel.exchange_bind(name, source, routing_key, options, arguments);
+                within(RPC_TIMEOUT, bound).await
+            }
+        };
         close_channel(&channel).await;
         self.classified(bound)
+    }
+
+    /// Undoes the binding; a missing one is no error.
+    pub(super) async fn unbind(&self, connection: &Connection) -> Result<(), RabbitError> {
+        let Some(binding) = self.binding() else { return Ok(()) };
+        let channel = open_channel(connection).await?;
+        let (source, routing_key) = (binding.exchange.as_ref().into(), binding.routing_key.into());
+        let (name, arguments) = (self.name().into(), FieldTable::default());
+        let unbound = match self {
+            Self::Queue { .. } => {
+                let unbound = channel.queue_unbind(name, source, routing_key, arguments);
+                within(RPC_TIMEOUT, unbound).await
+            }
+            Self::Exchange { .. } => {
+                let options = ExchangeUnbindOptions::default();
+                let unbound =
+                    channel.exchange_unbind(name, source, routing_key, options, arguments);
+                within(RPC_TIMEOUT, unbound).await
+            }
+        };
+        close_channel(&channel).await;
+        self.classified(unbound)
     }
 
     /// Turns a permanent error (access refused, not found, other arguments) into
@@ -136,7 +184,10 @@ impl Resource<'_> {
     fn classified(&self, result: Result<(), RabbitError>) -> Result<(), RabbitError> {
         match result {
             Err(RabbitError::Unavailable(text)) if is_permanent(&text) => {
-                Err(RabbitError::Topology { resource: self.to_string(), difference: text })
+                Err(RabbitError::Topology {
+                    resource: self.to_string(),
+                    difference: explained(text),
+                })
             }
             result => result,
         }
@@ -145,7 +196,24 @@ impl Resource<'_> {
 
 /// Whether the reply text is of an error that repeating the declaration does not change.
 fn is_permanent(text: &str) -> bool {
-    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED"]
+    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED", UNKNOWN_EXCHANGE_TYPE]
         .iter()
         .any(|reply| text.contains(reply))
+}
+
+/// What a broker without the plugin replies to the declaration of the hash exchange.
+const UNKNOWN_EXCHANGE_TYPE: &str = "unknown exchange type";
+
+/// The broker's reply text, with what to do about it where that is known.
+fn explained(text: String) -> String {
+    let advice = if text.contains(UNKNOWN_EXCHANGE_TYPE) {
+        "PARTITIONS needs a plugin: run `rabbitmq-plugins enable rabbitmq_consistent_hash_exchange` on each node"
+    } else if text.contains("x-single-active-consumer") {
+        "the queue has been declared with another ORDERED; see \"Order across workers\" in docs/operations.md"
+    } else if text.contains("'x-max-length'") && text.contains(".partitions'") {
+        "the commands have been partitioned with another PARTITIONS; `order-worker topology repartition` changes it"
+    } else {
+        return text;
+    };
+    format!("{advice} ({text})")
 }

@@ -6,14 +6,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::decoded_delivery::{decoded, lane_of};
+use super::decoded_delivery::{decoded, lane_of, misrouted};
 use super::queue_outcomes::QueueOutcomes;
+use super::republish;
+use crate::domain::OrderId;
 use crate::entrypoints::deviations;
 use crate::entrypoints::lane::{Incoming, Lane, Parked};
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
     ByteBudget, Clock, CommandSource, Delivery, EventPublisher, Health, InFlight,
-    MAX_WAITING_BATCHES, MessageBus, Publisher, ReplyPublisher, Republisher, Store,
+    MAX_WAITING_BATCHES, MessageBus, Publisher, ReplyPublisher, Republisher, Reroute, Rerouter,
+    Store,
 };
 
 /// How the consumer works.
@@ -55,6 +58,8 @@ pub struct ConsumerDeps {
     pub republisher: Box<dyn Publisher>,
     /// For the replies of all lanes.
     pub reply_publisher: Box<dyn Publisher>,
+    /// For commands without the header that names their order. None where there is one partition.
+    pub reroute_publisher: Option<Box<dyn Publisher>>,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
@@ -66,8 +71,16 @@ pub struct ConsumerDeps {
 /// # Errors
 /// When a lane died.
 pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), LaneDied> {
-    let ConsumerDeps { source, lanes, republisher, reply_publisher, clock, health, in_flight } =
-        deps;
+    let ConsumerDeps {
+        source,
+        lanes,
+        republisher,
+        reply_publisher,
+        reroute_publisher,
+        clock,
+        health,
+        in_flight,
+    } = deps;
     let CommandSource { deliveries, settlements, channel_epoch } = source;
     let metrics = health.metrics();
     let mut tasks = JoinSet::new();
@@ -90,6 +103,18 @@ pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), L
         copies,
     };
     tasks.spawn(republisher.run());
+    let reroutes = reroute_publisher.map(|publisher| {
+        let (reroutes_in, commands) = mpsc::unbounded_channel();
+        let rerouter = Rerouter {
+            publisher,
+            health: health.clone(),
+            settlements: settlements.clone(),
+            channel_epoch: channel_epoch.clone(),
+            commands,
+        };
+        tasks.spawn(rerouter.run());
+        reroutes_in
+    });
     let mut queues = Vec::with_capacity(lanes.len());
     // Together the queues hold what a source can have out.
     let queue_size = deliveries.max_capacity();
@@ -140,21 +165,34 @@ pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), L
     }
     drop((settlements, copies_in, replies));
     // A task like the lanes: what it hands on within the runtime's threads wakes no other thread.
-    tasks.spawn(distribute(deliveries, queues, metrics.clone()));
+    tasks.spawn(distribute(deliveries, queues, reroutes, metrics.clone()));
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(|error| LaneDied(error.to_string()))?;
     }
     Ok(())
 }
 
+fn reroute(delivery: Delivery, order_id: OrderId) -> Reroute {
+    let Delivery { tag, envelope, reservation, .. } = delivery;
+    Reroute { copy: republish::rerouted(envelope, &order_id), order_id, tag, reservation }
+}
+
 /// Passes deliveries to their lanes until the source ends.
 async fn distribute(
     mut deliveries: mpsc::Receiver<Delivery>,
     lanes: Vec<mpsc::Sender<Incoming<Delivery>>>,
+    reroutes: Option<mpsc::UnboundedSender<Reroute>>,
     metrics: Metrics,
 ) {
     while let Some(delivery) = deliveries.recv().await {
         let incoming = decoded(delivery, &metrics);
+        if let Some(reroutes) = &reroutes
+            && let Some(order_id) = misrouted(&incoming)
+        {
+            // It ends only with the worker.
+            let _ = reroutes.send(reroute(incoming.origin, order_id));
+            continue;
+        }
         let lane = lane_of(&incoming, lanes.len());
         if lanes[lane].send(incoming).await.is_err() {
             // The lane died.

@@ -1,11 +1,11 @@
 //! From a delivery to a command on its way to its lane.
 
 use super::hash_partition::hash_partition;
+use crate::domain::OrderId;
 use crate::entrypoints::deviations;
 use crate::entrypoints::lane::Incoming;
 use crate::metrics::{Metrics, Source};
-use crate::service_layer::Delivery;
-use crate::service_layer::decode;
+use crate::service_layer::{Delivery, decode, has_order_id};
 
 /// Decodes a delivery and counts it.
 pub fn decoded(delivery: Delivery, metrics: &Metrics) -> Incoming<Delivery> {
@@ -32,4 +32,11 @@ pub fn lane_of(incoming: &Incoming<Delivery>, lanes: usize) -> usize {
         },
         Err(_) => hash_partition(incoming.origin.tag.number, lanes),
     }
+}
+
+/// The order of a command that came by the hash of something else.
+pub fn misrouted(incoming: &Incoming<Delivery>) -> Option<OrderId> {
+    let order_id = incoming.order_id()?;
+    let properties = &incoming.origin.envelope.properties;
+    (!has_order_id(properties, order_id)).then(|| order_id.clone())
 }

@@ -5,14 +5,14 @@ use chrono::{DateTime, Utc};
 
 use uuid::Uuid;
 
-use crate::domain::CommandKind;
+use crate::domain::{CommandKind, OrderId};
 use crate::service_layer::dead_letters::headers::{
     ATTEMPTS, CODE, DEAD_LETTER_ID, DETAIL, EXCEPTION_MESSAGE, FAILED_AT, ORIGINAL_EXCHANGE,
     ORIGINAL_ROUTING_KEY, is_broker_history, is_reason,
 };
 use crate::service_layer::wire::format_moment;
 use crate::service_layer::{
-    DeadLetterReason, Envelope, HeaderValue, Headers, Properties, Publication, Target,
+    DeadLetterReason, Envelope, HeaderValue, Headers, Properties, Publication, Target, set_order_id,
 };
 
 /// Longest detail in a header, in bytes.
@@ -37,6 +37,14 @@ pub fn retry(envelope: Envelope, kind: Option<CommandKind>, attempt: u32) -> Pub
     properties.headers.insert(ATTEMPTS.to_owned(), i64::from(attempt).into());
     original.note_in(&mut properties.headers);
     Publication { target: Target::Retry { attempt }, properties, body: envelope.body }
+}
+
+/// The copy for the partition of its order, with the header by which it gets there.
+pub fn rerouted(envelope: Envelope, order_id: &OrderId) -> Publication {
+    let Envelope { routing_key, properties, body, .. } = envelope;
+    let mut properties = forwarded(properties);
+    set_order_id(&mut properties, order_id);
+    Publication { target: Target::Partition { routing_key }, properties, body }
 }
 
 /// The copy for the dead letters, with the reason in its headers.

@@ -13,7 +13,9 @@ use super::ndjson::parse_line;
 use super::output::{print_json, print_line};
 use super::topology::rabbitmq;
 use crate::config::Settings;
-use crate::service_layer::{Publication, PublishStatus, Publisher, Target};
+use crate::service_layer::{
+    Envelope, Publication, PublishStatus, Publisher, Target, decode, set_order_id,
+};
 
 /// Messages that are published and confirmed together.
 const BATCH_SIZE: usize = 500;
@@ -141,7 +143,7 @@ fn read_batch(
                 let target = Target::Commands { routing_key: command.routing_key };
                 let publication =
                     Publication { target, properties: command.properties, body: command.body };
-                batch.publications.push(publication);
+                batch.publications.push(with_order_id(publication));
                 batch.lines.push(*number);
             }
             Err(invalid) => {
@@ -151,6 +153,23 @@ fn read_batch(
         }
     }
     Ok(batch)
+}
+
+/// Names the order in the header that the partitions go by.
+fn with_order_id(publication: Publication) -> Publication {
+    let Publication { target, mut properties, body } = publication;
+    let envelope = Envelope {
+        routing_key: target.name().into_owned(),
+        properties: properties.clone(),
+        body,
+        ..Envelope::default()
+    };
+    if let Ok(message) = decode::decode(&envelope).result
+        && let Some(order_id) = message.command.order_id()
+    {
+        set_order_id(&mut properties, order_id);
+    }
+    Publication { target, properties, body: envelope.body }
 }
 
 async fn publish(

@@ -1,13 +1,20 @@
 //! `topology`: the exchanges, queues and bindings on the broker.
 
-use clap::Subcommand;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Subcommand};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::CommandFailed;
 use super::output::{print_json, print_line, table};
-use crate::adapters::rabbitmq::{RabbitMq, ResourceCheck, ResourceStatus};
+use crate::adapters::rabbitmq::{OldQueues, RabbitMq, ResourceCheck, ResourceStatus};
 use crate::bootstrap::topology;
 use crate::config::Settings;
+
+/// Between two checks of the old queues.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub enum TopologyAction {
@@ -18,6 +25,20 @@ pub enum TopologyAction {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Change the number of partitions from PARTITIONS to N while publishers go on.
+    ///
+    /// New commands wait in the new queues until the old ones are empty and the workers on them have
+    /// stopped. Keep those workers running until this command asks you to stop them, then start workers
+    /// with PARTITIONS=N. It can be interrupted and run again.
+    Repartition {
+        /// The new number of partitions, 1 to 64.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+        new_number: u16,
+
+        /// Whether the new queues have a single active consumer; as ORDERED says if not given.
+        #[arg(long, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+        new_ordered: Option<bool>,
     },
 }
 
@@ -30,8 +51,55 @@ impl TopologyAction {
                 print_line("The topology is declared.")
             }
             Self::Check { json } => report(&rabbitmq.check_topology().await?, json),
+            Self::Repartition { new_number, .. } if new_number == settings.partitions => {
+                Err(CommandFailed::Message(format!(
+                    "PARTITIONS is {new_number}: set it to the present number and name the new one"
+                )))
+            }
+            Self::Repartition { new_number, new_ordered } => {
+                let ordered = new_ordered.unwrap_or(settings.ordered);
+                repartition(&rabbitmq, new_number, ordered).await
+            }
         }
     }
+}
+
+async fn repartition(
+    rabbitmq: &RabbitMq,
+    partitions: u16,
+    ordered: bool,
+) -> Result<(), CommandFailed> {
+    let repartition = rabbitmq.begin_repartition(partitions, ordered).await?;
+    let progress = ProgressBar::new_spinner();
+    let mut reported = None;
+    let mut is_done_before = false;
+    loop {
+        let left = repartition.old_queues().await?;
+        // Twice: a message on its way from a retry queue to the commands is in neither for a moment.
+        if left.are_done() && is_done_before {
+            break;
+        }
+        is_done_before = left.are_done();
+        if reported.replace(left) != Some(left) {
+            let OldQueues { ready, consumers } = left;
+            let todo = match (ready, consumers) {
+                (0, 0) => "done",
+                (0, _) => "stop the workers now",
+                (_, 0) => "start workers with the old PARTITIONS to process them",
+                (_, _) => "the workers process them",
+            };
+            let line = format!("old queues: messages: {ready}, workers: {consumers}; {todo}");
+            if progress.is_hidden() {
+                eprintln!("{line}");
+            } else {
+                progress.set_message(line);
+            }
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    repartition.finish().await?;
+    progress.finish_and_clear();
+    print_line(&format!("Done: start workers with PARTITIONS={partitions} ORDERED={ordered}."))
 }
 
 /// The RabbitMQ server of the settings.

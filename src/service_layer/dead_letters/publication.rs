@@ -3,12 +3,12 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::CommandKind;
+use crate::domain::{CommandKind, OrderId};
 use crate::service_layer::dead_letters::headers::{
     ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_broker_history, is_reason,
 };
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterRecord};
-use crate::service_layer::{Publication, Target};
+use crate::service_layer::{ORDER_ID_HEADER, Publication, Target, set_order_id};
 
 /// The message for the commands exchange: the same bytes and message id, without the headers that
 /// brokers and the worker added. It never goes to an exchange that a header names.
@@ -26,6 +26,11 @@ pub fn publication_of(record: &DeadLetterRecord, replay: u32) -> Publication {
     let has_id = properties.message_id.as_ref().is_some_and(|id| !id.is_empty());
     if !has_id && !has_message_id(&dead_letter.body) {
         properties.message_id = Some(format!("dead-letter-{key}"));
+    }
+    // The body may have been edited: the header must name the order that it names now.
+    properties.headers.remove(ORDER_ID_HEADER);
+    if let Some(Ok(order_id)) = dead_letter.subject.order_id.as_deref().map(OrderId::new) {
+        set_order_id(&mut properties, &order_id);
     }
     let target = Target::Commands { routing_key: routing_key_of(dead_letter) };
     Publication { target, properties, body: dead_letter.body.clone() }

@@ -16,7 +16,7 @@ use crate::workload::{
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
 async fn five_copies_of_each_message_at_two_workers_take_effect_once() {
-    let env = TestEnv::new().await;
+    let env = TestEnv::new().await.with("ORDERED", "false");
     env.prepare();
     subscribe(&env);
     let amqp = AmqpClient::on(&env).await;

@@ -314,7 +314,8 @@ async fn a_stop_does_not_wait_for_a_full_dead_letter_queue() {
     stop_quickly(worker).await;
 
     assert_eq!(env.count("outbox").await, 0, "confirmed events are still in the outbox");
-    assert_eq!(amqp.next_of(&env.name_of("COMMANDS_QUEUE")).await.body, b"{oops");
+    // The malformed message: a queue with a single active consumer cannot be read with `basic.get`.
+    amqp.wait_for_depth(&env.name_of("COMMANDS_QUEUE"), 1).await;
     env.remove().await;
 }
 

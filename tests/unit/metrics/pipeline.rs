@@ -78,6 +78,7 @@ impl Pipeline {
             }],
             republisher: Box::new(self.broker.publisher()),
             reply_publisher: Box::new(self.broker.publisher()),
+            reroute_publisher: None,
             clock: Arc::new(SystemClock),
             health: self.health.clone(),
             in_flight: InFlight::default(),

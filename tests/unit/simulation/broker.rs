@@ -172,7 +172,9 @@ impl Broker {
             Target::Retry { attempt } => self.retry_later(*attempt, publication),
             Target::DeadLetters { .. } => self.dead_letter(properties.clone(), body.clone(), false),
             Target::Events { .. } | Target::Queue { .. } => {}
-            Target::Commands { .. } => unreachable!("the worker publishes no commands"),
+            Target::Commands { .. } | Target::Partition { .. } => {
+                unreachable!("the worker publishes no commands")
+            }
         }
     }
 

@@ -151,6 +151,7 @@ impl Ledger {
             (
                 Target::Events { .. }
                 | Target::Commands { .. }
+                | Target::Partition { .. }
                 | Target::Retry { .. }
                 | Target::DeadLetters { .. },
                 _,

@@ -65,9 +65,10 @@ impl SimulatedPublisher {
         let (no_queue, is_reply) = match publication.target {
             Target::Events { .. } => (Fault::EventUnroutable, false),
             Target::Queue { .. } => (Fault::EventUnroutable, true),
-            Target::Commands { .. } | Target::Retry { .. } | Target::DeadLetters { .. } => {
-                (Fault::CopyUnroutable, false)
-            }
+            Target::Commands { .. }
+            | Target::Partition { .. }
+            | Target::Retry { .. }
+            | Target::DeadLetters { .. } => (Fault::CopyUnroutable, false),
         };
         if is_reply && self.chance.fires(Fault::ReplyUnconfirmed) {
             return PublishStatus::Unconfirmed;
@@ -87,7 +88,10 @@ impl SimulatedPublisher {
         let (fault, name) = match target {
             Target::Events { routing_key } => (Fault::SubscriberFull, routing_key.as_str()),
             Target::DeadLetters { .. } => (Fault::DeadLettersFull, "dead letters"),
-            Target::Commands { .. } | Target::Retry { .. } | Target::Queue { .. } => return false,
+            Target::Commands { .. }
+            | Target::Partition { .. }
+            | Target::Retry { .. }
+            | Target::Queue { .. } => return false,
         };
         if self.chance.fires(fault) {
             self.broker.fill(name, self.chance.wait(FULL));

@@ -71,6 +71,7 @@ impl Worker {
             lanes: env.lanes(consumer),
             republisher: env.publisher(),
             reply_publisher: env.publisher(),
+            reroute_publisher: None,
             clock: env.clock.clone(),
             health: env.health.clone(),
             in_flight: in_flight.clone(),
