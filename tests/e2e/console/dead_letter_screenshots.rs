@@ -7,28 +7,28 @@ use super::browser::Browser;
 use super::screenshots::{folder, take};
 use super::site::{Site, order};
 
-/// Writes them where those of [`screenshots`](super::screenshots) go.
+/// Saves them to the folder of [`screenshots`](super::screenshots).
 #[tokio::test]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make screenshots"]
 async fn screenshots_of_the_console_with_dead_letters() {
     let Some(folder) = &folder() else { return };
     let site = Site::open().await;
-    send_what_fails(&site).await;
+    send_failing_messages(&site).await;
     let browser = site.operator().await;
     browser.open("/dead-letters").await;
     take(&browser, folder, "dead-letters").await;
-    mend(&browser).await;
+    fix(&browser).await;
     take(&browser, folder, "dead-letter-edit").await;
-    browser.fill("Why", "The shop rounds prices since Tuesday").await;
+    browser.fill("Reason", "The shop has rounded prices since Tuesday").await;
     browser.click("Save").await;
-    browser.sees("Revision 2 is saved.").await;
+    browser.wait_for("Revision 2 saved.").await;
     browser.resize(1200, 1500, false).await;
     browser.open("/dead-letters/1").await;
     take(&browser, folder, "dead-letter").await;
     browser.resize(1200, 900, false).await;
     replay(&site, &browser).await;
     take(&browser, folder, "dead-letter-replay").await;
-    browser.in_the_dark(true).await;
+    browser.set_dark_mode(true).await;
     browser.resize(360, 740, true).await;
     browser.open("/dead-letters/2").await;
     take(&browser, folder, "dead-letter-phone").await;
@@ -36,8 +36,8 @@ async fn screenshots_of_the_console_with_dead_letters() {
     site.close().await;
 }
 
-/// Dead letters 1 to 12, one after the other.
-async fn send_what_fails(site: &Site) {
+/// Creates dead letters 1 to 12, in order.
+async fn send_failing_messages(site: &Site) {
     let place = |id: &str| order(id, "Grace Hopper");
     let mut messages = vec![
         ("order.place", "shop", place("GS-2001").replace("12.50", "12.505")),
@@ -58,17 +58,17 @@ async fn send_what_fails(site: &Site) {
     }
 }
 
-async fn mend(browser: &Browser) {
+async fn fix(browser: &Browser) {
     browser.open("/dead-letters/1").await;
     browser.click("Edit…").await;
     let body: Value = serde_json::from_str(&order("GS-2001", "Grace Hopper")).unwrap();
     let body = serde_json::to_string_pretty(&body).unwrap();
     browser.fill("Body, revision 1", &body).await;
     browser.click("Check").await;
-    browser.sees("Replayed now it would be: accepted.").await;
+    browser.wait_for("Dry run: accepted.").await;
 }
 
-/// Replays the cancellations; six of the eight orders are there by now.
+/// Replays the cancellations. Six of the eight orders exist now.
 async fn replay(site: &Site, browser: &Browser) {
     for number in 1..=6 {
         let id = format!("GS-30{number:02}");
@@ -77,8 +77,8 @@ async fn replay(site: &Site, browser: &Browser) {
     }
     browser.open("/dead-letters?code=order_not_found").await;
     browser.click("Replay…").await;
-    browser.fill("Why", "The orders have come by now").await;
+    browser.fill("Reason", "The orders exist now").await;
     browser.click("Replay 8 dead letters").await;
-    browser.sees("8 of 8").await;
-    browser.sees("done").await;
+    browser.wait_for("8 of 8").await;
+    browser.wait_for("done").await;
 }

@@ -3,17 +3,17 @@
 use serde_json::json;
 
 use super::browser::Browser;
-use super::looks::FAINT;
+use super::readability::LOW_CONTRAST;
 use super::site::{Site, order};
 use crate::test_env::eventually;
 
-/// Prices with more decimals than money has.
+/// A price with too many decimals.
 fn too_precise(order_id: &str) -> String {
     order(order_id, "Grace Hopper").replace("12.50", "12.505")
 }
 
 impl Site {
-    /// With dead letter 1, which is such an order.
+    /// With dead letter 1: an order with a price that has too many decimals.
     async fn with_a_dead_letter(order_id: &str) -> Self {
         let site = Self::open().await;
         site.send("order.place", "cart-1", &too_precise(order_id)).await;
@@ -21,7 +21,7 @@ impl Site {
         site
     }
 
-    /// Cancellations that came before their orders, as dead letters, and then the orders.
+    /// With dead letters of cancellations that arrived before their orders.
     async fn with_early_cancellations(count: usize) -> Self {
         let site = Self::open().await;
         for number in 0..count {
@@ -29,7 +29,8 @@ impl Site {
             site.send("order.cancel", &format!("desk-{number}"), &body).await;
         }
         let env = &site.env;
-        eventually("all are kept", || async { env.count("dead_letters").await == count }).await;
+        eventually("all are collected", || async { env.count("dead_letters").await == count })
+            .await;
         for number in 0..count {
             let id = format!("GS-{number}");
             site.send("order.place", &format!("cart-{number}"), &order(&id, "Ada Lovelace")).await;
@@ -39,83 +40,83 @@ impl Site {
     }
 }
 
-/// Mends the price, as whoever knows what it should be.
-async fn mend(browser: &Browser, order_id: &str) {
+/// Edits the price of dead letter 1.
+async fn fix(browser: &Browser, order_id: &str) {
     browser.click("Edit…").await;
     browser.fill("Body, revision 1", &order(order_id, "Grace Hopper")).await;
     browser.click("Check").await;
-    browser.sees("Replayed now it would be: accepted.").await;
-    browser.fill("Why", "The shop rounds prices since Tuesday").await;
+    browser.wait_for("Dry run: accepted.").await;
+    browser.fill("Reason", "The shop has rounded prices since Tuesday").await;
     browser.click("Save").await;
-    browser.sees("Revision 2 is saved.").await;
+    browser.wait_for("Revision 2 saved.").await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
-async fn an_operator_repairs_and_replays_a_dead_letter() {
+async fn an_operator_edits_and_replays_a_dead_letter() {
     let site = Site::with_a_dead_letter("GS-9").await;
     let browser = site.operator().await;
     browser.click("Dead letters").await;
-    browser.sees("must have at most … decimals").await;
+    browser.wait_for("must have at most … decimals").await;
     browser.click("1").await;
-    browser.sees("g…@example.com").await;
+    browser.wait_for("g…@example.com").await;
 
-    mend(&browser, "GS-9").await;
-    browser.sees("+      \"price_per_unit\": \"12.50\"").await;
+    fix(&browser, "GS-9").await;
+    browser.wait_for("+      \"price_per_unit\": \"12.50\"").await;
     browser.click("Replay…").await;
     browser.click("Replay dead letter 1").await;
 
-    browser.sees("1 of 1").await;
-    browser.sees("accepted").await;
+    browser.wait_for("1 of 1").await;
+    browser.wait_for("accepted").await;
     browser.open("/dead-letters/1").await;
-    browser.sees("replay by ada").await;
+    browser.wait_for("replay by ada").await;
     browser.click("GS-9").await;
-    browser.sees("PlaceOrder by message cart-1").await;
-    browser.assert_no_complaints().await;
+    browser.wait_for("PlaceOrder by message cart-1").await;
+    browser.assert_no_errors().await;
     drop(browser);
     site.close().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
-async fn a_group_is_replayed_and_the_page_follows_it_by_itself() {
+async fn a_group_is_replayed_and_the_page_shows_its_progress() {
     let site = Site::with_early_cancellations(6).await;
     let browser = site.operator().await;
     browser.open("/dead-letters").await;
     browser.click("Dry run").await;
-    browser.sees("6 of 6").await;
+    browser.wait_for("6 of 6").await;
 
-    browser.click("Replay them…").await;
-    browser.fill("Pace: the sizes of the steps", "one by one").await;
+    browser.click("Replay…").await;
+    browser.fill("Pace (step sizes)", "1 at a time").await;
     browser.click("Replay 6 dead letters").await;
 
-    browser.sees("6 of 6").await;
-    browser.sees("done").await;
+    browser.wait_for("6 of 6").await;
+    browser.wait_for("done").await;
     let env = &site.env;
     let cancelled = "orders where status = 6 and version = 2";
     assert_eq!(env.count(cancelled).await, 6);
-    browser.assert_no_complaints().await;
+    browser.assert_no_errors().await;
     drop(browser);
     site.close().await;
 }
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
-async fn a_dead_letter_is_repaired_and_replayed_without_script() {
+async fn a_dead_letter_is_edited_and_replayed_without_script() {
     let site = Site::with_a_dead_letter("GS-9").await;
-    let browser = site.stranger().await;
-    browser.without_script().await;
+    let browser = site.new_browser().await;
+    browser.disable_script().await;
     browser.sign_in(site.operator_token()).await;
     browser.open("/dead-letters/1").await;
 
     browser.click("Show").await;
-    browser.sees("grace@example.com").await;
-    mend(&browser, "GS-9").await;
+    browser.wait_for("grace@example.com").await;
+    fix(&browser, "GS-9").await;
     browser.click("Replay…").await;
     browser.click("Replay dead letter 1").await;
 
-    browser.sees("1 of 1").await;
-    browser.sees("done").await;
+    browser.wait_for("1 of 1").await;
+    browser.wait_for("done").await;
     site.has("orders where order_id = 'GS-9'").await;
     drop(browser);
     site.close().await;
@@ -130,7 +131,7 @@ const PAGES: [&str; 6] = [
     "/dead-letters/2",
 ];
 
-/// Leads to each page that is not the answer to an address.
+/// Buttons that lead to the pages without a URL.
 const STEPS: [(&str, &str); 4] = [
     ("/dead-letters/1", "Dry run"),
     ("/dead-letters/1", "Edit…"),
@@ -140,24 +141,28 @@ const STEPS: [(&str, &str); 4] = [
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
-async fn every_text_about_dead_letters_stands_out_and_fits_on_a_phone() {
+async fn the_pages_of_dead_letters_have_contrast_and_fit_on_a_phone() {
     let long = "long-order-id-".repeat(4);
     let site = Site::with_a_dead_letter(&long).await;
     let browser = site.operator().await;
     browser.open("/dead-letters").await;
     browser.click("Dry run").await;
-    browser.sees("1 of 1").await;
+    browser.wait_for("1 of 1").await;
     browser.resize(360, 740, true).await;
     let steps = PAGES.into_iter().map(|path| (path, None));
     for (path, button) in steps.chain(STEPS.into_iter().map(|(path, name)| (path, Some(name)))) {
         for dark in [false, true] {
-            browser.in_the_dark(dark).await;
+            browser.set_dark_mode(dark).await;
             browser.open(path).await;
             if let Some(button) = button {
                 browser.follow(button).await;
             }
-            assert_eq!(browser.run(FAINT).await, json!([]), "{path} {button:?}, dark: {dark}");
-            let width = browser.run("return document.documentElement.scrollWidth").await;
+            assert_eq!(
+                browser.run_script(LOW_CONTRAST).await,
+                json!([]),
+                "{path} {button:?}, dark: {dark}"
+            );
+            let width = browser.run_script("return document.documentElement.scrollWidth").await;
             assert_eq!(width, json!(360), "{path} {button:?}");
         }
     }

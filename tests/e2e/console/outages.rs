@@ -1,4 +1,4 @@
-//! What the pages say while a server is away.
+//! The pages during outages.
 
 use super::site::{Site, order};
 use crate::tcp_proxy::{TcpProxy, host_of};
@@ -15,22 +15,22 @@ async fn events_come_back_after_an_outage_of_the_broker() {
     let site = site.await;
     let browser = site.viewer().await;
     browser.open("/events").await;
-    browser.sees("Live").await;
+    browser.wait_for("Live").await;
 
     broker.cut();
-    browser.sees("No events: ").await;
+    browser.wait_for("Disconnected: ").await;
     broker.restore();
-    browser.sees("Live").await;
+    browser.wait_for("Live").await;
     site.send("order.place", "cart-1", &order("14", "Grace Hopper")).await;
 
-    browser.sees("placed for 59.90").await;
+    browser.wait_for("placed for 59.90").await;
     drop(browser);
     site.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
-async fn every_page_says_what_the_worker_waits_for() {
+async fn every_page_shows_outages() {
     let database = TcpProxy::to(host_of(&variable("DATABASE_URL")));
     let site = Site::at(|| {
         let database_url = database.url_for(&variable("DATABASE_URL"));
@@ -42,15 +42,15 @@ async fn every_page_says_what_the_worker_waits_for() {
     database.cut();
     site.send("order.place", "cart-1", &order("14", "Grace Hopper")).await;
 
-    eventually("the page says so", || async {
+    eventually("the page shows the outage", || async {
         browser.open("/settings").await;
-        browser.text().await.contains("The database does not answer.")
+        browser.text().await.contains("Paused: database unavailable.")
     })
     .await;
     browser.open("/orders").await;
-    browser.sees("Service Unavailable").await;
+    browser.wait_for("Service Unavailable").await;
     database.restore();
-    eventually("the order is there", || async {
+    eventually("the order is listed", || async {
         browser.open("/orders").await;
         browser.text().await.contains("Grace Hopper")
     })

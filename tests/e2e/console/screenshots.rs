@@ -1,4 +1,4 @@
-//! Screenshots of the console for the documentation, with data that stays the same.
+//! Screenshots of the console for the documentation, with reproducible data.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::browser::Browser;
 use super::site::{Site, order};
 
-/// Puts the same moments and ids on each picture.
-const SETTLE: &str = "
+/// Replaces times, ids and addresses by fixed ones.
+const NORMALIZE: &str = "
     const times = [...document.querySelectorAll('main time')];
     const moments = [...new Set(times.map((time) => time.dateTime))].sort();
     for (const time of times) {
@@ -28,7 +28,7 @@ const SETTLE: &str = "
       text.textContent = text.textContent.replace(/test_[0-9a-f]{32}\\./g, 'orders.');
     }";
 
-/// Writes them to the folder that ORDER_WORKER_TEST_SCREENSHOTS names; `make screenshots` does.
+/// Saves them to the folder in ORDER_WORKER_TEST_SCREENSHOTS, which `make screenshots` sets.
 #[tokio::test]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make screenshots"]
 async fn screenshots_of_the_console() {
@@ -38,17 +38,17 @@ async fn screenshots_of_the_console() {
     take(&browser, folder, "welcome").await;
     place_orders(&site).await;
     browser.open("/events").await;
-    browser.sees("Live").await;
+    browser.wait_for("Live").await;
     move_orders(&site).await;
-    browser.sees("OrderAlreadyCancelled").await;
+    browser.wait_for("OrderAlreadyCancelled").await;
     take(&browser, folder, "events").await;
     for (name, path) in [("orders", "/orders"), ("order", "/order?id=GS-1002")] {
         browser.open(path).await;
         take(&browser, folder, name).await;
     }
     browser.click("Move to Shipping").await;
-    browser.sees("The order is now Shipping.").await;
-    browser.in_the_dark(true).await;
+    browser.wait_for("The order is now Shipping.").await;
+    browser.set_dark_mode(true).await;
     browser.open("/order?id=GS-1002").await;
     take(&browser, folder, "order-dark").await;
     browser.resize(360, 740, true).await;
@@ -58,8 +58,8 @@ async fn screenshots_of_the_console() {
     site.close().await;
 }
 
-/// Where they go, if anywhere.
-#[expect(clippy::disallowed_methods, reason = "where screenshots go is no setting")]
+/// The folder, if it is set.
+#[expect(clippy::disallowed_methods, reason = "not a setting of the worker")]
 pub fn folder() -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var("ORDER_WORKER_TEST_SCREENSHOTS").ok()?);
     fs::create_dir_all(&folder).unwrap();
@@ -67,8 +67,8 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 pub async fn take(browser: &Browser, folder: &Path, name: &str) {
-    browser.run(SETTLE).await;
-    fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();
+    browser.run_script(NORMALIZE).await;
+    fs::write(folder.join(format!("{name}.png")), browser.screenshot().await).unwrap();
 }
 
 async fn place_orders(site: &Site) {

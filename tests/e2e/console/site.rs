@@ -1,4 +1,4 @@
-//! A worker on real servers, with orders that tell a story, and tokens for its console.
+//! A worker on real servers, with tokens for its console.
 
 use lapin::BasicProperties;
 use order_worker::entrypoints::http::auth::{Role, Token};
@@ -9,10 +9,10 @@ use super::browser::Browser;
 use crate::amqp_client::AmqpClient;
 use crate::test_env::{TestEnv, Worker, eventually};
 
-/// One at a time: two browsers, beside the servers, are much for two cores.
+/// One browser test at a time, to limit the load.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// A worker whose console can be looked at.
+/// A worker with a console, an operator ada and a viewer bob.
 pub struct Site {
     pub env: TestEnv,
     pub amqp: AmqpClient,
@@ -28,7 +28,7 @@ impl Site {
         Self::at(TestEnv::collecting).await
     }
 
-    /// In other surroundings.
+    /// In another environment.
     pub async fn at<F: Future<Output = TestEnv>>(env: impl FnOnce() -> F) -> Self {
         let turn = TURN.lock().await;
         let env = env().await;
@@ -38,14 +38,14 @@ impl Site {
         let options = ["--http-addr", "127.0.0.1:0", "--http-tokens", &lines];
         let worker = env.start_worker_with(&options).await;
         let log = worker.log();
-        let (_, address) = log.split_once("The console is at ").expect("it says where");
+        let (_, address) = log.split_once("The console is at ").expect("the address is logged");
         let address = address.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
         let amqp = AmqpClient::on(&env).await;
         let (operator, viewer) = (ada.secret, bob.secret);
         Self { env, amqp, worker, address, operator, viewer, _turn: turn }
     }
 
-    /// With an order of somebody whose name looks like markup.
+    /// With an order whose customer name contains markup.
     pub async fn with_an_order(order_id: &str) -> Self {
         let site = Self::open().await;
         site.send("order.place", "cart-1", &order(order_id, "<b>Grace</b> Hopper")).await;
@@ -58,7 +58,7 @@ impl Site {
         self.amqp.send(routing_key, body.as_bytes(), properties).await;
     }
 
-    /// Waits until there is such a row.
+    /// Waits until such a row exists.
     pub async fn has(&self, row: &str) {
         let env = &self.env;
         eventually(row, || async { env.count(row).await > 0 }).await;
@@ -72,8 +72,8 @@ impl Site {
         self.signed_in(&self.viewer).await
     }
 
-    /// The browser of somebody who is not known yet.
-    pub async fn stranger(&self) -> Browser {
+    /// A browser without a session.
+    pub async fn new_browser(&self) -> Browser {
         Browser::at(&self.address).await
     }
 
@@ -82,19 +82,19 @@ impl Site {
     }
 
     async fn signed_in(&self, token: &str) -> Browser {
-        let browser = self.stranger().await;
+        let browser = self.new_browser().await;
         browser.sign_in(token).await;
         browser
     }
 
-    /// The worker stops in good order, also with pages open.
+    /// Asserts that the worker stops cleanly, even with open pages.
     pub async fn close(self) {
         self.worker.stop().await;
         self.env.remove().await;
     }
 }
 
-/// A place command; the customer's id is the length of their name.
+/// A place command; the customer id is the length of the name.
 pub fn order(order_id: &str, name: &str) -> String {
     serde_json::json!({
         "order_id": order_id,

@@ -9,17 +9,17 @@ use super::worker::{Browser, Console, within_a_minute};
 use crate::support::messages::{cancel, place};
 
 async fn stream(browser: &Browser<'_>) -> BodyDataStream {
-    let answer = browser.response(Request::get("/events/stream"), Body::empty()).await;
-    assert_eq!(answer.headers()["content-type"], "text/event-stream");
-    answer.into_body().into_data_stream()
+    let response = browser.response(Request::get("/events/stream"), Body::empty()).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    response.into_body().into_data_stream()
 }
 
-/// Reads until it has come.
+/// Reads until the text has arrived.
 async fn until(stream: &mut BodyDataStream, what: &str) -> String {
     within_a_minute(async {
         let mut read = String::new();
         while !read.contains(what) {
-            let bytes = stream.next().await.expect("the stream goes on").unwrap();
+            let bytes = stream.next().await.expect("the stream has not ended").unwrap();
             read.push_str(std::str::from_utf8(&bytes).unwrap());
         }
         read
@@ -28,8 +28,8 @@ async fn until(stream: &mut BodyDataStream, what: &str) -> String {
 }
 
 #[tokio::test]
-async fn events_pass_with_what_happened_and_without_addresses() {
-    let console = Console::open_to_this_machine().await;
+async fn events_are_streamed_without_customer_data() {
+    let console = Console::without_tokens().await;
     let browser = console.browser();
     let mut stream = stream(&browser).await;
     until(&mut stream, "event: listening").await;
@@ -44,8 +44,8 @@ async fn events_pass_with_what_happened_and_without_addresses() {
 }
 
 #[tokio::test]
-async fn all_who_watch_see_the_same() {
-    let console = Console::open_to_this_machine().await;
+async fn all_streams_get_the_same_events() {
+    let console = Console::without_tokens().await;
     let browser = console.browser();
     let mut streams = vec![stream(&browser).await, stream(&browser).await];
     for stream in &mut streams {
@@ -60,8 +60,8 @@ async fn all_who_watch_see_the_same() {
 }
 
 #[tokio::test]
-async fn after_the_last_has_gone_somebody_can_watch_again() {
-    let console = Console::open_to_this_machine().await;
+async fn a_stream_can_be_opened_after_the_last_one_has_closed() {
+    let console = Console::without_tokens().await;
     let browser = console.browser();
     until(&mut stream(&browser).await, "event: listening").await;
 
@@ -79,17 +79,17 @@ async fn signing_out_ends_the_stream() {
     let mut stream = stream(&browser).await;
     until(&mut stream, "event: ").await;
 
-    browser.press("/orders", "/sign-out", &[]).await.leads_to();
+    browser.press("/orders", "/sign-out", &[]).await.redirect();
 
     within_a_minute(async { while stream.next().await.is_some() {} }).await;
 }
 
 #[tokio::test]
-async fn there_is_no_stream_for_strangers() {
+async fn a_stream_requires_signing_in() {
     let console = Console::with_tokens().await;
 
     assert_eq!(
-        console.browser().get("/events/stream").await.leads_to(),
+        console.browser().get("/events/stream").await.redirect(),
         "/sign-in?next=/events/stream"
     );
 }

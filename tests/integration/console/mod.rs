@@ -1,13 +1,13 @@
 //! The pages of the console, without a browser: on an in-process broker and SQLite.
 
-mod addresses;
 mod dead_letters;
+mod email_masking;
+mod escaping;
 mod events;
 mod forms;
-mod frame;
-mod newcomers;
+mod layout;
+mod onboarding;
 mod orders;
 mod overview;
-mod signing_in;
-mod text;
+mod sign_in;
 mod worker;

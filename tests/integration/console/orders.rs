@@ -1,4 +1,4 @@
-//! Finding orders and moving them.
+//! Finding orders and changing their status.
 
 use axum::http::StatusCode;
 use order_worker::domain::Status;
@@ -10,7 +10,7 @@ use crate::support::messages::{cancel, place, set_status};
 
 #[tokio::test]
 async fn orders_are_found_by_customer_status_and_period() {
-    let console = Console::open_to_this_machine().await;
+    let console = Console::without_tokens().await;
     console.handle(place("14").of_customer("Ada")).await;
     console.handle(place("15").of_customer("Ada")).await;
     console.handle(place("16").of_customer("Bob")).await;
@@ -33,8 +33,8 @@ async fn orders_are_found_by_customer_status_and_period() {
 }
 
 #[tokio::test]
-async fn an_order_id_leads_to_its_order() {
-    let console = Console::open_to_this_machine().await;
+async fn an_order_is_found_by_its_id() {
+    let console = Console::without_tokens().await;
     console.handle(place("ORD-2026/11")).await;
     let browser = console.browser();
 
@@ -42,15 +42,15 @@ async fn an_order_id_leads_to_its_order() {
     let typed = browser.get("/orders/ORD-2026%2F11").await;
     let unknown = browser.get("/orders?order=15").await;
 
-    assert_eq!(found.leads_to(), "/order?id=ORD-2026/11");
-    assert_eq!(typed.leads_to(), found.leads_to());
-    assert_eq!(browser.get(found.leads_to()).await.status, StatusCode::OK);
-    assert!(unknown.body.contains("There is no order <bdi>15</bdi>."), "{}", unknown.body);
+    assert_eq!(found.redirect(), "/order?id=ORD-2026/11");
+    assert_eq!(typed.redirect(), found.redirect());
+    assert_eq!(browser.get(found.redirect()).await.status, StatusCode::OK);
+    assert!(unknown.body.contains("Order <bdi>15</bdi> not found"), "{}", unknown.body);
 }
 
 #[tokio::test]
-async fn a_long_list_goes_on_page_by_page() {
-    let console = Console::open_to_this_machine().await;
+async fn a_long_list_has_pages() {
+    let console = Console::without_tokens().await;
     for number in 0..51 {
         console.handle(place(&number.to_string()).of_customer("Ada")).await;
     }
@@ -67,29 +67,29 @@ async fn a_long_list_goes_on_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_search_that_means_nothing_says_so() {
-    let console = Console::open_to_this_machine().await;
-    for (search, told) in [
+async fn an_invalid_search_shows_an_error() {
+    let console = Console::without_tokens().await;
+    for (search, error) in [
         ("?from=yesterday", "from: must be a day"),
         ("?from=2026-11-21&until=2026-11-20", "until: must not lie before from"),
         ("?after=x", "after: "),
     ] {
         let page = console.browser().get(&format!("/orders{search}")).await.body;
-        assert!(page.contains(told), "{search}: {page}");
+        assert!(page.contains(error), "{search}: {page}");
     }
 }
 
 #[tokio::test]
-async fn an_operator_moves_an_order_on_and_the_history_says_who() {
+async fn an_operator_moves_an_order_and_the_history_shows_who_did() {
     let console = Console::with_tokens().await;
     console.handle(place("14")).await;
     let browser = console.signed_in(Role::Operator).await;
 
-    let answer = browser.press("/order?id=14", "/order/next", &[]).await;
+    let response = browser.press("/order?id=14", "/order/next", &[]).await;
 
-    let page = browser.get(answer.leads_to()).await.body;
+    let page = browser.get(response.redirect()).await.body;
     assert!(page.contains("The order is now Processing."), "{page}");
-    assert!(!browser.get("/order?id=14").await.body.contains("is now"), "told once");
+    assert!(!browser.get("/order?id=14").await.body.contains("is now"), "shown once");
     let history = console.order("14").await.history;
     let message_id = history[1].cause.message_id.as_deref().unwrap();
     assert!(message_id.starts_with("console-operator-"), "{message_id}");
@@ -97,7 +97,7 @@ async fn an_operator_moves_an_order_on_and_the_history_says_who() {
 }
 
 #[tokio::test]
-async fn of_two_operators_on_one_page_only_one_moves_the_order() {
+async fn only_one_of_two_operators_moves_the_order() {
     let console = Console::with_tokens().await;
     console.handle(place("14")).await;
     let (ada, bob) =
@@ -105,19 +105,19 @@ async fn of_two_operators_on_one_page_only_one_moves_the_order() {
     let page = bob.get("/order?id=14").await.body;
     let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let intent = "01a1fbb0-0000-7000-8000-000000000000";
-    ada.press("/order?id=14", "/order/next", &[]).await.leads_to();
+    ada.press("/order?id=14", "/order/next", &[]).await.redirect();
 
     let fields = [("csrf", csrf), ("order_id", "14"), ("from", "received"), ("intent", intent)];
-    bob.submit("/order/next", &fields).await.leads_to();
+    bob.submit("/order/next", &fields).await.redirect();
 
     assert_eq!(console.order("14").await.order.status(), Status::Processing);
     let page = bob.get("/order?id=14").await.body;
-    assert!(page.contains("Not done: ") && page.contains("OrderMovedOn"), "{page}");
+    assert!(page.contains("Rejected: ") && page.contains("OrderMovedOn"), "{page}");
 }
 
 #[tokio::test]
-async fn a_form_submitted_twice_is_done_once() {
-    let console = Console::open_to_this_machine().await;
+async fn a_form_submitted_twice_has_one_effect() {
+    let console = Console::without_tokens().await;
     console.handle(place("14")).await;
     let browser = console.browser();
     let page = browser.get("/order?id=14").await.body;
@@ -128,54 +128,54 @@ async fn a_form_submitted_twice_is_done_once() {
     let (csrf, intent) = (value("csrf"), value("intent"));
     let fields = [("csrf", &*csrf), ("order_id", "14"), ("from", "received"), ("intent", &*intent)];
 
-    browser.submit("/order/next", &fields).await.leads_to();
-    browser.submit("/order/next", &fields).await.leads_to();
+    browser.submit("/order/next", &fields).await.redirect();
+    browser.submit("/order/next", &fields).await.redirect();
 
     assert_eq!(console.order("14").await.order.version(), 2);
     let page = browser.get("/order?id=14").await.body;
-    assert!(page.contains("This was done before. The order is Processing."), "{page}");
+    assert!(page.contains("Already applied. The order is Processing."), "{page}");
 }
 
 #[tokio::test]
-async fn what_is_final_is_asked_about_first() {
-    let console = Console::open_to_this_machine().await;
+async fn setting_a_final_status_has_to_be_confirmed() {
+    let console = Console::without_tokens().await;
     console.handle(place("14")).await;
     let browser = console.browser();
 
     let set = [("status", "completed")];
-    let question = browser.press("/order?id=14", "/order/set-status", &set).await;
+    let confirmation = browser.press("/order?id=14", "/order/set-status", &set).await;
 
-    assert!(question.body.contains("Set order 14 to Completed?"), "{}", question.body);
+    assert!(confirmation.body.contains("Set order 14 to Completed?"), "{}", confirmation.body);
     assert_eq!(console.order("14").await.order.status(), Status::Received);
     let set = [("status", "completed"), ("sure", "yes")];
-    browser.press("/order?id=14", "/order/set-status", &set).await.leads_to();
+    browser.press("/order?id=14", "/order/set-status", &set).await.redirect();
     assert_eq!(console.order("14").await.order.status(), Status::Completed);
     assert!(!browser.get("/order?id=14").await.body.contains("action=\"/order/next"));
 }
 
 #[tokio::test]
-async fn the_last_move_is_asked_about_too() {
-    let console = Console::open_to_this_machine().await;
+async fn moving_to_a_final_status_has_to_be_confirmed() {
+    let console = Console::without_tokens().await;
     console.handle(place("14")).await;
     console.handle(set_status("14", Status::Shipping)).await;
     let browser = console.browser();
 
-    let question = browser.press("/order?id=14", "/order/next", &[]).await;
+    let confirmation = browser.press("/order?id=14", "/order/next", &[]).await;
 
-    assert!(question.body.contains("Set order 14 to Completed?"), "{}", question.body);
+    assert!(confirmation.body.contains("Set order 14 to Completed?"), "{}", confirmation.body);
     assert_eq!(console.order("14").await.order.status(), Status::Shipping);
-    browser.press("/order?id=14", "/order/next", &[("sure", "yes")]).await.leads_to();
+    browser.press("/order?id=14", "/order/next", &[("sure", "yes")]).await.redirect();
     assert_eq!(console.order("14").await.order.status(), Status::Completed);
 }
 
 #[tokio::test]
 async fn an_order_is_cancelled_with_a_reason() {
-    let console = Console::open_to_this_machine().await;
+    let console = Console::without_tokens().await;
     console.handle(place("14")).await;
     let browser = console.browser();
 
     let reason = [("reason", "Bought <twice>")];
-    browser.press("/order/cancel?id=14", "/order/cancel", &reason).await.leads_to();
+    browser.press("/order/cancel?id=14", "/order/cancel", &reason).await.redirect();
 
     assert_eq!(console.order("14").await.order.status(), Status::Cancelled);
     let page = browser.get("/order?id=14").await.body;
@@ -183,24 +183,24 @@ async fn an_order_is_cancelled_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_move_that_a_rule_refuses_shows_the_rule() {
-    let console = Console::open_to_this_machine().await;
+async fn a_rejected_command_shows_the_reason() {
+    let console = Console::without_tokens().await;
     console.handle(place("14")).await;
     let browser = console.browser();
     let asked = browser.get("/order/cancel?id=14").await;
     assert_eq!(asked.status, StatusCode::OK);
     console.handle(cancel("14")).await;
 
-    browser.press("/order/cancel?id=14", "/order/cancel", &[("reason", "")]).await.leads_to();
+    browser.press("/order/cancel?id=14", "/order/cancel", &[("reason", "")]).await.redirect();
 
     let page = browser.get("/order?id=14").await.body;
-    assert!(page.contains("Not done: the order is already cancelled"), "{page}");
+    assert!(page.contains("Rejected: the order is already cancelled"), "{page}");
     assert!(page.contains("OrderAlreadyCancelled"), "{page}");
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_there_has_no_page() {
-    let console = Console::open_to_this_machine().await;
+async fn an_order_that_does_not_exist_is_not_found() {
+    let console = Console::without_tokens().await;
     for path in ["/order?id=14", "/order?id=", "/order/cancel?id=14"] {
         assert_eq!(console.browser().get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }

@@ -1,4 +1,4 @@
-//! The first page of a worker that is at work.
+//! The overview of a worker with orders.
 
 use order_worker::entrypoints::http::auth::Role;
 use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
@@ -6,9 +6,9 @@ use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outbo
 use super::worker::Console;
 use crate::support::messages::{cancel, place};
 
-const FIGURES: &str = "/overview/figures";
+const FIGURES_PATH: &str = "/overview/figures";
 
-/// Somebody's page, after a look at the counters.
+/// The overview after a new snapshot of the metrics.
 async fn page(console: &Console) -> String {
     let metrics = console.health.metrics();
     metrics.recent.push(metrics.look());
@@ -28,7 +28,7 @@ fn row(page: &str, first: &str) -> Vec<String> {
     cells.map(|cell| cell.split('<').next().unwrap().to_owned()).collect()
 }
 
-fn stock(open_dead_letters: &[(&str, u64)]) -> Backlog {
+fn backlog(open_dead_letters: &[(&str, u64)]) -> Backlog {
     let counts =
         open_dead_letters.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
     Backlog {
@@ -39,8 +39,8 @@ fn stock(open_dead_letters: &[(&str, u64)]) -> Backlog {
 }
 
 #[tokio::test]
-async fn what_became_of_commands_is_counted_since_the_start_and_of_late() {
-    let console = Console::open_to_this_machine().await;
+async fn outcomes_are_counted_for_five_minutes_and_since_start() {
+    let console = Console::without_tokens().await;
     console.handle(place("1")).await;
     page(&console).await;
 
@@ -56,57 +56,60 @@ async fn what_became_of_commands_is_counted_since_the_start_and_of_late() {
 }
 
 #[tokio::test]
-async fn what_the_servers_say_is_shown_and_what_they_do_not_say_is_left_open() {
-    let console = Console::open_to_this_machine().await;
+async fn sampled_values_are_shown_and_missing_ones_are_unknown() {
+    let console = Console::without_tokens().await;
     console.handle(place("1")).await;
     let sampled = &console.health.metrics().sampled;
     page(&console).await;
 
-    sampled.database(Some(&stock(&[("missing_field", 7), ("nobody's", 2)])));
+    sampled.database(Some(&backlog(&[("missing_field", 7), ("nobody's", 2)])));
     sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 56, consumers: 3 }));
-    let told = page(&console).await;
+    let sampled_page = page(&console).await;
     sampled.database(None);
-    let silent = page(&console).await;
+    let unknown_page = page(&console).await;
 
-    assert_eq!(row(&told, "commands in the queue"), ["56", "56"]);
-    assert_eq!(row(&told, "messages in the outbox"), ["1,234", "1,234"]);
-    assert!(told.contains("3 consumers") && told.contains("/dead-letters?code=missing_field"));
-    assert!(told.contains("other codes"), "{told}");
-    assert_eq!(row(&silent, "messages in the outbox"), ["–", "1,234"]);
-    assert!(silent.contains("none is known to be open"), "{silent}");
+    assert_eq!(row(&sampled_page, "command queue"), ["56", "56"]);
+    assert_eq!(row(&sampled_page, "outbox"), ["1,234", "1,234"]);
+    assert!(
+        sampled_page.contains("3 consumers")
+            && sampled_page.contains("/dead-letters?code=missing_field")
+    );
+    assert!(sampled_page.contains("other codes"), "{sampled_page}");
+    assert_eq!(row(&unknown_page, "outbox"), ["–", "1,234"]);
+    assert!(unknown_page.contains("The number of open ones is unknown."), "{unknown_page}");
 }
 
 #[tokio::test]
-async fn what_keeps_the_worker_from_its_work_stands_in_the_part_that_stays_fresh() {
-    let console = Console::open_to_this_machine().await;
+async fn outages_are_shown_once_in_the_part_that_is_refreshed() {
+    let console = Console::without_tokens().await;
     console.handle(place("1")).await;
 
     console.health.database_in_trouble("connection refused");
     console.health.publishing_is_blocked();
 
     let page = page(&console).await;
-    let figures = console.browser().get(FIGURES).await.body;
-    for told in ["connection refused", "The broker blocks publishing"] {
-        assert_eq!((page.matches(told).count(), figures.matches(told).count()), (1, 1), "{told}");
+    let figures = console.browser().get(FIGURES_PATH).await.body;
+    for text in ["connection refused", "Publishing blocked by the broker"] {
+        assert_eq!((page.matches(text).count(), figures.matches(text).count()), (1, 1), "{text}");
     }
 }
 
 #[tokio::test]
-async fn nobody_who_consumes_is_somebodys_business() {
-    let console = Console::open_to_this_machine().await;
+async fn a_command_queue_without_consumers_is_an_alert() {
+    let console = Console::without_tokens().await;
     console.handle(place("1")).await;
     page(&console).await;
-    let nobody = QueueDepth { ready: 9, consumers: 0 };
-    console.health.metrics().sampled.queue(ConsumedQueue::Commands, Some(nobody));
+    let no_consumers = QueueDepth { ready: 9, consumers: 0 };
+    console.health.metrics().sampled.queue(ConsumedQueue::Commands, Some(no_consumers));
 
     let page = page(&console).await;
 
-    assert!(between(&page, "figure bad", "</div>").contains("nobody consumes them"), "{page}");
+    assert!(between(&page, "stat alert", "</div>").contains("no consumers"), "{page}");
 }
 
 #[tokio::test]
-async fn the_charts_have_their_numbers_beside_them_and_no_style_within() {
-    let console = Console::open_to_this_machine().await;
+async fn each_chart_has_a_table_of_its_values_and_no_inline_style() {
+    let console = Console::without_tokens().await;
     page(&console).await;
     console.handle(place("1")).await;
 
@@ -115,40 +118,52 @@ async fn the_charts_have_their_numbers_beside_them_and_no_style_within() {
     let charts = page.matches("role=\"img\"").count();
     assert_eq!((charts, page.matches("class=\"legend\"").count()), (4, 4));
     assert!(!page.contains("style="), "{page}");
-    assert_ne!(row(&page, "batch, half of them within"), ["–", "–"]);
+    assert_ne!(row(&page, "batch duration p50"), ["–", "–"]);
     assert_eq!(row(&page, "mean"), ["1.0", "1.0"]);
 }
 
 #[tokio::test]
-async fn a_worker_that_has_just_begun_says_so() {
-    let console = Console::open_to_this_machine().await;
+async fn the_overview_shows_that_there_are_no_metrics_yet() {
+    let console = Console::without_tokens().await;
     console.handle(place("1")).await;
 
     let page = page(&console).await;
 
-    assert!(page.contains("The first figures come in a few seconds."), "{page}");
+    assert!(page.contains("The first values appear in a few seconds."), "{page}");
 }
 
 #[tokio::test]
-async fn the_figures_are_for_those_who_may_see_pages() {
+async fn the_figures_require_signing_in() {
     let console = Console::with_tokens().await;
     console.handle(place("1")).await;
 
-    let stranger = console.browser().get(FIGURES).await;
-    let viewer = console.signed_in(Role::Viewer).await.get(FIGURES).await;
+    let stranger = console.browser().get(FIGURES_PATH).await;
+    let viewer = console.signed_in(Role::Viewer).await.get(FIGURES_PATH).await;
 
-    assert!(stranger.leads_to().starts_with("/sign-in"));
-    assert!(viewer.body.starts_with("<div id=\"overview\">"), "{}", viewer.body);
+    assert!(stranger.redirect().starts_with("/sign-in"));
+    assert!(viewer.body.starts_with("<div id=\"overview\""), "{}", viewer.body);
 }
 
 #[tokio::test]
-async fn orders_that_came_before_this_worker_keep_the_first_steps_away() {
-    let console = Console::open_to_this_machine().await;
+async fn the_overview_is_refreshed_more_than_once() {
+    let console = Console::without_tokens().await;
+
+    let page = console.browser().get("/").await.body;
+    let refreshed = console.browser().get(FIGURES_PATH).await.body;
+
+    let element = "<div id=\"overview\" data-refresh=\"2\"";
+    assert!(page.contains(element), "{page}");
+    assert!(refreshed.starts_with(element), "the script stops without it: {refreshed}");
+}
+
+#[tokio::test]
+async fn the_first_steps_are_not_shown_if_the_database_has_orders() {
+    let console = Console::without_tokens().await;
 
     let unknown = page(&console).await;
-    console.health.metrics().sampled.database(Some(&stock(&[])));
+    console.health.metrics().sampled.database(Some(&backlog(&[])));
     let known = page(&console).await;
 
-    assert!(unknown.contains("There are no orders yet"), "{unknown}");
-    assert!(!known.contains("There are no orders yet"), "{known}");
+    assert!(unknown.contains("No orders yet"), "{unknown}");
+    assert!(!known.contains("No orders yet"), "{known}");
 }

@@ -1,4 +1,4 @@
-//! A worker with its pages, and browsers that look at them.
+//! A worker with its console, and clients that act as browsers.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,32 +35,32 @@ pub struct Console {
     _folder: TempDir,
 }
 
-/// Somebody's browser.
+/// A client that acts as a browser.
 pub struct Browser<'a> {
     console: &'a Console,
     pub cookie: Mutex<Option<String>>,
     pub peer: SocketAddr,
-    /// Of the pages from which it submits.
+    /// The origin of the pages from which it submits forms.
     pub origin: &'static str,
-    /// Beside those that every browser sends.
+    /// In addition to those that every browser sends.
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// What a browser got.
+/// A complete response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Page {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: String,
 }
 
 impl Console {
-    /// Without tokens: whoever is on this machine may do everything.
-    pub async fn open_to_this_machine() -> Self {
+    /// Without tokens: localhost has full access.
+    pub async fn without_tokens() -> Self {
         Self::start(Vec::new(), &[]).await
     }
 
-    /// With one token of each role, whose name is that of its role.
+    /// With a token for each role, named after the role.
     pub async fn with_tokens() -> Self {
         Self::start(Self::tokens(), &[]).await
     }
@@ -88,7 +88,7 @@ impl Console {
             std::fs::write(&tokens_file, lines.join("\n")).unwrap();
             arguments.push(format!("--http-tokens-file={}", tokens_file.display()));
         }
-        // Whatever is set for the servers of other tests does not count.
+        // Ignores the environment variables of tests with servers.
         let command = Program::command().mut_args(|argument| argument.env(None::<&str>));
         let matches = command.try_get_matches_from(arguments).unwrap();
         let settings = Program::from_arg_matches(&matches).unwrap().settings;
@@ -120,7 +120,7 @@ impl Console {
         }
     }
 
-    /// A browser on this machine.
+    /// A browser on localhost.
     pub fn browser(&self) -> Browser<'_> {
         let peer = SocketAddr::from(([127, 0, 0, 1], 50_000));
         let origin = "http://127.0.0.1:8080";
@@ -131,15 +131,15 @@ impl Console {
         self.tokens.iter().find(|(known, _)| *known == role).map(|(_, secret)| secret).unwrap()
     }
 
-    /// A browser in which somebody has signed in.
+    /// A browser that has signed in.
     pub async fn signed_in(&self, role: Role) -> Browser<'_> {
         let browser = self.browser();
-        let answer = browser.submit("/sign-in", &[("token", self.secret(role))]).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        let response = browser.submit("/sign-in", &[("token", self.secret(role))]).await;
+        assert_eq!(response.status, StatusCode::SEE_OTHER, "{}", response.body);
         browser
     }
 
-    /// Has a command handled, as the API would.
+    /// Submits a command, as the API does.
     pub async fn handle(&self, message: Message) -> Outcome {
         self.requests.handle(message).await.unwrap()
     }
@@ -151,34 +151,34 @@ impl Console {
 }
 
 impl Browser<'_> {
-    pub async fn get(&self, path: &str) -> Answer {
-        Answer::read(self.response(Request::get(path), Body::empty()).await).await
+    pub async fn get(&self, path: &str) -> Page {
+        Page::read(self.response(Request::get(path), Body::empty()).await).await
     }
 
     /// Submits a form with just these fields.
-    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let pairs: Vec<_> =
             fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let request = Request::post(path)
             .header("content-type", "application/x-www-form-urlencoded")
             .header("origin", self.origin);
-        let answer = self.response(request, Body::from(pairs.join("&"))).await;
-        Answer::read(answer).await
+        let response = self.response(request, Body::from(pairs.join("&"))).await;
+        Page::read(response).await
     }
 
-    /// Submits a form as it stands on a page: with its hidden fields, and these filled in.
-    pub async fn press(&self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
-        self.press_on(&self.get(page).await, action, action, fields).await
+    /// Opens a page and submits one of its forms, with its hidden fields and these.
+    pub async fn press(&self, page: &str, action: &str, fields: &[(&str, &str)]) -> Page {
+        self.submit_from(&self.get(page).await, action, action, fields).await
     }
 
-    /// Submits a form of a page that is there already, by a button that sends it elsewhere.
-    pub async fn press_on(
+    /// Submits a form of a page that has been loaded, to the path of one of its buttons.
+    pub async fn submit_from(
         &self,
-        page: &Answer,
+        page: &Page,
         action: &str,
         sent_to: &str,
         fields: &[(&str, &str)],
-    ) -> Answer {
+    ) -> Page {
         let (_, form) =
             page.body.split_once(&format!("action=\"{action}\"")).unwrap_or_else(|| {
                 panic!("there is no form {action} in {} {}", page.status, page.body)
@@ -191,7 +191,7 @@ impl Browser<'_> {
         self.submit(sent_to, &all).await
     }
 
-    /// The answer while it still comes.
+    /// The response, with its body as a stream.
     pub async fn response(
         &self,
         request: axum::http::request::Builder,
@@ -215,7 +215,7 @@ impl Browser<'_> {
     }
 }
 
-impl Answer {
+impl Page {
     async fn read(response: Response<Body>) -> Self {
         let (parts, body) = response.into_parts();
         let body: Bytes = to_bytes(body, 10_000_000).await.unwrap();
@@ -227,19 +227,19 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
-    /// Where a redirection leads.
-    pub fn leads_to(&self) -> &str {
+    /// The path that the response redirects to.
+    pub fn redirect(&self) -> &str {
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.body);
         self.header("location")
     }
 }
 
-/// Waits for what must happen, and fails rather than wait for ever.
+/// Fails if the future does not complete within a minute.
 pub async fn within_a_minute<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it happens within a minute")
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it completes within a minute")
 }
 
-/// The beginning of a field, as `csrf" value="…">…`.
+/// Splits the start of a field, such as `csrf" value="…">…`.
 fn name_and_value(field: &str) -> (&str, &str) {
     let (name, rest) = field.split_once("\" value=\"").unwrap();
     (name, rest.split_once('"').unwrap().0)

@@ -1,4 +1,4 @@
-//! Style, script and icon: parts of the program, named by their content.
+//! Style sheet, script and icon: compiled in, with a hash of their content in the name.
 
 use std::sync::LazyLock;
 
@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 
 use crate::entrypoints::http::Problem;
 
-/// A file that pages refer to.
+/// A file that pages link to.
 #[derive(Debug)]
 pub struct Asset {
-    /// With a hash of the content: another content has another name.
+    /// Contains a hash of the content, so that it can be cached forever.
     name: String,
     etag: String,
     content_type: &'static str,
@@ -41,13 +41,12 @@ pub static ICON: LazyLock<Asset> =
 
 impl Asset {
     fn new(name: &str, extension: &str, content_type: &'static str, content: &'static str) -> Self {
-        // 48 bits, far more than a few files need.
+        // 48 bits: enough for a few files.
         let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(content)[..6]);
         let etag = format!("\"{hash}\"");
         Self { name: format!("{name}-{hash}.{extension}"), etag, content_type, content }
     }
 
-    /// Where browsers get it.
     pub fn path(&self) -> String {
         format!("/assets/{}", self.name)
     }
@@ -56,13 +55,13 @@ impl Asset {
 pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.name == name)
     else {
-        return Problem::not_found("there is no such file").into_response();
+        return Problem::not_found("no such file").into_response();
     };
-    let described =
+    let headers_sent =
         [(ETAG, asset.etag.as_str()), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    let known = headers.get_all(IF_NONE_MATCH).iter().any(|etag| etag == asset.etag.as_str());
-    if known {
-        return (StatusCode::NOT_MODIFIED, described).into_response();
+    let is_cached = headers.get_all(IF_NONE_MATCH).iter().any(|etag| etag == asset.etag.as_str());
+    if is_cached {
+        return (StatusCode::NOT_MODIFIED, headers_sent).into_response();
     }
-    (described, [(CONTENT_TYPE, asset.content_type)], asset.content).into_response()
+    (headers_sent, [(CONTENT_TYPE, asset.content_type)], asset.content).into_response()
 }

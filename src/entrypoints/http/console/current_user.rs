@@ -23,7 +23,7 @@ pub struct CurrentUser {
     /// The page's script requests this to refresh the page.
     refreshes: bool,
     /// The servers that are unavailable.
-    pub troubles: Outages,
+    pub outages: Outages,
 }
 
 /// Why a page is not shown.
@@ -94,7 +94,7 @@ impl FromRequestParts<App> for CurrentUser {
         }
         let signed_in = app.tokens.are_required();
         let refreshes = parts.headers.contains_key("x-refresh");
-        Ok(Self { session, signed_in, refreshes, troubles: app.health.troubles() })
+        Ok(Self { session, signed_in, refreshes, outages: app.health.troubles() })
     }
 }
 

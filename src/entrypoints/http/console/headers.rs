@@ -1,4 +1,4 @@
-//! What browsers are told about every page.
+//! Security headers of every page.
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -6,19 +6,19 @@ use axum::http::header::{
 };
 use axum::response::Response;
 
-/// Nothing from elsewhere, nothing inline, nothing framed.
+/// Nothing from other sites, no inline script or style, no framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Adds what an answer does not say itself.
+/// Adds the headers that a response does not set itself.
 pub async fn protect(mut response: Response) -> Response {
     for (name, value) in [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // With `no-referrer`, browsers would hide also from this worker where a form came from.
+        // `no-referrer` would make browsers send `Origin: null` with forms to this worker.
         (REFERRER_POLICY, "same-origin"),
         (OPENER_POLICY, "same-origin"),
         (CACHE_CONTROL, "no-store"),

@@ -1,4 +1,4 @@
-//! The frame of every page.
+//! The frame of every page: header, navigation, notices, footer.
 
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -8,11 +8,11 @@ use super::assets::{ICON, SCRIPT, STYLE};
 use super::components::{form, notice};
 use crate::service_layer::Outages;
 
-/// A finished page.
+/// An HTML document.
 #[derive(Debug)]
 pub struct Page(Markup);
 
-/// The parts of the console, as the navigation shows them.
+/// An entry of the navigation, which is highlighted on its pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
     Overview,
@@ -20,13 +20,13 @@ pub enum Section {
     DeadLetters,
     Events,
     Settings,
-    /// None of them.
+    /// For error pages.
     None,
 }
 
 impl Section {
-    /// Those of the navigation, in its order.
-    const SHOWN: [(Self, &'static str, &'static str); 5] = [
+    /// In the order of the navigation, with path and title.
+    const ALL: [(Self, &'static str, &'static str); 5] = [
         (Self::Overview, "/", "Overview"),
         (Self::Orders, "/orders", "Orders"),
         (Self::DeadLetters, "/dead-letters", "Dead letters"),
@@ -35,19 +35,19 @@ impl Section {
     ];
 }
 
-/// A page for somebody, with a body that begins with its `h1`.
-#[expect(clippy::needless_pass_by_value, reason = "the body of a page is written in its place")]
-pub fn page(visitor: &CurrentUser, section: Section, title: &str, body: Markup) -> Page {
+/// A page for a user. The body starts with its `h1`.
+#[expect(clippy::needless_pass_by_value, reason = "callers pass `html!` directly")]
+pub fn page(user: &CurrentUser, section: Section, title: &str, body: Markup) -> Page {
     let main = html! {
-        (troubles(&visitor.troubles))
-        @if let Some(flash) = visitor.take_flash() { (notice::flash(&flash)) }
+        (outage_notices(&user.outages))
+        @if let Some(flash) = user.take_flash() { (notice::flash(&flash)) }
         (body)
     };
-    Page(document(title, &top(visitor, section), &main))
+    Page(document(title, &top(user, section), &main))
 }
 
-/// A page for somebody who is not known.
-#[expect(clippy::needless_pass_by_value, reason = "the body of a page is written in its place")]
+/// A page for someone who is not signed in.
+#[expect(clippy::needless_pass_by_value, reason = "callers pass `html!` directly")]
 pub fn bare_page(title: &str, body: Markup) -> Page {
     let top = html! { header .top { div .inner { (brand()) } } };
     Page(document(title, &top, &html! { div .narrow { (body) } }))
@@ -73,7 +73,7 @@ fn document(title: &str, top: &Markup, main: &Markup) -> Markup {
                 script src=(SCRIPT.path()) defer {}
             }
             body {
-                a .skip href="#main" { "Skip to the content" }
+                a .skip href="#main" { "Skip to content" }
                 (top)
                 main #main tabindex="-1" { (main) }
                 footer .bottom {
@@ -84,23 +84,23 @@ fn document(title: &str, top: &Markup, main: &Markup) -> Markup {
     }
 }
 
-fn top(visitor: &CurrentUser, section: Section) -> Markup {
-    let caller = visitor.caller();
+fn top(user: &CurrentUser, section: Section) -> Markup {
+    let caller = user.caller();
     html! {
         header .top {
             div .inner {
                 (brand())
                 nav aria-label="Main" {
                     ul {
-                        @for (shown, path, name) in Section::SHOWN {
+                        @for (shown, path, name) in Section::ALL {
                             li { a href=(path) aria-current=[(shown == section).then_some("page")] { (name) } }
                         }
                     }
                 }
-                div .who {
+                div .account {
                     span { (caller.name) " " span .role { (caller.role) } }
-                    @if visitor.signed_in() {
-                        (form::post(visitor, "/sign-out", &html! {
+                    @if user.signed_in() {
+                        (form::post(user, "/sign-out", &html! {
                             button .quiet type="submit" { "Sign out" }
                         }))
                     }
@@ -114,22 +114,22 @@ fn brand() -> Markup {
     html! { a .brand href="/" { (PreEscaped(include_str!("assets/icon.svg"))) "order-worker" } }
 }
 
-fn troubles(troubles: &Outages) -> Markup {
+fn outage_notices(all: &Outages) -> Markup {
     html! {
-        @for (what, reason) in told(troubles) {
-            (notice::trouble(&html! { strong { (what) "." } " " (reason) }))
+        @for (outage, reason) in outages(all) {
+            (notice::error(&html! { strong { (outage) "." } " " (reason) }))
         }
     }
 }
 
-/// What the worker waits for, and why.
-pub fn told(troubles: &Outages) -> impl Iterator<Item = (&'static str, &str)> {
-    let told = [
-        ("The database does not answer", &troubles.database),
-        ("Commands are not consumed", &troubles.consuming),
-        ("Dead letters are not collected", &troubles.collecting),
-        ("Events are not published", &troubles.publishing),
-        ("The broker blocks publishing", &troubles.blocked),
+/// The outages that pause the worker, each with its reason.
+pub fn outages(outages: &Outages) -> impl Iterator<Item = (&'static str, &str)> {
+    let all = [
+        ("Paused: database unavailable", &outages.database),
+        ("Not consuming commands", &outages.consuming),
+        ("Not collecting dead letters", &outages.collecting),
+        ("Not publishing events", &outages.publishing),
+        ("Publishing blocked by the broker", &outages.blocked),
     ];
-    told.into_iter().filter_map(|(what, reason)| Some((what, reason.as_deref()?)))
+    all.into_iter().filter_map(|(outage, reason)| Some((outage, reason.as_deref()?)))
 }

@@ -1,8 +1,8 @@
-//! The console: pages for operators, answered by the worker itself.
+//! The console: HTML pages for operators, served by the worker.
 //!
-//! A page is made by [`layout::page`] for a [`CurrentUser`], of [`components`]. What a page submits comes
-//! through [`Submitted`], which keeps out what another site sent. Nothing is loaded from elsewhere,
-//! and no page needs its script.
+//! [`layout::page`] renders a page for a [`CurrentUser`] from [`components`]. Forms are extracted by
+//! [`Submitted`], which rejects viewers and forms of other sites. Pages load nothing from other
+//! servers, and all but the live events work without script.
 
 mod assets;
 pub mod components;
@@ -35,11 +35,11 @@ pub use submitted::Submitted;
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .route("/", get(overview::show))
-        .route(overview::FIGURES, get(overview::figures))
+        .route(overview::FIGURES_PATH, get(overview::figures))
         .merge(orders::routes())
         .merge(events::routes())
         .route("/settings", get(settings::show))
-        .route("/demo", post(onboarding::feed))
+        .route("/demo", post(onboarding::run_demo))
         .merge(dead_letters::routes())
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))

@@ -1,4 +1,4 @@
-//! What to do with a worker that has no orders yet.
+//! The overview of a worker without orders: how to place the first one.
 
 use axum::extract::State;
 use axum::http::header::HOST;
@@ -17,34 +17,33 @@ use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
 
 #[derive(Debug, Deserialize)]
-pub struct Nothing {}
+pub struct NoFields {}
 
-/// Three ways to a first order, and a button.
-pub fn welcome(visitor: &CurrentUser, app: &App, headers: &HeaderMap) -> Markup {
+pub fn first_steps(user: &CurrentUser, app: &App, headers: &HeaderMap) -> Markup {
     html! {
-        h1 { "There are no orders yet" }
-        @if let Broker::InProcess(_) = &app.broker && visitor.may_operate() { (demonstration(visitor)) }
+        h1 { "No orders yet" }
+        @if let Broker::InProcess(_) = &app.broker && user.may_operate() { (demo(user)) }
         section .panel aria-labelledby="by-http" {
-            h2 #by-http { "Place one over HTTP" }
+            h2 #by-http { "Place an order over HTTP" }
             pre .code tabindex="0" { (curl(app, headers)) }
         }
         @match &app.broker {
-            Broker::RabbitMq(_) => (by_rabbitmq(app)),
-            Broker::InProcess(_) => (by_file()),
+            Broker::RabbitMq(_) => (publish_to_rabbitmq(app)),
+            Broker::InProcess(_) => (other_sources()),
         }
     }
 }
 
-fn demonstration(visitor: &CurrentUser) -> Markup {
+fn demo(user: &CurrentUser) -> Markup {
     html! {
         section .panel aria-labelledby="demo" {
-            h2 #demo { "See it at work" }
+            h2 #demo { "Try the demo" }
             p {
-                (EXAMPLES.lines().count()) " commands tell a short story: orders that are placed, moved "
-                "and cancelled, a few that a rule refuses, and a few that nobody can read."
+                (EXAMPLES.lines().count()) " sample commands: orders are placed, change their status and are cancelled; some "
+                "commands are rejected, and some become dead letters."
             }
-            (form::post(visitor, "/demo", &html! {
-                button .primary type="submit" { "Feed the demo" }
+            (form::post(user, "/demo", &html! {
+                button .primary type="submit" { "Run the demo" }
             }))
         }
     }
@@ -60,49 +59,51 @@ fn curl(app: &App, headers: &HeaderMap) -> String {
     )
 }
 
-fn by_file() -> Markup {
+fn other_sources() -> Markup {
     html! {
         section .panel aria-labelledby="by-file" {
-            h2 #by-file { "Or from a file" }
-            p { "One command a line, when the worker starts:" }
+            h2 #by-file { "Or read commands from a file" }
+            p { "At start, one command per line:" }
             pre .code tabindex="0" { "order-worker < commands.ndjson" }
-            h2 { "Or take RabbitMQ" }
-            p { "Without " code { "AMQP_URL" } ", commands and events stay within this process." }
+            h2 { "Or connect to RabbitMQ" }
+            p { "Without " code { "AMQP_URL" } ", commands and events do not leave this process." }
             pre .code tabindex="0" { "AMQP_URL=amqp://user:password@broker:5672/%2f order-worker" }
         }
     }
 }
 
-fn by_rabbitmq(app: &App) -> Markup {
+fn publish_to_rabbitmq(app: &App) -> Markup {
     html! {
         section .panel aria-labelledby="by-rabbitmq" {
-            h2 #by-rabbitmq { "Or publish one to RabbitMQ" }
+            h2 #by-rabbitmq { "Or publish a command to RabbitMQ" }
             p {
-                "To the exchange " code { (app.settings.commands_exchange) } " with the routing key "
-                code { "order.place" } ", or from a file with one command a line:"
+                "Publish to the exchange " code { (app.settings.commands_exchange) } " with the routing key "
+                code { "order.place" } ", or publish a file with one command per line:"
             }
             pre .code tabindex="0" { "order-worker publish commands.ndjson" }
         }
     }
 }
 
-/// Publishes the commands of the demonstration, within this process only: to a real broker they would be
-/// orders among those of customers.
-pub async fn feed(
+/// Publishes the sample commands to the in-process broker. On a real broker, the samples would mix with
+/// the orders of customers.
+pub async fn run_demo(
     State(app): State<App>,
-    Submitted { visitor, form: Nothing {} }: Submitted<Nothing>,
+    Submitted { user, form: NoFields {} }: Submitted<NoFields>,
 ) -> Result<Redirect, Problem> {
     let Broker::InProcess(broker) = &app.broker else {
         let detail =
-            "the demo is for the in-process broker: sample orders do not belong on a real one";
+            "the demo requires the in-process broker: it never publishes sample orders to RabbitMQ";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     };
-    tracing::info!(caller = visitor.caller().name, "The demo is fed");
+    tracing::info!(caller = user.caller().name, "Demo started");
     let flash = match publish(broker).await {
-        Ok(confirmations) => fed(&confirmations),
-        Err(error) => Flash::Refused(html! { "Perhaps not all commands were taken: " (error) "." }),
+        Ok(statuses) => published_flash(&statuses),
+        Err(error) => {
+            Flash::Refused(html! { "Not all commands may have been published: " (error) "." })
+        }
     };
-    visitor.set_flash(flash);
+    user.set_flash(flash);
     Ok(Redirect::to("/"))
 }
 
@@ -118,15 +119,16 @@ async fn publish(broker: &InProcessBroker) -> Result<Vec<PublishStatus>, Publish
     broker.publisher().publish(&window).await
 }
 
-fn fed(confirmations: &[PublishStatus]) -> Flash {
-    let taken = confirmations.iter().filter(|it| **it == PublishStatus::Confirmed).count();
-    if taken < confirmations.len() {
-        let told = html! { "Only " (taken) " of " (confirmations.len()) " commands were taken." };
-        return Flash::Refused(told);
+fn published_flash(statuses: &[PublishStatus]) -> Flash {
+    let confirmed = statuses.iter().filter(|it| **it == PublishStatus::Confirmed).count();
+    if confirmed < statuses.len() {
+        return Flash::Refused(html! {
+            "Only " (confirmed) " of " (statuses.len()) " commands were published."
+        });
     }
     Flash::Done(html! {
-        (taken) " commands were fed. Look at the " a href="/orders" { "orders" } ", at the "
-        a href="/dead-letters" { "dead letters" } " (the last ones come after half a minute, when their "
-        "retries are used up), and at the history on an order’s page."
+        (confirmed) " commands published. See the " a href="/orders" { "orders" } " and the "
+        a href="/dead-letters" { "dead letters" } ". The last dead letters arrive after about 30 s, when "
+        "their retries are exhausted."
     })
 }

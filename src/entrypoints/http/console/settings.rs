@@ -1,4 +1,4 @@
-//! What this worker is, and how it is set.
+//! Version, servers and settings of this worker.
 
 use axum::extract::State;
 use chrono::TimeDelta;
@@ -12,13 +12,13 @@ use crate::config::{DatabaseUrl, ShownSetting};
 use crate::entrypoints::http::App;
 use crate::service_layer::Clock;
 
-pub async fn show(visitor: CurrentUser, State(app): State<App>) -> Page {
+pub async fn show(user: CurrentUser, State(app): State<App>) -> Page {
     let body = html! {
         h1 { "Settings" }
         (worker(&app))
         (table(&app.settings.shown()))
     };
-    page(&visitor, Section::Settings, "Settings", body)
+    page(&user, Section::Settings, "Settings", body)
 }
 
 fn worker(app: &App) -> Markup {
@@ -31,8 +31,8 @@ fn worker(app: &App) -> Markup {
                 dt { "Version" } dd { (env!("CARGO_PKG_VERSION")) }
                 dt { "Broker" } dd { (broker(app)) }
                 dt { "Database" } dd { (database(app)) }
-                dt { "Started" } dd { (timestamp(started)) " · up for " (spoken(uptime)) }
-                dt { "Tokens" } dd { (tokens(app)) }
+                dt { "Started" } dd { (timestamp(started)) " · up " (two_units(uptime)) }
+                dt { "Sign-in" } dd { (sign_in(app)) }
             }
         }
     }
@@ -41,7 +41,7 @@ fn worker(app: &App) -> Markup {
 fn broker(app: &App) -> Markup {
     match app.settings.broker_url() {
         Ok(Some(url)) => html! { "RabbitMQ, " (url) },
-        Ok(None) => html! { "within this process; it keeps nothing when it ends" },
+        Ok(None) => html! { "in-process; messages are lost when the worker stops" },
         Err(invalid) => html! { (invalid) },
     }
 }
@@ -54,11 +54,11 @@ fn database(app: &App) -> Markup {
     }
 }
 
-fn tokens(app: &App) -> &'static str {
+fn sign_in(app: &App) -> &'static str {
     if app.tokens.are_required() {
-        "needed by everybody"
+        "token required"
     } else {
-        "none: everybody on this machine may do everything, and nobody else anything"
+        "none: only localhost can connect, with full access"
     }
 }
 
@@ -67,12 +67,12 @@ fn table(settings: &[ShownSetting]) -> Markup {
         section .panel aria-labelledby="settings" {
             h2 #settings { "Settings" }
             p .hint {
-                "Each is a variable of the environment, and an option of the same name on the command line, "
-                "which wins. They are read when the worker starts."
+                "Read at start from environment variables, or from command-line options of the same name, which "
+                "take precedence."
             }
             table .cards {
                 thead {
-                    tr { th scope="col" { "Variable" } th scope="col" { "Value" } th scope="col" { "Meaning" } }
+                    tr { th scope="col" { "Variable" } th scope="col" { "Value" } th scope="col" { "Description" } }
                 }
                 tbody { @for setting in settings { (row(setting)) } }
             }
@@ -93,13 +93,13 @@ fn row(setting: &ShownSetting) -> Markup {
                     @if !setting.is_default { " " span .badge { "set" } }
                 }
             }
-            td .hint data-label="Meaning" { (setting.meaning) }
+            td .hint data-label="Description" { (setting.meaning) }
         }
     }
 }
 
-/// A time in its two largest units.
-fn spoken(time: TimeDelta) -> String {
+/// A duration in its two largest units.
+fn two_units(time: TimeDelta) -> String {
     let (days, hours, minutes) = (time.num_days(), time.num_hours() % 24, time.num_minutes() % 60);
     let seconds = time.num_seconds() % 60;
     match (days, hours, minutes) {
@@ -115,15 +115,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_told_in_its_two_largest_units() {
-        for (seconds, told) in [
+    fn an_uptime_has_two_units() {
+        for (seconds, text) in [
             (0, "0 s"),
             (61, "1 min 1 s"),
             (3_600, "1 h 0 min"),
             (86_399, "23 h 59 min"),
             (90_000, "1 d 1 h"),
         ] {
-            assert_eq!(spoken(TimeDelta::seconds(seconds)), told);
+            assert_eq!(two_units(TimeDelta::seconds(seconds)), text);
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::components::notice;
 use super::layout::bare_page;
 use super::sessions::{client_address, removal_cookie, session_cookie, session_id};
-use super::submitted::{Submitted, ensure_own_origin, submitted_by_anybody};
+use super::submitted::{Submitted, ensure_own_origin, submitted_by_any_user};
 use crate::entrypoints::http::auth::{Permission, TokenHash};
 use crate::entrypoints::http::{App, Problem};
 
@@ -41,7 +41,7 @@ pub async fn show(State(app): State<App>, Query(Next { next }): Query<Next>) -> 
 fn form(next: &str, error: Option<&str>) -> Markup {
     html! {
         h1 { "Sign in" }
-        @if let Some(error) = error { (notice::trouble(&html! { (error) })) }
+        @if let Some(error) = error { (notice::error(&html! { (error) })) }
         form method="post" action="/sign-in" class="stack" {
             input type="hidden" name="next" value=(next);
             // Password managers need a user name to store the token.
@@ -98,9 +98,9 @@ fn too_many_attempts(next: &str, seconds: u64) -> Response {
 
 pub async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, Response> {
     let headers = request.headers().clone();
-    let Submitted { visitor, form: Nothing {} } = submitted_by_anybody(request, &app).await?;
+    let Submitted { user, form: Nothing {} } = submitted_by_any_user(request, &app).await?;
     end_session(&app, &headers);
-    tracing::info!(caller = visitor.caller().name, "Signed out");
+    tracing::info!(caller = user.caller().name, "Signed out");
     Ok(([(SET_COOKIE, removal_cookie(&headers))], Redirect::to("/sign-in")).into_response())
 }
 

@@ -1,4 +1,4 @@
-//! What the pages share.
+//! State shared by the pages.
 
 use chrono::{DateTime, Utc};
 
@@ -7,7 +7,6 @@ use super::sessions::{Attempts, Sessions};
 use crate::adapters::clock::SystemClock;
 use crate::service_layer::Clock;
 
-/// Who is signed in, and who watches events.
 #[derive(Debug)]
 pub struct Console {
     pub(super) started_at: DateTime<Utc>,

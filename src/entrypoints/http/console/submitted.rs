@@ -1,4 +1,4 @@
-//! What an operator submits from a page.
+//! Extractor of submitted forms.
 
 use axum::Form;
 use axum::body::{Body, Bytes};
@@ -12,16 +12,16 @@ use serde::de::DeserializeOwned;
 use super::CurrentUser;
 use crate::entrypoints::http::{App, Problem};
 
-/// A form that an operator submitted from a page of this console: not a viewer, and not a page of
-/// another site in their name.
+/// A form submitted by an operator from a page of this console. Viewers and forms of other sites (CSRF)
+/// are rejected.
 #[derive(Debug)]
 pub struct Submitted<T> {
-    pub visitor: CurrentUser,
+    pub user: CurrentUser,
     pub form: T,
 }
 
 #[derive(Debug, Deserialize)]
-struct Proof {
+struct CsrfField {
     csrf: String,
 }
 
@@ -29,55 +29,56 @@ impl<T: DeserializeOwned> FromRequest<App> for Submitted<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let submitted: Self = submitted_by_anybody(request, app).await?;
-        if submitted.visitor.may_operate() {
+        let submitted: Self = submitted_by_any_user(request, app).await?;
+        if submitted.user.may_operate() {
             return Ok(submitted);
         }
-        let detail = "viewers look on; this takes the token of an operator";
+        let detail = "this action requires the role operator";
         Err(Problem::new(StatusCode::FORBIDDEN, detail).into_response())
     }
 }
 
-/// The same, from viewers as well.
-pub async fn submitted_by_anybody<T: DeserializeOwned>(
+/// The same for any signed-in user.
+pub async fn submitted_by_any_user<T: DeserializeOwned>(
     request: Request,
     app: &App,
 ) -> Result<Submitted<T>, Response> {
     let (mut parts, body) = request.into_parts();
     ensure_own_origin(&parts.headers).map_err(IntoResponse::into_response)?;
-    let visitor = CurrentUser::from_request_parts(&mut parts, app);
-    let visitor = visitor.await.map_err(IntoResponse::into_response)?;
-    let request = Request::from_parts(parts.clone(), body);
-    let body = Bytes::from_request(request, &()).await.map_err(IntoResponse::into_response)?;
-    let again = || Request::from_parts(parts.clone(), Body::from(body.clone()));
-    let proof = Form::<Proof>::from_request(again(), &()).await.ok();
-    if !proof.is_some_and(|Form(proof)| visitor.csrf_matches(&proof.csrf)) {
-        return Err(stale().into_response());
+    let user = CurrentUser::from_request_parts(&mut parts, app);
+    let user = user.await.map_err(IntoResponse::into_response)?;
+    let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &())
+        .await
+        .map_err(IntoResponse::into_response)?;
+    let request = || Request::from_parts(parts.clone(), Body::from(body.clone()));
+    let field = Form::<CsrfField>::from_request(request(), &()).await.ok();
+    if !field.is_some_and(|Form(field)| user.csrf_matches(&field.csrf)) {
+        return Err(invalid_csrf().into_response());
     }
-    let Form(form) = Form::from_request(again(), &()).await.map_err(|rejection| {
+    let Form(form) = Form::from_request(request(), &()).await.map_err(|rejection| {
         Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()).into_response()
     })?;
-    Ok(Submitted { visitor, form })
+    Ok(Submitted { user, form })
 }
 
-fn stale() -> Problem {
+fn invalid_csrf() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
-        "the form is not one of this session: load the page again and repeat what you did",
+        "the form belongs to another session: reload the page and submit it again",
     )
 }
 
 /// # Errors
-/// When a browser says that a page of another site sent this.
+/// When the request comes from another site, by `Sec-Fetch-Site` or `Origin`.
 pub fn ensure_own_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_own = match (text("sec-fetch-site"), headers.contains_key(ORIGIN)) {
         (Some(site), _) => site == "same-origin",
         (None, true) => is_host(text(ORIGIN.as_str()), text(HOST.as_str())),
-        // No browser of today; whoever it is must know the session's token.
+        // Not a current browser. The CSRF token is still required.
         (None, false) => true,
     };
-    let detail = "a page of another site sent this";
+    let detail = "the request comes from another site";
     if is_own { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, detail)) }
 }
 

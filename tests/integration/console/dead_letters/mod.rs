@@ -1,11 +1,11 @@
-//! Dead letters: finding them, looking into one, mending it, replaying it, giving it up.
+//! The pages of dead letters.
 
-mod addresses;
-mod deciding;
-mod editing;
-mod finding;
-mod looking;
-mod records;
-mod refused;
-mod replaying;
-mod trying;
+mod access;
+mod detail;
+mod discard_and_restore;
+mod dry_run;
+mod edit;
+mod email_masking;
+mod fixtures;
+mod lists;
+mod replay;

@@ -1,71 +1,71 @@
-// What pages do by themselves; without it they do the rest all the same.
+// Refreshes open pages and shows live events. Every page but Events works without it.
 "use strict";
 
-// A moment in the time of whoever looks, beside that of the worker.
+// Adds the local time to the tooltip of each timestamp.
 function showLocalTimes(part) {
   for (const time of part.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) {
-      time.title = `${time.dateTime}\n${at.toLocaleString()} here`;
+      time.title = `${time.dateTime}\n${at.toLocaleString()} (local time)`;
     }
   }
 }
 
-// A part with `data-refresh="5"` is asked for again every 5 s (at `data-refresh-from`, else at the
-// page's own address) while it can be seen, unless somebody is at one of its fields; once it comes
-// without that, it is asked for no more.
+// An element with `data-refresh="5"` is requested again every 5 s (from `data-refresh-from`, or else from
+// the page's URL) while the page is visible and no field of it has the focus. Refreshing ends when the
+// response has no `data-refresh`.
 function keepFresh(part) {
-  const pause = Number(part.dataset.refresh) * 1000;
+  const interval = Number(part.dataset.refresh) * 1000;
   const from = part.dataset.refreshFrom || location.href;
-  const again = () => setTimeout(refresh, pause);
-  const isInUse = () => part.contains(document.activeElement);
+  const schedule = () => setTimeout(refresh, interval);
+  const hasFocus = () => part.contains(document.activeElement);
   async function refresh() {
-    if (document.hidden || isInUse()) {
-      return again();
+    if (document.hidden || hasFocus()) {
+      return schedule();
     }
     try {
-      const answer = await fetch(from, { headers: { Accept: "text/html", "X-Refresh": "1" } });
-      if (answer.redirected) {
+      const response = await fetch(from, { headers: { Accept: "text/html", "X-Refresh": "1" } });
+      if (response.redirected) {
         return location.reload();
       }
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const fresh = page.getElementById(part.id);
-      // Asked again: somebody may have come there meanwhile, and it must not vanish under their hands.
-      if (answer.ok && fresh && !isInUse()) {
+      // A field may have got the focus during the request.
+      if (response.ok && fresh && !hasFocus()) {
         part.replaceChildren(...fresh.childNodes);
         showLocalTimes(part);
         if (!fresh.dataset.refresh) {
           return;
         }
       }
-      part.classList.toggle("stale", !answer.ok);
+      part.classList.toggle("stale", !response.ok);
     } catch {
       part.classList.add("stale");
     }
-    again();
+    schedule();
   }
-  again();
+  schedule();
 }
 
-// Lines of events, as they come from `data-stream`; the newest stands first.
-const MOST_LINES = 200;
+// Lines of events from `data-stream`, newest first.
+const MAX_LINES = 200;
 
 function showEvents(list) {
   const state = document.getElementById("events-state");
-  const none = document.getElementById("events-none");
+  const empty = document.getElementById("events-none");
   const pause = document.getElementById("events-pause");
-  let waiting = [];
+  let pending = [];
 
-  function say(text, tone) {
+  function showState(text, tone) {
     state.hidden = false;
     state.textContent = text;
     state.className = `badge ${tone}`;
   }
 
   function add(lines) {
-    none.hidden = true;
+    empty.hidden = true;
     lines.forEach((line) => list.prepend(line));
-    while (list.children.length > MOST_LINES) {
+    while (list.children.length > MAX_LINES) {
       list.lastElementChild.remove();
     }
   }
@@ -74,40 +74,40 @@ function showEvents(list) {
     return pause.getAttribute("aria-pressed") === "true";
   }
 
-  function label() {
-    pause.textContent = isPaused() ? `Go on (${waiting.length} waiting)` : "Pause";
+  function updateButton() {
+    pause.textContent = isPaused() ? `Resume (${pending.length} new)` : "Pause";
   }
 
   pause.hidden = false;
   pause.addEventListener("click", () => {
     pause.setAttribute("aria-pressed", String(!isPaused()));
-    add(waiting);
-    waiting = [];
-    label();
+    add(pending);
+    pending = [];
+    updateButton();
   });
 
   const stream = new EventSource(list.dataset.stream);
-  stream.addEventListener("connecting", () => say("Connecting", ""));
-  stream.addEventListener("listening", () => say("Live", "good"));
-  stream.addEventListener("trouble", (event) => {
-    say(`No events: ${JSON.parse(event.data)}`, "bad");
+  stream.addEventListener("connecting", () => showState("Connecting", ""));
+  stream.addEventListener("listening", () => showState("Live", "good"));
+  stream.addEventListener("disconnected", (event) => {
+    showState(`Disconnected: ${JSON.parse(event.data)}`, "bad");
   });
   stream.addEventListener("events", (event) => {
     const page = new DOMParser().parseFromString(JSON.parse(event.data), "text/html");
     showLocalTimes(page);
     const lines = [...page.body.children];
     if (isPaused()) {
-      waiting = waiting.concat(lines).slice(-MOST_LINES);
-      label();
+      pending = pending.concat(lines).slice(-MAX_LINES);
+      updateButton();
     } else {
       add(lines);
     }
   });
   stream.addEventListener("error", () => {
     if (stream.readyState === EventSource.CLOSED) {
-      say("Ended: load the page again", "bad");
+      showState("Disconnected: reload the page", "bad");
     } else {
-      say("Connection lost, trying again", "bad");
+      showState("Reconnecting", "bad");
     }
   });
 }

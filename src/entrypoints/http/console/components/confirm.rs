@@ -1,4 +1,4 @@
-//! A page that asks before something is done that is hard to undo.
+//! Confirmation pages.
 
 use maud::{Markup, html};
 
@@ -6,39 +6,37 @@ use super::form;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 
-/// A question, and what follows from a yes.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub struct Confirmation<'a> {
     pub section: Section,
     pub title: &'a str,
     /// What will happen.
     pub consequence: Markup,
-    /// Where the yes is sent.
+    /// The path that the form is submitted to.
     pub action: &'a str,
-    /// Hidden fields that go with it.
+    /// Hidden fields of the form.
     pub fields: &'a [(&'a str, &'a str)],
-    /// On the button: a verb.
-    pub yes: &'a str,
-    /// Where a no leads.
+    /// The label of the button: a verb.
+    pub confirm: &'a str,
+    /// The path of the link *Back*.
     pub back: &'a str,
 }
 
-/// The page of a question.
-pub fn ask(visitor: &CurrentUser, question: &Question) -> Page {
+pub fn confirmation_page(user: &CurrentUser, confirmation: &Confirmation) -> Page {
     let body = html! {
         div .narrow {
-            h1 { (question.title) }
-            div .lead { (question.consequence) }
-            (form::post(visitor, question.action, &html! {
-                @for (name, value) in question.fields {
+            h1 { (confirmation.title) }
+            div .lead { (confirmation.consequence) }
+            (form::post(user, confirmation.action, &html! {
+                @for (name, value) in confirmation.fields {
                     input type="hidden" name=(name) value=(value);
                 }
                 div .actions {
-                    button .danger type="submit" { (question.yes) }
-                    a .button href=(question.back) { "Back" }
+                    button .danger type="submit" { (confirmation.confirm) }
+                    a .button href=(confirmation.back) { "Back" }
                 }
             }))
         }
     };
-    page(visitor, question.section, question.title, body)
+    page(user, confirmation.section, confirmation.title, body)
 }

@@ -1,6 +1,6 @@
-//! E-mail addresses of customers.
+//! Masking of e-mail addresses.
 
-/// Enough of an address to tell two customers apart: `g…@example.com`.
+/// Enough of an address to distinguish customers: `g…@example.com`.
 pub fn masked(email: &str) -> String {
     let (name, host) =
         email.rsplit_once('@').map_or((email, None), |(name, host)| (name, Some(host)));
@@ -14,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_masked_address_shows_one_letter_and_the_host() {
+    fn a_masked_address_shows_the_first_character_and_the_host() {
         for (email, shown) in [
             ("grace@example.com", "g…@example.com"),
             ("é.martin@example.com", "é…@example.com"),

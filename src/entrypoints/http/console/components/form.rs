@@ -4,20 +4,20 @@ use maud::{Markup, html};
 
 use crate::entrypoints::http::console::CurrentUser;
 
-/// The name of the field that proves that a form is one of the visitor's pages.
+/// The name of the hidden field with the session's CSRF token.
 const CSRF: &str = "csrf";
 
-/// A form that changes something: its fields and its button, and the proof where it comes from.
-pub fn post(visitor: &CurrentUser, action: &str, fields: &Markup) -> Markup {
+/// A form that changes something, with a CSRF token.
+pub fn post(user: &CurrentUser, action: &str, fields: &Markup) -> Markup {
     html! {
         form method="post" action=(action) {
-            (proof(visitor))
+            (csrf_field(user))
             (fields)
         }
     }
 }
 
-/// The proof alone, for a form with a class or an id of its own.
-pub fn proof(visitor: &CurrentUser) -> Markup {
-    html! { input type="hidden" name=(CSRF) value=(visitor.csrf()); }
+/// The CSRF token alone, for a form with its own class or id.
+pub fn csrf_field(user: &CurrentUser) -> Markup {
+    html! { input type="hidden" name=(CSRF) value=(user.csrf()); }
 }

@@ -1,23 +1,21 @@
-//! What people must not overlook.
+//! Notices at the top of a page.
 
 use maud::{Markup, html};
 
 pub use crate::entrypoints::http::console::sessions::Flash;
 
-/// Something is wrong.
-pub fn trouble(what: &Markup) -> Markup {
-    html! { div .notice.trouble role="alert" { p { (what) } } }
+pub fn error(what: &Markup) -> Markup {
+    html! { div .notice.error role="alert" { p { (what) } } }
 }
 
-/// Something to know.
-pub fn hint(what: &Markup) -> Markup {
-    html! { div .notice.hint { p { (what) } } }
+pub fn info(what: &Markup) -> Markup {
+    html! { div .notice.info { p { (what) } } }
 }
 
-/// What became of what they did last.
+/// The result of the last action.
 pub fn flash(flash: &Flash) -> Markup {
     match flash {
-        Flash::Done(what) => html! { div .notice.done role="status" { p { (what) } } },
-        Flash::Refused(why) => trouble(why),
+        Flash::Done(what) => html! { div .notice.success role="status" { p { (what) } } },
+        Flash::Refused(why) => error(why),
     }
 }

@@ -1,95 +1,99 @@
-//! A body for people: JSON indented, other text as it is, other bytes in hexadecimal digits.
+//! Renders a body: JSON indented, other text as it is, other bytes as a hex dump.
 
 use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use super::masking::{Addresses, hides};
+use super::masking::{EmailVisibility, has_emails};
 use crate::entrypoints::body_format::readable;
 use crate::service_layer::decode::MAX_BODY_BYTES;
 
-/// Most bytes of a text that are shown.
-const MAX_SHOWN: usize = 64 * 1024;
+/// Maximum bytes of a text that are shown.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// Most bytes that are shown in digits.
-const MAX_DUMPED: usize = 4 * 1024;
+/// Maximum bytes of a hex dump.
+const MAX_DUMP_BYTES: usize = 4 * 1024;
 
-const IN_A_LINE: usize = 16;
+const BYTES_PER_LINE: usize = 16;
 
-/// The body, as far as it can be shown.
-pub fn body(body: &[u8], label: &str, addresses: Addresses) -> Markup {
+pub fn body(body: &[u8], label: &str, emails: EmailVisibility) -> Markup {
     if body.is_empty() {
-        return html! { p .hint { "It has no bytes." } };
+        return html! { p .hint { "Empty body" } };
     }
-    let seen = beginning(body);
+    let start = start_of(body);
     match std::str::from_utf8(body) {
-        Ok(_) => code(label, &addresses.within(&readable(seen)), body.len() - seen.len()),
-        Err(error) => bytes(body, label, error.valid_up_to(), addresses),
+        Ok(_) => code(label, &emails.apply(&readable(start)), body.len() - start.len()),
+        Err(error) => bytes(body, label, error.valid_up_to(), emails),
     }
 }
 
-/// Whether a body has something to mask.
-pub fn hides_addresses(body: &[u8]) -> bool {
-    hides(&readable(beginning(body)))
+/// Whether a body contains e-mail addresses to mask.
+pub fn contains_emails(body: &[u8]) -> bool {
+    has_emails(&readable(start_of(body)))
 }
 
-/// What is looked at of a body: of one that is too large to be indented, what can be shown.
-fn beginning(body: &[u8]) -> &[u8] {
-    if body.len() > MAX_BODY_BYTES { &body[..MAX_SHOWN] } else { body }
+/// The part that is rendered: only the start of a body that is too large to be decoded.
+fn start_of(body: &[u8]) -> &[u8] {
+    if body.len() > MAX_BODY_BYTES { &body[..MAX_TEXT_BYTES] } else { body }
 }
 
-fn bytes(body: &[u8], label: &str, valid_up_to: usize, addresses: Addresses) -> Markup {
-    let is_hidden = addresses == Addresses::Masked && hides_addresses(body);
-    let (seen, dumped) = (beginning(body), &body[..body.len().min(MAX_DUMPED)]);
+fn bytes(body: &[u8], label: &str, valid_up_to: usize, emails: EmailVisibility) -> Markup {
+    let is_hidden = emails == EmailVisibility::Masked && contains_emails(body);
+    let (start, dumped) = (start_of(body), &body[..body.len().min(MAX_DUMP_BYTES)]);
     html! {
-        p .hint { "It is not UTF-8 from byte " (valid_up_to) " on, counted from 0." }
+        p .hint { "Not valid UTF-8 from byte " (valid_up_to) " (counted from 0)." }
         @if is_hidden {
-            (code(label, &addresses.within(&readable(seen)), body.len() - seen.len()))
-            p .hint { "Its bytes are not shown, as they hold e-mail addresses." }
+            (code(label, &emails.apply(&readable(start)), body.len() - start.len()))
+            p .hint { "The hex dump is hidden because it contains e-mail addresses." }
         } @else {
             (code(label, &dump(dumped), body.len() - dumped.len()))
         }
     }
 }
 
-/// A text that scrolls, also by keyboard; `more` bytes are missing at its end.
+/// A scrollable, focusable text; `more` bytes are missing at its end.
 pub fn code(label: &str, text: &str, more: usize) -> Markup {
-    let shown = &text[..text.floor_char_boundary(MAX_SHOWN)];
+    let shown = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
     let more = more + text.len() - shown.len();
     html! {
         pre .code tabindex="0" role="region" aria-label=(label) { (shown) }
-        @if more > 0 { p .hint { "The beginning: " (more) " bytes more are not shown." } }
+        @if more > 0 { p .hint { "Truncated: " (more) " more bytes." } }
     }
 }
 
 fn dump(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for (line, bytes) in bytes.chunks(IN_A_LINE).enumerate() {
+    let mut dump = String::new();
+    for (line, bytes) in bytes.chunks(BYTES_PER_LINE).enumerate() {
         let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let letter = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
-        let letters: String = bytes.iter().map(letter).collect();
-        // Writing to a text cannot fail.
-        let _ = writeln!(text, "{:06x}  {:<47}  {letters}", line * IN_A_LINE, digits.join(" "));
+        let printable = |byte: &u8| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' };
+        let text_column: String = bytes.iter().map(printable).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            dump,
+            "{:06x}  {:<47}  {text_column}",
+            line * BYTES_PER_LINE,
+            digits.join(" ")
+        );
     }
-    text
+    dump
 }
 
-/// A unified diff, its lines coloured, and told apart by their first character as well.
-pub fn difference(difference: &str, addresses: Addresses) -> Markup {
-    let text = addresses.within(difference);
-    let shown = &text[..text.floor_char_boundary(MAX_SHOWN)];
+/// A unified diff with coloured lines.
+pub fn diff(diff: &str, emails: EmailVisibility) -> Markup {
+    let text = emails.apply(diff);
+    let shown = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
     html! {
-        pre .code.diff tabindex="0" role="region" aria-label="Difference" {
-            @for line in shown.split_inclusive('\n') { (difference_line(line)) }
+        pre .code.diff tabindex="0" role="region" aria-label="Diff" {
+            @for line in shown.split_inclusive('\n') { (diff_line(line)) }
         }
-        @if shown.len() < text.len() { p .hint { "The beginning; the rest is not shown." } }
+        @if shown.len() < text.len() { p .hint { "Truncated." } }
     }
 }
 
-fn difference_line(line: &str) -> Markup {
+fn diff_line(line: &str) -> Markup {
     match line.as_bytes() {
         [b'-', b'-', b'-', b' ', ..] | [b'+', b'+', b'+', b' ', ..] | [b'@', ..] => {
-            html! { span .place { (line) } }
+            html! { span .hunk { (line) } }
         }
         [b'-', ..] => html! { del { (line) } },
         [b'+', ..] => html! { ins { (line) } },
@@ -102,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_dumped_with_their_places_and_letters() {
+    fn a_hex_dump_has_offsets_and_characters() {
         let dumped = dump(b"\xff<order/>\n0123456");
 
         let first = "000000  ff 3c 6f 72 64 65 72 2f 3e 0a 30 31 32 33 34 35  .<order/>.012345\n";
@@ -110,8 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn addresses_do_not_hide_among_bytes() {
-        let shown = |bytes: &[u8]| body(bytes, "Body", Addresses::Masked).into_string();
+    fn emails_are_masked_among_other_bytes() {
+        let shown = |bytes: &[u8]| body(bytes, "Body", EmailVisibility::Masked).into_string();
 
         assert!(!shown(b"\xff grace@example.com").contains("grace"));
         let wide: Vec<u8> =
@@ -120,8 +124,9 @@ mod tests {
     }
 
     #[test]
-    fn html_in_a_body_is_text() {
-        let shown = body(b"<script>alert(1)</script>", "Body", Addresses::Masked).into_string();
+    fn html_in_a_body_is_escaped() {
+        let shown =
+            body(b"<script>alert(1)</script>", "Body", EmailVisibility::Masked).into_string();
 
         assert!(!shown.contains("<script"), "{shown}");
     }

@@ -1,13 +1,13 @@
-//! What several pages of dead letters show.
+//! Building blocks of the pages of dead letters.
 
 use maud::{Markup, html};
 
-use super::masking::Addresses;
+use super::masking::EmailVisibility;
 use crate::entrypoints::printable::printable;
 use crate::service_layer::dead_letters::DeadLetterState;
 
-/// What can be done with dead letters of a state.
-pub fn buttons(state: Option<DeadLetterState>, which: Option<&str>) -> Markup {
+/// Buttons for the actions that a state allows; `None` stands for any state.
+pub fn action_buttons(state: Option<DeadLetterState>, which: Option<&str>) -> Markup {
     use DeadLetterState::{Discarded, Open, Replayed, Replaying};
     let button = |path: &str, name: &str| {
         html! {
@@ -23,17 +23,17 @@ pub fn buttons(state: Option<DeadLetterState>, which: Option<&str>) -> Markup {
     }
 }
 
-/// A code and its detail.
-pub fn why(code: &str, detail: &str) -> Markup {
+/// A code with its detail.
+pub fn reason(code: &str, detail: &str) -> Markup {
     html! {
         div {
             code { bdi { (printable(code)) } }
-            div { bdi { (Addresses::Masked.within(&printable(detail))) } }
+            div { bdi { (EmailVisibility::Masked.apply(&printable(detail))) } }
         }
     }
 }
 
-/// A text of strangers; nothing for none.
-pub fn text(text: Option<&str>) -> Markup {
-    html! { @if let Some(text) = text { bdi { (Addresses::Masked.within(&printable(text))) } } }
+/// Untrusted text, with masked e-mail addresses; nothing for `None`.
+pub fn untrusted_text(text: Option<&str>) -> Markup {
+    html! { @if let Some(text) = text { bdi { (EmailVisibility::Masked.apply(&printable(text))) } } }
 }

@@ -1,12 +1,12 @@
-//! Giving dead letters up, and opening them again.
+//! Discarding and restoring dead letters.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::fields::Fields;
-use super::jobs::{begin, nothing_meant};
-use super::selection::{Meant, Purpose, Selection};
+use super::jobs::{nothing_selected, start_job};
+use super::selection::{Purpose, SelectedDeadLetters, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::components::form;
 use crate::entrypoints::http::console::components::notice::{self, Flash};
@@ -17,128 +17,132 @@ use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::jobs::{self, JobKind, JobRequest};
 use crate::service_layer::dead_letters::{Actor, Decision};
 
-/// Longest reason.
-const REASON_CHARS: u32 = 500;
+/// Maximum length of a reason, in characters.
+const MAX_REASON_CHARS: u32 = 500;
 
-pub async fn ask_to_discard(app: State<App>, sent: Submitted<Fields>) -> Result<Response, Problem> {
-    ask(app, sent, Decision::Discard).await
+pub async fn ask_to_discard(app: State<App>, form: Submitted<Fields>) -> Result<Response, Problem> {
+    ask(app, form, Decision::Discard).await
 }
 
-pub async fn ask_to_restore(app: State<App>, sent: Submitted<Fields>) -> Result<Response, Problem> {
-    ask(app, sent, Decision::Restore).await
+pub async fn ask_to_restore(app: State<App>, form: Submitted<Fields>) -> Result<Response, Problem> {
+    ask(app, form, Decision::Restore).await
 }
 
-pub async fn discard(app: State<App>, sent: Submitted<Fields>) -> Result<Response, Problem> {
-    decide(app, sent, Decision::Discard).await
+pub async fn discard(app: State<App>, form: Submitted<Fields>) -> Result<Response, Problem> {
+    decide(app, form, Decision::Discard).await
 }
 
-pub async fn restore(app: State<App>, sent: Submitted<Fields>) -> Result<Response, Problem> {
-    decide(app, sent, Decision::Restore).await
+pub async fn restore(app: State<App>, form: Submitted<Fields>) -> Result<Response, Problem> {
+    decide(app, form, Decision::Restore).await
 }
 
-/// Asks for the reason.
+/// The confirmation page, with a field for the reason.
 async fn ask(
     State(app): State<App>,
-    Submitted { visitor, form }: Submitted<Fields>,
+    Submitted { user, form }: Submitted<Fields>,
     decision: Decision,
 ) -> Result<Response, Problem> {
-    let meant = meant(&app, &form, decision).await?;
-    if meant.ids.is_empty() {
-        return Ok(nothing_meant(&visitor, &meant).into_response());
+    let selected = resolve(&app, &form, decision).await?;
+    if selected.ids.is_empty() {
+        return Ok(nothing_selected(&user, &selected).into_response());
     }
-    Ok(question(&visitor, &meant, decision, None))
+    Ok(confirmation(&user, &selected, decision, None))
 }
 
-async fn meant(app: &App, form: &Fields, decision: Decision) -> Result<Meant, Problem> {
+async fn resolve(
+    app: &App,
+    form: &Fields,
+    decision: Decision,
+) -> Result<SelectedDeadLetters, Problem> {
     let purpose = match decision {
         Decision::Discard => Purpose::Discard,
         Decision::Restore => Purpose::Restore,
     };
-    Selection::of(form)?.meant(form, app.database()?, purpose).await
+    Selection::of(form)?.resolve(form, app.database()?, purpose).await
 }
 
-fn question(
-    visitor: &CurrentUser,
-    meant: &Meant,
+fn confirmation(
+    user: &CurrentUser,
+    selected: &SelectedDeadLetters,
     decision: Decision,
-    trouble: Option<&Markup>,
+    error: Option<&Markup>,
 ) -> Response {
     let (verb, path, consequence) = match decision {
         Decision::Discard => (
             "Discard",
             "discard",
-            "They are given up. They can be restored until retention takes them.",
+            "Discarded dead letters are not replayed. They can be restored until retention deletes them.",
         ),
-        Decision::Restore => ("Restore", "restore", "They are open again, for somebody to decide."),
+        Decision::Restore => ("Restore", "restore", "Restored dead letters are open again."),
     };
-    let title = format!("{verb} {}?", meant.words());
+    let title = format!("{verb} {}?", selected.label());
     let body = html! {
         div .narrow {
             h1 { (title) }
-            @if let Some(trouble) = trouble { (trouble) }
+            @if let Some(error) = error { (error) }
             p .lead { (consequence) }
-            (meant.listed())
+            (selected.links())
             form .stack method="post" action={ "/dead-letters/" (path) "/start" } {
-                (form::proof(visitor))
-                (meant.fields())
-                (why_field("", decision == Decision::Discard))
+                (form::csrf_field(user))
+                (selected.fields())
+                (reason_field("", decision == Decision::Discard))
                 div .actions {
-                    button .danger type="submit" { (verb) " " (meant.words()) }
-                    a .button href=(meant.back) { "Back" }
+                    button .danger type="submit" { (verb) " " (selected.label()) }
+                    a .button href=(selected.back) { "Back" }
                 }
             }
         }
     };
-    page(visitor, Section::DeadLetters, &title, body).into_response()
+    page(user, Section::DeadLetters, &title, body).into_response()
 }
 
-/// Where somebody says why.
-pub fn why_field(why: &str, is_required: bool) -> Markup {
+/// The field for a reason.
+pub fn reason_field(why: &str, is_required: bool) -> Markup {
     html! {
-        label for="why" { "Why" }
-        input #why name="why" value=(why) required[is_required] maxlength=(REASON_CHARS) autocomplete="off"
+        label for="why" { "Reason" }
+        input #why name="why" value=(why) required[is_required] maxlength=(MAX_REASON_CHARS) autocomplete="off"
             aria-describedby="why-help";
-        p #why-help .hint { "Goes into the record, with your name." @if !is_required { " May be empty." } }
+        p #why-help .hint { "Recorded in the audit log with your name." @if !is_required { " Optional." } }
     }
 }
 
-/// Who does it, and the reason that they gave.
-pub fn actor(visitor: &CurrentUser, form: &Fields) -> Actor {
+/// The user with the reason from the form.
+pub fn actor(user: &CurrentUser, form: &Fields) -> Actor {
     let why = form.text("why");
-    let end = why.char_indices().nth(REASON_CHARS as usize).map_or(why.len(), |(end, _)| end);
-    Actor::new(&visitor.caller().name, Some(&why[..end]))
+    let end = why.char_indices().nth(MAX_REASON_CHARS as usize).map_or(why.len(), |(end, _)| end);
+    Actor::new(&user.caller().name, Some(&why[..end]))
 }
 
-/// One at once, several in a job.
+/// Runs in the request for one dead letter, and as a job for several.
 async fn decide(
     State(app): State<App>,
-    Submitted { visitor, form }: Submitted<Fields>,
+    Submitted { user, form }: Submitted<Fields>,
     decision: Decision,
 ) -> Result<Response, Problem> {
-    let meant = meant(&app, &form, decision).await?;
-    let actor = actor(&visitor, &form);
+    let selected = resolve(&app, &form, decision).await?;
+    let actor = actor(&user, &form);
     if decision == Decision::Discard && actor.why.is_none() {
-        let trouble = notice::trouble(&html! { "Say why they are given up." });
-        return Ok(question(&visitor, &meant, decision, Some(&trouble)));
+        let error = notice::error(&html! { "A reason is required." });
+        return Ok(confirmation(&user, &selected, decision, Some(&error)));
     }
     let (database, audit_entry) =
         (app.database()?, decision.audit_entry(&actor, SystemClock.now()));
-    if let [id] = meant.ids[..] {
+    if let [id] = selected.ids[..] {
         let is_done = decision.apply(&*database.dead_letters(), id, &audit_entry).await?;
-        visitor.set_flash(told(decision, id, is_done));
+        user.set_flash(decision_flash(decision, id, is_done));
         return Ok(Redirect::to(&format!("/dead-letters/{id}")).into_response());
     }
     let dead_letters = database.dead_letters();
     let request =
-        JobRequest { kind: JobKind::Decision(decision), actor, ids: meant.ids.clone().into() };
+        JobRequest { kind: JobKind::Decision(decision), actor, ids: selected.ids.clone().into() };
     let work = |progress| jobs::decide(decision, audit_entry, dead_letters, progress);
-    Ok(begin(&app, &visitor, &meant, request, work).into_response())
+    Ok(start_job(&app, &user, &selected, request, work).into_response())
 }
 
-fn told(decision: Decision, id: i64, is_done: bool) -> Flash {
+fn decision_flash(decision: Decision, id: i64, is_done: bool) -> Flash {
     if is_done {
-        return Flash::Done(html! { "Dead letter " (id) " is " (decision.as_str()) "." });
+        return Flash::Done(html! { "Dead letter " (id) " " (decision.as_str()) "." });
     }
     let why = decision.why_unchanged();
-    Flash::Refused(html! { "Dead letter " (id) " was left alone: it is " (why) " any more." })
+    Flash::Refused(html! { "Dead letter " (id) " not changed: it is " (why) "." })
 }

@@ -4,8 +4,8 @@ use axum::extract::{Path, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
 
-use super::body::{body, difference, hides_addresses};
-use super::masking::{Addresses, hides};
+use super::body::{body, contains_emails, diff};
+use super::masking::{EmailVisibility, has_emails};
 use super::sections;
 use crate::entrypoints::body_format::unified_diff;
 use crate::entrypoints::http::console::CurrentUser;
@@ -17,118 +17,118 @@ use crate::service_layer::dead_letters::{
     AuditEntry, DeadLetterRecord, DeadLetterState, DryRunOutcome, current_order, properties_to_json,
 };
 
-/// All that a page tells of a dead letter.
+/// The content of a dead letter's page.
 #[derive(Debug)]
-pub struct Shown {
-    pub stored: DeadLetterRecord,
-    pub actions: Vec<AuditEntry>,
-    /// The order that it is about, as it is now.
+pub struct DeadLetterDetails {
+    pub record: DeadLetterRecord,
+    pub audit_log: Vec<AuditEntry>,
+    /// The order of its command, as it is now.
     pub order: Option<OrderHistory>,
 }
 
 pub async fn show(
-    visitor: CurrentUser,
+    user: CurrentUser,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Page, Problem> {
-    let shown = find(&app, parsed(&id)?).await?;
-    Ok(page_of(&visitor, &shown, Addresses::Masked, None))
+    let details = find(&app, parse_id(&id)?).await?;
+    Ok(page_of(&user, &details, EmailVisibility::Masked, None))
 }
 
-/// For whoever comes back to the address of a form.
-pub async fn go_back(Path(id): Path<String>) -> Result<Redirect, Problem> {
-    Ok(Redirect::to(&format!("/dead-letters/{}", parsed(&id)?)))
-}
-
-/// # Errors
-/// When no dead letter can have this id.
-pub fn parsed(id: &str) -> Result<i64, Problem> {
-    id.parse().map_err(|_| Problem::not_found("no dead letter can have this id"))
+/// When the URL of a form is opened again.
+pub async fn back_to_dead_letter(Path(id): Path<String>) -> Result<Redirect, Problem> {
+    Ok(Redirect::to(&format!("/dead-letters/{}", parse_id(&id)?)))
 }
 
 /// # Errors
-/// When there is no such dead letter, or the database does not answer.
+/// When the id is not a number.
+pub fn parse_id(id: &str) -> Result<i64, Problem> {
+    id.parse().map_err(|_| Problem::not_found("invalid dead letter id"))
+}
+
+/// # Errors
+/// When the dead letter does not exist, or the database is unavailable.
 pub async fn dead_letter(app: &App, id: i64) -> Result<DeadLetterRecord, Problem> {
-    let found = app.database()?.dead_letters().dead_letter(id).await?;
-    found.ok_or_else(|| {
-        Problem::not_found(format!("there is no dead letter {id}, or it was old enough to go"))
+    let record = app.database()?.dead_letters().dead_letter(id).await?;
+    record.ok_or_else(|| {
+        Problem::not_found(format!("dead letter {id} does not exist, or retention has deleted it"))
     })
 }
 
 /// # Errors
-/// As above.
-pub async fn find(app: &App, id: i64) -> Result<Shown, Problem> {
+/// When the dead letter does not exist, or the database is unavailable.
+pub async fn find(app: &App, id: i64) -> Result<DeadLetterDetails, Problem> {
     let database = app.database()?;
-    let stored = dead_letter(app, id).await?;
-    let actions = database.dead_letters().dead_letter_actions(id).await?;
-    let order = current_order(&*database.orders(), &stored).await?;
-    Ok(Shown { stored, actions, order })
+    let record = dead_letter(app, id).await?;
+    let audit_log = database.dead_letters().dead_letter_actions(id).await?;
+    let order = current_order(&*database.orders(), &record).await?;
+    Ok(DeadLetterDetails { record, audit_log, order })
 }
 
-/// The page; `outcome` is that of a dry run just now.
+/// The page, with the outcome of a dry run if there was one.
 pub fn page_of(
-    visitor: &CurrentUser,
-    shown: &Shown,
-    addresses: Addresses,
+    user: &CurrentUser,
+    details: &DeadLetterDetails,
+    emails: EmailVisibility,
     outcome: Option<&DryRunOutcome>,
 ) -> Page {
-    let Shown { stored, actions, order } = shown;
-    let title = format!("Dead letter {}", stored.id);
+    let DeadLetterDetails { record, audit_log, order } = details;
+    let title = format!("Dead letter {}", record.id);
     let content = html! {
-        div .heading { h1 { (title) } (dead_letter_state(stored.state)) }
-        @if let Some(outcome) = outcome { (foreseen(outcome)) }
-        @if visitor.may_operate() { (actions_for(visitor, stored)) }
-        (sections::reason(stored, order.is_some(), addresses))
+        div .heading { h1 { (title) } (dead_letter_state(record.state)) }
+        @if let Some(outcome) = outcome { (dry_run_notice(outcome)) }
+        @if user.may_operate() { (actions(user, record)) }
+        (sections::reason(record, order.is_some(), emails))
         div .columns {
             div {
-                (bodies(visitor, stored, addresses))
-                (sections::properties(stored, addresses))
+                (bodies(user, record, emails))
+                (sections::properties(record, emails))
             }
             div {
-                (sections::order(stored, order.as_ref()))
-                (sections::record(actions))
+                (sections::order(record, order.as_ref()))
+                (sections::audit_log(audit_log))
             }
         }
     };
-    page(visitor, Section::DeadLetters, &title, content)
+    page(user, Section::DeadLetters, &title, content)
 }
 
-/// What a replay would come to.
-pub fn foreseen(outcome: &DryRunOutcome) -> Markup {
+/// The outcome of a dry run.
+pub fn dry_run_notice(outcome: &DryRunOutcome) -> Markup {
     let what = html! {
-        strong { "Replayed now it would be: " (outcome.as_str()) "." } " "
-        bdi { (Addresses::Masked.within(&outcome.detail())) }
-        " (Nothing was published, nothing has changed.)"
+        strong { "Dry run: " (outcome.as_str()) "." } " "
+        bdi { (EmailVisibility::Masked.apply(&outcome.detail())) }
+        " (nothing was published or changed)"
     };
     match outcome.failure() {
-        Some(_) => notice::trouble(&what),
-        None => notice::hint(&what),
+        Some(_) => notice::error(&what),
+        None => notice::info(&what),
     }
 }
 
-/// What an operator may do with it in its state.
-fn actions_for(visitor: &CurrentUser, stored: &DeadLetterRecord) -> Markup {
-    let id = stored.id;
-    let chosen = html! { input type="hidden" name="id" value=(id); };
+/// The actions that its state allows.
+fn actions(user: &CurrentUser, record: &DeadLetterRecord) -> Markup {
+    let id = record.id;
+    let id_field = html! { input type="hidden" name="id" value=(id); };
     let with_id = |path: &str, button: &Markup| {
-        form::post(visitor, &format!("/dead-letters/{path}"), &html! { (chosen) (button) })
+        form::post(user, &format!("/dead-letters/{path}"), &html! { (id_field) (button) })
     };
-    let of_it = |path: &str, button: &Markup| {
-        form::post(visitor, &format!("/dead-letters/{id}/{path}"), button)
+    let post = |path: &str, button: &Markup| {
+        form::post(user, &format!("/dead-letters/{id}/{path}"), button)
     };
     let replay = with_id("replay", &html! { button .primary type="submit" { "Replay…" } });
-    let dry_run = of_it("dry-run", &html! { button type="submit" { "Dry run" } });
+    let dry_run = post("dry-run", &html! { button type="submit" { "Dry run" } });
     html! {
-        div .panel.moves {
-            @match stored.state {
+        div .panel.toolbar {
+            @match record.state {
                 DeadLetterState::Open => {
                     (replay) (dry_run)
-                    (of_it("edit", &html! { button type="submit" { "Edit…" } }))
+                    (post("edit", &html! { button type="submit" { "Edit…" } }))
                     (with_id("discard", &html! { button type="submit" { "Discard…" } }))
                 }
                 DeadLetterState::Replaying => {
                     (replay) (dry_run)
-                    span .hint { "Somebody is replaying it. After two minutes it can be taken over." }
+                    span .hint { "A replay is in progress. Another one can take over after 2 minutes." }
                 }
                 DeadLetterState::Replayed | DeadLetterState::Discarded => {
                     (with_id("restore", &html! { button type="submit" { "Restore…" } }))
@@ -138,50 +138,50 @@ fn actions_for(visitor: &CurrentUser, stored: &DeadLetterRecord) -> Markup {
     }
 }
 
-fn bodies(visitor: &CurrentUser, stored: &DeadLetterRecord, addresses: Addresses) -> Markup {
-    let present = &stored.dead_letter.body;
+fn bodies(user: &CurrentUser, record: &DeadLetterRecord, emails: EmailVisibility) -> Markup {
+    let current = &record.dead_letter.body;
     html! {
         section .panel aria-labelledby="body" {
-            h2 #body { "Body" " " span .hint { (present.len()) " bytes" } }
-            (body(present, "Body", addresses))
-            @if let Some(original) = &stored.original_body {
-                h2 { "Edited since it came" }
-                @let revision = format!("revision {}", stored.revision);
-                @let changed = unified_diff(("as it came", original), (&revision, present));
-                @if changed.is_empty() { p .hint { "It differs in blanks alone." } }
-                @else { (difference(&changed, addresses)) }
+            h2 #body { "Body" " " span .hint { (current.len()) " bytes" } }
+            (body(current, "Body", emails))
+            @if let Some(original) = &record.original_body {
+                h2 { "Changes since it was received" }
+                @let revision = format!("revision {}", record.revision);
+                @let changed = unified_diff(("original", original), (&revision, current));
+                @if changed.is_empty() { p .hint { "Only whitespace differs." } }
+                @else { (diff(&changed, emails)) }
                 details {
-                    summary { "The body as it came, " (original.len()) " bytes" }
-                    (body(original, "Body as it came", addresses))
+                    summary { "Original body, " (original.len()) " bytes" }
+                    (body(original, "Original body", emails))
                 }
             }
-            @if addresses == Addresses::Masked && has_addresses(stored) {
-                @if visitor.may_operate() { (show_button(visitor, stored.id)) }
+            @if emails == EmailVisibility::Masked && masks_emails(record) {
+                @if user.may_operate() { (show_button(user, record.id)) }
                 @else { p .hint { "E-mail addresses are masked." } }
             }
         }
     }
 }
 
-/// Whether the page masks anything of it.
-pub fn has_addresses(stored: &DeadLetterRecord) -> bool {
-    let dead_letter = &stored.dead_letter;
-    let original = stored.original_body.as_deref().unwrap_or_default();
-    hides_addresses(&dead_letter.body)
-        || hides_addresses(original)
-        || hides(&dead_letter.reason.detail)
-        || hides(&properties_to_json(&dead_letter.properties))
+/// Whether the page masks e-mail addresses.
+pub fn masks_emails(record: &DeadLetterRecord) -> bool {
+    let dead_letter = &record.dead_letter;
+    let original = record.original_body.as_deref().unwrap_or_default();
+    contains_emails(&dead_letter.body)
+        || contains_emails(original)
+        || has_emails(&dead_letter.reason.detail)
+        || has_emails(&properties_to_json(&dead_letter.properties))
 }
 
-fn show_button(visitor: &CurrentUser, id: i64) -> Markup {
+fn show_button(user: &CurrentUser, id: i64) -> Markup {
     form::post(
-        visitor,
+        user,
         &format!("/dead-letters/{id}/show"),
         &html! {
             p .hint {
                 "E-mail addresses are masked. "
                 button .quiet type="submit" { "Show" }
-                " Who looks is recorded."
+                " Each access is recorded."
             }
         },
     )

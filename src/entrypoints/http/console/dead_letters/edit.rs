@@ -1,16 +1,16 @@
-//! Giving a dead letter another body.
+//! Editing the body of a dead letter.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::body::{difference, hides_addresses};
+use super::body::{contains_emails, diff};
 use super::decide::actor;
-use super::detail::{dead_letter, foreseen, parsed};
-use super::edit_page::{Draft, same, text_of};
+use super::detail::{dead_letter, dry_run_notice, parse_id};
+use super::edit_page::{Draft, editable_text, is_unchanged};
 use super::fields::Fields;
-use super::masking::Addresses;
+use super::masking::EmailVisibility;
 use super::reveal_email;
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::body_format::unified_diff;
@@ -22,164 +22,164 @@ use crate::service_layer::dead_letters::{
     Actor, AuditAction, AuditEntry, CheckedEdit, DeadLetterRecord, DeadLetterState,
 };
 
-/// Opens the present body for editing, which shows it as it is.
+/// Opens the current body in the editor, with its e-mail addresses.
 pub async fn begin(
     State(app): State<App>,
     Path(id): Path<String>,
-    Submitted { visitor, form: _ }: Submitted<Fields>,
+    Submitted { user, form: _ }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
-    let stored = dead_letter(&app, parsed(&id)?).await?;
-    if stored.state != DeadLetterState::Open {
-        visitor.set_flash(Flash::Refused(not_open(&stored)));
-        return Ok(back(&stored));
+    let record = dead_letter(&app, parse_id(&id)?).await?;
+    if record.state != DeadLetterState::Open {
+        user.set_flash(Flash::Refused(not_open(&record)));
+        return Ok(redirect_to(&record));
     }
-    if hides_addresses(&stored.dead_letter.body) {
-        reveal_email::record(&app, &visitor, stored.id, "opened for editing").await?;
+    if contains_emails(&record.dead_letter.body) {
+        reveal_email::record(&app, &user, record.id, "opened for editing").await?;
     }
-    let draft = Draft { text: text_of(&stored), why: String::new(), can_fail: false };
-    Ok(draft.page(&visitor, &stored, &html! {}).into_response())
+    let draft = Draft { text: editable_text(&record), why: String::new(), still_fails: false };
+    Ok(draft.page(&user, &record, &html! {}).into_response())
 }
 
-/// Shows how the new body differs, and what a replay with it would come to.
+/// Shows the changes and the outcome of a dry run.
 pub async fn check(
     State(app): State<App>,
     Path(id): Path<String>,
-    Submitted { visitor, form }: Submitted<Fields>,
+    Submitted { user, form }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
-    let stored = dead_letter(&app, parsed(&id)?).await?;
+    let record = dead_letter(&app, parse_id(&id)?).await?;
     let mut draft = Draft::of(&form);
-    let tried = match draft.body(&stored) {
-        body if same(&stored, &body) => is_the_same(),
+    let result = match draft.body(&record) {
+        body if is_unchanged(&record, &body) => unchanged(),
         body => {
-            let edit = check_edit(&app, &stored, body).await?;
-            draft.can_fail = edit.outcome.failure().is_some();
-            tried_out(&stored, &edit)
+            let edit = check_edit(&app, &record, body).await?;
+            draft.still_fails = edit.outcome.failure().is_some();
+            checked(&record, &edit)
         }
     };
-    let notices = html! { @if stored.state != DeadLetterState::Open { (notice::trouble(&not_open(&stored))) } (tried) };
-    Ok(draft.page(&visitor, &stored, &notices).into_response())
+    let notices = html! { @if record.state != DeadLetterState::Open { (notice::error(&not_open(&record))) } (result) };
+    Ok(draft.page(&user, &record, &notices).into_response())
 }
 
-/// Keeps the new body, unless somebody else was faster, or it would still fail and nobody wants that.
+/// Saves the new body. Refused if another user has edited it in the meantime, or if it still fails and the
+/// user has not confirmed that.
 pub async fn save(
     State(app): State<App>,
     Path(id): Path<String>,
-    Submitted { visitor, form }: Submitted<Fields>,
+    Submitted { user, form }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
-    let stored = dead_letter(&app, parsed(&id)?).await?;
+    let record = dead_letter(&app, parse_id(&id)?).await?;
     let mut draft = Draft::of(&form);
-    let body = draft.body(&stored);
-    if stored.state != DeadLetterState::Open || form.text("revision") != stored.revision.to_string()
+    let body = draft.body(&record);
+    if record.state != DeadLetterState::Open || form.text("revision") != record.revision.to_string()
     {
-        return conflict(&app, &visitor, &stored, &draft).await;
+        return conflict(&app, &user, &record, &draft).await;
     }
-    let actor = actor(&visitor, &form);
-    if same(&stored, &body) || actor.why.is_none() {
-        let missing = if actor.why.is_none() { say_why() } else { is_the_same() };
-        return Ok(incomplete(draft.page(&visitor, &stored, &missing)));
+    let actor = actor(&user, &form);
+    if is_unchanged(&record, &body) || actor.why.is_none() {
+        let missing = if actor.why.is_none() { reason_required() } else { unchanged() };
+        return Ok(incomplete(draft.page(&user, &record, &missing)));
     }
-    let edit = check_edit(&app, &stored, body).await?;
-    draft.can_fail = edit.outcome.failure().is_some();
-    if draft.can_fail && !form.is_ticked("anyway") {
-        return Ok(incomplete(draft.page(&visitor, &stored, &tried_out(&stored, &edit))));
+    let edit = check_edit(&app, &record, body).await?;
+    draft.still_fails = edit.outcome.failure().is_some();
+    if draft.still_fails && !form.is_checked("anyway") {
+        return Ok(incomplete(draft.page(&user, &record, &checked(&record, &edit))));
     }
-    if keep(&app, &stored, &edit, &actor).await? {
-        visitor.set_flash(Flash::Done(kept(&stored, &edit)));
-        return Ok(back(&stored));
+    if save_edit(&app, &record, &edit, &actor).await? {
+        user.set_flash(Flash::Done(saved(&record, &edit)));
+        return Ok(redirect_to(&record));
     }
-    let present = dead_letter(&app, stored.id).await?;
-    conflict(&app, &visitor, &present, &draft).await
+    let current = dead_letter(&app, record.id).await?;
+    conflict(&app, &user, &current, &draft).await
 }
 
-async fn keep(
+async fn save_edit(
     app: &App,
-    stored: &DeadLetterRecord,
+    record: &DeadLetterRecord,
     edit: &CheckedEdit,
     actor: &Actor,
 ) -> Result<bool, Problem> {
     let dead_letters = app.database()?.dead_letters();
-    Ok(edit.save(&*dead_letters, stored, actor, SystemClock.now()).await?)
+    Ok(edit.save(&*dead_letters, record, actor, SystemClock.now()).await?)
 }
 
-/// What somebody wrote is not lost: it stands beside what is there now.
+/// Keeps the user's text and compares it with the current body.
 async fn conflict(
     app: &App,
-    visitor: &CurrentUser,
-    present: &DeadLetterRecord,
+    user: &CurrentUser,
+    current: &DeadLetterRecord,
     draft: &Draft,
 ) -> Result<Response, Problem> {
-    let actions = app.database()?.dead_letters().dead_letter_actions(present.id).await?;
-    let edited = actions.iter().rfind(|action| action.what == AuditAction::Edit);
+    let audit_log = app.database()?.dead_letters().dead_letter_actions(current.id).await?;
+    let last_edit = audit_log.iter().rfind(|entry| entry.what == AuditAction::Edit);
     let notices = html! {
-        @if present.state != DeadLetterState::Open { (notice::trouble(&not_open(present))) }
-        @else { (notice::trouble(&edited_meanwhile(present, edited))) }
-        (differences(present, &draft.body(present)))
+        @if current.state != DeadLetterState::Open { (notice::error(&not_open(current))) }
+        @else { (notice::error(&edit_conflict(current, last_edit))) }
+        (changes(current, &draft.body(current)))
     };
-    let page = draft.page(visitor, present, &notices);
+    let page = draft.page(user, current, &notices);
     Ok((StatusCode::CONFLICT, page).into_response())
 }
 
-fn edited_meanwhile(present: &DeadLetterRecord, edited: Option<&AuditEntry>) -> Markup {
+fn edit_conflict(current: &DeadLetterRecord, last_edit: Option<&AuditEntry>) -> Markup {
     html! {
-        "Nothing was saved: "
-        @match edited {
+        "Not saved: "
+        @match last_edit {
             Some(AuditEntry { who, why, .. }) => {
-                bdi { (who) } " has edited it meanwhile"
+                bdi { (who) } " has edited it in the meantime"
                 @if let Some(why) = why { " (“" bdi { (why) } "”)" }
             }
-            None => "it was edited meanwhile",
+            None => "it was edited in the meantime",
         }
-        ". Below is your text, compared with revision " (present.revision) ". Save again to replace that."
+        ". Your text is kept below, compared with revision " (current.revision) ". Save again to overwrite it."
     }
 }
 
 async fn check_edit(
     app: &App,
-    stored: &DeadLetterRecord,
+    record: &DeadLetterRecord,
     body: Vec<u8>,
 ) -> Result<CheckedEdit, Problem> {
-    Ok(app.database()?.dry_run().with_body(stored, body).await?)
+    Ok(app.database()?.dry_run().with_body(record, body).await?)
 }
 
-fn tried_out(stored: &DeadLetterRecord, edit: &CheckedEdit) -> Markup {
-    html! { (foreseen(&edit.outcome)) (differences(stored, &edit.revision.body)) }
+fn checked(record: &DeadLetterRecord, edit: &CheckedEdit) -> Markup {
+    html! { (dry_run_notice(&edit.outcome)) (changes(record, &edit.revision.body)) }
 }
 
-fn differences(stored: &DeadLetterRecord, body: &[u8]) -> Markup {
-    let revision = format!("revision {}", stored.revision);
-    let changed = unified_diff((&revision, &stored.dead_letter.body), ("your text", body));
+fn changes(record: &DeadLetterRecord, body: &[u8]) -> Markup {
+    let revision = format!("revision {}", record.revision);
+    let diff_text = unified_diff((&revision, &record.dead_letter.body), ("your text", body));
     html! {
-        section .panel aria-labelledby="difference" {
-            h2 #difference { "What changes" }
-            @if changed.is_empty() { p .hint { "It differs in blanks alone." } }
-            @else { (difference(&changed, Addresses::Masked)) }
+        section .panel aria-labelledby="changes" {
+            h2 #changes { "Changes" }
+            @if diff_text.is_empty() { p .hint { "Only whitespace differs." } }
+            @else { (diff(&diff_text, EmailVisibility::Masked)) }
         }
     }
 }
 
-fn kept(stored: &DeadLetterRecord, edit: &CheckedEdit) -> Markup {
+fn saved(record: &DeadLetterRecord, edit: &CheckedEdit) -> Markup {
     html! {
-        "Revision " (stored.revision + 1) " is saved. Replayed now it would be "
-        (edit.outcome.as_str()) "."
+        "Revision " (record.revision + 1) " saved. Dry run: " (edit.outcome.as_str()) "."
     }
 }
 
-fn not_open(stored: &DeadLetterRecord) -> Markup {
-    html! { "Dead letter " (stored.id) " is " (stored.state) ": only one that is open can be edited." }
+fn not_open(record: &DeadLetterRecord) -> Markup {
+    html! { "Dead letter " (record.id) " is " (record.state) ". Only open dead letters can be edited." }
 }
 
-fn say_why() -> Markup {
-    notice::trouble(&html! { "Nothing was saved: say why it is changed." })
+fn reason_required() -> Markup {
+    notice::error(&html! { "Not saved: a reason is required." })
 }
 
-fn is_the_same() -> Markup {
-    notice::hint(&html! { "The body is the same." })
+fn unchanged() -> Markup {
+    notice::info(&html! { "The body is unchanged." })
 }
 
 fn incomplete(page: impl IntoResponse) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
 }
 
-fn back(stored: &DeadLetterRecord) -> Response {
-    Redirect::to(&format!("/dead-letters/{}", stored.id)).into_response()
+fn redirect_to(record: &DeadLetterRecord) -> Response {
+    Redirect::to(&format!("/dead-letters/{}", record.id)).into_response()
 }

@@ -1,9 +1,9 @@
-//! How far jobs are.
+//! The list of jobs, and the page of a job.
 
 use maud::{Markup, html};
 
-use super::masking::Addresses;
-use super::selection::{packed, words};
+use super::masking::EmailVisibility;
+use super::selection::{dead_letter_count, encode_ids};
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{form, notice, timestamp};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
@@ -11,27 +11,30 @@ use crate::entrypoints::printable::printable;
 use crate::service_layer::dead_letters::Decision;
 use crate::service_layer::dead_letters::jobs::{JobEnd, JobKind, JobLine, JobReport, MAX_LINES};
 
-const BLOCKED: &str = "The broker takes no messages at the moment, as it is short of memory or \
-    disk. The job waits for it.";
+const BLOCKED: &str = "The broker blocks publishing (memory or disk alarm). The job continues when the \
+    alarm is cleared.";
 
-/// Seconds between two looks at a job that runs.
+/// After a claim expires, a dead letter can be replayed again.
+const NOT_LISTED: &str = "Dead letters that are not listed here are unchanged, or can be replayed again \
+    after 2 minutes.";
+
 const REFRESH_SECONDS: u32 = 1;
 
-/// Seconds between two looks of a browser without script: it loads the whole page.
+/// For browsers without script, which reload the whole page.
 const RELOAD_SECONDS: u32 = 3;
 
-pub fn list(visitor: &CurrentUser, jobs: &[JobReport]) -> Page {
+pub fn list(user: &CurrentUser, jobs: &[JobReport]) -> Page {
     let body = html! {
         h1 { "Jobs" }
-        p .hint { "What this worker has done or does with several dead letters at once. It remembers the last 50, until it stops." }
-        @if jobs.is_empty() { p .empty { "There were none yet." } }
+        p .hint { "Bulk actions and replays of this worker. The last 50 are kept until the worker stops." }
+        @if jobs.is_empty() { p .empty { "No jobs" } }
         @else { div .panel { table .cards {
             thead {
                 tr {
-                    th scope="col" { "What" }
-                    th scope="col" { "Who" }
-                    th scope="col" { "Began" }
-                    th .number scope="col" { "Done" }
+                    th scope="col" { "Job" }
+                    th scope="col" { "Started by" }
+                    th scope="col" { "Started" }
+                    th .number scope="col" { "Progress" }
                     th scope="col" { "State" }
                 }
             }
@@ -39,23 +42,23 @@ pub fn list(visitor: &CurrentUser, jobs: &[JobReport]) -> Page {
         } } }
         p { a href="/dead-letters" { "All dead letters" } }
     };
-    page(visitor, Section::DeadLetters, "Jobs", body)
+    page(user, Section::DeadLetters, "Jobs", body)
 }
 
 fn row(job: &JobReport) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "/dead-letters/jobs/" (job.id) } { (name(job)) } }
-            td data-label="Who" { bdi { (job.actor.who) } }
-            td data-label="Began" { (timestamp(job.began_at)) }
-            td .number data-label="Done" { (job.done) " of " (job.ids.len()) }
+            td data-label="Started by" { bdi { (job.actor.who) } }
+            td data-label="Started" { (timestamp(job.began_at)) }
+            td .number data-label="Progress" { (job.done) " of " (job.ids.len()) }
             td data-label="State" { (state(job)) }
         }
     }
 }
 
-/// The page of a job; `is_blocked` when the broker takes no messages.
-pub fn page_of(visitor: &CurrentUser, job: &JobReport, is_blocked: bool) -> Page {
+/// The page of a job; `is_blocked` if the broker blocks publishing.
+pub fn page_of(user: &CurrentUser, job: &JobReport, is_blocked: bool) -> Page {
     let refresh = job.is_running().then_some(REFRESH_SECONDS);
     let name = name(job);
     let body = html! {
@@ -63,37 +66,37 @@ pub fn page_of(visitor: &CurrentUser, job: &JobReport, is_blocked: bool) -> Page
         div #job data-refresh=[refresh] {
             div .heading { h1 { (name) } (state(job)) }
             (progress(job))
-            @if is_blocked { (notice::trouble(&html! { (BLOCKED) })) }
-            @if job.is_running() && visitor.may_operate() { (stop_button(visitor, job)) }
-            @if !job.is_running() && visitor.may_operate() { (next_step(visitor, job)) }
+            @if is_blocked { (notice::error(&html! { (BLOCKED) })) }
+            @if job.is_running() && user.may_operate() { (stop_button(user, job)) }
+            @if !job.is_running() && user.may_operate() { (next_step(user, job)) }
             (ended(job))
             (counts(job))
-            (lines("Those to look at", &job.problems, job.problem_count))
-            (lines("The others", &job.others, job.done - job.problem_count))
+            (lines("Needs attention", &job.problems, job.problem_count))
+            (lines("Others", &job.others, job.done - job.problem_count))
         }
         p { a href="/dead-letters" { "All dead letters" } " · " a href="/dead-letters/jobs" { "All jobs" } }
     };
-    page(visitor, Section::DeadLetters, &name, body)
+    page(user, Section::DeadLetters, &name, body)
 }
 
 fn name(job: &JobReport) -> String {
-    let what = match job.kind {
+    let action = match job.kind {
         JobKind::Replay => "Replay",
         JobKind::DryRun => "Dry run",
-        JobKind::Decision(Decision::Discard) => "Discarding",
-        JobKind::Decision(Decision::Restore) => "Restoring",
+        JobKind::Decision(Decision::Discard) => "Discard",
+        JobKind::Decision(Decision::Restore) => "Restore",
     };
-    format!("{what} of {}", words(&job.ids))
+    format!("{action}: {}", dead_letter_count(&job.ids))
 }
 
 fn state(job: &JobReport) -> Markup {
     let (class, word) = match &job.end {
-        None if job.stopped_by.is_some() => ("letter-replaying", "stopping"),
-        None => ("letter-replaying", "running"),
+        None if job.stopped_by.is_some() => ("dead-letter-replaying", "stopping"),
+        None => ("dead-letter-replaying", "running"),
         Some((_, JobEnd::Finished)) if job.problems.is_empty() => ("good", "done"),
-        Some((_, JobEnd::Finished)) => ("letter-open", "done"),
+        Some((_, JobEnd::Finished)) => ("dead-letter-open", "done"),
         Some((_, JobEnd::Stopped { .. } | JobEnd::TooManyFailures { .. })) => ("bad", "stopped"),
-        Some((_, JobEnd::Database | JobEnd::Aborted)) => ("bad", "broken off"),
+        Some((_, JobEnd::Database | JobEnd::Aborted)) => ("bad", "failed"),
     };
     html! { span class={ "badge " (class) } { (word) } }
 }
@@ -106,50 +109,54 @@ fn progress(job: &JobReport) -> Markup {
             " " (job.done) " of " (total)
         }
         p .hint {
-            "Begun by " bdi { (job.actor.who) } " " (timestamp(job.began_at))
+            "Started by " bdi { (job.actor.who) } " " (timestamp(job.began_at))
             @if let Some((at, _)) = &job.end { ", ended " (timestamp(*at)) }
             @if let Some(why) = &job.actor.why { ": “" bdi { (why) } "”" }
         }
     }
 }
 
-fn stop_button(visitor: &CurrentUser, job: &JobReport) -> Markup {
+fn stop_button(user: &CurrentUser, job: &JobReport) -> Markup {
     match &job.stopped_by {
-        Some(who) => html! { p { bdi { (who) } " has it stop." } },
+        Some(who) => html! { p { bdi { (who) } " is stopping the job." } },
         None => form::post(
-            visitor,
+            user,
             &format!("/dead-letters/jobs/{}/stop", job.id),
             &html! { button .danger type="submit" { "Stop" } },
         ),
     }
 }
 
-/// Why it did not do all that it was to do.
+/// Why the job ended early, if it did.
 fn ended(job: &JobReport) -> Markup {
     let by = job.stopped_by.as_deref();
     let what = match job.end.as_ref().map(|(_, end)| end) {
         None | Some(JobEnd::Finished) => return html! {},
         Some(JobEnd::TooManyFailures { not_tried }) => html! {
-            "It stopped by itself, as too many failed. " (not_tried) " were not tried and are as they were."
+            "Stopped: too many failures. " (untried(*not_tried))
         },
         Some(JobEnd::Stopped { not_tried }) => html! {
-            bdi { (by.unwrap_or("The end of the worker")) } " stopped it. " (not_tried) " were not tried and are as they were."
+            "Stopped by " bdi { (by.unwrap_or("the shutdown of the worker")) } ". " (untried(*not_tried))
         },
         Some(JobEnd::Database) => html! {
-            "The database did not answer. What is not listed here is as it was, or is free again after two minutes."
+            "Failed: database unavailable. " (NOT_LISTED)
         },
         Some(JobEnd::Aborted) => html! {
-            "It was broken off. What is not listed here is as it was, or is free again after two minutes."
+            "Aborted. " (NOT_LISTED)
         },
     };
-    notice::trouble(&what)
+    notice::error(&what)
+}
+
+fn untried(count: usize) -> Markup {
+    html! { (count) " not tried and unchanged." }
 }
 
 fn counts(job: &JobReport) -> Markup {
     html! {
-        div .figures aria-label="By outcome" {
-            @for (word, count) in &job.counts {
-                div .figure { p .label { (word) } p .value { (count) } }
+        div .stats aria-label="Outcomes" {
+            @for (outcome, count) in &job.counts {
+                div .stat { p .label { (outcome) } p .value { (count) } }
             }
         }
     }
@@ -170,7 +177,7 @@ fn lines(title: &str, lines: &[JobLine], all: usize) -> Markup {
                     }
                     tbody { @for line in lines { (line_of(line)) } }
                 }
-                @if all > MAX_LINES { p .hint { "The first " (MAX_LINES) " of " (all) "." } }
+                @if all > MAX_LINES { p .hint { "Only the first " (MAX_LINES) " of " (all) " are shown." } }
             }
         }
     }
@@ -181,20 +188,20 @@ fn line_of(line: &JobLine) -> Markup {
         tr {
             th scope="row" { a href={ "/dead-letters/" (line.id) } { (line.id) } }
             td data-label="Outcome" { (line.outcome) }
-            td data-label="Detail" { bdi { (Addresses::Masked.within(&printable(&line.detail))) } }
+            td data-label="Detail" { bdi { (EmailVisibility::Masked.apply(&printable(&line.detail))) } }
         }
     }
 }
 
-/// After a dry run, the replay of the same dead letters.
-fn next_step(visitor: &CurrentUser, job: &JobReport) -> Markup {
+/// After a dry run: replay the same dead letters.
+fn next_step(user: &CurrentUser, job: &JobReport) -> Markup {
     match job.kind {
         JobKind::DryRun => form::post(
-            visitor,
+            user,
             "/dead-letters/replay",
             &html! {
-                input type="hidden" name="ids" value=(packed(&job.ids));
-                p { "Nothing was published, nothing has changed. " button .primary type="submit" { "Replay them…" } }
+                input type="hidden" name="ids" value=(encode_ids(&job.ids));
+                p { "Nothing was published or changed. " button .primary type="submit" { "Replay…" } }
             },
         ),
         JobKind::Replay | JobKind::Decision(_) => html! {},

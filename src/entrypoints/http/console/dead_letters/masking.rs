@@ -1,29 +1,28 @@
-//! E-mail addresses within text of strangers.
+//! Masks e-mail addresses in untrusted text.
 
 use std::borrow::Cow;
 
 use crate::entrypoints::http::console::components::email;
 
-/// Whether whoever looks sees the e-mail addresses.
+/// Whether a page shows e-mail addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Addresses {
+pub enum EmailVisibility {
     Masked,
-    /// Somebody has asked, and that is recorded.
+    /// An operator requested it, and the access is recorded.
     Shown,
 }
 
-/// The ways in which the sign is spelled in JSON and in addresses of pages.
+/// The encodings of `@` in JSON and URLs.
 const AT: [&str; 3] = ["@", "\\u0040", "%40"];
 
-/// What stands between the letters of text in two bytes for a character, as it is shown.
+/// A NUL byte as it is shown; UTF-16 text has one between the characters.
 const NUL: &str = "\\u{0}";
 
-/// What begins a line with an address, whatever it looks like.
-const FIELD: &str = "\"email\": \"";
+/// The value of this field is masked even if it does not look like an address.
+const EMAIL_FIELD: &str = "\"email\": \"";
 
-impl Addresses {
-    /// The text as it may be seen.
-    pub fn within(self, text: &str) -> Cow<'_, str> {
+impl EmailVisibility {
+    pub fn apply(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Shown => text.into(),
             Self::Masked => masked(text).into(),
@@ -31,8 +30,8 @@ impl Addresses {
     }
 }
 
-/// Whether there is anything to hide.
-pub fn hides(text: &str) -> bool {
+/// Whether there is anything to mask.
+pub fn has_emails(text: &str) -> bool {
     masked(text) != text
 }
 
@@ -50,12 +49,12 @@ fn masked_lines(text: &str) -> String {
 }
 
 fn masked_line(line: &str) -> String {
-    if let Some((before, rest)) = line.split_once(FIELD)
+    if let Some((before, rest)) = line.split_once(EMAIL_FIELD)
         && let Some((address, after)) = rest.rsplit_once('"')
         && before.trim_matches(['+', '-', ' ']).is_empty()
         && !address.contains('"')
     {
-        return format!("{before}{FIELD}{}\"{after}", masked_word(address));
+        return format!("{before}{EMAIL_FIELD}{}\"{after}", masked_word(address));
     }
     let mut masked = String::with_capacity(line.len());
     for part in line.split_inclusive(ends_a_word) {
@@ -66,7 +65,7 @@ fn masked_line(line: &str) -> String {
     masked
 }
 
-/// Something at something.
+/// `something@something`
 fn is_address(word: &str) -> bool {
     let parts = AT.iter().find_map(|at| word.split_once(at));
     parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && name != "@")
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_masked_wherever_they_stand() {
+    fn addresses_are_masked_in_all_encodings() {
         for (text, shown) in [
             (r#"{"e":"grace@example.com"}"#, r#"{"e":"g…@example.com"}"#),
             ("to <grace@example.com>, ada@b.example", "to <g…@example.com>, a…@b.example"),
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn all_other_text_stays_as_it_is() {
+    fn other_text_is_unchanged() {
         for text in [
             "",
             "order 7 does not exist (yet)",
@@ -111,7 +110,7 @@ mod tests {
             "an @ alone",
             "a\\u{0}b",
         ] {
-            assert!(!hides(text), "{text}");
+            assert!(!has_emails(text), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Replaying dead letters.
+//! Replays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
 use super::decide::actor;
-use super::fields::{Fields, wrong};
-use super::jobs::{begin, nothing_meant};
-use super::replay_page::{MAX_REPLAYS, question};
+use super::fields::{Fields, invalid_field};
+use super::jobs::{nothing_selected, start_job};
+use super::replay_page::{MAX_REPLAYS, confirmation};
 use super::selection::{Purpose, Selection};
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::Submitted;
@@ -21,27 +21,27 @@ use crate::service_layer::dead_letters::{Replay, ReplayLimits, interval};
 /// Maximum wait for the outcomes of a step.
 const OUTCOME_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Asks how, and shows how many it would be.
+/// The confirmation page, with the options of the replay.
 pub async fn ask(
     State(app): State<App>,
-    Submitted { visitor, form }: Submitted<Fields>,
+    Submitted { user, form }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
-    let meant = Selection::of(&form)?.meant(&form, app.database()?, Purpose::Replay).await?;
-    if meant.ids.is_empty() {
-        return Ok(nothing_meant(&visitor, &meant).into_response());
+    let selected = Selection::of(&form)?.resolve(&form, app.database()?, Purpose::Replay).await?;
+    if selected.ids.is_empty() {
+        return Ok(nothing_selected(&user, &selected).into_response());
     }
-    Ok(question(&visitor, &meant).into_response())
+    Ok(confirmation(&user, &selected).into_response())
 }
 
-/// Begins the job, with just those that the page named.
+/// Starts the job for the dead letters that the confirmation page listed.
 pub async fn start(
     State(app): State<App>,
-    Submitted { visitor, form }: Submitted<Fields>,
+    Submitted { user, form }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
     let database = app.database()?;
     let limits = limits(&form)?;
-    let meant = Selection::of(&form)?.meant(&form, database, Purpose::Replay).await?;
-    let actor = actor(&visitor, &form);
+    let selected = Selection::of(&form)?.resolve(&form, database, Purpose::Replay).await?;
+    let actor = actor(&user, &form);
     let replay = Replay {
         dead_letters: database.dead_letters(),
         orders: database.orders(),
@@ -52,13 +52,13 @@ pub async fn start(
         limits,
         stop: CancellationToken::new(),
     };
-    let request = JobRequest { kind: JobKind::Replay, actor, ids: meant.ids.clone().into() };
+    let request = JobRequest { kind: JobKind::Replay, actor, ids: selected.ids.clone().into() };
     let work = |progress| jobs::replay(replay, progress);
-    Ok(begin(&app, &visitor, &meant, request, work).into_response())
+    Ok(start_job(&app, &user, &selected, request, work).into_response())
 }
 
 /// # Errors
-/// When a field means nothing.
+/// When a field is invalid.
 fn limits(form: &Fields) -> Result<ReplayLimits, Problem> {
     let schedule = match form.text("other_pace").trim() {
         "" => form.text("pace"),
@@ -67,11 +67,11 @@ fn limits(form: &Fields) -> Result<ReplayLimits, Problem> {
     let schedule = if schedule.is_empty() { "all" } else { schedule };
     let stop_after = form.number("stop_after_failures")?;
     Ok(ReplayLimits {
-        schedule: schedule.parse().map_err(|error| wrong("pace", error))?,
+        schedule: schedule.parse().map_err(|error| invalid_field("pace", error))?,
         interval: form.number("rate")?.map(interval),
-        stop_after_failures: stop_after.and_then(|most| usize::try_from(most).ok()),
+        stop_after_failures: stop_after.and_then(|max| usize::try_from(max).ok()),
         max_replays: form.number("most_replays")?.unwrap_or(MAX_REPLAYS),
-        force: form.is_ticked("force"),
+        force: form.is_checked("force"),
         outcome_timeout: OUTCOME_TIMEOUT,
     })
 }

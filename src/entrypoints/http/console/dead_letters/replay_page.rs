@@ -1,96 +1,96 @@
-//! The page that asks how to replay.
+//! The confirmation page of a replay, with its options.
 
 use maud::{Markup, html};
 
-use super::decide::why_field;
-use super::selection::Meant;
+use super::decide::reason_field;
+use super::selection::SelectedDeadLetters;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::form;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 
-/// A pace and what it is called; the first is the one that is chosen.
+/// Step sizes and their label; the first is the default.
 const PACES: [(&str, &str); 5] = [
-    ("1,2,5,20,all", "1, then 2, 5, 20, then all"),
-    ("1,10,100", "1, then 10, then 100 each"),
-    ("20", "20 each"),
-    ("1", "one by one"),
+    ("1,2,5,20,all", "1, 2, 5, 20, then all"),
+    ("1,10,100", "1, 10, then 100 at a time"),
+    ("20", "20 at a time"),
+    ("1", "1 at a time"),
     ("all", "all at once"),
 ];
 
-/// Failures after which a replay stops, unless somebody wants otherwise.
-const STOP_AFTER: u32 = 3;
+/// Default number of failures after which a replay stops.
+const STOP_AFTER_FAILURES: u32 = 3;
 
-/// A dead letter with so many replays is left alone, unless the form says otherwise.
+/// Default number of replays after which a dead letter is skipped.
 pub const MAX_REPLAYS: u32 = 5;
 
-pub fn question(visitor: &CurrentUser, meant: &Meant) -> Page {
-    let title = format!("Replay {}?", meant.words());
-    let is_one = meant.ids.len() == 1;
+pub fn confirmation(user: &CurrentUser, selected: &SelectedDeadLetters) -> Page {
+    let title = format!("Replay {}?", selected.label());
+    let is_one = selected.ids.len() == 1;
     let body = html! {
         div .narrow {
             h1 { (title) }
             p .lead {
-                "Published to the commands exchange again, with the same message id: what has taken \
-                 effect already does not do so twice. What fails again is open again."
+                "Publishes each message to the commands exchange again, with its message id, so that no command \
+                 takes effect twice. A message that fails again is open again."
             }
-            (meant.listed())
+            (selected.links())
             form .stack method="post" action="/dead-letters/replay/start" {
-                (form::proof(visitor))
-                (meant.fields())
+                (form::csrf_field(user))
+                (selected.fields())
                 @if !is_one { (pace()) }
-                (why_field("", false))
-                (more(is_one))
+                (reason_field("", false))
+                (advanced_options(is_one))
                 div .actions {
-                    button .primary type="submit" { "Replay " (meant.words()) }
+                    button .primary type="submit" { "Replay " (selected.label()) }
                     button type="submit" formaction="/dead-letters/dry-run" formnovalidate { "Dry run" }
-                    a .button href=(meant.back) { "Back" }
+                    a .button href=(selected.back) { "Back" }
                 }
             }
         }
     };
-    page(visitor, Section::DeadLetters, &title, body)
+    page(user, Section::DeadLetters, &title, body)
 }
 
 fn pace() -> Markup {
     html! {
-        label for="pace" { "Pace: the sizes of the steps" }
+        label for="pace" { "Pace (step sizes)" }
         select #pace name="pace" aria-describedby="pace-help" {
             @for (pace, name) in PACES { option value=(pace) { (name) } }
         }
-        p #pace-help .hint { "Each step waits for the outcomes of the one before." }
-        label for="stop_after_failures" { "Stop after the step in which so many have failed" }
+        p #pace-help .hint { "Each step waits for the outcomes of the previous one." }
+        label for="stop_after_failures" { "Stop after this many failures" }
         input #stop_after_failures type="number" name="stop_after_failures" min="1"
-            inputmode="numeric" value=(STOP_AFTER) placeholder="never";
+            inputmode="numeric" value=(STOP_AFTER_FAILURES) placeholder="no limit";
     }
 }
 
-fn more(is_one: bool) -> Markup {
+fn advanced_options(is_one: bool) -> Markup {
     html! {
         details {
-            summary { "More settings" }
+            summary { "Advanced options" }
             div .stack {
-                @if !is_one { (other_pace()) }
-                label for="most_replays" { "Leave those alone that were replayed so often" }
+                @if !is_one { (custom_pace()) }
+                label for="most_replays" { "Skip dead letters already replayed this many times" }
                 input #most_replays type="number" name="most_replays" min="1" inputmode="numeric"
                     value=(MAX_REPLAYS);
                 label {
                     input type="checkbox" name="force" aria-describedby="force-help";
-                    "Also those that are superseded"
+                    "Include superseded commands"
                 }
                 p #force-help .hint {
-                    "Moves of orders that have moved on since, such as to Shipping where the order is completed by now."
+                    "Status changes of orders whose status has changed since, such as to Shipping for an order that is completed."
                 }
             }
         }
     }
 }
 
-fn other_pace() -> Markup {
+fn custom_pace() -> Markup {
     html! {
-        label for="other_pace" { "Another pace" }
+        label for="other_pace" { "Custom pace" }
         input #other_pace name="other_pace" placeholder="1,2,5,20,all" autocomplete="off"
-            pattern="\\s*([0-9]+\\s*,\\s*)*([0-9]+|all)\\s*" title="numbers, and at the end perhaps all";
-        label for="rate" { "Most messages in a second" }
+            pattern="\\s*([0-9]+\\s*,\\s*)*([0-9]+|all)\\s*" title="Step sizes, such as 1,2,5,20,all";
+        label for="rate" { "Maximum messages per second" }
         input #rate type="number" name="rate" min="1" inputmode="numeric" placeholder="no limit";
     }
 }

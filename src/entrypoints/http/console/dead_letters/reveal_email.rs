@@ -1,10 +1,10 @@
-//! The e-mail addresses in a dead letter, for whoever leaves their name.
+//! Reveals the e-mail addresses of a dead letter, and records who viewed them.
 
 use axum::extract::{Path, State};
 
-use super::detail::{find, page_of, parsed};
+use super::detail::{find, page_of, parse_id};
 use super::fields::Fields;
-use super::masking::Addresses;
+use super::masking::EmailVisibility;
 use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
@@ -13,32 +13,32 @@ use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::Actor;
 use crate::service_layer::dead_letters::AuditAction;
 
-/// Records who asks, then shows the addresses on this one page.
+/// Records the access, then shows the addresses on this page only.
 pub async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
-    Submitted { visitor, form: _ }: Submitted<Fields>,
+    Submitted { user, form: _ }: Submitted<Fields>,
 ) -> Result<Page, Problem> {
-    let id = parsed(&id)?;
-    record(&app, &visitor, id, "e-mail addresses shown").await?;
-    Ok(page_of(&visitor, &find(&app, id).await?, Addresses::Shown, None))
+    let id = parse_id(&id)?;
+    record(&app, &user, id, "e-mail addresses shown").await?;
+    Ok(page_of(&user, &find(&app, id).await?, EmailVisibility::Shown, None))
 }
 
-/// Records that somebody sees what is masked for others.
+/// Records and logs that a user sees the e-mail addresses.
 ///
 /// # Errors
-/// When there is no such dead letter, or the database does not answer: then nothing may be shown.
-pub async fn record(app: &App, visitor: &CurrentUser, id: i64, how: &str) -> Result<(), Problem> {
-    let actor = Actor::new(&visitor.caller().name, None);
-    let action = actor.audit_entry(SystemClock.now(), AuditAction::Disclose, how);
-    if app.database()?.dead_letters().record_action(id, &action).await? {
+/// When the dead letter does not exist, or the database is unavailable. Nothing may be shown then.
+pub async fn record(app: &App, user: &CurrentUser, id: i64, how: &str) -> Result<(), Problem> {
+    let actor = Actor::new(&user.caller().name, None);
+    let entry = actor.audit_entry(SystemClock.now(), AuditAction::Disclose, how);
+    if app.database()?.dead_letters().record_action(id, &entry).await? {
         tracing::info!(
             dead_letter = id,
-            who = action.who,
+            who = entry.who,
             how,
-            "E-mail addresses of a dead letter"
+            "E-mail addresses of a dead letter shown"
         );
         return Ok(());
     }
-    Err(Problem::not_found("there is no such dead letter"))
+    Err(Problem::not_found("dead letter not found"))
 }

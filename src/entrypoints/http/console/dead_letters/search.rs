@@ -1,4 +1,4 @@
-//! What somebody looks for.
+//! The search for dead letters.
 
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -12,17 +12,16 @@ use crate::service_layer::dead_letters::{
     DeadLetterCursor, DeadLetterFilter, DeadLetterGroup, DeadLetterState,
 };
 
-/// The value of the field `state` that stands for all of them.
+/// The value of the field `state` for all states.
 pub const ANY: &str = "any";
 
-/// The value of the field `command` that stands for none.
+/// The value of the field `command` for messages without a known command.
 const UNREADABLE: &str = "unreadable";
 
-/// The value of the field `view` for single dead letters, where groups are the default.
+/// The value of the field `view` for the list; the default is groups.
 const LIST: &str = "list";
 
-/// The fields of the form, as they come; those that are empty ask for nothing, but for the state:
-/// then it is open.
+/// The fields of the search form. Empty ones do not filter, except `state`, whose default is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Search {
@@ -42,7 +41,7 @@ pub struct Search {
 
 impl Search {
     /// # Errors
-    /// Naming the field that means nothing.
+    /// When a field is invalid; the error names it.
     pub fn filter(&self, now: DateTime<Utc>) -> Result<DeadLetterFilter, InvalidQuery> {
         Ok(DeadLetterFilter {
             state: self.state()?,
@@ -55,7 +54,7 @@ impl Search {
             customer_id: given(&self.customer),
             text: given(&self.text),
             publisher: given(&self.publisher),
-            // As it is: a pattern may begin with a blank.
+            // Not trimmed: a pattern may start with a space.
             pattern: Some(self.pattern.clone()).filter(|pattern| !pattern.is_empty()),
             failed_until: timestamp("older", &self.older, now)?,
             failed_from: timestamp("younger", &self.younger, now)?,
@@ -63,40 +62,41 @@ impl Search {
     }
 
     /// # Errors
-    /// When there is no such state.
+    /// When the state is unknown.
     pub fn state(&self) -> Result<Option<DeadLetterState>, InvalidQuery> {
         match self.state.as_str() {
             "" => Ok(Some(DeadLetterState::Open)),
             ANY => Ok(None),
-            word => word.parse().map(Some).map_err(|problem: &str| invalid("state", problem)),
+            state => state.parse().map(Some).map_err(|problem: &str| invalid("state", problem)),
         }
     }
 
     /// # Errors
-    /// When it is no place.
+    /// When the cursor is invalid.
     pub fn after(&self) -> Result<Option<DeadLetterCursor>, InvalidQuery> {
         if self.after.is_empty() {
             return Ok(None);
         }
         let parts = self.after.split_once('_');
-        let place = parts.and_then(|(micros, id)| {
+        let cursor = parts.and_then(|(micros, id)| {
             let failed_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
             Some(DeadLetterCursor { failed_at, id: id.parse().ok()? })
         });
-        place.map(Some).ok_or_else(|| invalid("after", "is no place in a list"))
+        cursor.map(Some).ok_or_else(|| invalid("after", "invalid cursor"))
     }
 
     pub fn is_list(&self) -> bool {
         self.view == LIST
     }
 
-    /// Whether it asks for nothing but a state.
-    pub fn is_plain(&self) -> bool {
-        let plain = Self { state: self.state.clone(), view: self.view.clone(), ..Self::default() };
-        *self == Self { after: self.after.clone(), ..plain }
+    /// Whether it filters by nothing but the state.
+    pub fn is_unfiltered(&self) -> bool {
+        let unfiltered =
+            Self { state: self.state.clone(), view: self.view.clone(), ..Self::default() };
+        *self == Self { after: self.after.clone(), ..unfiltered }
     }
 
-    pub fn address(&self) -> String {
+    pub fn url(&self) -> String {
         let fields = [
             ("state", if self.state == "open" { "" } else { self.state.as_str() }),
             ("code", &self.code),
@@ -114,23 +114,22 @@ impl Search {
         address::with("/dead-letters", &fields)
     }
 
-    /// From its first page on.
+    /// The first page.
     pub fn first(&self) -> Self {
         Self { after: String::new(), ..self.clone() }
     }
 
-    pub fn from(&self, place: DeadLetterCursor) -> Self {
-        let after = format!("{}_{}", place.failed_at.timestamp_micros(), place.id);
+    pub fn from(&self, cursor: DeadLetterCursor) -> Self {
+        let after = format!("{}_{}", cursor.failed_at.timestamp_micros(), cursor.id);
         Self { after, ..self.clone() }
     }
 
-    /// Single dead letters, or groups of them.
     pub fn viewed_as_list(&self, is_list: bool) -> Self {
         let view = if is_list { LIST.to_owned() } else { String::new() };
         Self { view, ..self.first() }
     }
 
-    /// In another state; of whatever code, as those of the other state may have others.
+    /// In another state, with any code, as the codes differ between states.
     pub fn in_state(&self, state: &str) -> Self {
         Self { state: state.to_owned(), code: String::new(), ..self.first() }
     }
@@ -139,7 +138,7 @@ impl Search {
         Self { code: code.to_owned(), ..self.first() }
     }
 
-    /// Those of a group, one by one.
+    /// The list of a group.
     pub fn within(&self, group: &DeadLetterGroup) -> Self {
         Self {
             code: group.code.clone(),
@@ -158,10 +157,10 @@ impl Search {
                     div { label for="command" { "Command" } select #command name="command" { (self.commands()) } }
                     (field("order", "Order id", &self.order, ""))
                     (field("customer", "Customer id", &self.customer, ""))
-                    (field("publisher", "Publisher", &self.publisher, "its app_id"))
-                    (field("text", "Text in the detail", &self.text, ""))
-                    (field("older", "Failed before", &self.older, "30m, 12h, 7d ago"))
-                    (field("younger", "Failed within", &self.younger, "30m, 12h, 7d"))
+                    (field("publisher", "Publisher", &self.publisher, "app_id"))
+                    (field("text", "Detail contains", &self.text, ""))
+                    (field("older", "Failed before", &self.older, "30m, 12h or 7d ago"))
+                    (field("younger", "Failed within", &self.younger, "30m, 12h or 7d"))
                     @if !self.pattern.is_empty() { (field("pattern", "Pattern", &self.pattern, "")) }
                     @if self.is_list() { input type="hidden" name="view" value=(LIST); }
                     div .actions {
@@ -186,13 +185,13 @@ impl Search {
         html! {
             (option("", "any", &self.command))
             @for kind in CommandKind::ALL { (option(kind.name(), kind.name(), &self.command)) }
-            (option(UNREADABLE, "cannot be read", &self.command))
+            (option(UNREADABLE, "not decodable", &self.command))
         }
     }
 }
 
-fn option(value: &str, name: &str, chosen: &str) -> Markup {
-    html! { option value=(value) selected[value == chosen] { (name) } }
+fn option(value: &str, name: &str, selected: &str) -> Markup {
+    html! { option value=(value) selected[value == selected] { (name) } }
 }
 
 fn field(name: &str, label: &str, value: &str, example: &str) -> Markup {

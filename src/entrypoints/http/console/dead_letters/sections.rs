@@ -1,19 +1,19 @@
-//! What is known of a dead letter, beside its body.
+//! The sections of a dead letter's page, except its body.
 
 use maud::{Markup, html};
 
 use super::body::code;
-use super::masking::Addresses;
+use super::masking::EmailVisibility;
 use crate::entrypoints::body_format::readable;
 use crate::entrypoints::http::console::components::{address, order_status, timestamp};
 use crate::entrypoints::printable::printable;
 use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::{AuditEntry, DeadLetterRecord, properties_to_json};
 
-/// Why it is here, and where it came from.
-pub fn reason(stored: &DeadLetterRecord, has_order: bool, addresses: Addresses) -> Markup {
-    let dead_letter = &stored.dead_letter;
-    let shown = |text: &str| html! { bdi { (addresses.within(&printable(text))) } };
+/// The reason and the origin.
+pub fn reason(record: &DeadLetterRecord, has_order: bool, emails: EmailVisibility) -> Markup {
+    let dead_letter = &record.dead_letter;
+    let shown = |text: &str| html! { bdi { (emails.apply(&printable(text))) } };
     let optional = |name: &str, text: Option<&str>| {
         html! { @if let Some(text) = text { dt { (name) } dd { (shown(text)) } } }
     };
@@ -29,48 +29,43 @@ pub fn reason(stored: &DeadLetterRecord, has_order: bool, addresses: Addresses) 
                         dd { @if has_order { (address::order_link(order_id)) } @else { (shown(order_id)) } }
                     }
                     @if let Some(customer_id) = &dead_letter.subject.customer_id {
-                        dt { "Customer" } dd { (customer_link(customer_id)) }
+                        dt { "Customer" } dd { (address::customer_link(customer_id)) }
                     }
                     (optional("Message id", dead_letter.properties.message_id.as_deref()))
                     (optional("Publisher", dead_letter.properties.app_id.as_deref()))
-                    dt { "Sent to" }
+                    dt { "Published to" }
                     dd { (shown(&dead_letter.exchange)) " / " (shown(&dead_letter.routing_key)) }
                 }
                 dl .terms {
-                    dt { "First failed" } dd { (timestamp(stored.first_failed_at)) }
+                    dt { "First failed" } dd { (timestamp(record.first_failed_at)) }
                     dt { "Last failed" } dd { (timestamp(dead_letter.failed_at)) }
-                    dt { "Failures" } dd { (stored.failures) ", the last after " (dead_letter.attempts) @if dead_letter.attempts == 1 { " attempt" } @else { " attempts" } }
-                    dt { "Replays" } dd { (stored.replays) }
-                    dt { "Revision" } dd { (stored.revision) }
-                    dt { "Last change" } dd { (timestamp(stored.changed_at)) }
+                    dt { "Failures" } dd { (record.failures) " (the last after " (dead_letter.attempts) @if dead_letter.attempts == 1 { " attempt)" } @else { " attempts)" } }
+                    dt { "Replays" } dd { (record.replays) }
+                    dt { "Revision" } dd { (record.revision) }
+                    dt { "Last changed" } dd { (timestamp(record.changed_at)) }
                 }
             }
         }
     }
 }
 
-fn customer_link(customer_id: &str) -> Markup {
-    let address = address::with("/orders", &[("customer", customer_id)]);
-    html! { a href=(address) { bdi { (customer_id) } } }
-}
-
-/// Properties and headers, as they lay in the queue.
-pub fn properties(stored: &DeadLetterRecord, addresses: Addresses) -> Markup {
-    let text = readable(properties_to_json(&stored.dead_letter.properties).as_bytes());
+/// The AMQP properties and headers.
+pub fn properties(record: &DeadLetterRecord, emails: EmailVisibility) -> Markup {
+    let text = readable(properties_to_json(&record.dead_letter.properties).as_bytes());
     html! {
         section .panel aria-labelledby="properties" {
             h2 #properties { "Properties and headers" }
-            (code("Properties and headers", &addresses.within(&text), 0))
+            (code("Properties and headers", &emails.apply(&text), 0))
         }
     }
 }
 
-/// Its order, as it is now.
-pub fn order(stored: &DeadLetterRecord, order: Option<&OrderHistory>) -> Markup {
-    let Some(order_id) = &stored.dead_letter.subject.order_id else { return html! {} };
+/// The order of its command, as it is now.
+pub fn order(record: &DeadLetterRecord, order: Option<&OrderHistory>) -> Markup {
+    let Some(order_id) = &record.dead_letter.subject.order_id else { return html! {} };
     html! {
         section .panel aria-labelledby="order" {
-            h2 #order { "Its order now" }
+            h2 #order { "Current order" }
             @match order {
                 Some(OrderHistory { order, history }) => {
                     p { (address::order_link(order_id)) " " (order_status(order.status())) }
@@ -83,28 +78,28 @@ pub fn order(stored: &DeadLetterRecord, order: Option<&OrderHistory>) -> Markup 
                         }
                     }
                 }
-                None => p { "There is no order " bdi { (printable(order_id)) } "." },
+                None => p { "Order " bdi { (printable(order_id)) } " does not exist." },
             }
         }
     }
 }
 
-/// Who did what, the last first.
-pub fn record(actions: &[AuditEntry]) -> Markup {
+/// Latest entry first.
+pub fn audit_log(entries: &[AuditEntry]) -> Markup {
     html! {
-        section .panel aria-labelledby="record" {
-            h2 #record { "What was done with it" }
-            @if actions.is_empty() { p .hint { "Nothing yet." } }
-            @else { ol .timeline reversed { @for action in actions.iter().rev() { li { (done(action)) } } } }
+        section .panel aria-labelledby="audit-log" {
+            h2 #audit-log { "Audit log" }
+            @if entries.is_empty() { p .hint { "No entries" } }
+            @else { ol .timeline reversed { @for entry in entries.iter().rev() { li { (audit_entry(entry)) } } } }
         }
     }
 }
 
-fn done(action: &AuditEntry) -> Markup {
-    let shown = |text: &str| html! { bdi { (Addresses::Masked.within(&printable(text))) } };
+fn audit_entry(entry: &AuditEntry) -> Markup {
+    let shown = |text: &str| html! { bdi { (EmailVisibility::Masked.apply(&printable(text))) } };
     html! {
-        div { strong { (action.what.as_str()) } " by " (shown(&action.who)) " " (timestamp(action.at)) }
-        @if let Some(why) = &action.why { p { "“" (shown(why)) "”" } }
-        p .hint { (shown(&action.verdict)) }
+        div { strong { (entry.what.as_str()) } " by " (shown(&entry.who)) " " (timestamp(entry.at)) }
+        @if let Some(why) = &entry.why { p { "“" (shown(why)) "”" } }
+        p .hint { (shown(&entry.verdict)) }
     }
 }

@@ -1,4 +1,4 @@
-//! Which dead letters a form means.
+//! The dead letters that a form applies to.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use axum::extract::Query;
 use axum::http::Uri;
 use maud::{Markup, html};
 
-use super::fields::{Fields, wrong};
+use super::fields::{Fields, invalid_field};
 use super::search::Search;
 use crate::adapters::clock::SystemClock;
 use crate::bootstrap::Database;
@@ -16,27 +16,26 @@ use crate::service_layer::dead_letters::jobs::MAX_DEAD_LETTERS;
 use crate::service_layer::dead_letters::replayable_ids;
 use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterState};
 
-/// What a form carries of the dead letters that it means.
+/// The selection as submitted.
 #[derive(Debug)]
 pub enum Selection {
-    /// These.
     Ids(Vec<i64>),
-    /// All that match, at the moment.
+    /// All that match the search.
     Matching(Box<Search>),
 }
 
-/// The dead letters that are meant, once it is known which they are.
+/// The selection, resolved to ids.
 #[derive(Debug)]
-pub struct Meant {
-    /// In the order in which they came, each once.
+pub struct SelectedDeadLetters {
+    /// In ascending order, without duplicates.
     pub ids: Vec<i64>,
-    /// There are more than can be taken at once: these are the first.
-    pub is_cut: bool,
-    /// Where whoever chose them came from.
+    /// Whether more match than one action can take; these are the first.
+    pub is_truncated: bool,
+    /// The path of the page that they were selected on.
     pub back: String,
 }
 
-/// What is to be done with them: it says which of those that match can be meant.
+/// The action, which determines the states that can be selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Replay,
@@ -46,55 +45,58 @@ pub enum Purpose {
 
 impl Selection {
     /// # Errors
-    /// When a field means nothing.
+    /// When a field is invalid.
     pub fn of(fields: &Fields) -> Result<Self, Problem> {
         if fields.text("which") == "all" {
             return Ok(Self::Matching(Box::new(search(fields)?)));
         }
-        let mut ids = unpacked(fields.text("ids")).ok_or_else(|| wrong("ids", "are no ids"))?;
+        let mut ids =
+            decode_ids(fields.text("ids")).ok_or_else(|| invalid_field("ids", "must be ids"))?;
         for id in fields.all("id") {
-            ids.push(id.parse().map_err(|_| wrong("id", "is no id"))?);
+            ids.push(id.parse().map_err(|_| invalid_field("id", "must be an id"))?);
         }
         ids.sort_unstable();
         ids.dedup();
         Ok(Self::Ids(ids))
     }
 
-    /// The ids of what is meant at this moment.
+    /// Runs the search, if the selection is one.
     ///
     /// # Errors
-    /// When a field of the search means nothing, or the database does not answer.
-    pub async fn meant(
+    /// When a field of the search is invalid, or the database is unavailable.
+    pub async fn resolve(
         self,
         fields: &Fields,
         database: &Database,
         purpose: Purpose,
-    ) -> Result<Meant, Problem> {
+    ) -> Result<SelectedDeadLetters, Problem> {
         let mut ids = match self {
             Self::Ids(ids) => ids,
             Self::Matching(search) => matching(&search, database, purpose).await?,
         };
-        let is_cut = ids.len() > MAX_DEAD_LETTERS as usize;
+        let is_truncated = ids.len() > MAX_DEAD_LETTERS as usize;
         ids.truncate(MAX_DEAD_LETTERS as usize);
         let back = match (fields.text("those"), ids.as_slice()) {
             ("", [id]) => format!("/dead-letters/{id}"),
-            _ => search(fields)?.address(),
+            _ => search(fields)?.url(),
         };
-        Ok(Meant { ids, is_cut, back })
+        Ok(SelectedDeadLetters { ids, is_truncated, back })
     }
 }
 
-/// The search of the page that a form stands on.
+/// The search of the page that contains the form.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not the URL of a list.
 pub fn search(fields: &Fields) -> Result<Search, Problem> {
     let uri: Option<Uri> = match fields.text("those") {
         "" => return Ok(Search::default()),
-        those => those.parse().ok(),
+        url => url.parse().ok(),
     };
     let search = uri.and_then(|uri| Query::<Search>::try_from_uri(&uri).ok());
-    search.map(|Query(search)| search).ok_or_else(|| wrong("those", "is no address of a list"))
+    search
+        .map(|Query(search)| search)
+        .ok_or_else(|| invalid_field("those", "must be the URL of a list"))
 }
 
 async fn matching(
@@ -121,52 +123,52 @@ async fn matching(
     Ok(ids)
 }
 
-impl Meant {
-    /// The hidden field that has the next form mean just these.
+impl SelectedDeadLetters {
+    /// Hidden fields, so that the next form applies to exactly these.
     pub fn fields(&self) -> Markup {
         html! {
-            input type="hidden" name="ids" value=(packed(&self.ids));
+            input type="hidden" name="ids" value=(encode_ids(&self.ids));
             input type="hidden" name="those" value=(self.back);
         }
     }
 
     /// `dead letter 17` or `312 dead letters`.
-    pub fn words(&self) -> String {
-        words(&self.ids)
+    pub fn label(&self) -> String {
+        dead_letter_count(&self.ids)
     }
 
-    /// Which they are, and what is left out.
-    pub fn listed(&self) -> Markup {
-        const MOST: usize = 12;
+    /// Links to the first of them.
+    pub fn links(&self) -> Markup {
+        const MAX_LINKS: usize = 12;
         html! {
             p {
-                @for (place, id) in self.ids.iter().take(MOST).enumerate() {
-                    @if place > 0 { ", " }
+                @for (index, id) in self.ids.iter().take(MAX_LINKS).enumerate() {
+                    @if index > 0 { ", " }
                     a href={ "/dead-letters/" (id) } { (id) }
                 }
-                @if self.ids.len() > MOST { " and " (self.ids.len() - MOST) " more" }
+                @if self.ids.len() > MAX_LINKS { " and " (self.ids.len() - MAX_LINKS) " more" }
             }
-            @if self.is_cut {
-                p .hint { "More match. These are the first " (MAX_DEAD_LETTERS) "; do the same again for the rest." }
+            @if self.is_truncated {
+                p .hint { "Limited to the first " (MAX_DEAD_LETTERS) " that match. Repeat the action for the rest." }
             }
         }
     }
 }
 
 /// `dead letter 17` or `312 dead letters`.
-pub fn words(ids: &[i64]) -> String {
+pub fn dead_letter_count(ids: &[i64]) -> String {
     match ids {
         [id] => format!("dead letter {id}"),
         ids => format!("{} dead letters", ids.len()),
     }
 }
 
-/// Ids as ranges, such as `3,7-9`: neighbours take no room.
-pub fn packed(ids: &[i64]) -> String {
+/// Ids as ranges, such as `3,7-9`, to keep forms small.
+pub fn encode_ids(ids: &[i64]) -> String {
     let mut text = String::new();
     for range in ids.chunk_by(|one, next| one + 1 == *next) {
         let comma = if text.is_empty() { "" } else { "," };
-        // Writing to a text cannot fail.
+        // Writing to a String cannot fail.
         let _ = match range {
             [first, .., last] => write!(text, "{comma}{first}-{last}"),
             [one] => write!(text, "{comma}{one}"),
@@ -176,8 +178,8 @@ pub fn packed(ids: &[i64]) -> String {
     text
 }
 
-/// None for what is not packed, or is more than can be taken at once.
-fn unpacked(text: &str) -> Option<Vec<i64>> {
+/// `None` if the text is invalid, or holds more than [`MAX_DEAD_LETTERS`] ids.
+fn decode_ids(text: &str) -> Option<Vec<i64>> {
     let mut ids = Vec::new();
     for range in text.split(',').filter(|range| !range.is_empty()) {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -196,20 +198,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_come_out_of_a_form_as_they_went_in() {
+    fn encoded_ids_can_be_decoded() {
         for (ids, text) in
             [(&[][..], ""), (&[3], "3"), (&[3, 7, 8, 9, 11], "3,7-9,11"), (&[1, 2], "1-2")]
         {
-            assert_eq!(packed(ids), text);
-            assert_eq!(unpacked(text).unwrap(), ids);
+            assert_eq!(encode_ids(ids), text);
+            assert_eq!(decode_ids(text).unwrap(), ids);
         }
     }
 
     #[test]
-    fn what_a_form_cannot_hold_is_refused() {
+    fn invalid_or_too_many_ids_are_rejected() {
         for text in ["x", "1-", "-1-2-3", "1-9223372036854775807", "1-10001", "1-9000,1-9000"] {
-            assert_eq!(unpacked(text), None, "{text}");
+            assert_eq!(decode_ids(text), None, "{text}");
         }
-        assert_eq!(unpacked("1-10000").unwrap().len(), 10_000);
+        assert_eq!(decode_ids("1-10000").unwrap().len(), 10_000);
     }
 }

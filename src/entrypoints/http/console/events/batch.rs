@@ -1,21 +1,20 @@
-//! Events in portions that a browser can take, however many pass.
+//! Batches of events that a browser can keep up with.
 
 use std::time::Duration;
 
 use super::line::line;
 
-/// Time over which events are gathered.
-pub const GATHERING: Duration = Duration::from_millis(250);
+/// The time between two batches.
+pub const BATCH_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Most events of a portion that are shown; of further ones only their number is.
+/// Maximum number of events of a batch that are shown; the others are only counted.
 const MAX_SHOWN: usize = 25;
 
-/// What passed in a moment.
+/// The events since the last batch.
 #[derive(Debug, Default)]
 pub struct Batch {
     bodies: Vec<Vec<u8>>,
-    /// How many more there were.
-    left_out: usize,
+    omitted: usize,
 }
 
 impl Batch {
@@ -23,7 +22,7 @@ impl Batch {
         if self.bodies.len() < MAX_SHOWN {
             self.bodies.push(body);
         } else {
-            self.left_out += 1;
+            self.omitted += 1;
         }
     }
 
@@ -31,12 +30,12 @@ impl Batch {
         self.bodies.is_empty()
     }
 
-    /// Its lines, the first event first.
+    /// One line per event, in order.
     pub fn into_html(self) -> String {
         let lines = self.bodies.iter().map(|body| line(body).into_string());
         let mut lines: String = lines.collect();
-        if self.left_out > 0 {
-            let more = maud::html! { li .more { "… and " (self.left_out) " more" } };
+        if self.omitted > 0 {
+            let more = maud::html! { li .more { "… and " (self.omitted) " more" } };
             lines.push_str(&more.into_string());
         }
         lines
@@ -48,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_events_some_are_shown_and_the_others_counted() {
+    fn events_beyond_the_maximum_are_only_counted() {
         let mut batch = Batch::default();
         for _ in 0..10_000 {
             batch.add(b"{}".to_vec());

@@ -1,145 +1,149 @@
-//! All who watch.
+//! Distributes events to all open pages.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::batch::{Batch, GATHERING};
-use super::subscription::{Passed, subscribe};
+use super::batch::{BATCH_INTERVAL, Batch};
+use super::subscription::{SubscriptionEvent, subscribe};
 use crate::bootstrap::Broker;
 
-/// Most who watch at a time.
+/// Maximum number of open pages.
 const MAX_LISTENERS: usize = 50;
 
-/// Most events between the subscription and here.
-const READ_AHEAD: usize = 1_000;
+/// Maximum number of events between the subscription and the hub.
+const EVENT_BUFFER: usize = 1_000;
 
-/// Portions that may wait for a listener; one that is slower is cut off.
-const PORTIONS: usize = 16;
+/// Stream events that are buffered for a page. A page that falls further behind is disconnected.
+const LISTENER_BUFFER: usize = 16;
 
-/// What listeners are told.
+/// An event of the stream to a page.
 #[derive(Debug, Clone)]
 pub enum StreamEvent {
-    /// The subscription is about to be opened.
+    /// The subscription is being opened.
     Connecting,
-    /// Events come from now on.
+    /// The subscription is open.
     Listening,
-    /// None come for a while.
-    Trouble(Arc<str>),
+    /// The subscription was lost, for this reason; it is retried.
+    Disconnected(Arc<str>),
     /// Lines of events, as HTML.
     Events(Arc<str>),
 }
 
-/// Tells events to whoever listens; clones share the listeners.
+/// Distributes events to listeners; clones share them.
 #[derive(Debug, Clone)]
-pub struct Hub(Arc<Parts>);
+pub struct Hub(Arc<Shared>);
 
 #[derive(Debug)]
-struct Parts {
-    now: Mutex<Now>,
-    places: Arc<Semaphore>,
+struct Shared {
+    state: Mutex<State>,
+    permits: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct Now {
-    /// There while somebody listens.
+struct State {
+    /// `Some` while there is a subscription.
     listeners: Option<broadcast::Sender<StreamEvent>>,
-    /// What a new listener is told first.
-    state: StreamEvent,
+    /// The first event that a new listener gets.
+    connection: StreamEvent,
 }
 
-/// Somebody who watches.
+/// An open page.
 #[derive(Debug)]
 pub struct Listener {
-    pub state: StreamEvent,
-    pub told: broadcast::Receiver<StreamEvent>,
-    _place: OwnedSemaphorePermit,
+    /// The state of the subscription at the time of listening.
+    pub connection: StreamEvent,
+    pub events: broadcast::Receiver<StreamEvent>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self(Arc::new(Parts {
-            now: Mutex::new(Now { listeners: None, state: StreamEvent::Connecting }),
-            places: Arc::new(Semaphore::new(MAX_LISTENERS)),
+        Self(Arc::new(Shared {
+            state: Mutex::new(State { listeners: None, connection: StreamEvent::Connecting }),
+            permits: Arc::new(Semaphore::new(MAX_LISTENERS)),
         }))
     }
 }
 
 impl Hub {
-    /// Listens from now on; the first listener opens the subscription. None when there is no place
-    /// for one more.
+    /// Adds a listener; the first one opens the subscription. `None` if there are [`MAX_LISTENERS`]
+    /// already.
     pub fn listen(&self, broker: &Broker) -> Option<Listener> {
-        let place = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
-        let mut now = self.lock();
-        let told = if let Some(listeners) = &now.listeners {
+        let permit = Arc::clone(&self.0.permits).try_acquire_owned().ok()?;
+        let mut state = self.lock();
+        let events = if let Some(listeners) = &state.listeners {
             listeners.subscribe()
         } else {
-            let (listeners, told) = broadcast::channel(PORTIONS);
-            *now = Now { listeners: Some(listeners.clone()), state: StreamEvent::Connecting };
-            tokio::spawn(gather(self.clone(), broker.clone(), listeners));
-            told
+            let (listeners, events) = broadcast::channel(LISTENER_BUFFER);
+            let connection = StreamEvent::Connecting;
+            *state = State { listeners: Some(listeners.clone()), connection };
+            tokio::spawn(run(self.clone(), broker.clone(), listeners));
+            events
         };
-        let state = now.state.clone();
-        Some(Listener { state, told, _place: place })
+        let connection = state.connection.clone();
+        Some(Listener { connection, events, _permit: permit })
     }
 
-    /// Tells it also to whoever comes later.
-    fn tell_state(&self, state: StreamEvent) {
-        let mut now = self.lock();
-        now.state = state.clone();
-        if let Some(listeners) = &now.listeners {
-            // Whoever has gone needs not be told.
-            let _ = listeners.send(state);
+    /// Sends the state of the subscription to all listeners, and to later ones when they start.
+    fn set_connection(&self, connection: StreamEvent) {
+        let mut state = self.lock();
+        state.connection = connection.clone();
+        if let Some(listeners) = &state.listeners {
+            // Fails when all listeners have gone.
+            let _ = listeners.send(connection);
         }
     }
 
-    /// Whether nobody listens; from then on the next listener opens a new subscription.
-    fn is_left(&self) -> bool {
-        let mut now = self.lock();
-        let is_left = now.listeners.as_ref().is_none_or(|it| it.receiver_count() == 0);
-        if is_left {
-            now.listeners = None;
+    /// Returns true if there are no listeners; the next one then opens a new subscription.
+    fn close_if_unused(&self) -> bool {
+        let mut state = self.lock();
+        let is_unused = state.listeners.as_ref().is_none_or(|it| it.receiver_count() == 0);
+        if is_unused {
+            state.listeners = None;
         }
-        is_left
+        is_unused
     }
 
-    fn lock(&self) -> MutexGuard<'_, Now> {
-        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Tells listeners what passes, until the last of them has gone.
-async fn gather(hub: Hub, broker: Broker, listeners: broadcast::Sender<StreamEvent>) {
-    let (passed_in, passed) = mpsc::channel(READ_AHEAD);
+/// Subscribes and distributes events until the last listener has gone.
+async fn run(hub: Hub, broker: Broker, listeners: broadcast::Sender<StreamEvent>) {
+    let (sender, receiver) = mpsc::channel(EVENT_BUFFER);
     tokio::select! {
-        () = subscribe(broker, passed_in) => {}
-        () = tell(&hub, passed, &listeners) => {}
+        () = subscribe(broker, sender) => {}
+        () = distribute(&hub, receiver, &listeners) => {}
     }
 }
 
-async fn tell(
+async fn distribute(
     hub: &Hub,
-    mut passed: mpsc::Receiver<Passed>,
+    mut received: mpsc::Receiver<SubscriptionEvent>,
     listeners: &broadcast::Sender<StreamEvent>,
 ) {
     let mut batch = Batch::default();
-    let mut portion = interval(GATHERING);
-    portion.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = interval(BATCH_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            Some(passed) = passed.recv() => match passed {
-                Passed::Event(body) => batch.add(body),
-                Passed::Listening => hub.tell_state(StreamEvent::Listening),
-                Passed::Trouble(reason) => hub.tell_state(StreamEvent::Trouble(reason.into())),
+            Some(event) = received.recv() => match event {
+                SubscriptionEvent::Event(body) => batch.add(body),
+                SubscriptionEvent::Listening => hub.set_connection(StreamEvent::Listening),
+                SubscriptionEvent::Disconnected(reason) => {
+                    hub.set_connection(StreamEvent::Disconnected(reason.into()));
+                }
             },
-            _ = portion.tick(), if !batch.is_empty() => {
+            _ = tick.tick(), if !batch.is_empty() => {
                 let lines = std::mem::take(&mut batch).into_html();
-                // Whoever has gone needs not be told.
+                // Fails when all listeners have gone.
                 let _ = listeners.send(StreamEvent::Events(lines.into()));
             }
             () = listeners.closed() => {
-                if hub.is_left() {
+                if hub.close_if_unused() {
                     return;
                 }
             }
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_are_only_so_many_places() {
+    async fn the_number_of_listeners_is_limited() {
         let (hub, broker) = (Hub::default(), broker());
         let mut listeners: Vec<_> =
             (0..MAX_LISTENERS).map(|_| hub.listen(&broker).unwrap()).collect();
@@ -169,16 +173,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_listener_is_cut_off_and_the_others_are_not() {
+    async fn only_a_listener_that_falls_behind_is_disconnected() {
         let (hub, broker) = (Hub::default(), broker());
         let mut slow = hub.listen(&broker).unwrap();
-        for _ in 0..=PORTIONS {
-            hub.tell_state(StreamEvent::Events("<li>".into()));
+        for _ in 0..=LISTENER_BUFFER {
+            hub.set_connection(StreamEvent::Events("<li>".into()));
         }
         let mut quick = hub.listen(&broker).unwrap();
-        hub.tell_state(StreamEvent::Listening);
+        hub.set_connection(StreamEvent::Listening);
 
-        assert!(matches!(slow.told.recv().await, Err(broadcast::error::RecvError::Lagged(_))));
-        assert!(quick.told.recv().await.is_ok());
+        assert!(matches!(slow.events.recv().await, Err(broadcast::error::RecvError::Lagged(_))));
+        assert!(quick.events.recv().await.is_ok());
     }
 }

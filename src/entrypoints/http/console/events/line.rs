@@ -1,4 +1,4 @@
-//! An event as a line of a page: no names, no addresses.
+//! An event as a line of the page, without customer data.
 
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::domain::Status;
 use crate::entrypoints::http::console::components::{address, order_status, timestamp};
 
-/// What a line shows of an event.
+/// The fields of an event that a line shows.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type")]
 enum Event {
@@ -27,10 +27,10 @@ enum Event {
     },
 }
 
-/// The line of an event; whatever else is published to the exchange gets one, too.
+/// The line of a message on the events exchange, whether it is an event of this worker or not.
 pub fn line(body: &[u8]) -> Markup {
     let Ok(event) = serde_json::from_slice(body) else {
-        return html! { li { "A message that is no event of this worker." } };
+        return html! { li { "Unknown message" } };
     };
     match event {
         Event::OrderStatusChanged { order_id, previous_status, status, changed_at, total } => {
@@ -41,18 +41,18 @@ pub fn line(body: &[u8]) -> Markup {
                     (badge(&status)) " placed for " (total)
                 }
             };
-            of_order(changed_at, &order_id, &what)
+            order_line(changed_at, &order_id, &what)
         }
         Event::OrderCommandRejected { order_id, command, code, detail, rejected_at } => {
             let what = html! {
                 span .badge.bad { "Rejected" } " " (command) ": " (detail) " (" code { (code) } ")"
             };
-            of_order(rejected_at, &order_id, &what)
+            order_line(rejected_at, &order_id, &what)
         }
     }
 }
 
-fn of_order(at: DateTime<Utc>, order_id: &str, what: &Markup) -> Markup {
+fn order_line(at: DateTime<Utc>, order_id: &str, what: &Markup) -> Markup {
     html! {
         li { (timestamp(at)) " " span .order { "Order " (address::order_link(order_id)) } " " span { (what) } }
     }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_what_happened_and_not_to_whom() {
+    fn a_line_contains_no_customer_data() {
         let event = r#"{"event_id": "e", "type": "OrderStatusChanged", "order_id": "<b>14</b>",
             "previous_status": "Received", "status": "Processing", "version": 2,
             "changed_at": "2026-11-20T09:30:37.123456Z", "total": "190.00", "items": [],
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_names_the_rule() {
+    fn a_rejection_shows_its_command_and_code() {
         let event = r#"{"type": "OrderCommandRejected", "order_id": "14", "command": "CancelOrder",
             "code": "OrderAlreadyCancelled", "detail": "the order is already cancelled",
             "status": "Cancelled", "rejected_at": "2026-11-20T09:30:37.123456Z"}"#;
@@ -91,12 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_shows_nothing_of_itself() {
+    fn the_content_of_an_unknown_message_is_not_shown() {
         for body in [&b"\xff\0"[..], b"{}", br#"{"type": "Gossip", "email": "a@example.com"}"#] {
-            assert_eq!(
-                line(body).into_string(),
-                "<li>A message that is no event of this worker.</li>"
-            );
+            assert_eq!(line(body).into_string(), "<li>Unknown message</li>");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Events as they pass.
+//! The page of live events.
 //!
-//! While somebody watches, one subscription is open for all who do. What it brings is gathered for a
-//! moment, and only some of it is shown when there is much: whoever watches must not slow the worker
-//! down.
+//! While at least one page is open, all pages share one subscription to the events exchange. Events are
+//! sent in batches, of which only a part is shown when there are many, so that watching does not slow
+//! down the worker.
 
 mod batch;
 mod hub;

@@ -1,4 +1,4 @@
-//! The page that shows events.
+//! The page of live events, which `console.js` fills.
 
 use maud::html;
 
@@ -6,7 +6,7 @@ use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::notice;
 use crate::entrypoints::http::console::layout::{Page, Section, page};
 
-pub async fn show(visitor: CurrentUser) -> Page {
+pub async fn show(user: CurrentUser) -> Page {
     let body = html! {
         div .heading {
             h1 { "Events" }
@@ -16,15 +16,14 @@ pub async fn show(visitor: CurrentUser) -> Page {
             }
         }
         noscript {
-            (notice::hint(&html! {
-                "Events are shown by a script, which this browser does not run. The page of an order "
-                "shows its history without one."
+            (notice::info(&html! {
+                "Live events require JavaScript. Without it, see the history on an order's page."
             }))
         }
         div .panel {
-            p #events-none .empty { "What happens from now on appears here." }
+            p #events-none .empty { "Waiting for events" }
             ol #events .stream data-stream="/events/stream" role="log" aria-live="off" aria-label="Events" {}
         }
     };
-    page(&visitor, Section::Events, "Events", body)
+    page(&user, Section::Events, "Events", body)
 }

@@ -1,4 +1,4 @@
-//! The stream that a page listens to.
+//! Server-sent events for the page.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,48 +13,51 @@ use super::hub::{Listener, StreamEvent};
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::{App, Problem};
 
-/// Longest stream. The page comes back by itself, if its session is still good.
-const LONGEST: Duration = Duration::from_secs(600);
+/// Maximum duration of a stream. The page then reconnects, if its session is still valid.
+const MAX_DURATION: Duration = Duration::from_secs(600);
 
-/// Has nginx pass on each event at once.
+/// Disables buffering in nginx.
 const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
-pub async fn stream(visitor: CurrentUser, State(app): State<App>) -> Result<Response, Problem> {
+pub async fn stream(user: CurrentUser, State(app): State<App>) -> Result<Response, Problem> {
     let listener = app.console.events.listen(&app.broker).ok_or_else(|| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many pages watch events: close one")
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many pages with live events are open: close one",
+        )
     })?;
-    let over = async move {
+    let end = async move {
         tokio::select! {
-            () = visitor.signed_out() => {}
-            () = tokio::time::sleep(LONGEST) => {}
+            () = user.signed_out() => {}
+            () = tokio::time::sleep(MAX_DURATION) => {}
         }
     };
-    let events = events(listener).take_until(Box::pin(over));
+    let events = events(listener).take_until(Box::pin(end));
     Ok(([UNBUFFERED], Sse::new(events).keep_alive(KeepAlive::default())).into_response())
 }
 
-/// Ends when the listener is too slow; the server ends it when the worker stops.
+/// Ends when the listener has fallen behind. The server ends it when the worker stops.
 fn events(listener: Listener) -> impl Stream<Item = Result<Event, Infallible>> {
-    let first = event(&listener.state);
+    let first = event(&listener.connection);
     let later = stream::unfold(listener, |mut listener| async {
-        let told = listener.told.recv().await.ok()?;
-        Some((event(&told), listener))
+        let received = listener.events.recv().await.ok()?;
+        Some((event(&received), listener))
     });
     stream::iter([first]).chain(later).map(Ok)
 }
 
-fn event(told: &StreamEvent) -> Event {
-    // An event without data is none to a browser.
-    let (name, text) = match told {
+fn event(event: &StreamEvent) -> Event {
+    // Browsers ignore events without data.
+    let (name, text) = match event {
         StreamEvent::Connecting => ("connecting", ""),
         StreamEvent::Listening => ("listening", ""),
-        StreamEvent::Trouble(reason) => ("trouble", &**reason),
+        StreamEvent::Disconnected(reason) => ("disconnected", &**reason),
         StreamEvent::Events(lines) => ("events", &**lines),
     };
-    Event::default().event(name).data(quoted(text))
+    Event::default().event(name).data(json_string(text))
 }
 
-/// As JSON: a line break would end the datum.
-fn quoted(text: &str) -> String {
+/// JSON, because a line break would end the data of an event.
+fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! The one subscription for all who watch.
+//! The subscription to the events exchange that all open pages share.
 
 use tokio::sync::mpsc;
 
@@ -7,66 +7,68 @@ use crate::adapters::rabbitmq::RabbitMq;
 use crate::bootstrap::Broker;
 use crate::service_layer::Backoff;
 
-/// What comes from it.
 #[derive(Debug)]
-pub enum Passed {
+pub enum SubscriptionEvent {
     /// The body of an event.
     Event(Vec<u8>),
-    /// Events come from now on.
+    /// The subscription is open.
     Listening,
-    /// None come until it listens again.
-    Trouble(String),
+    /// The subscription was lost, for this reason; it is retried.
+    Disconnected(String),
 }
 
-/// Nobody takes what passes any more.
-struct NobodyWatches;
+/// The receiver was dropped: no page is open any more.
+struct NoListeners;
 
-async fn hand_on(passed: &mpsc::Sender<Passed>, what: Passed) -> Result<(), NobodyWatches> {
-    passed.send(what).await.map_err(|_| NobodyWatches)
+async fn send(
+    sender: &mpsc::Sender<SubscriptionEvent>,
+    event: SubscriptionEvent,
+) -> Result<(), NoListeners> {
+    sender.send(event).await.map_err(|_| NoListeners)
 }
 
-/// Hands on what the broker's subscribers get, until nobody takes it; comes back after an outage.
-pub async fn subscribe(broker: Broker, passed: mpsc::Sender<Passed>) {
+/// Sends the events of the broker until the receiver is dropped. Reconnects after an outage.
+pub async fn subscribe(broker: Broker, sender: mpsc::Sender<SubscriptionEvent>) {
     let ended = match broker {
-        Broker::RabbitMq(rabbitmq) => from_rabbitmq(&rabbitmq, &passed).await,
-        Broker::InProcess(broker) => from_this_process(&broker, &passed).await,
+        Broker::RabbitMq(rabbitmq) => from_rabbitmq(&rabbitmq, &sender).await,
+        Broker::InProcess(broker) => from_in_process(&broker, &sender).await,
     };
-    // Either the broker has gone with the worker, or whoever watched.
-    let (Ok(()) | Err(NobodyWatches)) = ended;
+    // The in-process broker has stopped with the worker, or no page is open.
+    let (Ok(()) | Err(NoListeners)) = ended;
 }
 
-async fn from_this_process(
+async fn from_in_process(
     broker: &InProcessBroker,
-    passed: &mpsc::Sender<Passed>,
-) -> Result<(), NobodyWatches> {
+    sender: &mpsc::Sender<SubscriptionEvent>,
+) -> Result<(), NoListeners> {
     let mut events = broker.subscribe();
-    hand_on(passed, Passed::Listening).await?;
+    send(sender, SubscriptionEvent::Listening).await?;
     while let Some(event) = events.recv().await {
-        hand_on(passed, Passed::Event(event.body)).await?;
+        send(sender, SubscriptionEvent::Event(event.body)).await?;
     }
     Ok(())
 }
 
 async fn from_rabbitmq(
     rabbitmq: &RabbitMq,
-    passed: &mpsc::Sender<Passed>,
-) -> Result<(), NobodyWatches> {
+    sender: &mpsc::Sender<SubscriptionEvent>,
+) -> Result<(), NoListeners> {
     let mut backoff = Backoff::for_broker();
     loop {
         let error = match rabbitmq.subscribe(&["#".to_owned()]).await {
             Ok(mut subscription) => {
                 backoff.reset();
-                hand_on(passed, Passed::Listening).await?;
+                send(sender, SubscriptionEvent::Listening).await?;
                 loop {
                     match subscription.next().await {
-                        Ok(event) => hand_on(passed, Passed::Event(event.body)).await?,
+                        Ok(event) => send(sender, SubscriptionEvent::Event(event.body)).await?,
                         Err(error) => break error,
                     }
                 }
             }
             Err(error) => error,
         };
-        hand_on(passed, Passed::Trouble(error.to_string())).await?;
+        send(sender, SubscriptionEvent::Disconnected(error.to_string())).await?;
         backoff.pause().await;
     }
 }

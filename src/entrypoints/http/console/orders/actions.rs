@@ -1,4 +1,4 @@
-//! The moves that an order's status allows.
+//! Buttons and forms that change an order's status.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::commands::{carry_out, intent_field};
-use super::order_id::order_id;
+use super::commands::{intent_field, submit};
+use super::parse_order_id;
 use crate::domain::{CommandKind, Order, OrderId, Status};
-use crate::entrypoints::http::console::components::confirm::{Question, ask};
+use crate::entrypoints::http::console::components::confirm::{Confirmation, confirmation_page};
 use crate::entrypoints::http::console::components::{address, form};
 use crate::entrypoints::http::console::layout::Section;
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
@@ -20,8 +20,9 @@ use crate::entrypoints::http::{App, Problem};
 pub struct NextStatus {
     order_id: String,
     intent: Uuid,
-    /// The status in which the operator saw the order.
+    /// The status that the page showed.
     from: String,
+    /// Set by the confirmation page.
     sure: Option<String>,
 }
 
@@ -30,26 +31,26 @@ pub struct SetStatus {
     order_id: String,
     intent: Uuid,
     status: String,
-    /// There once the operator has been asked.
+    /// Set by the confirmation page.
     sure: Option<String>,
 }
 
-/// Buttons for what the status allows; nothing for a final one.
-pub fn buttons(visitor: &CurrentUser, order: &Order) -> Markup {
+/// The actions that the status allows; none for a final status.
+pub fn buttons(user: &CurrentUser, order: &Order) -> Markup {
     let Some(next) = order.status().next() else { return html! {} };
     let id = order.order_id();
     html! {
-        section .panel.moves aria-label="Moves" {
-            (form::post(visitor, "/order/next", &html! {
+        section .panel.toolbar aria-label="Actions" {
+            (form::post(user, "/order/next", &html! {
                 input type="hidden" name="order_id" value=(id);
                 input type="hidden" name="from" value=(order.status().word());
                 (intent_field())
                 button .primary type="submit" { "Move to " (next) }
             }))
-            (form::post(visitor, "/order/set-status", &html! {
+            (form::post(user, "/order/set-status", &html! {
                 input type="hidden" name="order_id" value=(id);
                 (intent_field())
-                label for="status" { "or correct it to" }
+                label for="status" { "Status" }
                 select #status name="status" {
                     @for status in Status::ALL.into_iter().filter(|it| *it != order.status()) {
                         option value=(status.word()) { (status) }
@@ -58,61 +59,61 @@ pub fn buttons(visitor: &CurrentUser, order: &Order) -> Markup {
                 button type="submit" { "Set status" }
             }))
             @if order.status() == Status::Received {
-                a .button href=(address::with("/order/cancel", &[("id", id.as_str())])) { "Cancel the order…" }
+                a .button href=(address::with("/order/cancel", &[("id", id.as_str())])) { "Cancel order…" }
             }
         }
     }
 }
 
-/// Moves the order on, unless somebody else did so meanwhile. Asks first when nothing could change
-/// it afterwards.
+/// Moves the order to its next status, unless the status has changed since the page was shown. Asks for
+/// confirmation if the next status is final.
 pub async fn next_status(
     State(app): State<App>,
-    Submitted { visitor, form }: Submitted<NextStatus>,
+    Submitted { user, form }: Submitted<NextStatus>,
 ) -> Result<Response, Problem> {
-    let order_id = order_id(&form.order_id)?;
+    let order_id = parse_order_id(&form.order_id)?;
     let next = form.from.parse().ok().and_then(Status::next).filter(|next| next.is_final());
     if let (Some(next), None) = (next, &form.sure) {
         let from = ("from", form.from.as_str());
-        return Ok(are_you_sure(&visitor, "/order/next", next, &order_id, form.intent, from));
+        return Ok(confirm_final(&user, "/order/next", next, &order_id, form.intent, from));
     }
     let body = json!({"order_id": order_id.as_str(), "from": form.from});
     let command = (CommandKind::SetNextStatus, body);
-    let done = carry_out(&app, &visitor, &order_id, form.intent, command).await?;
+    let done = submit(&app, &user, &order_id, form.intent, command).await?;
     Ok(done.into_response())
 }
 
-/// Sets a status; asks first as well.
+/// Sets a status. Asks for confirmation if it is final.
 pub async fn set_status(
     State(app): State<App>,
-    Submitted { visitor, form }: Submitted<SetStatus>,
+    Submitted { user, form }: Submitted<SetStatus>,
 ) -> Result<Response, Problem> {
-    let order_id = order_id(&form.order_id)?;
+    let order_id = parse_order_id(&form.order_id)?;
     let status = form.status.parse().ok().filter(|status: &Status| status.is_final());
     if let (Some(status), None) = (status, &form.sure) {
         let wanted = ("status", form.status.as_str());
         let action = "/order/set-status";
-        return Ok(are_you_sure(&visitor, action, status, &order_id, form.intent, wanted));
+        return Ok(confirm_final(&user, action, status, &order_id, form.intent, wanted));
     }
     let body = json!({"order_id": order_id.as_str(), "status": form.status});
     let command = (CommandKind::SetStatus, body);
-    let done = carry_out(&app, &visitor, &order_id, form.intent, command).await?;
+    let done = submit(&app, &user, &order_id, form.intent, command).await?;
     Ok(done.into_response())
 }
 
-fn are_you_sure(
-    visitor: &CurrentUser,
+fn confirm_final(
+    user: &CurrentUser,
     action: &str,
     status: Status,
     order_id: &OrderId,
     intent: Uuid,
     field: (&str, &str),
 ) -> Response {
-    let question = Question {
+    let confirmation = Confirmation {
         section: Section::Orders,
         title: &format!("Set order {order_id} to {status}?"),
         consequence: html! {
-            p { (status) " is final: nothing can change the order afterwards." }
+            p { (status) " is final: the order cannot be changed afterwards." }
         },
         action,
         fields: &[
@@ -121,8 +122,8 @@ fn are_you_sure(
             field,
             ("sure", "yes"),
         ],
-        yes: &format!("Set to {status}"),
+        confirm: &format!("Set to {status}"),
         back: &address::order(order_id.as_str()),
     };
-    ask(visitor, &question).into_response()
+    confirmation_page(user, &confirmation).into_response()
 }

@@ -1,4 +1,4 @@
-//! Cancelling an order, with a reason.
+//! Cancelling an order.
 
 use axum::extract::{Query, State};
 use axum::response::Redirect;
@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::commands::{carry_out, intent_field};
-use super::detail::{Which, find};
-use super::order_id::order_id;
+use super::commands::{intent_field, submit};
+use super::detail::{OrderIdQuery, find};
+use super::parse_order_id;
 use crate::domain::{CommandKind, Reason};
 use crate::entrypoints::http::console::components::{address, form};
 use crate::entrypoints::http::console::layout::{Page, Section, page};
@@ -24,45 +24,45 @@ pub struct Cancel {
     reason: String,
 }
 
-/// Asks for the reason.
+/// The confirmation page, with a field for the reason.
 pub async fn ask(
-    visitor: CurrentUser,
+    user: CurrentUser,
     State(app): State<App>,
-    Query(which): Query<Which>,
+    Query(query): Query<OrderIdQuery>,
 ) -> Result<Page, Problem> {
-    let order = find(&app, &which.id()?).await?.found.order;
+    let order = find(&app, &query.id()?).await?.history.order;
     let title = format!("Cancel order {}?", order.order_id());
     let body = html! {
         div .narrow {
             h1 { "Cancel order " bdi { (order.order_id()) } "?" }
-            p .lead { "Cancelled is final: nothing can change the order afterwards." }
-            @if visitor.may_operate() {
+            p .lead { "Cancelled is final: the order cannot be changed afterwards." }
+            @if user.may_operate() {
                 form .stack method="post" action="/order/cancel" {
-                    (form::proof(&visitor))
+                    (form::csrf_field(&user))
                     (intent_field())
                     input type="hidden" name="order_id" value=(order.order_id());
                     label for="reason" { "Reason" }
                     input #reason name="reason" maxlength=(Reason::MAX_CHARS) autocomplete="off"
                         aria-describedby="reason-help";
-                    p #reason-help .hint { "Goes into the order's history. May be empty." }
+                    p #reason-help .hint { "Recorded in the order's history. Optional." }
                     div .actions {
-                        button .danger type="submit" { "Cancel the order" }
+                        button .danger type="submit" { "Cancel order" }
                         a .button href=(address::order(order.order_id().as_str())) { "Back" }
                     }
                 }
             }
         }
     };
-    Ok(page(&visitor, Section::Orders, &title, body))
+    Ok(page(&user, Section::Orders, &title, body))
 }
 
 pub async fn cancel(
     State(app): State<App>,
-    Submitted { visitor, form }: Submitted<Cancel>,
+    Submitted { user, form }: Submitted<Cancel>,
 ) -> Result<Redirect, Problem> {
-    let order_id = order_id(&form.order_id)?;
+    let order_id = parse_order_id(&form.order_id)?;
     let reason = Some(form.reason.trim()).filter(|reason| !reason.is_empty());
     let body = json!({"order_id": order_id.as_str(), "reason": reason});
     let command = (CommandKind::CancelOrder, body);
-    carry_out(&app, &visitor, &order_id, form.intent, command).await
+    submit(&app, &user, &order_id, form.intent, command).await
 }

@@ -1,4 +1,4 @@
-//! Commands from the console: messages like any other.
+//! Submits commands of the console through the command client.
 
 use axum::response::Redirect;
 use maud::{Markup, html};
@@ -14,41 +14,41 @@ use crate::service_layer::{
     DeadLetterCode, DeadLetterReason, Envelope, Message, Outcome, Properties,
 };
 
-/// With this, the name of an operator and the intent of a form, message ids from here are made.
-pub const FROM_CONSOLE: &str = "console-";
+/// Message ids of the console: this prefix, the name of the operator, `-`, the intent of the form.
+pub const MESSAGE_ID_PREFIX: &str = "console-";
 
-/// A field that names the form: submitted twice, it is done once.
+/// A field that identifies the form, so that submitting it twice has one effect.
 pub fn intent_field() -> Markup {
     html! { input type="hidden" name="intent" value=(Uuid::now_v7()); }
 }
 
-/// Has a command carried out, and leads to the order, which tells what became of it.
+/// Submits a command, and redirects to the order's page, which shows the outcome.
 ///
 /// # Errors
-/// When there is no such order, or nobody knows (yet) what became of the command.
-pub async fn carry_out(
+/// When the order does not exist, or the outcome is not known in time.
+pub async fn submit(
     app: &App,
-    visitor: &CurrentUser,
+    user: &CurrentUser,
     order_id: &OrderId,
     intent: Uuid,
     command: (CommandKind, Value),
 ) -> Result<Redirect, Problem> {
-    let flash = match message(visitor, intent, command) {
-        Ok(message) => told(app.requests.handle(message).await?)?,
-        Err(dead) => refused(&dead),
+    let flash = match message(user, intent, command) {
+        Ok(message) => outcome_flash(app.requests.handle(message).await?)?,
+        Err(reason) => failed(&reason),
     };
-    visitor.set_flash(flash);
+    user.set_flash(flash);
     Ok(Redirect::to(&address::order(order_id.as_str())))
 }
 
 fn message(
-    visitor: &CurrentUser,
+    user: &CurrentUser,
     intent: Uuid,
     (kind, body): (CommandKind, Value),
 ) -> Result<Message, DeadLetterReason> {
     let properties = Properties {
         kind: Some(kind.name().to_owned()),
-        message_id: Some(format!("{FROM_CONSOLE}{}-{intent}", visitor.caller().name)),
+        message_id: Some(format!("{MESSAGE_ID_PREFIX}{}-{intent}", user.caller().name)),
         ..Properties::default()
     };
     let envelope = Envelope {
@@ -60,25 +60,25 @@ fn message(
     decode::decode(&envelope).result
 }
 
-fn told(outcome: Outcome) -> Result<Flash, Problem> {
+fn outcome_flash(outcome: Outcome) -> Result<Flash, Problem> {
     Ok(match outcome {
         Outcome::Accepted(state) => Flash::Done(html! { "The order is now " (state.status) "." }),
         Outcome::Duplicate(state) => Flash::Done(html! {
-            "This was done before."
+            "Already applied."
             @if let Some(state) = state { " The order is " (state.status) "." }
         }),
-        Outcome::Rejected(_, refusal) => Flash::Refused(html! {
-            "Not done: " (refusal) " (" code { (refusal.code()) } ")."
+        Outcome::Rejected(_, rejection) => Flash::Refused(html! {
+            "Rejected: " (rejection) " (" code { (rejection.code()) } ")."
         }),
-        Outcome::RetryLater(_) => return Err(Problem::not_found("there is no such order")),
-        Outcome::DeadLetter(dead) => refused(&dead),
+        Outcome::RetryLater(_) => return Err(Problem::not_found("order not found")),
+        Outcome::DeadLetter(reason) => failed(&reason),
     })
 }
 
-fn refused(dead: &DeadLetterReason) -> Flash {
-    Flash::Refused(if dead.code == DeadLetterCode::MessageIdReused {
-        html! { "Not done: that page had been used before. This is the order as it is now." }
+fn failed(reason: &DeadLetterReason) -> Flash {
+    Flash::Refused(if reason.code == DeadLetterCode::MessageIdReused {
+        html! { "Not applied: this form was already submitted with other values. This page shows the current order." }
     } else {
-        html! { "Not done: " (dead.detail) " (" code { (dead.code.as_str()) } ")." }
+        html! { "Failed: " (reason.detail) " (" code { (reason.code.as_str()) } ")." }
     })
 }

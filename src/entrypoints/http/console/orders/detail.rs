@@ -1,13 +1,10 @@
 //! The page of an order.
 
 use axum::extract::{Query, State};
-use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::list::customer_link;
-use super::order_id::order_id;
-use super::{actions, history};
+use super::{actions, history, parse_order_id};
 use crate::domain::{Item, Order, OrderId};
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{
@@ -17,54 +14,53 @@ use crate::entrypoints::http::console::layout::{self, Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{OrderHistory, PiiAccess};
 
-/// Most disclosures that are shown.
-const DISCLOSURES_SHOWN: u32 = 20;
+/// Maximum number of accesses to the e-mail address that are shown.
+const ACCESSES_SHOWN: u32 = 20;
 
-/// Seconds between two looks at an order that is shown.
 const REFRESH_SECONDS: u32 = 5;
 
 #[derive(Debug, Deserialize)]
-pub struct Which {
+pub struct OrderIdQuery {
     id: String,
 }
 
-/// All that a page tells of an order.
+/// The content of an order's page.
 #[derive(Debug)]
-pub struct Shown {
-    pub found: OrderHistory,
-    pub disclosures: Vec<PiiAccess>,
+pub struct OrderDetails {
+    pub history: OrderHistory,
+    pub accesses: Vec<PiiAccess>,
 }
 
 pub async fn show(
-    visitor: CurrentUser,
+    user: CurrentUser,
     State(app): State<App>,
-    Query(which): Query<Which>,
+    Query(query): Query<OrderIdQuery>,
 ) -> Result<layout::Page, Problem> {
-    let shown = find(&app, &which.id()?).await?;
-    Ok(page_of(&visitor, &shown, &masked_email(&visitor, &shown.found.order)))
+    let details = find(&app, &query.id()?).await?;
+    Ok(page_of(&user, &details, &masked_email(&user, &details.history.order)))
 }
 
-impl Which {
+impl OrderIdQuery {
     /// # Errors
-    /// When no order can have this id.
+    /// When the id is invalid.
     pub fn id(&self) -> Result<OrderId, Problem> {
-        order_id(&self.id)
+        parse_order_id(&self.id)
     }
 }
 
 /// # Errors
-/// When there is no such order, or the database does not answer.
-pub async fn find(app: &App, order_id: &OrderId) -> Result<Shown, Problem> {
+/// When the order does not exist, or the database is unavailable.
+pub async fn find(app: &App, order_id: &OrderId) -> Result<OrderDetails, Problem> {
     let database = app.database()?;
-    let found = database.orders().order(order_id).await?;
-    let found = found.ok_or_else(|| Problem::not_found("there is no such order"))?;
-    let disclosures = database.pii_access_log().accesses(order_id, DISCLOSURES_SHOWN).await?;
-    Ok(Shown { found, disclosures })
+    let history = database.orders().order(order_id).await?;
+    let history = history.ok_or_else(|| Problem::not_found("order not found"))?;
+    let accesses = database.pii_access_log().accesses(order_id, ACCESSES_SHOWN).await?;
+    Ok(OrderDetails { history, accesses })
 }
 
-/// The page, with an e-mail address as the visitor may see it.
-pub fn page_of(visitor: &CurrentUser, shown: &Shown, email: &Markup) -> layout::Page {
-    let Shown { found: OrderHistory { order, history }, disclosures } = shown;
+/// The page, with the e-mail address masked or not.
+pub fn page_of(user: &CurrentUser, details: &OrderDetails, email: &Markup) -> layout::Page {
+    let OrderDetails { history: OrderHistory { order, history }, accesses } = details;
     let title = format!("Order {}", order.order_id());
     let body = html! {
         div #order data-refresh=(REFRESH_SECONDS) data-refresh-from=(address::order(order.order_id().as_str())) {
@@ -72,31 +68,31 @@ pub fn page_of(visitor: &CurrentUser, shown: &Shown, email: &Markup) -> layout::
                 h1 { "Order " bdi { (order.order_id()) } }
                 (order_status(order.status()))
             }
-            @if visitor.may_operate() { (actions::buttons(visitor, order)) }
+            @if user.may_operate() { (actions::buttons(user, order)) }
             (items(order))
             div .columns {
                 div {
                     (customer(order, email))
-                    @if visitor.may_operate() && !disclosures.is_empty() { (disclosed(disclosures)) }
+                    @if user.may_operate() && !accesses.is_empty() { (accesses_panel(accesses)) }
                 }
                 (history::timeline(history))
             }
         }
     };
-    page(visitor, Section::Orders, &title, body)
+    page(user, Section::Orders, &title, body)
 }
 
-fn masked_email(visitor: &CurrentUser, order: &Order) -> Markup {
+fn masked_email(user: &CurrentUser, order: &Order) -> Markup {
     let show = address::with("/order/email", &[("id", order.order_id().as_str())]);
     let masked = email::masked(order.customer().email.as_str());
     html! {
         bdi { (masked) }
-        @if visitor.may_operate() {
+        @if user.may_operate() {
             " "
-            (form::post(visitor, &show, &html! {
+            (form::post(user, &show, &html! {
                 button .quiet type="submit" aria-describedby="recorded" { "Show" }
             }))
-            div #recorded .hint { "Who looks is recorded." }
+            div #recorded .hint { "Each access is recorded." }
         }
     }
 }
@@ -113,13 +109,13 @@ fn items(order: &Order) -> Markup {
                         th scope="col" { "Name" }
                         th .number scope="col" { "Quantity" }
                         th .number scope="col" { "Price" }
-                        th .number scope="col" { "Sum" }
+                        th .number scope="col" { "Amount" }
                     }
                 }
                 tbody { @for item in order.items() { (line(item)) } }
                 tfoot {
                     @if let Some(sum) = sum.filter(|sum| *sum != order.total()) {
-                        tr { th scope="row" colspan="4" { "Sum of the items" } td .number { (sum) } }
+                        tr { th scope="row" colspan="4" { "Subtotal" } td .number { (sum) } }
                     }
                     tr {
                         th scope="row" colspan="4" { "Total" }
@@ -138,7 +134,7 @@ fn line(item: &Item) -> Markup {
             td data-label="Name" { bdi { (item.name) } }
             td .number data-label="Quantity" { (item.quantity.get()) }
             td .number data-label="Price" { (item.price_per_unit) }
-            td .number data-label="Sum" {
+            td .number data-label="Amount" {
                 @if let Ok(sum) = item.price_per_unit.times(item.quantity.get()) { (sum) }
             }
         }
@@ -151,26 +147,25 @@ fn customer(order: &Order, email: &Markup) -> Markup {
         section .panel aria-labelledby="customer" {
             h2 #customer { "Customer" }
             dl .terms {
-                dt { "Id" } dd { (customer_link(customer.customer_id.as_str())) }
+                dt { "Id" } dd { (address::customer_link(customer.customer_id.as_str())) }
                 dt { "Name" } dd { bdi { (customer.name) } }
                 dt { "E-mail" } dd { (email) }
             }
             h2 { "Order" }
             dl .terms {
                 dt { "Created" } dd { (timestamp(order.created_at())) }
-                dt { "Last change" } dd { (timestamp(order.last_updated())) }
+                dt { "Last changed" } dd { (timestamp(order.last_updated())) }
                 dt { "Version" } dd { (order.version()) }
             }
         }
     }
 }
 
-fn disclosed(disclosures: &[PiiAccess]) -> Markup {
-    let one = |who: &str, at: DateTime<Utc>| html! { li { (timestamp(at)) " " bdi { (who) } } };
+fn accesses_panel(accesses: &[PiiAccess]) -> Markup {
     html! {
-        section .panel aria-labelledby="disclosures" {
-            h2 #disclosures { "Who saw the e-mail address" }
-            ul { @for it in disclosures { (one(&it.who, it.at)) } }
+        section .panel aria-labelledby="accesses" {
+            h2 #accesses { "E-mail address viewed by" }
+            ul { @for access in accesses { li { (timestamp(access.at)) " " bdi { (access.who) } } } }
         }
     }
 }

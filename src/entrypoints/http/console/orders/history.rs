@@ -1,14 +1,14 @@
-//! What happened to an order, and what caused it.
+//! An order's history: each change and its cause.
 
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::commands::FROM_CONSOLE;
+use super::commands::MESSAGE_ID_PREFIX;
 use crate::entrypoints::http::auth::is_name;
 use crate::entrypoints::http::console::components::{order_status, timestamp};
 use crate::service_layer::{Cause, HistoryEntry};
 
-/// The latest change first.
+/// Latest change first.
 pub fn timeline(history: &[HistoryEntry]) -> Markup {
     html! {
         section .panel aria-labelledby="history" {
@@ -32,16 +32,16 @@ fn change(entry: &HistoryEntry) -> Markup {
 fn cause(message_id: Option<&str>) -> Markup {
     let Some(message_id) = message_id else { return html! { " without a message id" } };
     html! {
-        @if let Some(operator) = operator(message_id) { " by " strong { (operator) } " at the console:" }
+        @if let Some(operator) = operator(message_id) { " by " strong { (operator) } " in the console:" }
         @else { " by" }
         " message " code { (message_id) }
     }
 }
 
-/// Who sent a message from the console. Whoever else publishes commands is trusted not to use such
-/// an id.
+/// The operator who sent a message from the console. Other publishers of commands are trusted not to
+/// use such ids.
 fn operator(message_id: &str) -> Option<&str> {
-    let rest = message_id.strip_prefix(FROM_CONSOLE)?;
+    let rest = message_id.strip_prefix(MESSAGE_ID_PREFIX)?;
     let (name, intent) =
         rest.split_at_checked(rest.len().checked_sub(uuid::fmt::Hyphenated::LENGTH)?)?;
     let name = name.strip_suffix('-')?;

@@ -1,4 +1,4 @@
-//! Orders that somebody looks for, in pages.
+//! The list of orders, with search.
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -8,44 +8,43 @@ use super::search::Search;
 use crate::domain::{Order, OrderId};
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{
-    address, notice, order_status, pages, timestamp,
+    address, notice, order_status, pagination, timestamp,
 };
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::{InvalidQuery, Page, Place};
 
-/// Orders on a page.
-const ON_A_PAGE: u32 = 50;
+const PAGE_SIZE: u32 = 50;
 
 pub async fn show(
-    visitor: CurrentUser,
+    user: CurrentUser,
     State(app): State<App>,
     Query(search): Query<Search>,
 ) -> Result<Response, Problem> {
     let order_id = search.order.trim();
     if !order_id.is_empty() {
-        return by_id(&visitor, &app, &search, order_id).await;
+        return by_id(&user, &app, &search, order_id).await;
     }
     let (query, after) = match search.query().and_then(|query| Ok((query, search.after()?))) {
-        Ok(asked) => asked,
-        Err(invalid) => return Ok(misunderstood(&visitor, &search, &invalid)),
+        Ok(valid) => valid,
+        Err(invalid) => return Ok(invalid_search(&user, &search, &invalid)),
     };
-    // One more than is shown tells whether there are more.
+    // One more than a page, to see whether there is a next page.
     let mut orders =
-        app.database()?.orders().orders(&query, &Page { after, limit: ON_A_PAGE + 1 }).await?;
-    let has_more = orders.len() > ON_A_PAGE as usize;
-    orders.truncate(ON_A_PAGE as usize);
+        app.database()?.orders().orders(&query, &Page { after, limit: PAGE_SIZE + 1 }).await?;
+    let has_more = orders.len() > PAGE_SIZE as usize;
+    orders.truncate(PAGE_SIZE as usize);
     let next = orders.last().filter(|_| has_more);
-    let next = next.map(|last| search.address(&Place::of(last).to_string()));
-    let found = html! {
-        @if orders.is_empty() { (nothing(&search)) } @else { (table(&orders)) }
-        (pages(search.first().as_deref(), next.as_deref()))
+    let next = next.map(|last| search.url_from(&Place::of(last).to_string()));
+    let results = html! {
+        @if orders.is_empty() { (no_results(&search)) } @else { (table(&orders)) }
+        (pagination(search.first_page_url().as_deref(), next.as_deref()))
     };
-    Ok(with_form(&visitor, &search, &found))
+    Ok(with_form(&user, &search, &results))
 }
 
 async fn by_id(
-    visitor: &CurrentUser,
+    user: &CurrentUser,
     app: &App,
     search: &Search,
     order_id: &str,
@@ -57,24 +56,24 @@ async fn by_id(
     if found {
         return Ok(Redirect::to(&address::order(order_id)).into_response());
     }
-    let nothing = html! { p .empty { "There is no order " bdi { (order_id) } "." } };
-    Ok(with_form(visitor, search, &nothing))
+    let not_found = html! { p .empty { "Order " bdi { (order_id) } " not found" } };
+    Ok(with_form(user, search, &not_found))
 }
 
-fn misunderstood(visitor: &CurrentUser, search: &Search, invalid: &InvalidQuery) -> Response {
-    with_form(visitor, search, &notice::trouble(&html! { (invalid) }))
+fn invalid_search(user: &CurrentUser, search: &Search, invalid: &InvalidQuery) -> Response {
+    with_form(user, search, &notice::error(&html! { (invalid) }))
 }
 
-fn with_form(visitor: &CurrentUser, search: &Search, found: &Markup) -> Response {
-    let body = html! { h1 { "Orders" } (search.form()) (found) };
-    page(visitor, Section::Orders, "Orders", body).into_response()
+fn with_form(user: &CurrentUser, search: &Search, results: &Markup) -> Response {
+    let body = html! { h1 { "Orders" } (search.form()) (results) };
+    page(user, Section::Orders, "Orders", body).into_response()
 }
 
-fn nothing(search: &Search) -> Markup {
+fn no_results(search: &Search) -> Markup {
     html! {
         p .empty {
-            @if search.is_empty() { "There are no orders yet. " a href="/" { "The overview" } " says how to get some." }
-            @else { "No order is like that." }
+            @if search.is_empty() { "No orders yet. The " a href="/" { "overview" } " shows how to place one." }
+            @else { "No orders match" }
         }
     }
 }
@@ -105,16 +104,10 @@ fn row(order: &Order) -> Markup {
         tr {
             th scope="row" { (address::order_link(order.order_id().as_str())) }
             td data-label="Status" { (order_status(order.status())) }
-            td data-label="Customer" { (customer_link(customer.customer_id.as_str())) " " bdi { (customer.name) } }
+            td data-label="Customer" { (address::customer_link(customer.customer_id.as_str())) " " bdi { (customer.name) } }
             td .number data-label="Items" { (order.items().iter().len()) }
             td .number data-label="Total" { (order.total()) }
             td data-label="Created" { (timestamp(order.created_at())) }
         }
     }
-}
-
-/// A link to all orders of a customer.
-pub fn customer_link(customer_id: &str) -> Markup {
-    let address = address::with("/orders", &[("customer", customer_id)]);
-    html! { a href=(address) { bdi { (customer_id) } } }
 }

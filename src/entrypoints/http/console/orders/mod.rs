@@ -1,13 +1,12 @@
-//! Orders: finding them, looking at one, moving it.
+//! Pages of orders: list, detail, status changes.
 
 mod actions;
 mod cancel;
 mod commands;
 mod detail;
-mod email;
 mod history;
 mod list;
-mod order_id;
+mod reveal_email;
 mod search;
 
 use axum::Router;
@@ -16,7 +15,8 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use super::components::address;
-use crate::entrypoints::http::App;
+use crate::domain::OrderId;
+use crate::entrypoints::http::{App, Problem};
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -26,10 +26,14 @@ pub fn routes() -> Router<App> {
         .route("/order/next", post(actions::next_status))
         .route("/order/set-status", post(actions::set_status))
         .route("/order/cancel", get(cancel::ask).post(cancel::cancel))
-        .route("/order/email", get(email::look_away).post(email::show))
+        .route("/order/email", get(reveal_email::back_to_order).post(reveal_email::show))
 }
 
-/// For whoever types an address.
+/// For typed URLs.
 async fn by_path(Path(id): Path<String>) -> Redirect {
     Redirect::to(&address::order(&id))
+}
+
+fn parse_order_id(text: &str) -> Result<OrderId, Problem> {
+    OrderId::new(text).map_err(|_| Problem::not_found("invalid order id"))
 }

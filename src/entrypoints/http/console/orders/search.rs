@@ -1,4 +1,4 @@
-//! What somebody looks for.
+//! The search for orders.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -7,10 +7,10 @@ use crate::domain::Status;
 use crate::entrypoints::http::console::components::address;
 use crate::service_layer::{InvalidQuery, OrderQuery, OrderQueryText, Place};
 
-/// The value of the field `status` that stands for every status but Completed.
+/// The value of the field `status` for every status except Completed.
 const INCOMPLETE: &str = "incomplete";
 
-/// The fields of the form, as they come; those that are empty ask for nothing.
+/// The fields of the search form; empty ones do not filter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Search {
@@ -24,7 +24,7 @@ pub struct Search {
 
 impl Search {
     /// # Errors
-    /// Naming the field that means nothing.
+    /// When a field is invalid; the error names it.
     pub fn query(&self) -> Result<OrderQuery, InvalidQuery> {
         let incomplete = self.status == INCOMPLETE;
         OrderQueryText {
@@ -38,7 +38,7 @@ impl Search {
     }
 
     /// # Errors
-    /// When it is no place.
+    /// When the cursor is invalid.
     pub fn after(&self) -> Result<Option<Place>, InvalidQuery> {
         given(&self.after).map(str::parse).transpose()
     }
@@ -48,8 +48,8 @@ impl Search {
         fields.iter().all(|field| field.is_empty())
     }
 
-    /// The address of the same search from another place on.
-    pub fn address(&self, after: &str) -> String {
+    /// The URL of the same search from a cursor on.
+    pub fn url_from(&self, after: &str) -> String {
         let Self { customer, status, from, until, .. } = self;
         let fields = [
             ("customer", customer.as_str()),
@@ -61,9 +61,9 @@ impl Search {
         address::with("/orders", &fields)
     }
 
-    /// The address of the first page, unless this is it.
-    pub fn first(&self) -> Option<String> {
-        (!self.after.is_empty()).then(|| self.address(""))
+    /// The URL of the first page, unless this is it.
+    pub fn first_page_url(&self) -> Option<String> {
+        (!self.after.is_empty()).then(|| self.url_from(""))
     }
 
     pub fn form(&self) -> Markup {

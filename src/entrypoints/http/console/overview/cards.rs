@@ -1,66 +1,65 @@
-//! The five figures that stand first.
+//! The five key numbers at the top of the overview.
 
 use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::figures::Figures;
 use super::numbers::{UNKNOWN, age, counted, rough, whole};
+use super::recent_metrics::RecentMetrics;
 use crate::service_layer::{OpenDeadLetters, Outboxed, QueueDepth};
 
-/// From this age on, whatever should have published a message does not.
-const OUTBOX_IS_OLD: Duration = Duration::from_mins(2);
+/// Older outbox messages mean that neither the lanes nor the relay publish them.
+const MAX_OUTBOX_AGE: Duration = Duration::from_mins(2);
 
-/// One figure.
 struct Card {
     label: &'static str,
     value: Option<String>,
-    note: Option<String>,
-    /// Whether somebody should look into it.
-    bad: bool,
+    detail: Option<String>,
+    /// Whether it needs attention.
+    alert: bool,
 }
 
-pub fn cards(figures: &Figures) -> Markup {
-    let answers = figures.newest().map(|look| &look.last_answers);
-    let stock = answers.and_then(|it| it.stock.as_ref());
+pub fn cards(metrics: &RecentMetrics) -> Markup {
+    let sampled = metrics.latest().map(|snapshot| &snapshot.last_answers);
+    let backlog = sampled.and_then(|it| it.stock.as_ref());
     let cards = [
-        rate("Commands in", figures.rate(|it| it.received).now),
-        rate("Events out", figures.rate(|it| it.published).now),
-        waiting(answers.and_then(|it| it.commands)),
-        outbox(stock.map(|it| it.outbox)),
-        open_dead_letters(stock.and_then(|it| it.open_dead_letters.as_ref())),
+        rate("Commands received", metrics.rate(|it| it.received).now),
+        rate("Messages published", metrics.rate(|it| it.published).now),
+        command_backlog(sampled.and_then(|it| it.commands)),
+        outbox_backlog(backlog.map(|it| it.outbox)),
+        open_dead_letters(backlog.and_then(|it| it.open_dead_letters.as_ref())),
     ];
     html! {
-        div .figures { @for card in cards { (card.markup()) } }
+        div .stats { @for card in cards { (card.markup()) } }
     }
 }
 
 fn rate(label: &'static str, now: Option<f64>) -> Card {
     let value = now.map(|rate| format!("{}/s", rough(rate)));
-    Card { label, value, note: None, bad: false }
+    Card { label, value, detail: None, alert: false }
 }
 
-fn waiting(commands: Option<QueueDepth>) -> Card {
+fn command_backlog(commands: Option<QueueDepth>) -> Card {
     let consumers = |depth: QueueDepth| match depth.consumers {
-        0 => "nobody consumes them".to_owned(),
+        0 => "no consumers".to_owned(),
         1 => "1 consumer".to_owned(),
         many => format!("{} consumers", whole(many)),
     };
     Card {
-        label: "Waiting commands",
+        label: "Command backlog",
         value: commands.map(|depth| whole(depth.ready)),
-        note: commands.map(consumers),
-        bad: commands.is_some_and(|depth| depth.consumers == 0),
+        detail: commands.map(consumers),
+        alert: commands.is_some_and(|depth| depth.consumers == 0),
     }
 }
 
-fn outbox(outbox: Option<Outboxed>) -> Card {
+fn outbox_backlog(outbox: Option<Outboxed>) -> Card {
     let oldest = outbox.and_then(|it| it.oldest);
     Card {
-        label: "In the outbox",
+        label: "Outbox backlog",
         value: outbox.map(|it| counted(it.count)),
-        note: oldest.map(since),
-        bad: oldest.is_some_and(|oldest| oldest > OUTBOX_IS_OLD),
+        detail: oldest.map(oldest_age),
+        alert: oldest.is_some_and(|oldest| oldest > MAX_OUTBOX_AGE),
     }
 }
 
@@ -68,22 +67,22 @@ fn open_dead_letters(dead_letters: Option<&OpenDeadLetters>) -> Card {
     Card {
         label: "Open dead letters",
         value: dead_letters.map(|dead_letters| counted(dead_letters.of(|_| true))),
-        note: dead_letters.and_then(|dead_letters| dead_letters.oldest).map(since),
-        bad: false,
+        detail: dead_letters.and_then(|dead_letters| dead_letters.oldest).map(oldest_age),
+        alert: false,
     }
 }
 
-fn since(oldest: Duration) -> String {
+fn oldest_age(oldest: Duration) -> String {
     format!("oldest: {}", age(oldest))
 }
 
 impl Card {
     fn markup(&self) -> Markup {
         html! {
-            div .figure .bad[self.bad] {
+            div .stat .alert[self.alert] {
                 p .label { (self.label) }
                 p .value { (self.value.as_deref().unwrap_or(UNKNOWN)) }
-                p .note { (self.note.as_deref().unwrap_or_default()) }
+                p .detail { (self.detail.as_deref().unwrap_or_default()) }
             }
         }
     }

@@ -1,12 +1,10 @@
-//! The first page: what this worker has done in the last five minutes, and what waits.
-//!
-//! [`Figures`] are taken from the looks that the metrics keep; `panels` shows them, with `chart`.
+//! The overview: throughput, latency, backlog and outcomes of this worker in the last five minutes.
 
 mod cards;
 mod chart;
-mod figures;
 mod numbers;
 mod panels;
+mod recent_metrics;
 mod tables;
 
 use axum::extract::State;
@@ -18,56 +16,58 @@ use super::layout::{self, Section, page};
 use super::{CurrentUser, onboarding};
 use crate::entrypoints::http::App;
 use crate::service_layer::{OrderQuery, Outages, Page};
-use figures::Figures;
+use recent_metrics::RecentMetrics;
 
-/// Where the script of a page asks for the figures alone.
-pub const FIGURES: &str = "/overview/figures";
+/// The path that the script requests to refresh the page.
+pub const FIGURES_PATH: &str = "/overview/figures";
 
 pub async fn show(
-    mut visitor: CurrentUser,
+    mut user: CurrentUser,
     State(app): State<App>,
     headers: HeaderMap,
 ) -> layout::Page {
-    let seconds = crate::metrics::LOOK_AGAIN.as_secs();
-    let content = content(&visitor, &app, &headers).await;
-    let body = html! {
-        div #overview data-refresh=(seconds) data-refresh-from=(FIGURES) { (content) }
-    };
-    // They are shown where they stay fresh.
-    visitor.troubles = Outages::default();
-    page(&visitor, Section::Overview, "Overview", body)
+    let body = refreshing(&content(&user, &app, &headers).await);
+    // The content shows them, because only the content is refreshed.
+    user.outages = Outages::default();
+    page(&user, Section::Overview, "Overview", body)
 }
 
-/// The same part of the page, for its script.
+/// The part of the page that is refreshed.
 pub async fn figures(
-    visitor: CurrentUser,
+    user: CurrentUser,
     State(app): State<App>,
     headers: HeaderMap,
 ) -> Html<String> {
-    let part = html! { div #overview { (content(&visitor, &app, &headers).await) } };
-    Html(part.into_string())
+    Html(refreshing(&content(&user, &app, &headers).await).into_string())
 }
 
-async fn content(visitor: &CurrentUser, app: &App, headers: &HeaderMap) -> Markup {
-    if is_new(app).await {
+/// Both the page and each refresh have `data-refresh`: the script stops without it.
+fn refreshing(content: &Markup) -> Markup {
+    let seconds = crate::metrics::LOOK_AGAIN.as_secs();
+    html! {
+        div #overview data-refresh=(seconds) data-refresh-from=(FIGURES_PATH) { (content) }
+    }
+}
+
+async fn content(user: &CurrentUser, app: &App, headers: &HeaderMap) -> Markup {
+    if has_no_orders(app).await {
         return html! {
-            (panels::troubles(&visitor.troubles))
-            (onboarding::welcome(visitor, app, headers))
+            (panels::outage_notices(&user.outages))
+            (onboarding::first_steps(user, app, headers))
         };
     }
-    let figures = Figures::of(&app.health.metrics().recent.looks());
-    panels::overview(&figures, &visitor.troubles)
+    let metrics = RecentMetrics::new(&app.health.metrics().recent.looks());
+    panels::overview(&metrics, &user.outages)
 }
 
-/// Whether there has never been an order, as far as it is known: a database that does not answer may
-/// well have some.
-async fn is_new(app: &App) -> bool {
+/// Whether there is no order yet. False if the database is unavailable: it may have some.
+async fn has_no_orders(app: &App) -> bool {
     let metrics = app.health.metrics();
     if metrics.messages.all_received() > 0 {
         return false;
     }
-    if let Some(stock) = metrics.sampled.last_answers().stock {
-        return !stock.has_orders;
+    if let Some(backlog) = metrics.sampled.last_answers().stock {
+        return !backlog.has_orders;
     }
     let Ok(database) = app.database() else { return false };
     let orders = database.orders().orders(&OrderQuery::all(), &Page::first(1)).await;

@@ -1,18 +1,18 @@
-//! Numbers as people read them.
+//! Number formats.
 
 use std::time::Duration;
 
 use crate::service_layer::MAX_COUNTED;
 
-/// What stands where nothing is known.
+/// Shown for unknown values.
 pub const UNKNOWN: &str = "–";
 
 /// `1,234,567`
 pub fn whole(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -20,10 +20,10 @@ pub fn whole(number: u64) -> String {
     text
 }
 
-/// A count of rows, of which no more are counted than [`MAX_COUNTED`].
+/// A count of rows, which stops at [`MAX_COUNTED`]: `100,000+`.
 pub fn counted(count: u64) -> String {
-    let and_more = if count >= u64::from(MAX_COUNTED) { "+" } else { "" };
-    whole(count) + and_more
+    let suffix = if count >= u64::from(MAX_COUNTED) { "+" } else { "" };
+    whole(count) + suffix
 }
 
 /// `0`, `0.4`, `12.3`, `1,234`
@@ -68,7 +68,7 @@ pub fn nearest(number: f64) -> String {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "figures are positive, and far below 2^53"
+    reason = "metrics are positive, and far below 2^53"
 )]
 fn rounded(number: f64) -> u64 {
     number.round() as u64
@@ -79,19 +79,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_their_thousands_apart() {
+    fn numbers_have_thousands_separators() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(whole), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(counted(100_000), "100,000+");
     }
 
     #[test]
-    fn rates_are_as_exact_as_anybody_wants_them() {
+    fn rates_have_one_decimal_below_100() {
         let shown = [0.0, 0.04, 0.25, 12.34, 99.9, 99.97, 15_270.4].map(rough);
         assert_eq!(shown, ["0", "0", "0.2", "12.3", "99.9", "100", "15,270"]);
     }
 
     #[test]
-    fn times_have_their_unit() {
+    fn durations_have_a_unit() {
         let shown = [0.0004, 0.0123, 0.999, 3.42, 250.0].map(seconds);
         assert_eq!(shown, ["0.4 ms", "12 ms", "999 ms", "3.4 s", "4 min"]);
         let shown = [5, 600, 7_200, 400_000].map(|seconds| age(Duration::from_secs(seconds)));

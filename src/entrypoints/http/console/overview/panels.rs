@@ -1,96 +1,91 @@
-//! The parts of the overview, in their order.
+//! The panels of the overview, from top to bottom.
 
 use maud::{Markup, html};
 
 use super::cards::cards;
 use super::chart::{Line, chart};
-use super::figures::Figures;
 use super::numbers::{nearest, rough, seconds, whole};
+use super::recent_metrics::RecentMetrics;
 use super::tables::{dead_letters, outcomes};
 use crate::entrypoints::http::console::layout;
 use crate::service_layer::Outages;
 
-/// The whole of it.
-pub fn overview(figures: &Figures, paused: &Outages) -> Markup {
+pub fn overview(metrics: &RecentMetrics, outages: &Outages) -> Markup {
     html! {
         div .heading {
             h1 { "Overview" }
-            p .hint { "This worker, in the last 5 minutes" }
+            p .hint { "This worker, last 5 minutes" }
         }
-        (troubles(paused))
-        (unroutable(figures))
-        @if figures.has_begun() {
-            (cards(figures))
-            div .columns.even { (rates(figures)) (times(figures)) }
-            div .columns.even { (waiting(figures)) (batches(figures)) }
-            div .columns.even { (outcomes(figures)) (dead_letters(figures)) }
+        (outage_notices(outages))
+        (unroutable_events(metrics))
+        @if metrics.has_rates() {
+            (cards(metrics))
+            div .columns.even { (throughput(metrics)) (latency(metrics)) }
+            div .columns.even { (backlog(metrics)) (batch_size(metrics)) }
+            div .columns.even { (outcomes(metrics)) (dead_letters(metrics)) }
         } @else {
-            p .empty { "The first figures come in a few seconds." }
+            p .empty { "Collecting metrics. The first values appear in a few seconds." }
         }
-        noscript { p .hint { "Load the page again for newer figures." } }
+        noscript { p .hint { "Reload the page to update it." } }
     }
 }
 
-/// Why the worker is paused. Not as alerts: the part is put in its place again and again.
-pub fn troubles(paused: &Outages) -> Markup {
+/// Without `role="alert"`: each refresh replaces this part, and screen readers would repeat it.
+pub fn outage_notices(outages: &Outages) -> Markup {
     html! {
-        @for (what, reason) in layout::told(paused) {
-            div .notice.trouble { p { strong { (what) "." } " " (reason) } }
+        @for (outage, reason) in layout::outages(outages) {
+            div .notice.error { p { strong { (outage) "." } " " (reason) } }
         }
     }
 }
 
-fn unroutable(figures: &Figures) -> Markup {
-    let events = figures.gained(|look| look.unroutable_events);
+fn unroutable_events(metrics: &RecentMetrics) -> Markup {
+    let events = metrics.increase(|it| it.unroutable_events);
     html! {
         @if events > 0 {
-            div .notice.hint {
-                p { strong { "Events without a subscriber: " (whole(events)) "." } " No queue is bound for them." }
+            div .notice.info {
+                p { strong { "Unroutable events: " (whole(events)) "." } " No queue is bound for them." }
             }
         }
     }
 }
 
-fn rates(figures: &Figures) -> Markup {
+fn throughput(metrics: &RecentMetrics) -> Markup {
     let lines = [
-        Line { name: "commands in", series: figures.rate(|it| it.received) },
-        Line { name: "events and answers out", series: figures.rate(|it| it.published) },
+        Line { name: "commands received", series: metrics.rate(|it| it.received) },
+        Line { name: "events and replies published", series: metrics.rate(|it| it.published) },
     ];
-    chart("rates", "In and out", |rate| format!("{}/s", rough(rate)), &lines)
+    chart("throughput", "Throughput", |rate| format!("{}/s", rough(rate)), &lines)
 }
 
-fn times(figures: &Figures) -> Markup {
-    let batch = |percent| figures.percentile(percent, |it| &it.batch_seconds);
-    let confirm = figures.percentile(99, |it| &it.confirm_seconds);
+fn latency(metrics: &RecentMetrics) -> Markup {
+    let batch = |percent| metrics.percentile(percent, |it| &it.batch_seconds);
+    let confirm = metrics.percentile(99, |it| &it.confirm_seconds);
     let lines = [
-        Line { name: "batch, half of them within", series: batch(50) },
-        Line { name: "batch, 99 % within", series: batch(99) },
-        Line { name: "commit to confirm, 99 % within", series: confirm },
+        Line { name: "batch duration p50", series: batch(50) },
+        Line { name: "batch duration p99", series: batch(99) },
+        Line { name: "publish confirm latency p99", series: confirm },
     ];
-    chart("times", "How long batches take", seconds, &lines)
+    chart("latency", "Latency", seconds, &lines)
 }
 
-fn waiting(figures: &Figures) -> Markup {
-    let outbox = figures.level(|it| it.stock.as_ref().map(|stock| stock.outbox.count));
+fn backlog(metrics: &RecentMetrics) -> Markup {
+    let outbox = metrics.gauge(|it| it.stock.as_ref().map(|backlog| backlog.outbox.count));
     let lines = [
+        Line { name: "command queue", series: metrics.gauge(|it| Some(it.commands?.ready)) },
+        Line { name: "outbox", series: outbox },
         Line {
-            name: "commands in the queue",
-            series: figures.level(|it| Some(it.commands?.ready)),
-        },
-        Line { name: "messages in the outbox", series: outbox },
-        Line {
-            name: "dead letters in their queue",
-            series: figures.level(|it| Some(it.dead_letters?.ready)),
+            name: "dead letter queue",
+            series: metrics.gauge(|it| Some(it.dead_letters?.ready)),
         },
     ];
-    chart("waiting", "What waits", nearest, &lines)
+    chart("backlog", "Backlog", nearest, &lines)
 }
 
-fn batches(figures: &Figures) -> Markup {
-    let sizes = figures.percentile(99, |it| &it.batch_messages);
+fn batch_size(metrics: &RecentMetrics) -> Markup {
     let lines = [
-        Line { name: "mean", series: figures.mean(|it| &it.batch_messages) },
-        Line { name: "99 % have at most", series: sizes },
+        Line { name: "mean", series: metrics.mean(|it| &it.batch_messages) },
+        Line { name: "p99", series: metrics.percentile(99, |it| &it.batch_messages) },
     ];
-    chart("batches", "Messages in a batch", rough, &lines)
+    chart("batch-size", "Batch size (messages)", rough, &lines)
 }

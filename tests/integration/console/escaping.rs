@@ -1,15 +1,15 @@
-//! What people wrote is shown as they wrote it.
+//! Untrusted text is escaped.
 
 use super::worker::Console;
 use crate::builders::WithContent;
 use crate::support::messages::{cancel, place};
 
 const MARKUP: &str = "<img src=x onerror=alert(1)>\"'&";
-const SHOWN: &str = "&lt;img src=x onerror=alert(1)&gt;&quot;'&amp;";
+const ESCAPED: &str = "&lt;img src=x onerror=alert(1)&gt;&quot;'&amp;";
 
 #[tokio::test]
-async fn markup_in_any_field_of_an_order_is_text() {
-    let console = Console::open_to_this_machine().await;
+async fn markup_in_any_field_of_an_order_is_escaped() {
+    let console = Console::without_tokens().await;
     console.handle(place(MARKUP).of_customer(MARKUP).with_texts(MARKUP)).await;
     console.handle(cancel(MARKUP).because(MARKUP)).await;
     let browser = console.browser();
@@ -22,13 +22,13 @@ async fn markup_in_any_field_of_an_order_is_text() {
 
     for (page, times) in [(&found, 3), (&order, 5), (&asked, 2)] {
         assert!(!page.contains("<img") && !page.contains("\"'&"), "{page}");
-        assert!(page.matches(SHOWN).count() >= times, "{page}");
+        assert!(page.matches(ESCAPED).count() >= times, "{page}");
     }
 }
 
 #[tokio::test]
-async fn markup_in_a_search_is_text() {
-    let console = Console::open_to_this_machine().await;
+async fn markup_in_a_search_is_escaped() {
+    let console = Console::without_tokens().await;
     let markup = "%22%3E%3Cimg%20src=x%3E";
     for path in ["/orders?order=", "/orders?customer=", "/orders?from=", "/sign-in?next=", "/"] {
         let page = console.browser().get(&format!("{path}{markup}")).await.body;

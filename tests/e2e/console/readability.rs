@@ -1,11 +1,11 @@
-//! Whether everything can be read, on whatever screen.
+//! Contrast and small screens.
 
 use serde_json::json;
 
 use super::site::Site;
 
-/// Lists texts that stand out too little from what is behind them.
-pub const FAINT: &str = include_str!("faint.js");
+/// A script that lists texts with too little contrast.
+pub const LOW_CONTRAST: &str = include_str!("low_contrast.js");
 
 const PAGES: [&str; 7] = [
     "/",
@@ -19,14 +19,14 @@ const PAGES: [&str; 7] = [
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ, PostgreSQL and a browser: make test"]
-async fn every_text_stands_out_in_light_and_in_dark() {
+async fn all_texts_have_contrast_in_light_and_dark_mode() {
     let site = Site::with_an_order("14").await;
     let browser = site.operator().await;
     for dark in [false, true] {
-        browser.in_the_dark(dark).await;
+        browser.set_dark_mode(dark).await;
         for path in PAGES {
             browser.open(path).await;
-            assert_eq!(browser.run(FAINT).await, json!([]), "{path}, dark: {dark}");
+            assert_eq!(browser.run_script(LOW_CONTRAST).await, json!([]), "{path}, dark: {dark}");
         }
     }
     drop(browser);
@@ -42,7 +42,7 @@ async fn no_page_is_wider_than_a_phone() {
     let order = format!("/order?id={}", "long-order-id-".repeat(4));
     for path in PAGES.iter().filter(|path| !path.contains("id=14")).chain([&order.as_str()]) {
         browser.open(path).await;
-        let width = browser.run("return document.documentElement.scrollWidth").await;
+        let width = browser.run_script("return document.documentElement.scrollWidth").await;
         assert_eq!(width, json!(360), "{path}");
     }
     drop(browser);

@@ -3,42 +3,42 @@
 use axum::http::StatusCode;
 use order_worker::service_layer::Properties;
 
-use super::records::TOO_PRECISE;
+use super::fixtures::TOO_PRECISE;
 use crate::console::worker::Console;
 use crate::support::messages::place;
 
 const MARKUP: &str = "<img src=x onerror=alert(1)>";
-const SHOWN: &str = "&lt;img src=x onerror=alert(1)&gt;";
+const ESCAPED: &str = "&lt;img src=x onerror=alert(1)&gt;";
 
 #[tokio::test]
-async fn a_dead_letter_shows_why_it_is_one_and_its_order() {
-    let console = Console::open_to_this_machine().await;
+async fn a_dead_letter_shows_its_reason_and_order() {
+    let console = Console::without_tokens().await;
     console.handle(place("14")).await;
     let id = console.dead_letter("order.place", TOO_PRECISE).await;
 
     let page = console.browser().get(&format!("/dead-letters/{id}")).await;
 
-    page.assert_says("items[0].price_per_unit must have at most 2 decimals");
-    page.assert_says("&quot;price_per_unit&quot;: &quot;9.505&quot;");
-    page.assert_says("&quot;order-worker-code&quot;: &quot;invalid_field&quot;");
-    page.assert_says("href=\"/order?id=14\"");
-    page.assert_says("<span class=\"badge status-received\">Received</span>");
+    page.assert_contains("items[0].price_per_unit must have at most 2 decimals");
+    page.assert_contains("&quot;price_per_unit&quot;: &quot;9.505&quot;");
+    page.assert_contains("&quot;order-worker-code&quot;: &quot;invalid_field&quot;");
+    page.assert_contains("href=\"/order?id=14\"");
+    page.assert_contains("<span class=\"badge status-received\">Received</span>");
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_shown_in_digits() {
-    let console = Console::open_to_this_machine().await;
+async fn binary_bodies_are_shown_as_a_hex_dump() {
+    let console = Console::without_tokens().await;
     let id = console.dead_letter("order.place", b"\xff\xfe<order/>").await;
 
     let page = console.browser().get(&format!("/dead-letters/{id}")).await;
 
-    page.assert_says("000000  ff fe 3c 6f 72 64 65 72 2f 3e");
-    page.assert_says("It is not UTF-8 from byte 0 on");
+    page.assert_contains("000000  ff fe 3c 6f 72 64 65 72 2f 3e");
+    page.assert_contains("Not valid UTF-8 from byte 0 ");
 }
 
 #[tokio::test]
-async fn markup_in_any_part_of_a_dead_letter_is_text() {
-    let console = Console::open_to_this_machine().await;
+async fn markup_in_any_part_of_a_dead_letter_is_escaped() {
+    let console = Console::without_tokens().await;
     let properties = Properties {
         app_id: Some(MARKUP.to_owned()),
         message_id: Some(MARKUP.to_owned()),
@@ -52,19 +52,19 @@ async fn markup_in_any_part_of_a_dead_letter_is_text() {
     let edited = browser.edit_page(id).await;
     let groups = browser.get("/dead-letters").await;
     let list = browser.get("/dead-letters?view=list").await;
-    let tried = browser.press("/dead-letters", "/dead-letters/replay", &[("which", "all")]).await;
+    let replay = browser.press("/dead-letters", "/dead-letters/replay", &[("which", "all")]).await;
 
-    for (page, times) in [(&one, 7), (&edited, 3), (&groups, 0), (&list, 3), (&tried, 0)] {
+    for (page, times) in [(&one, 7), (&edited, 3), (&groups, 0), (&list, 3), (&replay, 0)] {
         assert_eq!(page.status, StatusCode::OK);
         assert!(!page.body.contains("<img"), "{}", page.body);
-        assert!(page.body.matches(SHOWN).count() >= times, "{}", page.body);
+        assert!(page.body.matches(ESCAPED).count() >= times, "{}", page.body);
     }
 }
 
 #[tokio::test]
-async fn markup_in_a_search_for_dead_letters_is_text() {
-    let console = Console::open_to_this_machine().await;
-    console.early_moves(1).await;
+async fn markup_in_a_search_for_dead_letters_is_escaped() {
+    let console = Console::without_tokens().await;
+    console.premature_commands(1).await;
     for field in ["state", "code", "command", "text", "pattern", "older", "after", "view"] {
         let path = format!("/dead-letters?{field}=%22%3E%3Cimg%20src=x%3E");
         let page = console.browser().get(&path).await;
@@ -73,8 +73,8 @@ async fn markup_in_a_search_for_dead_letters_is_text() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_that_is_not_there_has_no_page() {
-    let console = Console::open_to_this_machine().await;
+async fn a_dead_letter_that_does_not_exist_is_not_found() {
+    let console = Console::without_tokens().await;
     for path in ["/dead-letters/14", "/dead-letters/x", "/dead-letters/jobs/x"] {
         assert_eq!(console.browser().get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }

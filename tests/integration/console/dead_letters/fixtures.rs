@@ -1,4 +1,4 @@
-//! A worker with messages that it cannot process.
+//! Dead letters for tests.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use order_worker::service_layer::dead_letters::{
     AuditAction, AuditEntry, DeadLetterFilter, DeadLetterRecord, DeadLetterState,
 };
 
-use crate::console::worker::{Answer, Browser, Console, within_a_minute};
+use crate::console::worker::{Browser, Console, Page, within_a_minute};
 
 /// An order whose price has too many decimals.
 pub const TOO_PRECISE: &str = r#"{"order_id": "14", "order_customer": {"customer_id": "c-9", "name": "Ada", "email": "ada@example.com"}, "items": [{"product_id": 1, "name": "Chess", "quantity": 2, "price_per_unit": "9.505"}]}"#;
 
 impl Console {
-    /// Sends a message that becomes a dead letter, and waits until it is kept; returns its id.
+    /// Sends a message that becomes a dead letter, and waits until it is collected. Returns its id.
     pub async fn dead_letter(&self, routing_key: &str, body: impl AsRef<[u8]>) -> i64 {
         self.dead_letter_with(routing_key, body, Properties::default()).await
     }
@@ -40,8 +40,9 @@ impl Console {
         .await
     }
 
-    /// Moves for orders that do not exist, each a dead letter; returns their ids.
-    pub async fn early_moves(&self, count: usize) -> Vec<i64> {
+    /// Sends status changes for orders that do not exist yet, each of which becomes a dead letter. Returns
+    /// their ids.
+    pub async fn premature_commands(&self, count: usize) -> Vec<i64> {
         for number in 0..count {
             let body = format!(r#"{{"order_id": "o-{number}", "status": 2}}"#);
             self.send("order.set_status", body, Properties::default());
@@ -56,7 +57,9 @@ impl Console {
     }
 
     pub fn send(&self, routing_key: &str, body: impl AsRef<[u8]>, properties: Properties) {
-        let Broker::InProcess(broker) = &self.broker else { panic!("has no servers") };
+        let Broker::InProcess(broker) = &self.broker else {
+            panic!("the tests use the in-process broker")
+        };
         let (routing_key, body) = (routing_key.to_owned(), body.as_ref().to_vec());
         broker.submit(Submitted { routing_key, properties, body });
     }
@@ -69,52 +72,47 @@ impl Console {
             .unwrap()
     }
 
-    pub async fn kept_dead_letter(&self, id: i64) -> DeadLetterRecord {
-        self.database
-            .dead_letters()
-            .dead_letter(id)
-            .await
-            .unwrap()
-            .expect("the dead letter is there")
+    pub async fn record(&self, id: i64) -> DeadLetterRecord {
+        self.database.dead_letters().dead_letter(id).await.unwrap().expect("the dead letter exists")
     }
 
     pub async fn state(&self, id: i64) -> DeadLetterState {
-        self.kept_dead_letter(id).await.state
+        self.record(id).await.state
     }
 
-    pub async fn actions(&self, id: i64) -> Vec<AuditEntry> {
+    pub async fn audit_log(&self, id: i64) -> Vec<AuditEntry> {
         self.database.dead_letters().dead_letter_actions(id).await.unwrap()
     }
 
-    /// What was done with it, but for looking at it.
-    pub async fn deeds(&self, id: i64) -> Vec<AuditAction> {
-        let kinds = self.actions(id).await.into_iter().map(|action| action.what);
+    /// The actions in the audit log, without revealed e-mail addresses.
+    pub async fn actions_taken(&self, id: i64) -> Vec<AuditAction> {
+        let kinds = self.audit_log(id).await.into_iter().map(|action| action.what);
         kinds.filter(|kind| *kind != AuditAction::Disclose).collect()
     }
 }
 
 impl Browser<'_> {
-    /// Begins to edit a dead letter.
-    pub async fn edit_page(&self, id: i64) -> Answer {
+    /// Opens a dead letter in the editor.
+    pub async fn edit_page(&self, id: i64) -> Page {
         let action = format!("/dead-letters/{id}/edit");
         self.press(&format!("/dead-letters/{id}"), &action, &[]).await
     }
 
-    /// Asks to replay a dead letter, and says yes; returns the page of the job when it has ended.
-    pub async fn replay(&self, id: i64, fields: &[(&str, &str)]) -> Answer {
+    /// Replays a dead letter. Returns the page of the job when it has ended.
+    pub async fn replay(&self, id: i64, fields: &[(&str, &str)]) -> Page {
         let page = format!("/dead-letters/{id}");
-        let question = self.press(&page, "/dead-letters/replay", &[]).await;
-        self.start(&question, "/dead-letters/replay/start", fields).await
+        let confirmation = self.press(&page, "/dead-letters/replay", &[]).await;
+        self.start(&confirmation, "/dead-letters/replay/start", fields).await
     }
 
-    /// Says yes to a question; returns the page of the job when it has ended.
-    pub async fn start(&self, question: &Answer, action: &str, fields: &[(&str, &str)]) -> Answer {
-        let started = self.press_on(question, action, action, fields).await;
-        self.job_ended(started.leads_to()).await
+    /// Submits a confirmation page. Returns the page of the job when it has ended.
+    pub async fn start(&self, confirmation: &Page, action: &str, fields: &[(&str, &str)]) -> Page {
+        let started = self.submit_from(confirmation, action, action, fields).await;
+        self.job_ended(started.redirect()).await
     }
 
     /// The page of a job when it has ended.
-    pub async fn job_ended(&self, page: &str) -> Answer {
+    pub async fn job_ended(&self, page: &str) -> Page {
         within_a_minute(async {
             loop {
                 let page = self.get(page).await;
@@ -128,15 +126,15 @@ impl Browser<'_> {
     }
 }
 
-impl Answer {
-    /// What a figure of a job's page says.
-    pub fn figure(&self, label: &str) -> usize {
+impl Page {
+    /// A count on the page of a job; 0 if it is not there.
+    pub fn count(&self, label: &str) -> usize {
         let label = format!("<p class=\"label\">{label}</p><p class=\"value\">");
         let number = self.body.split(&label).nth(1).and_then(|rest| rest.split('<').next());
         number.map_or(0, |number| number.parse().unwrap())
     }
 
-    pub fn assert_says(&self, text: &str) {
+    pub fn assert_contains(&self, text: &str) {
         assert!(self.body.contains(text), "{text} is not in {} {}", self.status, self.body);
     }
 }

@@ -1,12 +1,12 @@
-//! What viewers and other sites cannot do with dead letters.
+//! Viewers and other sites cannot change dead letters.
 
 use axum::http::StatusCode;
 use order_worker::entrypoints::http::auth::Role;
 
-use super::records::TOO_PRECISE;
+use super::fixtures::TOO_PRECISE;
 use crate::console::worker::{Browser, Console};
 
-/// Each place that takes a form.
+/// All paths of forms.
 fn paths(id: i64) -> Vec<String> {
     let with_one = ["show", "dry-run", "edit", "check", "save"];
     let with_many = ["replay", "discard", "restore"];
@@ -39,12 +39,12 @@ fn fields<'a>(csrf: &'a str, id: &'a str) -> Vec<(&'a str, &'a str)> {
 }
 
 #[tokio::test]
-async fn a_viewer_sees_no_buttons_for_dead_letters_and_cannot_press_them() {
+async fn a_viewer_has_no_buttons_for_dead_letters_and_cannot_submit_their_forms() {
     let console = Console::with_tokens().await;
     let id = console.dead_letter("order.place", TOO_PRECISE).await;
     let browser = console.signed_in(Role::Viewer).await;
     let csrf = csrf_of(&browser).await;
-    let before = console.kept_dead_letter(id).await;
+    let before = console.record(id).await;
 
     for page in [
         "/dead-letters".to_owned(),
@@ -56,31 +56,31 @@ async fn a_viewer_sees_no_buttons_for_dead_letters_and_cannot_press_them() {
         assert!(!page.body.contains("action=\"/dead-letters/"), "{}", page.body);
     }
     for path in paths(id) {
-        let answer = browser.submit(&path, &fields(&csrf, &id.to_string())).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        let response = browser.submit(&path, &fields(&csrf, &id.to_string())).await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{path}");
     }
-    assert_eq!((console.kept_dead_letter(id).await, console.actions(id).await), (before, vec![]));
+    assert_eq!((console.record(id).await, console.audit_log(id).await), (before, vec![]));
 }
 
 #[tokio::test]
-async fn a_form_for_dead_letters_needs_its_proof() {
+async fn a_form_for_dead_letters_needs_the_csrf_token_of_its_session() {
     let console = Console::with_tokens().await;
     let id = console.dead_letter("order.place", TOO_PRECISE).await;
     let browser = console.signed_in(Role::Operator).await;
-    let of_another = csrf_of(&console.signed_in(Role::Operator).await).await;
-    let before = console.kept_dead_letter(id).await;
+    let csrf_of_another = csrf_of(&console.signed_in(Role::Operator).await).await;
+    let before = console.record(id).await;
 
     for path in paths(id) {
-        for csrf in ["", "guess", &of_another] {
-            let answer = browser.submit(&path, &fields(csrf, &id.to_string())).await;
-            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        for csrf in ["", "guess", &csrf_of_another] {
+            let response = browser.submit(&path, &fields(csrf, &id.to_string())).await;
+            assert_eq!(response.status, StatusCode::FORBIDDEN, "{path}");
         }
     }
-    assert_eq!((console.kept_dead_letter(id).await, console.actions(id).await), (before, vec![]));
+    assert_eq!((console.record(id).await, console.audit_log(id).await), (before, vec![]));
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_does_nothing_with_dead_letters() {
+async fn a_form_for_dead_letters_from_another_site_is_rejected() {
     let console = Console::with_tokens().await;
     let id = console.dead_letter("order.place", TOO_PRECISE).await;
     let mut browser = console.signed_in(Role::Operator).await;
@@ -88,17 +88,17 @@ async fn a_page_of_another_site_does_nothing_with_dead_letters() {
     browser.headers = vec![("sec-fetch-site", "cross-site".to_owned())];
 
     for path in paths(id) {
-        let answer = browser.submit(&path, &fields(&csrf, &id.to_string())).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        let response = browser.submit(&path, &fields(&csrf, &id.to_string())).await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{path}");
     }
-    assert_eq!(console.actions(id).await, []);
+    assert_eq!(console.audit_log(id).await, []);
 }
 
 #[tokio::test]
-async fn nobody_sees_dead_letters_without_signing_in() {
+async fn dead_letters_require_signing_in() {
     let console = Console::with_tokens().await;
     for path in ["/dead-letters", "/dead-letters/1", "/dead-letters/jobs"] {
-        let answer = console.browser().get(path).await;
-        assert!(answer.leads_to().starts_with("/sign-in"), "{path}");
+        let response = console.browser().get(path).await;
+        assert!(response.redirect().starts_with("/sign-in"), "{path}");
     }
 }

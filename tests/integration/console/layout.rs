@@ -1,4 +1,4 @@
-//! What every page is wrapped in.
+//! Headers, assets and error pages.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -10,8 +10,8 @@ use super::worker::Console;
 const PAGES: [&str; 5] = ["/", "/orders", "/events", "/settings", "/nowhere"];
 
 #[tokio::test]
-async fn no_page_may_load_anything_from_elsewhere_or_run_what_stands_in_it() {
-    let console = Console::open_to_this_machine().await;
+async fn the_policy_forbids_other_sites_and_inline_script_and_style() {
+    let console = Console::without_tokens().await;
     for path in PAGES {
         let page = console.browser().get(path).await;
 
@@ -29,8 +29,8 @@ async fn no_page_may_load_anything_from_elsewhere_or_run_what_stands_in_it() {
 }
 
 #[tokio::test]
-async fn no_page_is_kept_by_the_browser() {
-    let console = Console::open_to_this_machine().await;
+async fn pages_are_not_cached() {
+    let console = Console::without_tokens().await;
     for path in PAGES {
         let page = console.browser().get(path).await;
 
@@ -42,8 +42,8 @@ async fn no_page_is_kept_by_the_browser() {
 }
 
 #[tokio::test]
-async fn style_script_and_icon_are_kept_for_ever_by_their_names() {
-    let console = Console::open_to_this_machine().await;
+async fn assets_are_cached_by_their_hashed_names() {
+    let console = Console::without_tokens().await;
     let page = console.browser().get("/").await.body;
     let named = page.split('"').filter(|part| part.starts_with("/assets/"));
     let named: Vec<&str> = named.collect();
@@ -59,8 +59,8 @@ async fn style_script_and_icon_are_kept_for_ever_by_their_names() {
 }
 
 #[tokio::test]
-async fn people_see_a_page_where_programs_get_a_problem() {
-    let console = Console::open_to_this_machine().await;
+async fn browsers_get_an_error_page_and_programs_a_problem() {
+    let console = Console::without_tokens().await;
     let page = console.browser().get("/nowhere").await;
     let problem = console.browser().get("/api/nowhere").await;
 
@@ -70,21 +70,21 @@ async fn people_see_a_page_where_programs_get_a_problem() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_read_is_answered_with_a_page() {
-    let console = Console::open_to_this_machine().await;
+async fn an_invalid_request_gets_an_error_page() {
+    let console = Console::without_tokens().await;
 
     let page = console.browser().get("/orders?status=a&status=b").await;
 
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert!(page.body.contains("The request cannot be read."), "{}", page.body);
+    assert!(page.body.contains("The request is invalid."), "{}", page.body);
 }
 
 #[tokio::test]
-async fn settings_show_what_is_set_and_no_secret() {
+async fn settings_show_values_without_secrets() {
     let console = Console::with_tokens().await;
 
     let page = console.signed_in(Role::Viewer).await.get("/settings").await.body;
 
     assert!(page.contains("PREFETCH") && page.contains("2000"), "{page}");
-    assert!(page.contains("needed by everybody") && !page.contains("operator:"), "{page}");
+    assert!(page.contains("token required") && !page.contains("operator:"), "{page}");
 }

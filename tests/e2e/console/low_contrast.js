@@ -1,8 +1,8 @@
-// Contrast as https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio has it.
+// Texts with a contrast below 4.5:1, by https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio.
 const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 
-// Paints the colours over each other and reads what is there.
-function painted(colours) {
+// Blends the colours on a canvas.
+function blended(colours) {
   canvas.globalCompositeOperation = "source-over";
   for (const colour of ["Canvas", ...colours]) {
     canvas.fillStyle = colour;
@@ -19,23 +19,23 @@ function luminance(rgb) {
 }
 
 function contrast(element) {
-  const grounds = [];
+  const backgrounds = [];
   for (let it = element; it; it = it.parentElement) {
-    grounds.unshift(getComputedStyle(it).backgroundColor);
+    backgrounds.unshift(getComputedStyle(it).backgroundColor);
   }
-  const [text, ground] = [[...grounds, getComputedStyle(element).color], grounds]
-    .map(painted)
+  const [text, background] = [[...backgrounds, getComputedStyle(element).color], backgrounds]
+    .map(blended)
     .map(luminance);
-  return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+  return (Math.max(text, background) + 0.05) / (Math.min(text, background) + 0.05);
 }
 
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-const faint = [];
+const lowContrast = [];
 while (texts.nextNode()) {
   const text = texts.currentNode.textContent.trim();
   const element = texts.currentNode.parentElement;
   if (text && element.checkVisibility() && contrast(element) < 4.5) {
-    faint.push(`${text}: ${contrast(element).toFixed(2)}`);
+    lowContrast.push(`${text}: ${contrast(element).toFixed(2)}`);
   }
 }
-return faint;
+return lowContrast;

@@ -1,4 +1,4 @@
-//! Who gets in, and how.
+//! Signing in and sessions.
 
 use std::net::SocketAddr;
 
@@ -8,21 +8,21 @@ use order_worker::entrypoints::http::auth::{Role, Token};
 use super::worker::{Console, within_a_minute};
 
 #[tokio::test]
-async fn whoever_has_no_session_is_sent_to_sign_in_and_then_where_they_wanted_to_go() {
+async fn without_a_session_the_sign_in_page_leads_to_the_requested_page() {
     let console = Console::with_tokens().await;
     let browser = console.browser();
     let asked = browser.get("/orders?status=received").await;
-    assert_eq!(asked.leads_to(), "/sign-in?next=/orders%3Fstatus%3Dreceived");
+    assert_eq!(asked.redirect(), "/sign-in?next=/orders%3Fstatus%3Dreceived");
 
     let fields = [("token", console.secret(Role::Viewer)), ("next", "/orders?status=received")];
     let signed_in = browser.submit("/sign-in", &fields).await;
 
-    assert_eq!(signed_in.leads_to(), "/orders?status=received");
+    assert_eq!(signed_in.redirect(), "/orders?status=received");
     assert_eq!(browser.get("/orders").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn the_cookie_is_for_this_site_alone_and_for_no_script() {
+async fn the_cookie_is_same_site_and_http_only() {
     let console = Console::with_tokens().await;
     let fields = [("token", console.secret(Role::Operator))];
 
@@ -38,7 +38,7 @@ async fn the_cookie_is_for_this_site_alone_and_for_no_script() {
 }
 
 #[tokio::test]
-async fn no_forged_cookie_is_a_session() {
+async fn a_forged_cookie_is_not_a_session() {
     let console = Console::with_tokens().await;
     let ada = console.signed_in(Role::Operator).await;
     let good = ada.cookie.lock().unwrap().clone().unwrap();
@@ -59,14 +59,14 @@ async fn no_forged_cookie_is_a_session() {
 }
 
 #[tokio::test]
-async fn signing_in_again_ends_the_session_that_there_was() {
+async fn signing_in_again_ends_the_previous_session() {
     let console = Console::with_tokens().await;
     let browser = console.signed_in(Role::Operator).await;
     let thief = console.browser();
     (*thief.cookie.lock().unwrap()).clone_from(&browser.cookie.lock().unwrap());
     assert_eq!(thief.get("/orders").await.status, StatusCode::OK);
 
-    browser.submit("/sign-in", &[("token", console.secret(Role::Operator))]).await.leads_to();
+    browser.submit("/sign-in", &[("token", console.secret(Role::Operator))]).await.redirect();
 
     assert_eq!(thief.get("/orders").await.status, StatusCode::SEE_OTHER);
     assert_eq!(browser.get("/orders").await.status, StatusCode::OK);
@@ -78,16 +78,16 @@ async fn signing_out_ends_the_session() {
     let browser = console.signed_in(Role::Viewer).await;
     let before = browser.cookie.lock().unwrap().clone();
 
-    let answer = browser.press("/orders", "/sign-out", &[]).await;
+    let response = browser.press("/orders", "/sign-out", &[]).await;
 
-    assert_eq!(answer.leads_to(), "/sign-in");
-    assert!(answer.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(response.redirect(), "/sign-in");
+    assert!(response.header("set-cookie").contains("Max-Age=0"));
     *browser.cookie.lock().unwrap() = before;
     assert_eq!(browser.get("/orders").await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
-async fn a_token_that_is_replaced_ends_its_sessions() {
+async fn replacing_a_token_ends_its_sessions() {
     let console = Console::with_tokens().await;
     let browser = console.signed_in(Role::Operator).await;
     let other = Token::new("operator", Role::Operator).unwrap().line;
@@ -107,14 +107,14 @@ async fn stores_cannot_sign_in() {
     let console = Console::with_tokens().await;
     let fields = [("token", console.secret(Role::Store))];
 
-    let answer = console.browser().submit("/sign-in", &fields).await;
+    let response = console.browser().submit("/sign-in", &fields).await;
 
-    assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    assert_eq!(answer.header("set-cookie"), "");
+    assert_eq!(response.status, StatusCode::FORBIDDEN);
+    assert_eq!(response.header("set-cookie"), "");
 }
 
 #[tokio::test]
-async fn too_many_wrong_tokens_from_one_address_have_to_wait() {
+async fn after_too_many_wrong_tokens_an_address_has_to_wait() {
     let console = Console::with_tokens().await;
     let browser = console.browser();
     for _ in 0..10 {
@@ -123,35 +123,35 @@ async fn too_many_wrong_tokens_from_one_address_have_to_wait() {
     }
     let right = [("token", console.secret(Role::Viewer))];
 
-    let answer = browser.submit("/sign-in", &right).await;
+    let response = browser.submit("/sign-in", &right).await;
 
-    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(response.header("retry-after").parse::<u32>().unwrap() > 0);
     let mut elsewhere = console.browser();
     elsewhere.peer = SocketAddr::from(([192, 0, 2, 7], 50_000));
     assert_eq!(elsewhere.submit("/sign-in", &right).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
-async fn a_link_on_another_site_leads_to_the_page_in_spite_of_the_strict_cookie() {
+async fn a_link_on_another_site_works_despite_the_strict_cookie() {
     let console = Console::with_tokens().await;
     let mut browser = console.browser();
     browser.headers.push(("sec-fetch-site", "cross-site".to_owned()));
 
-    let answer = browser.get("/order?id=14").await;
+    let response = browser.get("/order?id=14").await;
 
-    assert_eq!(answer.status, StatusCode::OK);
-    assert!(answer.body.contains("content=\"0; url=/order?id=14\""), "{}", answer.body);
+    assert_eq!(response.status, StatusCode::OK);
+    assert!(response.body.contains("content=\"0; url=/order?id=14\""), "{}", response.body);
 }
 
 #[tokio::test]
-async fn without_tokens_this_machine_needs_not_sign_in_and_no_other_may() {
-    let console = Console::open_to_this_machine().await;
-    let near = console.browser();
-    let mut far = console.browser();
-    far.peer = SocketAddr::from(([192, 0, 2, 7], 50_000));
+async fn without_tokens_localhost_needs_no_sign_in_and_others_are_rejected() {
+    let console = Console::without_tokens().await;
+    let local = console.browser();
+    let mut remote = console.browser();
+    remote.peer = SocketAddr::from(([192, 0, 2, 7], 50_000));
 
-    assert_eq!(near.get("/orders").await.status, StatusCode::OK);
-    assert_eq!(near.get("/sign-in").await.leads_to(), "/");
-    assert_eq!(far.get("/orders").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(local.get("/orders").await.status, StatusCode::OK);
+    assert_eq!(local.get("/sign-in").await.redirect(), "/");
+    assert_eq!(remote.get("/orders").await.status, StatusCode::UNAUTHORIZED);
 }

@@ -7,25 +7,25 @@ use order_worker::entrypoints::http::auth::Role;
 use super::worker::{Console, within_a_minute};
 
 #[tokio::test]
-async fn an_empty_worker_says_how_to_get_orders() {
-    let console = Console::open_to_this_machine().await;
+async fn without_orders_the_overview_shows_how_to_place_one() {
+    let console = Console::without_tokens().await;
 
     let page = console.browser().get("/").await.body;
 
-    for told in ["curl http://127.0.0.1:8080/api/order/add/", "commands.ndjson", "AMQP_URL="] {
-        assert!(page.contains(told), "{told} in {page}");
+    for text in ["curl http://127.0.0.1:8080/api/order/add/", "commands.ndjson", "AMQP_URL="] {
+        assert!(page.contains(text), "{text} in {page}");
     }
 }
 
 #[tokio::test]
-async fn the_demo_is_fed_with_one_button() {
-    let console = Console::open_to_this_machine().await;
+async fn the_demo_places_sample_orders() {
+    let console = Console::without_tokens().await;
     let browser = console.browser();
 
-    let fed = browser.press("/", "/demo", &[]).await;
+    let started = browser.press("/", "/demo", &[]).await;
 
-    let page = browser.get(fed.leads_to()).await.body;
-    assert!(page.contains("20 commands were fed."), "{page}");
+    let page = browser.get(started.redirect()).await.body;
+    assert!(page.contains("20 commands published."), "{page}");
     within_a_minute(async {
         while !browser.get("/orders").await.body.contains("/order?id=GS-1002") {
             tokio::task::yield_now().await;
@@ -35,12 +35,12 @@ async fn the_demo_is_fed_with_one_button() {
 }
 
 #[tokio::test]
-async fn a_viewer_is_told_but_cannot_feed() {
+async fn a_viewer_sees_the_first_steps_without_the_demo() {
     let console = Console::with_tokens().await;
 
     let page = console.signed_in(Role::Viewer).await.get("/").await.body;
 
-    assert!(page.contains("There are no orders yet") && !page.contains("/demo"), "{page}");
+    assert!(page.contains("No orders yet") && !page.contains("/demo"), "{page}");
     assert!(page.contains("Authorization: Token"), "{page}");
 }
 
