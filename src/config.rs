@@ -11,12 +11,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
-
-use crate::service_layer::ByteBudget;
-use crate::service_layer::dead_letters::RetentionPeriods;
 
 pub use deprecated::DeprecatedSettings;
 pub use shown::ShownSetting;
@@ -376,49 +372,24 @@ impl Settings {
             .collect()
     }
 
-    /// The bytes of commands from the queue that may be in memory.
-    pub fn command_bytes(&self) -> ByteBudget {
-        self.quarter_of_bytes()
+    /// The share, in bytes, of each of the four users of the memory for messages: commands, dead
+    /// letters, HTTP bodies, replies.
+    pub fn byte_share(&self) -> usize {
+        usize::try_from(self.max_in_flight_bytes / 4).unwrap_or(usize::MAX)
     }
 
-    /// The bytes of dead letters on their way into the table that may be in memory.
-    pub fn dead_letter_bytes(&self) -> ByteBudget {
-        self.quarter_of_bytes()
-    }
-
-    /// The bytes of bodies over HTTP that may be in memory.
-    pub fn http_bytes(&self) -> ByteBudget {
-        self.quarter_of_bytes()
-    }
-
-    /// The bytes of replies that may be in memory.
-    pub fn reply_bytes(&self) -> ByteBudget {
-        self.quarter_of_bytes()
-    }
-
-    fn quarter_of_bytes(&self) -> ByteBudget {
-        ByteBudget::new(usize::try_from(self.max_in_flight_bytes / 4).unwrap_or(usize::MAX))
-    }
-
-    /// How long rows are kept.
-    ///
     /// # Errors
-    /// When a dead letter could outlive the memory of its message id: its replay could then do a
-    /// second time what was done before.
-    pub fn retention(&self) -> Result<RetentionPeriods, InvalidSetting> {
-        let days = |days: u32| TimeDelta::days(days.into());
-        if self.message_retention_days <= self.dead_letter_retention_days {
-            let problem = format!(
-                "{} days must be more than DEAD_LETTER_RETENTION_DAYS ({}): a dead letter must not outlive the memory of its message id",
-                self.message_retention_days, self.dead_letter_retention_days
-            );
-            return Err(InvalidSetting { variable: "MESSAGE_RETENTION_DAYS", problem });
+    /// If a dead letter could outlive the memory of its message id: a replay could then apply a
+    /// command a second time.
+    pub fn check_retention(&self) -> Result<(), InvalidSetting> {
+        if self.message_retention_days > self.dead_letter_retention_days {
+            return Ok(());
         }
-        Ok(RetentionPeriods {
-            dead_letters: days(self.dead_letter_retention_days),
-            handled_messages: self.collect_dead_letters.then(|| days(self.message_retention_days)),
-            history: (self.history_retention_days > 0).then(|| days(self.history_retention_days)),
-        })
+        let problem = format!(
+            "{} days must be more than DEAD_LETTER_RETENTION_DAYS ({}): a dead letter must not outlive the memory of its message id",
+            self.message_retention_days, self.dead_letter_retention_days
+        );
+        Err(InvalidSetting { variable: "MESSAGE_RETENTION_DAYS", problem })
     }
 
     pub fn shutdown_grace(&self) -> Duration {
@@ -596,7 +567,7 @@ mod tests {
 
     #[test]
     fn a_dead_letter_must_not_outlive_the_memory_of_its_message_id() {
-        let retention = |messages: &str| settings(&[messages]).unwrap().retention();
+        let retention = |messages: &str| settings(&[messages]).unwrap().check_retention();
 
         let error = retention("--message-retention-days=30").unwrap_err().to_string();
         assert!(error.starts_with("MESSAGE_RETENTION_DAYS: "), "{error}");

@@ -1,7 +1,7 @@
 //! AMQP properties and routing keys as an external publisher sets them.
 
 use lapin::BasicProperties;
-use order_worker::service_layer::{Publication, Target};
+use order_worker::messages::{Publication, Target};
 
 const PERSISTENT: u8 = 2;
 

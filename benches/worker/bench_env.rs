@@ -9,7 +9,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties};
 use order_worker::adapters::postgres::PgDatabase;
 use order_worker::adapters::rabbitmq::{RabbitMq, Topology};
-use order_worker::service_layer::{Publication, PublishStatus, Publisher};
+use order_worker::messages::{Publication, PublishStatus};
+use order_worker::service_layer::Publisher;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 

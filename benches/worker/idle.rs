@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
-use order_worker::service_layer::Publication;
+use order_worker::messages::Publication;
 
 use crate::Failure;
 use crate::amqp::{properties_of, routing_key_of};

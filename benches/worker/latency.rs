@@ -9,7 +9,8 @@ use futures_util::future::try_join_all;
 use lapin::PublisherConfirm;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use order_worker::adapters::clock::SystemClock;
-use order_worker::service_layer::{Clock, Publication};
+use order_worker::messages::Publication;
+use order_worker::service_layer::Clock;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Failure;

@@ -32,8 +32,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use order_worker::adapters::clock::SystemClock;
+use order_worker::messages::wire::format_moment;
 use order_worker::service_layer::Clock;
-use order_worker::service_layer::wire::format_moment;
 
 use self::options::{Options, Part};
 use self::results::{Conditions, Results};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fastrand::Rng;
-use order_worker::service_layer::{Properties, Publication, Target};
+use order_worker::messages::{Properties, Publication, Target};
 use serde_json::{Value, json};
 use uuid::Builder;
 

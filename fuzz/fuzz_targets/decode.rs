@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use order_worker::service_layer::decode::decode;
-use order_worker::service_layer::Envelope;
+use order_worker::messages::Envelope;
 
 const ROUTING_KEYS: [&str; 4] =
     ["order.place", "order.cancel", "order.set_status", "order.set_next_status"];

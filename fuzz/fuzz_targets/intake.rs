@@ -13,7 +13,8 @@ use order_worker::adapters::rabbitmq::intake::FrameFilter;
 use order_worker::adapters::rabbitmq::properties;
 use order_worker::service_layer::dead_letters::{properties_from_json, properties_to_json, read};
 use order_worker::service_layer::decode::decode;
-use order_worker::service_layer::{Delivery, DeliveryTag, Envelope};
+use order_worker::messages::Envelope;
+use order_worker::service_layer::{Delivery, DeliveryTag};
 
 fuzz_target!(|input: &[u8]| {
     // As frames, as message properties, as headers alone, and as the payload of a method frame.

@@ -10,9 +10,8 @@ use crate::domain::{
     CommandKind, Customer, CustomerId, Email, Item, Items, MessageId, Money, Name, Order, OrderId,
     PersistedOrder, ProductId, Quantity, Status,
 };
-use crate::service_layer::{
-    BodyHash, Cause, HistoryEntry, InboxEntry, InboxOutcome, OrderState, StoreError,
-};
+use crate::messages::{BodyHash, OrderState};
+use crate::service_layer::{Cause, HistoryEntry, InboxEntry, InboxOutcome, StoreError};
 
 /// An order with its items.
 #[derive(Debug, Deserialize)]

@@ -7,9 +7,10 @@ use super::Failure;
 use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::{RabbitError, RabbitMq, Topology};
 use crate::config::Settings;
+use crate::messages::ConsumedQueue;
 use crate::metrics::Metrics;
 use crate::service_layer::{
-    Backoff, CommandSource, ConsumedQueue, Health, IntakeBounds, Publisher, sample_queues,
+    Backoff, CommandSource, Health, IntakeBounds, Publisher, sample_queues,
 };
 
 /// Where commands come from and events go.

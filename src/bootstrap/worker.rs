@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -10,9 +11,9 @@ use crate::adapters::clock::SystemClock;
 use crate::config::Settings;
 use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts};
 use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
-use crate::service_layer::dead_letters::collect;
-use crate::service_layer::dead_letters::prune_for_ever;
-use crate::service_layer::{Clock, ConsumedQueue, Health, InFlight, IntakeBounds, Relay};
+use crate::messages::ConsumedQueue;
+use crate::service_layer::dead_letters::{RetentionPeriods, collect, prune_for_ever};
+use crate::service_layer::{ByteBudget, Clock, Health, InFlight, IntakeBounds, Relay};
 
 /// Most dead letters that the broker hands out before the first is in the table.
 const DEAD_LETTER_PREFETCH: u16 = 200;
@@ -91,8 +92,7 @@ impl Worker {
         }
         let chores = self.start_chores()?;
         let health = self.health.clone();
-        let bounds =
-            IntakeBounds { prefetch: self.settings.prefetch, bytes: self.settings.command_bytes() };
+        let bounds = IntakeBounds { prefetch: self.settings.prefetch, bytes: self.byte_budget() };
         let (source, source_task) =
             self.broker.consume(ConsumedQueue::Commands, bounds, health.clone(), stop.clone());
         let relay = self.start_relay(in_flight.clone());
@@ -121,12 +121,16 @@ impl Worker {
         Ok(consumed?)
     }
 
+    fn byte_budget(&self) -> ByteBudget {
+        ByteBudget::new(self.settings.byte_share())
+    }
+
     fn consumer_settings(&self) -> ConsumerSettings {
         ConsumerSettings {
             batch_max: self.settings.batch_max.into(),
             max_attempts: self.settings.max_attempts,
             keep_unroutable_events: self.settings.keep_unroutable_events,
-            reply_bytes: self.settings.reply_bytes(),
+            reply_bytes: self.byte_budget(),
         }
     }
 
@@ -157,21 +161,31 @@ impl Worker {
     }
 
     fn start_chores(&self) -> Result<Chores, Failure> {
-        let retention = self.settings.retention()?;
+        self.settings.check_retention()?;
+        let retention = retention_periods(&self.settings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pruning =
             tokio::spawn(prune_for_ever(self.database.dead_letters(), retention, clock.clone()));
         let stop = CancellationToken::new();
         let collecting = self.settings.collect_dead_letters.then(|| {
             let health = self.health.clone();
-            let bounds = IntakeBounds {
-                prefetch: DEAD_LETTER_PREFETCH,
-                bytes: self.settings.dead_letter_bytes(),
-            };
+            let bounds = IntakeBounds { prefetch: DEAD_LETTER_PREFETCH, bytes: self.byte_budget() };
             let (dead_letters, source_task) =
                 self.broker.consume(ConsumedQueue::DeadLetters, bounds, health, stop.clone());
             [tokio::spawn(collect(dead_letters, self.database.dead_letters(), clock)), source_task]
         });
         Ok(Chores { stop, pruning, collecting })
+    }
+}
+
+fn retention_periods(settings: &Settings) -> RetentionPeriods {
+    let days = |days: u32| TimeDelta::days(days.into());
+    RetentionPeriods {
+        dead_letters: days(settings.dead_letter_retention_days),
+        handled_messages: settings
+            .collect_dead_letters
+            .then(|| days(settings.message_retention_days)),
+        history: (settings.history_retention_days > 0)
+            .then(|| days(settings.history_retention_days)),
     }
 }

@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Handled, Incoming, Lane, OutcomeSink, Parked};
+use crate::messages::{Message, OutboxMessage, Outcome};
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    ByteBudget, Clock, EventPublisher, Health, InFlight, MESSAGE_OVERHEAD, Message, MessageBus,
-    OutboxMessage, Outcome, PublishBatch, Publisher, Store,
+    ByteBudget, Clock, EventPublisher, Health, InFlight, MESSAGE_OVERHEAD, MessageBus,
+    PublishBatch, Publisher, Store,
 };
 
 /// Most commands that wait for their turn; further ones are turned away at once.

@@ -1,8 +1,8 @@
 //! Deviations from the contract that the decoder accepted: counted by publisher, and logged once for
 //! each kind instead of for each message.
 
+use crate::messages::Properties;
 use crate::metrics::{DeviationCounts, Metrics};
-use crate::service_layer::Properties;
 use crate::service_layer::decode::Deviations;
 
 impl From<Deviations> for DeviationCounts {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::{Money, Order, Status};
-use crate::service_layer::wire::{
+use crate::messages::wire::{
     CustomerBody, ItemBody, amount, command_name, microseconds, moment, status_name,
     status_name_or_null, text_or_null, two_decimals,
 };

@@ -8,11 +8,9 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
+use crate::messages::wire::{CommandOutcomeBody, OrderCommandRejectedBody, OrderStatusChangedBody};
 use crate::service_layer::decode::{
     CancelOrderBody, PlaceOrderBody, SetNextStatusBody, SetStatusBody,
-};
-use crate::service_layer::wire::{
-    CommandOutcomeBody, OrderCommandRejectedBody, OrderStatusChangedBody,
 };
 
 /// A schema and the name of its file in `schemas/`.

@@ -7,7 +7,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{HistogramSnapshot, catalog};
 use crate::domain::{CommandKind, Rejection, Status};
-use crate::service_layer::{BatchResult, Outcome, RetryReason};
+use crate::messages::{BatchResult, Outcome, RetryReason};
 
 /// Where a command came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
 
 use super::{HistogramSnapshot, catalog};
-use crate::service_layer::{DeadLetterCode, DropReason, OutboxMessageKind, PublishStatus};
+use crate::messages::{DeadLetterCode, DropReason, OutboxMessageKind, PublishStatus};
 
 /// For events, answers and dead letters.
 #[derive(Debug)]

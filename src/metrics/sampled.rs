@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 
 use super::catalog;
-use crate::service_layer::{Backlog, ConsumedQueue, DeadLetterCode, QueueDepth};
+use crate::messages::{Backlog, ConsumedQueue, DeadLetterCode, QueueDepth};
 
 /// Whoever is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use prometheus::{IntCounterVec, IntGaugeVec, Registry};
 
 use super::catalog;
-use crate::service_layer::ConsumedQueue;
+use crate::messages::ConsumedQueue;
 
 /// What can keep the worker from its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,9 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::{
-    ByteReservation, Health, OutboxEntry, OutboxKey, OutboxMessage, Publication, PublishStatus,
-    Publisher, publish_window,
-};
+use super::{ByteReservation, Health, Publisher, publish_window};
 use crate::kill_points;
+use crate::messages::{OutboxEntry, OutboxKey, OutboxMessage, Publication, PublishStatus};
 use crate::telemetry;
 
 /// Most batches that wait to be published behind a lane.

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::RelayHolder;
 use super::log_throttle::LogThrottle;
-use super::{DropReason, OutboxEntry, PublishStatus, RelayHolder, Target};
+use crate::messages::{ConsumedQueue, DropReason, OutboxEntry, PublishStatus, Target};
 use crate::metrics::{Metrics, Pause};
 
 /// A worker's session with the relay's lock gives a sign of life every few seconds. One that is idle
@@ -44,13 +45,6 @@ pub enum RelayRole {
     Another(Option<RelayHolder>),
 }
 
-/// What comes in from the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConsumedQueue {
-    Commands,
-    DeadLetters,
-}
-
 /// Why the worker is paused, as far as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outages {
@@ -61,32 +55,6 @@ pub struct Outages {
     pub publishing: Option<String>,
     /// The broker takes nothing from those that publish.
     pub blocked: Option<String>,
-}
-
-impl ConsumedQueue {
-    pub const ALL: [Self; 2] = [Self::Commands, Self::DeadLetters];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Commands => "Commands",
-            Self::DeadLetters => "Dead letters",
-        }
-    }
-
-    /// The word in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Commands => "commands",
-            Self::DeadLetters => "dead_letters",
-        }
-    }
-
-    fn pause(self) -> Pause {
-        match self {
-            Self::Commands => Pause::Consuming,
-            Self::DeadLetters => Pause::Collecting,
-        }
-    }
 }
 
 impl RelayRole {
@@ -179,23 +147,23 @@ impl Health {
         }
     }
 
-    pub fn consumes(&self, inflow: ConsumedQueue) {
-        self.note_consumer(inflow, true);
-        if self.ends(inflow.pause()) {
-            tracing::info!("{} are consumed again", inflow.name());
+    pub fn consumes(&self, queue: ConsumedQueue) {
+        self.note_consumer(queue, true);
+        if self.ends(pause_of(queue)) {
+            tracing::info!("{} are consumed again", name(queue));
         }
     }
 
-    pub fn cannot_consume(&self, inflow: ConsumedQueue, reason: &str) {
-        self.note_consumer(inflow, false);
-        if self.begins(inflow.pause(), reason) {
-            tracing::warn!(reason, "{} cannot be consumed, retrying", inflow.name());
+    pub fn cannot_consume(&self, queue: ConsumedQueue, reason: &str) {
+        self.note_consumer(queue, false);
+        if self.begins(pause_of(queue), reason) {
+            tracing::warn!(reason, "{} cannot be consumed, retrying", name(queue));
         }
     }
 
     /// In good order, as the worker stops.
-    pub fn consumes_no_more(&self, inflow: ConsumedQueue) {
-        self.note_consumer(inflow, false);
+    pub fn consumes_no_more(&self, queue: ConsumedQueue) {
+        self.note_consumer(queue, false);
     }
 
     pub fn publishes(&self) {
@@ -290,10 +258,10 @@ impl Health {
         ends
     }
 
-    fn note_consumer(&self, inflow: ConsumedQueue, consumes: bool) {
+    fn note_consumer(&self, queue: ConsumedQueue, consumes: bool) {
         let mut state = self.lock();
-        self.metrics().state.consumes(inflow, consumes);
-        match inflow {
+        self.metrics().state.consumes(queue, consumes);
+        match queue {
             ConsumedQueue::Commands => state.consumes_commands = consumes,
             ConsumedQueue::DeadLetters => {}
         }
@@ -301,5 +269,19 @@ impl Health {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name(queue: ConsumedQueue) -> &'static str {
+    match queue {
+        ConsumedQueue::Commands => "Commands",
+        ConsumedQueue::DeadLetters => "Dead letters",
+    }
+}
+
+fn pause_of(queue: ConsumedQueue) -> Pause {
+    match queue {
+        ConsumedQueue::Commands => Pause::Consuming,
+        ConsumedQueue::DeadLetters => Pause::Collecting,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::OutboxMessage;
+use crate::messages::OutboxMessage;
 
 /// The messages that the lanes of this process have given out to be published, and that are still in
 /// the outbox. Clones share it: the lanes write it, and the relay leaves alone what is in it, however

@@ -13,13 +13,15 @@ use super::log_throttle::LogThrottle;
 use super::parts::Parts;
 use super::unit_of_work::Committed;
 use super::{
-    Backoff, BatchLookup, Clock, DeadLetterCode, DeadLetterReason, Health, HistoryRow,
-    IdempotencyKey, InFlight, InboxEntry, InboxOutcome, MAX_LOADED_ITEMS, Message, OrderState,
-    Orders, OutboxKey, OutboxMessage, Outcome, PublishResult, RetryReason, Store, StoreError,
-    UnitOfWork,
+    Backoff, BatchLookup, Clock, Health, HistoryRow, InFlight, InboxEntry, InboxOutcome,
+    MAX_LOADED_ITEMS, Orders, PublishResult, Store, StoreError, UnitOfWork,
 };
 use crate::domain::{
     Command, MessageId, Order, OrderId, Rejected, Rejection, StatusChange, StatusChanged,
+};
+use crate::messages::{
+    BatchResult, DeadLetterCode, DeadLetterReason, IdempotencyKey, Message, OrderState, OutboxKey,
+    OutboxMessage, Outcome, RetryReason,
 };
 use crate::telemetry::{self, MessageAttributes};
 
@@ -60,24 +62,6 @@ pub struct MessageBus {
     /// Until then no batch that the database fails at is tried again whole.
     split_failures_until: Option<Instant>,
     set_aside_log: LogThrottle,
-}
-
-/// What became of a batch.
-#[derive(Debug, Default)]
-pub struct BatchResult {
-    /// One for each message that is not among the `locked` ones, in their order.
-    pub outcomes: Vec<Outcome>,
-    /// The places of messages that had no effect because another transaction has their order, or
-    /// because the database fails at them alone, in their order: to be handled again later, before any
-    /// other message of these orders.
-    pub locked: Vec<usize>,
-    /// What the commits left to be published, in this order; may begin with messages of earlier
-    /// commits that the outbox still held.
-    pub outgoing: Vec<OutboxMessage>,
-    /// How long each commit took.
-    pub commits: Vec<Duration>,
-    /// How often another transaction was faster.
-    pub conflicts: u64,
 }
 
 /// Why a batch had no effect.

@@ -16,10 +16,7 @@ mod handlers;
 mod health;
 mod in_flight;
 mod log_throttle;
-mod message;
 mod message_bus;
-mod outbox;
-mod outcome;
 mod parts;
 mod pii_access;
 mod publisher;
@@ -31,40 +28,30 @@ mod rerouter;
 mod sampling;
 mod store;
 mod unit_of_work;
-pub mod wire;
 
 pub use backoff::Backoff;
 pub use byte_budget::{ByteBudget, ByteReservation, MESSAGE_OVERHEAD};
 pub use clock::Clock;
 pub use cooldown::Cooldown;
 pub use delivery::{
-    AckSender, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Envelope, HeaderValue, Headers,
-    IntakeBounds, Properties, PropertiesError, Settlement,
+    AckSender, ChannelEpoch, CommandSource, Delivery, DeliveryTag, IntakeBounds, Settlement,
 };
 pub use event_publisher::{EventPublisher, MAX_WAITING_BATCHES, PublishBatch, PublishResult};
-pub use health::{ConsumedQueue, Health, Outages, RelayRole};
+pub use health::{Health, Outages, RelayRole};
 pub use in_flight::InFlight;
 pub use log_throttle::LogThrottle;
-pub use message::{BodyHash, IdempotencyKey, Message};
-pub use message_bus::{BatchResult, MessageBus};
-pub use outbox::{
-    OutboxEntry, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey,
-};
-pub use outcome::{DeadLetterCode, DeadLetterReason, OrderState, Outcome, RetryReason};
+pub use message_bus::MessageBus;
 pub use pii_access::{PiiAccess, PiiAccessLog};
-pub use publisher::{Publication, PublishError, PublishStatus, Publisher, Target, publish_window};
+pub use publisher::{PublishError, Publisher, publish_window};
 pub use queries::{
     Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
     Page, Place, Sort, StatusFilter,
 };
 pub use relay::{Relay, RelayHolder, RelayPass, RelayStore};
-pub use reply_publisher::{DropReason, ReplyPublisher, ReplySender};
+pub use reply_publisher::{ReplyPublisher, ReplySender};
 pub use republisher::{Original, Republish, Republisher};
 pub use rerouter::{ORDER_ID_HEADER, Reroute, Rerouter, has_order_id, set_order_id};
-pub use sampling::{
-    Backlog, BacklogProbe, MAX_COUNTED, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,
-    sample_backlog, sample_queues,
-};
+pub use sampling::{BacklogProbe, QueueDepths, sample_backlog, sample_queues};
 pub use store::{
     BatchLookup, BatchState, Changes, FIRST_NUMBER, HistoryRow, InboxEntry, InboxOutcome,
     MAX_EARLIER_ROWS, MAX_LOADED_ITEMS, Store, StoreError, StoreTransaction,

@@ -10,11 +10,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::event_publisher::is_kept;
-use super::{
-    Backoff, DropReason, Health, InFlight, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow,
-    PublishStatus, Publisher, RawOutboxKey, StoreError, Target, publish_window,
-};
+use super::{Backoff, Health, InFlight, Publisher, StoreError, publish_window};
 use crate::domain::OrderId;
+use crate::messages::{
+    DropReason, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, PublishStatus,
+    RawOutboxKey, Target,
+};
 
 /// Most messages that the relay takes at a time.
 pub const RELAY_WINDOW: usize = 500;

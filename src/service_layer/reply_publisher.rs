@@ -8,9 +8,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    ByteBudget, ByteReservation, Cooldown, Health, MESSAGE_OVERHEAD, OutboxKey, OutboxMessage,
-    OutboxMessageKind, Publication, PublishResult, PublishStatus, Publisher, Target,
+    ByteBudget, ByteReservation, Cooldown, Health, MESSAGE_OVERHEAD, PublishResult, Publisher,
     publish_window,
+};
+use crate::messages::{
+    DropReason, OutboxKey, OutboxMessage, OutboxMessageKind, Publication, PublishStatus, Target,
 };
 
 /// Most replies that are published together: few enough that a queue which stands still does not make
@@ -31,52 +33,6 @@ const COOLDOWN: Duration = Duration::from_secs(60);
 
 /// How long a worker that stops waits for its last replies. What is in the outbox stays there.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
-
-/// Why a reply was given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DropReason {
-    Refused,
-    Unroutable,
-    Unconfirmed,
-    /// It was for a queue of the worker's own.
-    OwnQueue,
-    /// Too many replies waited.
-    Overflow,
-}
-
-impl DropReason {
-    pub const ALL: [Self; 5] =
-        [Self::Refused, Self::Unroutable, Self::Unconfirmed, Self::OwnQueue, Self::Overflow];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Unroutable => "unroutable",
-            Self::Unconfirmed => "unconfirmed",
-            Self::OwnQueue => "own_queue",
-            Self::Overflow => "overflow",
-        }
-    }
-
-    /// None for a reply that was taken.
-    pub fn of(status: PublishStatus) -> Option<Self> {
-        match status {
-            PublishStatus::Confirmed => None,
-            PublishStatus::Refused => Some(Self::Refused),
-            PublishStatus::Unroutable => Some(Self::Unroutable),
-            PublishStatus::Unconfirmed => Some(Self::Unconfirmed),
-            PublishStatus::OwnQueue => Some(Self::OwnQueue),
-        }
-    }
-
-    /// Whether a later attempt may succeed.
-    fn may_pass(self) -> bool {
-        match self {
-            Self::Refused | Self::Unconfirmed => true,
-            Self::Unroutable | Self::OwnQueue | Self::Overflow => false,
-        }
-    }
-}
 
 /// Takes replies, and never waits; clones share the queue. The publisher ends after the last of them.
 #[derive(Debug, Clone)]

@@ -7,9 +7,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    AckSender, Backoff, ByteReservation, ChannelEpoch, DeadLetterCode, DeliveryTag, Health,
-    Publication, PublishStatus, Publisher, ReplySender, Settlement, publish_window,
+    AckSender, Backoff, ByteReservation, ChannelEpoch, DeliveryTag, Health, Publisher, ReplySender,
+    Settlement, publish_window,
 };
+use crate::messages::{DeadLetterCode, Publication, PublishStatus};
 
 /// Most copies that are published together.
 const MAX_TOGETHER: usize = 500;

@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::{
-    AckSender, Backoff, ByteReservation, ChannelEpoch, DeliveryTag, Health, Properties,
-    Publication, PublishStatus, Publisher, Settlement, publish_window,
+    AckSender, Backoff, ByteReservation, ChannelEpoch, DeliveryTag, Health, Publisher, Settlement,
+    publish_window,
 };
 use crate::domain::OrderId;
+use crate::messages::{Properties, Publication, PublishStatus};
 
 /// The header that names the order of a command.
 pub const ORDER_ID_HEADER: &str = "order-id";
@@ -22,7 +23,7 @@ const MAX_TOGETHER: usize = 500;
 #[derive(Debug)]
 pub struct Reroute {
     pub order_id: OrderId,
-    /// With the right header, to [`Target::Partition`](super::Target::Partition).
+    /// With the right header, to [`Target::Partition`](crate::messages::Target::Partition).
     pub copy: Publication,
     /// Acknowledged when the copy is confirmed.
     pub tag: DeliveryTag,

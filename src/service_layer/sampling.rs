@@ -7,11 +7,9 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConsumedQueue, StoreError};
+use super::StoreError;
+use crate::messages::{Backlog, ConsumedQueue, QueueDepth};
 use crate::metrics::Metrics;
-
-/// Most rows that are counted; more would cost the database too much.
-pub const MAX_COUNTED: u32 = 100_000;
 
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -26,51 +24,8 @@ const REST: u32 = 20;
 /// Nor later than this.
 const MAX_REST: Duration = Duration::from_secs(30);
 
-/// What waits in a database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backlog {
-    /// Whether there is any order at all.
-    pub has_orders: bool,
-    pub outbox: Outboxed,
-    /// None where there is no table for them.
-    pub open_dead_letters: Option<OpenDeadLetters>,
-}
-
-/// What waits in the outbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outboxed {
-    /// At most [`MAX_COUNTED`].
-    pub count: u64,
-    /// Since the oldest of them was committed, by the database's clock; none without any.
-    pub oldest: Option<Duration>,
-}
-
-/// The dead letters that nobody has decided on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OpenDeadLetters {
-    /// By code; at most [`MAX_COUNTED`] in all.
-    pub counts: Vec<(String, u64)>,
-    /// Since the one of these that failed longest ago did so; none without any.
-    pub oldest: Option<Duration>,
-}
-
-/// What waits in a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueDepth {
-    /// Messages that are in nobody's hands.
-    pub ready: u64,
-    pub consumers: u64,
-}
-
-impl OpenDeadLetters {
-    /// How many have such a code.
-    pub fn of(&self, is_meant: impl Fn(&str) -> bool) -> u64 {
-        self.counts.iter().filter(|(code, _)| is_meant(code)).map(|(_, count)| count).sum()
-    }
-}
-
 /// A database that can say what waits in it. Each answer MUST cost the same, however large the
-/// tables are: rows are counted up to [`MAX_COUNTED`].
+/// tables are: rows are counted up to [`MAX_COUNTED`](crate::messages::MAX_COUNTED).
 #[async_trait]
 pub trait BacklogProbe: Debug + Send {
     /// # Errors

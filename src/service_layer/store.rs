@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{BodyHash, Message, OrderState, OutboxKey, OutboxMessage, OutboxRow};
 use crate::domain::{CommandKind, MessageId, Order, OrderId, StatusChange};
+use crate::messages::{BodyHash, Message, OrderState, OutboxKey, OutboxMessage, OutboxRow};
 
 /// The first number that the worker assigns. Far above what a store that names its orders itself
 /// begins with, so that the two rarely meet; a number that is taken all the same is left out.

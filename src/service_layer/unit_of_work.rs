@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{
-    BatchLookup, BatchState, Changes, HistoryRow, InboxEntry, MAX_EARLIER_ROWS, OutboxKey,
-    OutboxMessage, OutboxRow, RawOutboxKey, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, HistoryRow, InboxEntry, MAX_EARLIER_ROWS, Store, StoreError,
+    StoreTransaction,
 };
 use crate::domain::{MessageId, Order, OrderId};
+use crate::messages::{OutboxKey, OutboxMessage, OutboxRow, RawOutboxKey};
 
 /// The orders that a batch names, as if all orders were a collection in memory.
 #[derive(Debug, Default)]

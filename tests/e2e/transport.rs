@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use order_worker::adapters::in_process::InProcessBroker;
 use order_worker::adapters::rabbitmq::{RabbitMq, Topology};
+use order_worker::messages::{ConsumedQueue, Properties, Publication, PublishStatus, Target};
 use order_worker::service_layer::{
-    ByteBudget, CommandSource, ConsumedQueue, Delivery, Health, IntakeBounds, Properties,
-    Publication, PublishStatus, Publisher, Settlement, Target,
+    ByteBudget, CommandSource, Delivery, Health, IntakeBounds, Publisher, Settlement,
 };
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

@@ -1,7 +1,7 @@
 //! Commands of which a test shows only the fact that matters to it.
 
 use order_worker::domain::{Command, CustomerId, Email, Item, Name, PlaceOrder, Reason};
-use order_worker::service_layer::Message;
+use order_worker::messages::Message;
 
 use crate::support::messages::money;
 

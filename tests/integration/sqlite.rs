@@ -5,8 +5,9 @@ use order_worker::adapters::sqlite::{
     SqliteRelayStore, SqliteStore,
 };
 use order_worker::domain::CustomerId;
+use order_worker::messages::Outcome;
 use order_worker::service_layer::{
-    BatchLookup, Changes, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError,
+    BatchLookup, Changes, OrderQueries, OrderQuery, Page, Store, StoreError,
 };
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use order_worker::adapters::sqlite::SqliteDatabase;
+use order_worker::messages::{Publication, PublishStatus};
 use order_worker::service_layer::dead_letters::{
     Actor, DryRun, Replay, ReplayLimits, ReplayOutcome, ReplayResult,
 };
 use order_worker::service_layer::dead_letters::{
     DeadLetterFilter, DeadLetterState, DeadLetterStore,
 };
-use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher};
+use order_worker::service_layer::{PublishError, Publisher};
 use tokio_util::sync::CancellationToken;
 
 use crate::dead_letter_contract::dead_letter;

@@ -6,7 +6,7 @@ use order_worker::domain::{
     CancelOrder, Command, Customer, CustomerId, Email, Item, MessageId, Money, Name, OrderId,
     PlaceOrder, ProductId, Quantity, SetNextStatus, SetStatus, Status,
 };
-use order_worker::service_layer::{BodyHash, IdempotencyKey, Message};
+use order_worker::messages::{BodyHash, IdempotencyKey, Message};
 
 pub fn place(order_id: &str) -> Message {
     message(Command::PlaceOrder(PlaceOrder { order_id: Some(id(order_id)), ..some_order() }))

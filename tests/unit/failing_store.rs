@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex};
 use crate::support::in_memory::{InMemoryDatabase, InMemoryStore};
 use async_trait::async_trait;
 use order_worker::domain::OrderId;
-use order_worker::service_layer::{
-    BatchLookup, BatchState, OutboxKey, Store, StoreError, StoreTransaction,
-};
+use order_worker::messages::OutboxKey;
+use order_worker::service_layer::{BatchLookup, BatchState, Store, StoreError, StoreTransaction};
 
 type ErrorFor = Box<dyn FnMut(&BatchLookup) -> Option<StoreError> + Send>;
 

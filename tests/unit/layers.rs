@@ -9,19 +9,24 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use crate::docs::{files, root};
 
 /// What the files of a top-level module may name, beside itself.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("kill_points", &[]),
     ("domain", &[]),
-    ("config", &["service_layer"]),
+    ("messages", &["domain"]),
+    ("config", &[]),
     ("telemetry", &["config"]),
-    ("service_layer", &["domain", "metrics", "telemetry", "kill_points"]),
-    ("metrics", &["domain", "service_layer"]),
-    ("adapters", &["domain", "service_layer", "metrics", "kill_points"]),
-    ("bootstrap", &["domain", "service_layer", "metrics", "adapters", "entrypoints", "config"]),
+    ("metrics", &["domain", "messages"]),
+    ("service_layer", &["domain", "messages", "metrics", "telemetry", "kill_points"]),
+    ("adapters", &["domain", "messages", "service_layer", "metrics", "kill_points"]),
+    (
+        "bootstrap",
+        &["domain", "messages", "service_layer", "metrics", "adapters", "entrypoints", "config"],
+    ),
     (
         "entrypoints",
         &[
             "domain",
+            "messages",
             "service_layer",
             "metrics",
             "telemetry",

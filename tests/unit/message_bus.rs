@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use crate::support::in_memory::InMemoryDatabase;
 use order_worker::domain::Status;
-use order_worker::service_layer::{
-    Health, InFlight, Message, MessageBus, OutboxMessage, OutboxMessageKind, Outcome, RetryReason,
-};
+use order_worker::messages::{Message, OutboxMessage, OutboxMessageKind, Outcome, RetryReason};
+use order_worker::service_layer::{Health, InFlight, MessageBus};
 use serde_json::{Value, json};
 
 use crate::support::clock::TickingClock;

@@ -10,9 +10,8 @@ use crate::support::in_memory::InMemoryDatabase;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_process::{InProcessBroker, Submitted};
 use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, LanePorts};
-use order_worker::service_layer::{
-    ByteBudget, Health, InFlight, OrderQueries, Properties, StoreError,
-};
+use order_worker::messages::Properties;
+use order_worker::service_layer::{ByteBudget, Health, InFlight, OrderQueries, StoreError};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};

@@ -1,7 +1,7 @@
 //! Properties in the table of dead letters and in files.
 
+use order_worker::messages::{HeaderValue, Headers, Properties};
 use order_worker::service_layer::dead_letters::{properties_from_json, properties_to_json};
-use order_worker::service_layer::{HeaderValue, Headers, Properties};
 use proptest::prelude::*;
 
 proptest! {

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::in_memory::InMemoryDatabase;
 use async_trait::async_trait;
+use order_worker::messages::{Message, Publication, PublishStatus};
 use order_worker::service_layer::{
-    Health, InFlight, Message, MessageBus, Publication, PublishError, PublishStatus, Publisher,
-    Relay, RelayPass,
+    Health, InFlight, MessageBus, PublishError, Publisher, Relay, RelayPass,
 };
 use tokio::time::{Duration, Instant, sleep, timeout};
 

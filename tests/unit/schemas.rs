@@ -9,11 +9,11 @@ use order_worker::domain::{
     Command, CommandKind, Order, OrderId, PlaceOrder, Rejected, Rejection, Status, StatusChanged,
 };
 use order_worker::entrypoints::schemas;
-use order_worker::service_layer::decode::decode;
-use order_worker::service_layer::wire::CommandOutcomeBody;
-use order_worker::service_layer::{
+use order_worker::messages::wire::CommandOutcomeBody;
+use order_worker::messages::{
     DeadLetterCode, DeadLetterReason, Message, OrderState, OutboxMessage, Outcome,
 };
+use order_worker::service_layer::decode::decode;
 use serde_json::Value;
 
 use super::decode::{THE_STORES_ORDER, envelope};

@@ -2,7 +2,8 @@
 //! so it is less work than any worker with an inbox and an outbox has.
 
 use order_worker::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
-use order_worker::service_layer::{Changes, HistoryRow, InboxEntry, OutboxMessage};
+use order_worker::messages::OutboxMessage;
+use order_worker::service_layer::{Changes, HistoryRow, InboxEntry};
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres};

@@ -2,10 +2,10 @@
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::domain::{Command, Order, StatusChanged};
+use order_worker::messages::{Envelope, Message, OrderState, OutboxMessage, Publication};
 use order_worker::service_layer::decode;
 use order_worker::service_layer::{
-    BatchLookup, Changes, Clock, Envelope, HistoryRow, InboxEntry, InboxOutcome, Message,
-    OrderState, OutboxMessage, Publication,
+    BatchLookup, Changes, Clock, HistoryRow, InboxEntry, InboxOutcome,
 };
 
 use super::BATCH;

@@ -3,7 +3,7 @@
 use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel};
-use order_worker::service_layer::OutboxMessage;
+use order_worker::messages::OutboxMessage;
 use tokio::try_join;
 
 use super::Stopwatch;

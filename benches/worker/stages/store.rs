@@ -1,6 +1,7 @@
 //! The insert through the worker's own store, with everything that its guarantees need.
 
-use order_worker::service_layer::{OutboxKey, Store};
+use order_worker::messages::OutboxKey;
+use order_worker::service_layer::Store;
 
 use super::Stopwatch;
 use super::prepared::Batch;

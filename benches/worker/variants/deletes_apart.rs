@@ -1,8 +1,9 @@
 //! Deletes from the outbox in a separate statement.
 
 use async_trait::async_trait;
+use order_worker::messages::{OutboxKey, OutboxRow};
 use order_worker::service_layer::{
-    BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, Store, StoreError, StoreTransaction,
 };
 
 /// Commits a batch, and then deletes confirmed events from the outbox in a separate statement.

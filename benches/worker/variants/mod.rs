@@ -18,8 +18,9 @@ use order_worker::config::{DatabaseUrl, Settings};
 use order_worker::entrypoints::amqp::{
     self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts,
 };
+use order_worker::messages::ConsumedQueue;
 use order_worker::service_layer::{
-    CommandSource, ConsumedQueue, Health, InFlight, IntakeBounds, Publisher, Relay, Store,
+    ByteBudget, CommandSource, Health, InFlight, IntakeBounds, Publisher, Relay, Store,
 };
 use order_worker::telemetry::Telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -157,8 +158,10 @@ impl Parts {
     }
 
     fn source(&self) -> Source {
-        let bounds =
-            IntakeBounds { prefetch: self.settings.prefetch, bytes: self.settings.command_bytes() };
+        let bounds = IntakeBounds {
+            prefetch: self.settings.prefetch,
+            bytes: ByteBudget::new(self.settings.byte_share()),
+        };
         let health = self.health.clone();
         self.broker.consume(ConsumedQueue::Commands, bounds, health, self.stop.clone())
     }
@@ -197,7 +200,7 @@ impl Parts {
             batch_max: self.settings.batch_max.into(),
             max_attempts: self.settings.max_attempts,
             keep_unroutable_events: self.settings.keep_unroutable_events,
-            reply_bytes: self.settings.reply_bytes(),
+            reply_bytes: ByteBudget::new(self.settings.byte_share()),
         };
         let result = amqp::run(deps, settings).await;
         relay.abort();

@@ -1,7 +1,8 @@
 //! Publishing without a window of confirms.
 
 use async_trait::async_trait;
-use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher};
+use order_worker::messages::{Publication, PublishStatus};
+use order_worker::service_layer::{PublishError, Publisher};
 
 /// Publishes a message once the previous one is confirmed.
 #[derive(Debug)]

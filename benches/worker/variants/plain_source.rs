@@ -9,9 +9,8 @@ use lapin::message::Delivery as Incoming;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
-use order_worker::service_layer::{
-    ChannelEpoch, CommandSource, Delivery, DeliveryTag, Envelope, Properties, Settlement,
-};
+use order_worker::messages::{Envelope, Properties};
+use order_worker::service_layer::{ChannelEpoch, CommandSource, Delivery, DeliveryTag, Settlement};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

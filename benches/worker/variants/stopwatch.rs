@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use order_worker::adapters::clock::SystemClock;
+use order_worker::messages::{OutboxKey, OutboxRow, Publication, PublishStatus};
 use order_worker::service_layer::{
-    BatchLookup, BatchState, Changes, Clock, OutboxKey, OutboxRow, Publication, PublishError,
-    PublishStatus, Publisher, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, Clock, PublishError, Publisher, Store, StoreError,
+    StoreTransaction,
 };
 
 /// Timestamps in microseconds since 1970; clones share them.

@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::InProcessPublisher;
+use crate::messages::{ConsumedQueue, Envelope, Properties, Publication, QueueDepth, Target};
 use crate::service_layer::{
-    ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Envelope, Properties,
-    Publication, QueueDepth, QueueDepths, Settlement, Target,
+    ChannelEpoch, CommandSource, Delivery, DeliveryTag, QueueDepths, Settlement,
 };
 
 /// Maximum number of dead letters delivered and not collected yet.

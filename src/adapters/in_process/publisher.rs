@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::{InProcessBroker, Submitted};
-use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
+use crate::messages::{Publication, PublishStatus, Target};
+use crate::service_layer::{PublishError, Publisher};
 
 /// Publishes to an [`InProcessBroker`].
 #[derive(Debug, Clone)]

@@ -8,9 +8,8 @@ use sqlx::postgres::PgRow;
 
 use super::errors::store_error;
 use super::pool::Pool;
-use crate::service_layer::{
-    Backlog, BacklogProbe, MAX_COUNTED, OpenDeadLetters, Outboxed, StoreError,
-};
+use crate::messages::{Backlog, MAX_COUNTED, OpenDeadLetters, Outboxed};
+use crate::service_layer::{BacklogProbe, StoreError};
 
 const HAS_ORDERS: &str = "select exists (select from orders) as has_orders";
 

@@ -13,9 +13,8 @@ use tokio::task::JoinHandle;
 use super::relay_lock::{holder, try_lock};
 use super::session::{RESPONSE_TIMEOUT, connect, is_writable, within};
 use super::write;
-use crate::service_layer::{
-    OutboxKey, OutboxRow, RawOutboxKey, RelayHolder, RelayStore, StoreError,
-};
+use crate::messages::{OutboxKey, OutboxRow, RawOutboxKey};
+use crate::service_layer::{RelayHolder, RelayStore, StoreError};
 
 /// How often to send a statement on the session with the lock while the relay is busy elsewhere.
 /// The server ends a session that was silent for four times as long (`idle_session_timeout`), so

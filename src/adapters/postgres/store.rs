@@ -6,9 +6,8 @@ use sqlx::PgConnection;
 use super::session::{CheckedOut, RESPONSE_TIMEOUT, Session, within};
 use super::{load, numbers, write};
 use crate::kill_points;
-use crate::service_layer::{
-    BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
-};
+use crate::messages::{OutboxKey, OutboxRow};
+use crate::service_layer::{BatchLookup, BatchState, Changes, Store, StoreError, StoreTransaction};
 
 /// A lane's session.
 #[derive(Debug)]

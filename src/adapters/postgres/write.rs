@@ -8,10 +8,8 @@ use super::errors::store_error;
 use super::pool::PgQuery;
 use super::session::{RESPONSE_TIMEOUT, within};
 use crate::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
-use crate::service_layer::{
-    Changes, MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow,
-    RawOutboxKey, StoreError,
-};
+use crate::messages::{OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey};
+use crate::service_layer::{Changes, MAX_EARLIER_ROWS, StoreError};
 
 /// All data-modifying CTEs and the final select see the same snapshot, so the select returns what
 /// was in the outbox before this statement, for the known orders with events. The statement starts

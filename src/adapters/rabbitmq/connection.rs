@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::intake::{self, BrokerVersion, GateHandle};
 use super::{RabbitPublisher, Topology};
+use crate::messages::Target;
 use crate::metrics::Metrics;
-use crate::service_layer::{Cooldown, Target};
+use crate::service_layer::Cooldown;
 
 /// Timeout for opening a connection or a channel, and for the reply to a synchronous AMQP method.
 pub(super) const RPC_TIMEOUT: Duration = Duration::from_secs(10);

@@ -29,9 +29,9 @@ use super::connection::{
 use super::intake::GateHandle;
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
+use crate::messages::{ConsumedQueue, Envelope};
 use crate::service_layer::{
-    Backoff, ChannelEpoch, CommandSource, ConsumedQueue, Delivery, DeliveryTag, Envelope, Health,
-    IntakeBounds, Settlement,
+    Backoff, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Health, IntakeBounds, Settlement,
 };
 
 /// Maximum number of individual acknowledgements at a time.

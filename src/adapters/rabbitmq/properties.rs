@@ -7,7 +7,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, ShortString};
 
 use super::intake;
-use crate::service_layer::{HeaderValue, Headers, Properties, PropertiesError};
+use crate::messages::{HeaderValue, Headers, Properties, PropertiesError};
 
 /// Persistent: the broker writes the message to disk.
 const DELIVERY_MODE_PERSISTENT: u8 = 2;

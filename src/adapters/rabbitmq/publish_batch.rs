@@ -10,7 +10,7 @@ use lapin::message::BasicReturnMessage;
 use lapin::options::BasicPublishOptions;
 
 use super::{Topology, properties};
-use crate::service_layer::{Publication, Target};
+use crate::messages::{Publication, Target};
 
 /// Sends all messages of a batch; the returned confirms are still to be awaited.
 pub(super) async fn send_batch(

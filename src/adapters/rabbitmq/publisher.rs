@@ -17,9 +17,8 @@ use super::confirms::{Confirms, unless_blocked};
 use super::connection::{RPC_TIMEOUT, RabbitError, publishing_error, within};
 use super::publish_batch::{Identity, send_batch};
 use crate::kill_points;
-use crate::service_layer::{
-    Cooldown, LogThrottle, Publication, PublishError, PublishStatus, Publisher, Target,
-};
+use crate::messages::{Publication, PublishStatus, Target};
+use crate::service_layer::{Cooldown, LogThrottle, PublishError, Publisher};
 
 /// Timeout for the confirms of a batch. Time during which the connection is blocked does not count.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);

@@ -7,7 +7,8 @@ use lapin::{Channel, Connection};
 
 use super::RabbitMq;
 use super::connection::{RPC_TIMEOUT, RabbitError, close, open_channel, within};
-use crate::service_layer::{ConsumedQueue, QueueDepth, QueueDepths};
+use crate::messages::{ConsumedQueue, QueueDepth};
+use crate::service_layer::QueueDepths;
 
 /// Keeps its own connection open: on one that publishes, the broker replies to nothing while it
 /// blocks it.

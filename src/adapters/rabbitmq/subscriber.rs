@@ -7,7 +7,7 @@ use lapin::{Connection, Consumer};
 
 use super::connection::{RPC_TIMEOUT, RabbitError, describe, open_channel, within};
 use super::{RabbitMq, properties};
-use crate::service_layer::Properties;
+use crate::messages::Properties;
 
 /// A received event.
 #[derive(Debug, Clone)]

@@ -7,9 +7,8 @@ use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::errors::store_error;
-use crate::service_layer::{
-    Backlog, BacklogProbe, MAX_COUNTED, OpenDeadLetters, Outboxed, StoreError,
-};
+use crate::messages::{Backlog, MAX_COUNTED, OpenDeadLetters, Outboxed};
+use crate::service_layer::{BacklogProbe, StoreError};
 
 const HAS_ORDERS: &str = "select exists (select 1 from orders) as has_orders";
 

@@ -7,10 +7,8 @@ use sqlx::{Row, SqliteConnection};
 use super::errors::store_error;
 use super::statement::{for_rows, json_list};
 use crate::domain::OrderId;
-use crate::service_layer::{
-    MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey,
-    StoreError,
-};
+use crate::messages::{OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey};
+use crate::service_layer::{MAX_EARLIER_ROWS, StoreError};
 
 const INSERT: &str = "
 insert into outbox (order_id, version, event_id, kind, routing_key, correlation_id, traceparent,

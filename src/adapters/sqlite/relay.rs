@@ -9,7 +9,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::errors::store_error;
 use super::outbox::{self, outbox_columns, outbox_row};
 use super::writer::Writer;
-use crate::service_layer::{OutboxKey, OutboxRow, RawOutboxKey, RelayStore, StoreError};
+use crate::messages::{OutboxKey, OutboxRow, RawOutboxKey};
+use crate::service_layer::{RelayStore, StoreError};
 
 /// Without a key to start after, an empty order id is bound: it sorts before all others.
 const WAITING: &str = concat!(

@@ -5,9 +5,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::writer::{Writer, WriterGuard};
 use super::{load, numbers, outbox, write};
-use crate::service_layer::{
-    BatchLookup, BatchState, Changes, OutboxKey, OutboxRow, Store, StoreError, StoreTransaction,
-};
+use crate::messages::{OutboxKey, OutboxRow};
+use crate::service_layer::{BatchLookup, BatchState, Changes, Store, StoreError, StoreTransaction};
 
 /// The store of one lane.
 #[derive(Debug)]

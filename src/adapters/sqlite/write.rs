@@ -6,7 +6,8 @@ use sqlx::SqliteConnection;
 use super::outbox;
 use super::statement::{for_rows, json_list};
 use crate::domain::{Item, MessageId, Order, Status};
-use crate::service_layer::{Changes, HistoryRow, InboxEntry, OutboxRow, StoreError};
+use crate::messages::OutboxRow;
+use crate::service_layer::{Changes, HistoryRow, InboxEntry, StoreError};
 
 const INSERT_ORDERS: &str = "
 insert into orders (order_id, customer_id, customer_name, customer_email, total, status, created_at,

@@ -1,6 +1,6 @@
 //! From outcome to disposition: a total function, free of any broker.
 
-use crate::service_layer::{DeadLetterReason, Outcome};
+use crate::messages::{DeadLetterReason, Outcome};
 
 /// What happens to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn dispose(outcome: &Outcome, failed: u32, max_attempts: u32) -> Disposition
 mod tests {
     use super::*;
     use crate::domain::{OrderId, Rejection, Status};
-    use crate::service_layer::{DeadLetterCode, OrderState, RetryReason};
+    use crate::messages::{DeadLetterCode, OrderState, RetryReason};
 
     fn order_not_found() -> Outcome {
         let order_id = OrderId::new("7").unwrap();

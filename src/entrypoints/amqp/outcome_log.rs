@@ -1,7 +1,7 @@
 //! The log lines of outcomes.
 
 use crate::domain::CommandKind;
-use crate::service_layer::Outcome;
+use crate::messages::Outcome;
 
 /// Logs one line for an outcome that an operator may want to know; the usual ones are at level debug.
 pub fn log(kind: Option<CommandKind>, message_id: Option<&str>, outcome: &Outcome) {

@@ -10,10 +10,11 @@ use super::disposition::{Disposition, dispose};
 use super::hash_partition::hash_partition;
 use super::{outcome_log, republish};
 use crate::entrypoints::lane::{Handled, OutcomeSink};
+use crate::messages::{OutboxMessage, Outcome, Publication};
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    AckSender, ChannelEpoch, Clock, Delivery, InFlight, Original, OutboxMessage, Outcome,
-    Publication, PublishBatch, ReplySender, Republish, Settlement,
+    AckSender, ChannelEpoch, Clock, Delivery, InFlight, Original, PublishBatch, ReplySender,
+    Republish, Settlement,
 };
 
 /// The outcomes of one lane's deliveries.

@@ -6,14 +6,15 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::{CommandKind, OrderId};
+use crate::messages::wire::format_moment;
+use crate::messages::{
+    DeadLetterReason, Envelope, HeaderValue, Headers, Properties, Publication, Target,
+};
 use crate::service_layer::dead_letters::headers::{
     ATTEMPTS, CODE, DEAD_LETTER_ID, DETAIL, EXCEPTION_MESSAGE, FAILED_AT, ORIGINAL_EXCHANGE,
     ORIGINAL_ROUTING_KEY, is_broker_history, is_reason,
 };
-use crate::service_layer::wire::format_moment;
-use crate::service_layer::{
-    DeadLetterReason, Envelope, HeaderValue, Headers, Properties, Publication, Target, set_order_id,
-};
+use crate::service_layer::set_order_id;
 
 /// Longest detail in a header, in bytes.
 const MAX_DETAIL_BYTES: usize = 1024;
@@ -137,7 +138,7 @@ fn shortened(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service_layer::DeadLetterCode;
+    use crate::messages::DeadLetterCode;
 
     fn envelope_with(headers: impl IntoIterator<Item = (&'static str, HeaderValue)>) -> Envelope {
         Envelope {

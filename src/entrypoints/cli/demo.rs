@@ -18,10 +18,9 @@ use crate::adapters::rabbitmq::Subscription;
 use crate::bootstrap::{Broker, Database, Worker};
 use crate::config::{DatabaseUrl, SecretUrl, Settings};
 use crate::domain::CommandKind;
-use crate::service_layer::wire::CommandOutcomeBody;
-use crate::service_layer::{
-    Envelope, Health, OrderQuery, Page, Publication, PublishStatus, Publisher, Target, decode,
-};
+use crate::messages::wire::CommandOutcomeBody;
+use crate::messages::{Envelope, Publication, PublishStatus, Target};
+use crate::service_layer::{Health, OrderQuery, Page, Publisher, decode};
 
 /// The database file without PostgreSQL, and the schema with it.
 const FILE: &str = "order-worker-demo.db";

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::adapters::in_process::Submitted;
 use crate::domain::CommandKind;
-use crate::service_layer::{HeaderValue, Headers, Properties};
+use crate::messages::{HeaderValue, Headers, Properties};
 
 /// The commands of the demo, in this format.
 pub const EXAMPLES: &str = include_str!("../../../examples/commands.ndjson");

@@ -7,7 +7,7 @@ use super::{CommandFailed, migrated_database};
 use crate::config::Settings;
 use crate::domain::{Order, OrderId, Status};
 use crate::entrypoints::order_body::OrderBody;
-use crate::service_layer::wire::format_moment;
+use crate::messages::wire::format_moment;
 use crate::service_layer::{HistoryEntry, InvalidQuery, OrderQuery, OrderQueryText, Page};
 
 #[derive(Debug, Subcommand)]

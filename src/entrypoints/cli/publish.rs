@@ -13,9 +13,8 @@ use super::ndjson::parse_line;
 use super::output::{print_json, print_line};
 use super::topology::rabbitmq;
 use crate::config::Settings;
-use crate::service_layer::{
-    Envelope, Publication, PublishStatus, Publisher, Target, decode, set_order_id,
-};
+use crate::messages::{Envelope, Publication, PublishStatus, Target};
+use crate::service_layer::{Publisher, decode, set_order_id};
 
 /// Messages that are published and confirmed together.
 const BATCH_SIZE: usize = 500;

@@ -16,7 +16,8 @@ use crate::bootstrap::{Broker, Database, Worker};
 use crate::config::{DEFAULT_DATABASE_URL, Settings};
 use crate::entrypoints::command_client::{CommandClient, CommandQueue};
 use crate::entrypoints::http::{App, Server, record_history};
-use crate::service_layer::{Health, Publication};
+use crate::messages::Publication;
+use crate::service_layer::Health;
 
 /// What standard input is, for a worker with the in-process broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     let health = Health::default();
     let broker = Broker::of(&settings)?.counted_in(health.metrics());
     // Invalid settings are reported before the wait for the servers.
-    settings.retention()?;
+    settings.check_retention()?;
     let (requests, queue) = CommandClient::channel();
     let app = App::new(&settings, &broker, &health, requests)?;
     let (serving, address) = serve(&settings, &broker, &app, &stop).await?;

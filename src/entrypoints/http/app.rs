@@ -50,7 +50,7 @@ impl App {
             health: health.clone(),
             tokens: Tokens::of(settings)?,
             requests,
-            body_bytes: settings.http_bytes(),
+            body_bytes: ByteBudget::new(settings.byte_share()),
             jobs: Jobs::new(Arc::new(SystemClock)),
             console: Console::default(),
             database_check: DatabaseCheck::default(),

@@ -15,10 +15,9 @@ use tracing::field::Empty;
 pub use self::parked::Parked;
 use crate::domain::{CommandKind, MessageId, OrderId};
 use crate::kill_points;
+use crate::messages::{BatchResult, DeadLetterReason, Message, OutboxMessage, Outcome};
 use crate::metrics::{Metrics, Source};
-use crate::service_layer::{
-    BatchResult, DeadLetterReason, Message, MessageBus, OutboxMessage, Outcome, PublishResult,
-};
+use crate::service_layer::{MessageBus, PublishResult};
 use crate::telemetry;
 
 /// Maximum messages in a batch that contains a redelivered one. The worker that had it before may have

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use crate::service_layer::Properties;
+use crate::messages::Properties;
 
 /// A message that could not be processed, and why.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,12 +7,10 @@ use chrono::{DateTime, Utc};
 use super::parse::as_sent;
 use super::publication::publication_of;
 use crate::domain::{Command, OrderId};
+use crate::messages::{DeadLetterReason, Envelope, IdempotencyKey, Message, Outcome};
 use crate::service_layer::dead_letters::DeadLetterRecord;
 use crate::service_layer::decode;
-use crate::service_layer::{
-    Clock, DeadLetterReason, Envelope, Health, IdempotencyKey, InFlight, Message, MessageBus,
-    OrderQueries, Outcome, Store, StoreError,
-};
+use crate::service_layer::{Clock, Health, InFlight, MessageBus, OrderQueries, Store, StoreError};
 
 /// Processes dead letters in units of work that are rolled back.
 #[derive(Debug)]

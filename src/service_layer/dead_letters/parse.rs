@@ -5,13 +5,14 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::messages::{Envelope, HeaderValue, Headers};
+use crate::service_layer::Delivery;
 use crate::service_layer::dead_letters::headers::{
     ATTEMPTS, CODE, DEAD_LETTER_ID, DETAIL, FAILED_AT, ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY,
     REPLAY, REPLAY_OF,
 };
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterKey, Reason, Subject};
 use crate::service_layer::decode;
-use crate::service_layer::{Delivery, Envelope, HeaderValue, Headers};
 
 /// Parses a delivery of the dead-letter queue; `now` is used if it does not say when it failed.
 pub fn read(delivery: Delivery, now: DateTime<Utc>) -> DeadLetter {
@@ -236,7 +237,8 @@ fn int(headers: &Headers, name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service_layer::{DeliveryTag, Properties};
+    use crate::messages::Properties;
+    use crate::service_layer::DeliveryTag;
 
     fn delivery(headers: &[(&str, HeaderValue)]) -> Delivery {
         let headers =

@@ -14,7 +14,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::service_layer::{HeaderValue, Headers, Properties};
+use crate::messages::{HeaderValue, Headers, Properties};
 
 /// Maximum nesting of tables and lists. serde_json reads at most 128 levels, and a table takes two.
 const MAX_LEVELS: usize = 48;

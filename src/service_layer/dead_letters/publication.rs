@@ -4,11 +4,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{CommandKind, OrderId};
+use crate::messages::{Publication, Target};
 use crate::service_layer::dead_letters::headers::{
     ORIGINAL_EXCHANGE, ORIGINAL_ROUTING_KEY, REPLAY, REPLAY_OF, is_broker_history, is_reason,
 };
 use crate::service_layer::dead_letters::{DeadLetter, DeadLetterRecord};
-use crate::service_layer::{ORDER_ID_HEADER, Publication, Target, set_order_id};
+use crate::service_layer::{ORDER_ID_HEADER, set_order_id};
 
 /// The message for the commands exchange: the same bytes and message id, without the headers that
 /// brokers and the worker added. It never goes to an exchange that a header names.
@@ -68,10 +69,11 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::messages::{Envelope, HeaderValue, Properties};
     use crate::service_layer::dead_letters::DeadLetterState;
     use crate::service_layer::dead_letters::headers::{ATTEMPTS, CODE, DEAD_LETTER_ID};
     use crate::service_layer::dead_letters::read;
-    use crate::service_layer::{Delivery, DeliveryTag, Envelope, HeaderValue, Properties};
+    use crate::service_layer::{Delivery, DeliveryTag};
 
     fn stored(properties: Properties, routing_key: &str, body: &str) -> DeadLetterRecord {
         let envelope = Envelope {

@@ -13,10 +13,9 @@ use super::dry_run::{DryRun, DryRunOutcome};
 use super::publication::publication_of;
 use super::replay_outcome::ReplayOutcome;
 use super::replay_schedule::ReplaySchedule;
+use crate::messages::{IdempotencyKey, Publication, PublishStatus};
 use crate::service_layer::dead_letters::{AuditAction, DeadLetterState, DeadLetterStore};
-use crate::service_layer::{
-    Clock, IdempotencyKey, OrderQueries, Publication, PublishStatus, Publisher, StoreError,
-};
+use crate::service_layer::{Clock, OrderQueries, Publisher, StoreError};
 
 /// A replay that claimed a dead letter and has not finished it after this time counts as crashed.
 const CLAIM_TIMEOUT: TimeDelta = TimeDelta::minutes(2);

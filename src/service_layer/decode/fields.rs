@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::Deviations;
 use super::json::{Member, Node};
-use crate::service_layer::{DeadLetterCode, DeadLetterReason};
+use crate::messages::{DeadLetterCode, DeadLetterReason};
 
 /// A value that is read from a node of the tree.
 pub(super) trait FromNode: Sized {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::service_layer::{DeadLetterCode, DeadLetterReason};
+use crate::messages::{DeadLetterCode, DeadLetterReason};
 
 /// Maximum nesting of objects and arrays, including the outermost. No command needs more than 3.
 const MAX_DEPTH: usize = 32;

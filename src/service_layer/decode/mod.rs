@@ -15,7 +15,7 @@ mod properties;
 mod scalars;
 
 use crate::domain::{Command, CommandKind};
-use crate::service_layer::{DeadLetterCode, DeadLetterReason, Envelope, IdempotencyKey, Message};
+use crate::messages::{DeadLetterCode, DeadLetterReason, Envelope, IdempotencyKey, Message};
 
 pub(crate) use commands::{CancelOrderBody, SetNextStatusBody, SetStatusBody};
 pub(crate) use place_order::PlaceOrderBody;

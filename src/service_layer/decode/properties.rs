@@ -11,7 +11,7 @@ use super::fields::{FieldError, Fields, FromNode};
 use super::json::Node;
 use super::scalars::{Scalar, or_null};
 use crate::domain::{CommandKind, MessageId};
-use crate::service_layer::{
+use crate::messages::{
     BodyHash, DeadLetterCode, DeadLetterReason, HeaderValue, Headers, Properties, PropertiesError,
 };
 

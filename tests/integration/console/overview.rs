@@ -1,7 +1,7 @@
 //! The overview of a worker with orders.
 
 use order_worker::entrypoints::http::auth::Role;
-use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
+use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
 
 use super::worker::Console;
 use crate::support::messages::{cancel, place};

@@ -1,9 +1,9 @@
 //! Collecting dead letters, which the broker may deliver more than once.
 
+use order_worker::messages::{HeaderValue, Headers, Properties};
 use order_worker::service_layer::dead_letters::{
     DeadLetter, DeadLetterState, DeadLetterStore, Subject,
 };
-use order_worker::service_layer::{HeaderValue, Headers, Properties};
 
 use super::{
     WithDeadLetters, all, at, by_key, claim, collect, dead_letter, failed_again, find, finish,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use order_worker::adapters::clock::SystemClock;
+use order_worker::messages::OpenDeadLetters;
 use order_worker::service_layer::dead_letters::{AuditAction, DeadLetter, DeadLetterStore};
-use order_worker::service_layer::{BacklogProbe, Clock, OpenDeadLetters};
+use order_worker::service_layer::{BacklogProbe, Clock};
 
 use super::{WithDeadLetters, action, claim, collected, dead_letter, reason};
 

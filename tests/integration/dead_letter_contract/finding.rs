@@ -1,7 +1,7 @@
 //! Queries of dead letters.
 
 use order_worker::domain::MessageId;
-use order_worker::service_layer::Properties;
+use order_worker::messages::Properties;
 use order_worker::service_layer::dead_letters::{
     AuditAction, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetterState,
     DeadLetterStore, DeadLetterSummary, Reason, Subject,

@@ -8,11 +8,12 @@ pub mod pruning;
 pub mod replaying;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use order_worker::messages::Properties;
+use order_worker::service_layer::StoreError;
 use order_worker::service_layer::dead_letters::{
     AuditAction, AuditEntry, DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterRecord,
     DeadLetterStore, Reason, Subject,
 };
-use order_worker::service_layer::{Properties, StoreError};
 
 use crate::store_contract::TestDatabase;
 use crate::support::clock::moment;

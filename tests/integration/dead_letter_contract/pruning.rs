@@ -1,10 +1,11 @@
 //! Deleting old rows that are no longer needed.
 
 use order_worker::domain::{MessageId, Status};
+use order_worker::messages::Properties;
+use order_worker::service_layer::OrderQueries;
 use order_worker::service_layer::dead_letters::{
     AuditAction, DeadLetter, DeadLetterStore, Pruned, Retention,
 };
-use order_worker::service_layer::{OrderQueries, Properties};
 
 use super::{WithDeadLetters, action, all, at, claim, collect, collected, dead_letter, find};
 use crate::store_contract::outcomes;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use order_worker::messages::{OutboxKey, OutboxMessage};
 use order_worker::service_layer::dead_letters::{DeadLetterFilter, DeadLetterStore};
 use order_worker::service_layer::{
     BacklogProbe, BatchLookup, Changes, Health, InFlight, MessageBus, OrderQueries, OrderQuery,
-    OutboxKey, OutboxMessage, Page, PiiAccess, PiiAccessLog, RelayStore, Store, StoreError,
+    Page, PiiAccess, PiiAccessLog, RelayStore, Store, StoreError,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use order_worker::service_layer::{BacklogProbe, Outboxed, Store};
+use order_worker::messages::Outboxed;
+use order_worker::service_layer::{BacklogProbe, Store};
 
 use super::{TestDatabase, handle};
 use crate::support::messages::place;

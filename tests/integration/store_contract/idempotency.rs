@@ -1,7 +1,8 @@
 //! Repeats have one effect.
 
 use order_worker::domain::Status;
-use order_worker::service_layer::{OrderQueries, OrderQuery, Outcome, Page};
+use order_worker::messages::Outcome;
+use order_worker::service_layer::{OrderQueries, OrderQuery, Page};
 
 use super::{TestDatabase, bus_on, dead_letter_code, find, handle, order, outcomes, words};
 use crate::builders::WithContent;

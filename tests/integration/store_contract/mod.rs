@@ -12,9 +12,10 @@ pub mod transactions;
 use std::sync::Arc;
 
 use order_worker::domain::Order;
+use order_worker::messages::{BatchResult, Message, Outcome};
 use order_worker::service_layer::{
-    BacklogProbe, BatchResult, Clock, Health, InFlight, Message, MessageBus, OrderHistory,
-    OrderQueries, Outcome, RelayStore, Store,
+    BacklogProbe, Clock, Health, InFlight, MessageBus, OrderHistory, OrderQueries, RelayStore,
+    Store,
 };
 
 use crate::support::clock::TickingClock;

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use order_worker::service_layer::{FIRST_NUMBER, Message, Outcome};
+use order_worker::messages::{Message, Outcome};
+use order_worker::service_layer::FIRST_NUMBER;
 
 use super::{TestDatabase, bus_on, outcomes, words};
 use crate::support::messages::{place, place_without_id};

@@ -2,9 +2,8 @@
 
 use chrono::TimeDelta;
 use order_worker::domain::Status;
-use order_worker::service_layer::{
-    BatchLookup, Changes, MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxRow, RelayStore, Store,
-};
+use order_worker::messages::{OutboxKey, OutboxMessage, OutboxRow};
+use order_worker::service_layer::{BatchLookup, Changes, MAX_EARLIER_ROWS, RelayStore, Store};
 use uuid::Uuid;
 
 use super::{TestDatabase, bus_on, handle, words};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use order_worker::domain::{OrderId, Status};
-use order_worker::service_layer::{Message, OrderQueries, OrderQuery, Page, Place};
+use order_worker::messages::Message;
+use order_worker::service_layer::{OrderQueries, OrderQuery, Page, Place};
 
 use super::queries::{customer, handle_each, place_sample_orders};
 use super::{TestDatabase, bus_with_clock, outcomes};

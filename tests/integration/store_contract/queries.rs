@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use order_worker::domain::{CustomerId, MessageId, Status};
-use order_worker::service_layer::{Message, OrderQueries, OrderQuery, Page};
+use order_worker::messages::Message;
+use order_worker::service_layer::{OrderQueries, OrderQuery, Page};
 
 use super::{TestDatabase, bus_with_clock, find, order};
 use crate::builders::WithContent;

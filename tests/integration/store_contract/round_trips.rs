@@ -1,7 +1,8 @@
 //! Values are read back as they were written.
 
 use order_worker::domain::{Command, MessageId, Order, Status};
-use order_worker::service_layer::{InboxOutcome, Message, OrderQueries};
+use order_worker::messages::Message;
+use order_worker::service_layer::{InboxOutcome, OrderQueries};
 
 use super::{TestDatabase, find, order, outcomes, words};
 use crate::builders::WithContent;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use order_worker::domain::{Order, Status};
+use order_worker::messages::{Message, Outcome};
 use order_worker::service_layer::{
-    BatchLookup, Message, OrderQueries, OrderQuery, Outcome, Page, Store, StoreError, UnitOfWork,
+    BatchLookup, OrderQueries, OrderQuery, Page, Store, StoreError, UnitOfWork,
 };
 
 use super::{TestDatabase, bus_on, bus_with_clock, dead_letter_code, find, order, outcomes, words};

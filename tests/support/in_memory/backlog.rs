@@ -3,7 +3,8 @@
 use super::InMemoryDatabase;
 use async_trait::async_trait;
 use order_worker::adapters::clock::SystemClock;
-use order_worker::service_layer::{Backlog, BacklogProbe, Clock, StoreError};
+use order_worker::messages::Backlog;
+use order_worker::service_layer::{BacklogProbe, Clock, StoreError};
 
 #[async_trait]
 impl BacklogProbe for InMemoryDatabase {

@@ -8,9 +8,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
 use order_worker::adapters::clock::SystemClock;
-use order_worker::service_layer::{
-    Clock, OutboxKey, OutboxRow, RawOutboxKey, RelayStore, StoreError,
-};
+use order_worker::messages::{OutboxKey, OutboxRow, RawOutboxKey};
+use order_worker::service_layer::{Clock, RelayStore, StoreError};
 
 /// The relay's session with the in-memory database.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::InMemoryDatabase;
 use super::tables::Tables;
+use order_worker::messages::{OutboxKey, OutboxRow};
 use order_worker::service_layer::{
-    BatchLookup, BatchState, Changes, MAX_LOADED_ITEMS, OutboxKey, OutboxRow, Store, StoreError,
-    StoreTransaction,
+    BatchLookup, BatchState, Changes, MAX_LOADED_ITEMS, Store, StoreError, StoreTransaction,
 };
 
 /// A lane's session with the in-memory database.

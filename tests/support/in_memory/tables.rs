@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::domain::{MessageId, Order, OrderId};
+use order_worker::messages::{OutboxKey, OutboxMessage, OutboxRow, Outboxed, RawOutboxKey};
 use order_worker::service_layer::{
     BatchLookup, BatchState, Changes, Clock, FIRST_NUMBER, HistoryRow, InboxEntry,
-    MAX_EARLIER_ROWS, OutboxKey, OutboxMessage, OutboxRow, Outboxed, RawOutboxKey, StoreError,
+    MAX_EARLIER_ROWS, StoreError,
 };
 
 #[derive(Debug, Default)]

@@ -11,10 +11,10 @@ use order_worker::domain::{
     CancelOrder, Command, CommandKind, Customer, CustomerId, Email, Item, Money, Name, OrderId,
     PlaceOrder, ProductId, Quantity, Reason, SetNextStatus, SetStatus, Status,
 };
-use order_worker::service_layer::decode::{Decoded, Deviations, MAX_BODY_BYTES, decode};
-use order_worker::service_layer::{
+use order_worker::messages::{
     DeadLetterCode, Envelope, HeaderValue, IdempotencyKey, Message, Properties,
 };
+use order_worker::service_layer::decode::{Decoded, Deviations, MAX_BODY_BYTES, decode};
 
 pub const THE_STORES_ORDER: &str = r#"
 {"items": [{"name": "Prod 001", "price_per_unit": 10, "product_id": 1, "quantity": 2},

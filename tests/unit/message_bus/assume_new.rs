@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::in_memory::{InMemoryDatabase, InMemoryStore};
 use async_trait::async_trait;
+use order_worker::messages::{Message, OutboxKey};
 use order_worker::service_layer::{
-    BatchLookup, BatchState, Health, InFlight, Message, MessageBus, OutboxKey, Store, StoreError,
-    StoreTransaction,
+    BatchLookup, BatchState, Health, InFlight, MessageBus, Store, StoreError, StoreTransaction,
 };
 
 use crate::support::clock::TickingClock;

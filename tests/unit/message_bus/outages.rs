@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::in_memory::InMemoryDatabase;
-use order_worker::service_layer::{
-    Health, InFlight, MessageBus, OrderQueries, OrderQuery, Outcome, Page,
-};
+use order_worker::messages::Outcome;
+use order_worker::service_layer::{Health, InFlight, MessageBus, OrderQueries, OrderQuery, Page};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::clock::TickingClock;

@@ -1,6 +1,6 @@
 //! Replies to commands with `reply_to`.
 
-use order_worker::service_layer::{Message, OutboxMessageKind};
+use order_worker::messages::{Message, OutboxMessageKind};
 use serde_json::{Value, json};
 
 use super::{body, outgoing};

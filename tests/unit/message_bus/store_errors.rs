@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use crate::support::in_memory::InMemoryDatabase;
 use order_worker::domain::{Command, Item, Status};
-use order_worker::service_layer::{
-    BatchLookup, BatchResult, Health, InFlight, Message, MessageBus, Outcome, StoreError,
-};
+use order_worker::messages::{BatchResult, Message, Outcome};
+use order_worker::service_layer::{BatchLookup, Health, InFlight, MessageBus, StoreError};
 use tokio::time::{Instant, advance};
 
 use crate::failing_store::FailingStore;

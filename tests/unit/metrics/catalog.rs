@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
 use order_worker::metrics::{Kind, Metrics, catalog};
-use order_worker::service_layer::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
 
 use super::scrape;
 

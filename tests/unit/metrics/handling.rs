@@ -2,8 +2,9 @@
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_process::Submitted;
+use order_worker::messages::BatchResult;
 use order_worker::metrics::{Metrics, Source};
-use order_worker::service_layer::{BatchResult, Clock};
+use order_worker::service_layer::Clock;
 use serde_json::json;
 use std::time::Duration;
 

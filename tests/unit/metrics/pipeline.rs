@@ -7,10 +7,10 @@ use crate::support::in_memory::InMemoryDatabase;
 use order_worker::adapters::clock::SystemClock;
 use order_worker::adapters::in_process::{InProcessBroker, Submitted};
 use order_worker::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, LanePorts};
+use order_worker::messages::{Envelope, Properties};
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
-    ByteBudget, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Envelope, Health, InFlight,
-    Properties,
+    ByteBudget, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Health, InFlight,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

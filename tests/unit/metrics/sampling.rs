@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::support::in_memory::InMemoryDatabase;
 use async_trait::async_trait;
+use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
-    Backlog, BacklogProbe, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth, QueueDepths,
-    StoreError, sample_backlog, sample_queues,
+    BacklogProbe, QueueDepths, StoreError, sample_backlog, sample_queues,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

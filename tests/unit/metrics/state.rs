@@ -1,6 +1,7 @@
 //! Metrics of the worker's state: pauses, consumers, connections.
 
-use order_worker::service_layer::{ConsumedQueue, Health};
+use order_worker::messages::ConsumedQueue;
+use order_worker::service_layer::Health;
 
 use super::scrape;
 

@@ -1,8 +1,9 @@
 //! The republisher: copies of commands for retry queues and the dead-letter queue.
 
+use order_worker::messages::{DeadLetterCode, PublishStatus, Target};
 use order_worker::service_layer::{
-    ByteBudget, ChannelEpoch, DeadLetterCode, DeliveryTag, Health, Original, PublishStatus,
-    ReplyPublisher, Republish, Republisher, Settlement, Target,
+    ByteBudget, ChannelEpoch, DeliveryTag, Health, Original, ReplyPublisher, Republish,
+    Republisher, Settlement,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

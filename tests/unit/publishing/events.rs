@@ -1,9 +1,7 @@
 //! The publisher of a lane's events.
 
-use order_worker::service_layer::{
-    EventPublisher, Health, OutboxMessage, OutboxMessageKind, PublishBatch, PublishResult,
-    PublishStatus,
-};
+use order_worker::messages::{OutboxMessage, OutboxMessageKind, PublishStatus};
+use order_worker::service_layer::{EventPublisher, Health, PublishBatch, PublishResult};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use order_worker::domain::OrderId;
-use order_worker::service_layer::{
-    OutboxKey, OutboxMessage, OutboxMessageKind, Properties, Publication, PublishError,
-    PublishStatus, Publisher, Target,
+use order_worker::messages::{
+    OutboxKey, OutboxMessage, OutboxMessageKind, Properties, Publication, PublishStatus, Target,
 };
+use order_worker::service_layer::{PublishError, Publisher};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 

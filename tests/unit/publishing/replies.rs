@@ -1,10 +1,8 @@
 //! The reply publisher: replies may be lost, but must not hold up anything.
 
+use order_worker::messages::{OutboxMessageKind, PublishStatus, Target};
 use order_worker::metrics::Metrics;
-use order_worker::service_layer::{
-    ByteBudget, Health, OutboxMessageKind, PublishResult, PublishStatus, ReplyPublisher,
-    ReplySender, Target,
-};
+use order_worker::service_layer::{ByteBudget, Health, PublishResult, ReplyPublisher, ReplySender};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep, timeout};

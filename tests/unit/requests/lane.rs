@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use order_worker::entrypoints::command_client::{
     CommandClient, CommandLaneDeps, CommandQueue, MAX_WAITING_BYTES, serve,
 };
+use order_worker::messages::{Message, OutboxKey, Outcome, Publication, PublishStatus};
 use order_worker::service_layer::{
-    Health, InFlight, Message, MessageBus, OrderHistory, OrderQueries, OutboxKey, Outcome,
-    Publication, PublishError, PublishStatus, Publisher, Relay, RelayStore, Store,
+    Health, InFlight, MessageBus, OrderHistory, OrderQueries, PublishError, Publisher, Relay,
+    RelayStore, Store,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;

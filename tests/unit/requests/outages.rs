@@ -1,7 +1,7 @@
 //! An unavailable database, and a worker that stops.
 
 use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
-use order_worker::service_layer::Outcome;
+use order_worker::messages::Outcome;
 use tokio::time::{Duration, sleep};
 
 use super::lane::LaneEnv;

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
-use order_worker::service_layer::Outcome;
+use order_worker::messages::Outcome;
 
 use super::lane::{LaneEnv, one_by_one};
 use crate::support::messages::{With, cancel, place};

@@ -1,6 +1,7 @@
 //! Events of HTTP commands, along with those of the queue lanes and the relay.
 
-use order_worker::service_layer::{OutboxMessage, PublishResult};
+use order_worker::messages::OutboxMessage;
+use order_worker::service_layer::PublishResult;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::lane::{LaneEnv, one_by_one};

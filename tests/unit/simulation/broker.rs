@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use order_worker::service_layer::{
-    Delivery, DeliveryTag, Envelope, Properties, Publication, Target,
-};
+use order_worker::messages::{Envelope, Properties, Publication, Target};
+use order_worker::service_layer::{Delivery, DeliveryTag};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use order_worker::entrypoints::command_client::{CommandClient, SubmitError};
+use order_worker::messages::{Envelope, Message, Outcome};
 use order_worker::service_layer::decode;
-use order_worker::service_layer::{Envelope, Message, Outcome};
 use tokio::time::{sleep, timeout};
 
 use super::chance::Chance;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use order_worker::domain::OrderId;
-use order_worker::service_layer::{
-    BodyHash, Changes, DeadLetterCode, OutboxKey, OutboxMessage, Publication, PublishStatus, Target,
+use order_worker::messages::{
+    BodyHash, DeadLetterCode, OutboxKey, OutboxMessage, Publication, PublishStatus, Target,
 };
+use order_worker::service_layer::Changes;
 use tokio::time::Instant;
 use uuid::Uuid;
 

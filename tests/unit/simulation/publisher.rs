@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use order_worker::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
+use order_worker::messages::{Publication, PublishStatus, Target};
+use order_worker::service_layer::{PublishError, Publisher};
 
 use super::broker::Broker;
 use super::chance::Chance;

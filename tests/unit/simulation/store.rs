@@ -7,9 +7,9 @@ use crate::support::in_memory::{InMemoryRelayStore, InMemoryStore};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use order_worker::domain::MessageId;
+use order_worker::messages::{OutboxKey, OutboxMessage, OutboxRow, RawOutboxKey};
 use order_worker::service_layer::{
-    BatchLookup, BatchState, Changes, OutboxKey, OutboxMessage, OutboxRow, RawOutboxKey,
-    RelayStore, Store, StoreError, StoreTransaction,
+    BatchLookup, BatchState, Changes, RelayStore, Store, StoreError, StoreTransaction,
 };
 use tokio::time::Instant;
 

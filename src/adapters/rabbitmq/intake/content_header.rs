@@ -6,7 +6,7 @@
 //! bytes go into an additional header.
 
 use super::field_table::{self, Entry};
-use crate::service_layer::PropertiesError;
+use crate::messages::PropertiesError;
 
 /// The header with the reason why the properties were rewritten.
 pub const UNREADABLE_HEADER: &str = "order-worker-unreadable";

@@ -3,7 +3,7 @@
 //! Limits nesting and the number of containers, and rejects unknown types, cut-off values and names
 //! that are not UTF-8.
 
-use crate::service_layer::PropertiesError;
+use crate::messages::PropertiesError;
 
 /// Maximum number of tables and arrays in the headers of a message: one of 7 bytes on the wire
 /// takes lapin some hundred bytes of memory.

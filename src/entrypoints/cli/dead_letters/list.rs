@@ -7,8 +7,8 @@ use super::selection::FilterArguments;
 use crate::config::Settings;
 use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
+use crate::messages::wire::format_moment;
 use crate::service_layer::dead_letters::{DeadLetterGroup, DeadLetterState, DeadLetterSummary};
-use crate::service_layer::wire::format_moment;
 
 #[derive(Debug, Args)]
 pub struct List {

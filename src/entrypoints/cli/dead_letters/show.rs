@@ -10,10 +10,10 @@ use crate::entrypoints::body_format::readable;
 use crate::entrypoints::cli::orders::{history_table, order_summary};
 use crate::entrypoints::cli::output::{print_json, print_line, printable, table};
 use crate::entrypoints::cli::{CommandFailed, migrated_database};
+use crate::messages::wire::format_moment;
 use crate::service_layer::OrderHistory;
 use crate::service_layer::dead_letters::current_order;
 use crate::service_layer::dead_letters::{AuditEntry, DeadLetterRecord, properties_to_json};
-use crate::service_layer::wire::format_moment;
 
 #[derive(Debug, Args)]
 pub struct Show {

@@ -12,10 +12,9 @@ use crate::domain::{CommandKind, MessageId};
 use crate::entrypoints::deviations;
 use crate::entrypoints::http::auth::{Authenticated, Caller};
 use crate::entrypoints::http::{App, Problem};
+use crate::messages::{DeadLetterCode, Envelope, HeaderValue, Headers, Properties};
+use crate::service_layer::ByteReservation;
 use crate::service_layer::decode::{self, Decoded};
-use crate::service_layer::{
-    ByteReservation, DeadLetterCode, Envelope, HeaderValue, Headers, Properties,
-};
 use crate::telemetry;
 
 /// Identifies a repeated request. It is used as the message id.

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use crate::domain::{CommandKind, MessageId, OrderId, Rejection};
 use crate::entrypoints::http::auth::Caller;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{DeadLetterCode, DeadLetterReason, InboxOutcome, Outcome, RetryReason};
+use crate::messages::{DeadLetterCode, DeadLetterReason, Outcome, RetryReason};
+use crate::service_layer::InboxOutcome;
 
 /// A command that took effect.
 #[derive(Debug, PartialEq, Eq)]
@@ -128,7 +129,7 @@ pub fn log(
 mod tests {
     use super::*;
     use crate::domain::Status;
-    use crate::service_layer::OrderState;
+    use crate::messages::OrderState;
 
     fn order() -> OrderState {
         OrderState { order_id: OrderId::new("7").unwrap(), status: Status::Shipping }

@@ -9,8 +9,9 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use crate::entrypoints::http::Problem;
+use crate::messages::DeadLetterCode;
 use crate::service_layer::decode::MAX_BODY_BYTES;
-use crate::service_layer::{ByteBudget, ByteReservation, DeadLetterCode};
+use crate::service_layer::{ByteBudget, ByteReservation};
 
 /// Maximum wait for memory for received bytes.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -14,7 +14,8 @@ use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::Broker;
 use crate::entrypoints::cli::ndjson::{EXAMPLES, parse_line};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{Publication, PublishError, PublishStatus, Publisher, Target};
+use crate::messages::{Publication, PublishStatus, Target};
+use crate::service_layer::{PublishError, Publisher};
 
 #[derive(Debug, Deserialize)]
 pub struct NoFields {}

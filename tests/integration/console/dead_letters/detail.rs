@@ -1,7 +1,7 @@
 //! The page of one dead letter.
 
 use axum::http::StatusCode;
-use order_worker::service_layer::Properties;
+use order_worker::messages::Properties;
 
 use super::fixtures::TOO_PRECISE;
 use crate::console::worker::Console;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use order_worker::adapters::in_process::Submitted;
 use order_worker::bootstrap::Broker;
-use order_worker::service_layer::Properties;
+use order_worker::messages::Properties;
 use order_worker::service_layer::dead_letters::{
     AuditAction, AuditEntry, DeadLetterFilter, DeadLetterRecord, DeadLetterState,
 };

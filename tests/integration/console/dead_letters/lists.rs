@@ -1,6 +1,6 @@
 //! Lists of dead letters and of groups.
 
-use order_worker::service_layer::Properties;
+use order_worker::messages::Properties;
 
 use super::fixtures::TOO_PRECISE;
 use crate::console::worker::Console;

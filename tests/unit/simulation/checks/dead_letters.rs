@@ -1,6 +1,6 @@
 //! Checks of the dead letters and their codes.
 
-use order_worker::service_layer::{DeadLetterCode, HeaderValue};
+use order_worker::messages::{DeadLetterCode, HeaderValue};
 
 use super::{Action, DeadLettered, Intent, Ledger};
 

@@ -3,7 +3,7 @@
 mod generate;
 
 use order_worker::domain::{CommandKind, Status};
-use order_worker::service_layer::{BodyHash, Properties};
+use order_worker::messages::{BodyHash, Properties};
 use sha2::{Digest, Sha256};
 
 pub use generate::{all, fresh};

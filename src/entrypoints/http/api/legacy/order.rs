@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::domain::{Customer, Item, Items, Money, Order};
-use crate::service_layer::wire::{amount, microseconds, moment, status_name, two_decimals};
+use crate::messages::wire::{amount, microseconds, moment, status_name, two_decimals};
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "StoreOrder")]

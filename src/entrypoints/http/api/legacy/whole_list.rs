@@ -107,7 +107,8 @@ mod tests {
     use crate::domain::{
         Command, CustomerId, Email, Item, Money, Name, OrderId, PlaceOrder, ProductId, Quantity,
     };
-    use crate::service_layer::{Health, InFlight, Message, MessageBus};
+    use crate::messages::Message;
+    use crate::service_layer::{Health, InFlight, MessageBus};
 
     fn place(order_id: String) -> Message {
         let item = Item {

@@ -126,7 +126,7 @@ const EXAMPLE: &str = r#"{
 struct OrderPage<'a> {
     orders: Vec<OrderBody<'a>>,
     /// For the parameter after; null on the last page.
-    #[schemars(schema_with = "crate::service_layer::wire::text_or_null", required)]
+    #[schemars(schema_with = "crate::messages::wire::text_or_null", required)]
     next: Option<String>,
 }
 

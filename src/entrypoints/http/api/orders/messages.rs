@@ -17,8 +17,8 @@ use crate::entrypoints::http::api::parameters::MESSAGE_ID;
 use crate::entrypoints::http::api::{problems, response};
 use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
+use crate::messages::wire::{microseconds, moment, status_name_or_null, text_or_null};
 use crate::service_layer::dead_letters::DeadLetterRecord;
-use crate::service_layer::wire::{microseconds, moment, status_name_or_null, text_or_null};
 use crate::service_layer::{InboxEntry, InvalidQuery};
 
 pub const SHOW: Endpoint = Endpoint {

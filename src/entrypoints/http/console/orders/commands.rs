@@ -9,10 +9,8 @@ use crate::domain::{CommandKind, OrderId};
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{address, notice::Flash};
 use crate::entrypoints::http::{App, Problem};
+use crate::messages::{DeadLetterCode, DeadLetterReason, Envelope, Message, Outcome, Properties};
 use crate::service_layer::decode;
-use crate::service_layer::{
-    DeadLetterCode, DeadLetterReason, Envelope, Message, Outcome, Properties,
-};
 
 /// Message ids of the console: this prefix, the name of the operator, `-`, the intent of the form.
 pub const MESSAGE_ID_PREFIX: &str = "console-";

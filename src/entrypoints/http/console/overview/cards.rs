@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::numbers::{UNKNOWN, age, counted, rough, whole};
 use super::recent_metrics::RecentMetrics;
-use crate::service_layer::{OpenDeadLetters, Outboxed, QueueDepth};
+use crate::messages::{OpenDeadLetters, Outboxed, QueueDepth};
 
 /// Older outbox messages mean that neither the lanes nor the relay publish them.
 const MAX_OUTBOX_AGE: Duration = Duration::from_mins(2);

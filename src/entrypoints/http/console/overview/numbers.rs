@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::service_layer::MAX_COUNTED;
+use crate::messages::MAX_COUNTED;
 
 /// Shown for unknown values.
 pub const UNKNOWN: &str = "–";

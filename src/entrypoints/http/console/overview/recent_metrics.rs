@@ -119,8 +119,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::messages::QueueDepth;
     use crate::metrics::{LOOK_AGAIN, MAX_LOOKS, Metrics};
-    use crate::service_layer::QueueDepth;
 
     /// Snapshots at the usual interval, with these counts of received commands.
     fn metrics(received: &[u64]) -> RecentMetrics {

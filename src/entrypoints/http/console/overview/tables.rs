@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::numbers::{UNKNOWN, counted, whole};
 use super::recent_metrics::RecentMetrics;
+use crate::messages::{DeadLetterCode, OpenDeadLetters};
 use crate::metrics::OUTCOMES;
-use crate::service_layer::{DeadLetterCode, OpenDeadLetters};
 
 /// The row of codes that this worker does not know, such as those of the broker.
 const OTHER: &str = "";

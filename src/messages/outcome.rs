@@ -1,5 +1,8 @@
 //! What can become of a message: a closed set, matched without a catch-all wherever it matters.
 
+use std::time::Duration;
+
+use super::OutboxMessage;
 use crate::domain::{OrderId, Rejection, Status};
 
 /// What became of one message.
@@ -152,4 +155,22 @@ impl Outcome {
             Self::DeadLetter(_) => "dead_lettered",
         }
     }
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct BatchResult {
+    /// One for each message that is not among the `locked` ones, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// The places of messages that had no effect because another transaction has their order, or
+    /// because the database fails at them alone, in their order: to be handled again later, before any
+    /// other message of these orders.
+    pub locked: Vec<usize>,
+    /// What the commits left to be published, in this order; may begin with messages of earlier
+    /// commits that the outbox still held.
+    pub outgoing: Vec<OutboxMessage>,
+    /// How long each commit took.
+    pub commits: Vec<Duration>,
+    /// How often another transaction was faster.
+    pub conflicts: u64,
 }

@@ -1,0 +1,21 @@
+//! What passes through the worker: envelopes and commands, outcomes, messages to publish, and the
+//! messages that wait. Values only; the service layer works on them, the metrics count them.
+
+mod backlog;
+mod command_message;
+mod envelope;
+mod outbox;
+mod outcome;
+mod publication;
+pub mod wire;
+
+pub use backlog::{Backlog, ConsumedQueue, MAX_COUNTED, OpenDeadLetters, Outboxed, QueueDepth};
+pub use command_message::{BodyHash, IdempotencyKey, Message};
+pub use envelope::{Envelope, HeaderValue, Headers, Properties, PropertiesError};
+pub use outbox::{
+    OutboxEntry, OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey,
+};
+pub use outcome::{
+    BatchResult, DeadLetterCode, DeadLetterReason, OrderState, Outcome, RetryReason,
+};
+pub use publication::{DropReason, Publication, PublishStatus, Target};
