@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
+use crate::adapters::SchemaVersion;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::postgres::PgDatabase;
 use crate::adapters::sqlite::SqliteDatabase;
@@ -39,11 +40,11 @@ impl Database {
     /// the database as long as it takes.
     ///
     /// # Errors
-    /// When the settings are wrong, or the tables are not those of this program.
+    /// When the settings are wrong, or this program cannot use the tables.
     pub async fn ready(settings: &Settings, health: &Health) -> Result<Self, Failure> {
         let mut backoff = Backoff::for_database();
         loop {
-            match Self::try_ready(settings).await {
+            match Self::try_ready(settings, health).await {
                 Err(Failure::Database(StoreError::Unavailable(reason))) => {
                     health.database_in_trouble(&reason);
                     backoff.pause().await;
@@ -56,19 +57,22 @@ impl Database {
         }
     }
 
-    async fn try_ready(settings: &Settings) -> Result<Self, Failure> {
+    async fn try_ready(settings: &Settings, health: &Health) -> Result<Self, Failure> {
         let database = Self::open(settings).await?;
-        if settings.migrate {
-            database.migrate().await?;
+        let version = if settings.migrate {
+            database.migrate().await?
         } else {
-            database.ensure_migrated().await?;
-        }
+            database.ensure_migrated().await?
+        };
+        health.has_schema(version.applied, version.known);
         Ok(database)
     }
 
+    /// Applies pending migrations; returns the version that the schema then has.
+    ///
     /// # Errors
-    /// When the database is in trouble.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    /// When the database is unavailable, or its tables need a newer program.
+    pub async fn migrate(&self) -> Result<SchemaVersion, StoreError> {
         match self {
             Self::Postgres(database) => database.migrate().await,
             Self::Sqlite(database) => database.migrate().await,
@@ -76,13 +80,14 @@ impl Database {
     }
 
     /// # Errors
-    /// [`Failure::NotMigrated`] when the tables are not those of this program.
-    pub async fn ensure_migrated(&self) -> Result<(), Failure> {
-        let migrated = match self {
-            Self::Postgres(database) => database.is_migrated().await?,
-            Self::Sqlite(database) => database.is_migrated().await?,
+    /// [`Failure::Schema`] when the tables are missing, or this program cannot use them.
+    pub async fn ensure_migrated(&self) -> Result<SchemaVersion, Failure> {
+        let version = match self {
+            Self::Postgres(database) => database.schema_version().await?,
+            Self::Sqlite(database) => database.schema_version().await?,
         };
-        migrated.then_some(()).ok_or(Failure::NotMigrated)
+        version.ensure_usable()?;
+        Ok(version)
     }
 
     /// A session for one lane.

@@ -8,6 +8,7 @@ pub use broker::{Broker, topology};
 pub use database::Database;
 pub use worker::Worker;
 
+use crate::adapters::SchemaMismatch;
 use crate::adapters::rabbitmq::RabbitError;
 use crate::config::InvalidSetting;
 use crate::entrypoints::amqp::LaneDied;
@@ -22,8 +23,8 @@ pub enum Failure {
     Database(#[from] StoreError),
     #[error("RabbitMQ: {0}")]
     Broker(#[from] RabbitError),
-    #[error("the database has not the tables of this program: run `order-worker migrate`")]
-    NotMigrated,
+    #[error(transparent)]
+    Schema(#[from] SchemaMismatch),
     #[error(transparent)]
     LaneDied(#[from] LaneDied),
 }

@@ -21,4 +21,5 @@ mod tcp_proxy;
 mod telemetry;
 mod test_env;
 mod transport;
+mod versions;
 mod workload;

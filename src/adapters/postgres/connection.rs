@@ -1,6 +1,7 @@
 //! A PostgreSQL database: connects, migrates, and creates the adapters of all ports.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -13,9 +14,15 @@ use super::options;
 use super::pool::Pool;
 use super::session::{READ_TIMEOUT, RESPONSE_TIMEOUT, Session, SessionValidity, connect};
 use super::{PgBacklogProbe, PgDeadLetters, PgPiiAccessLog, PgQueries, PgRelayStore, PgStore};
+use crate::adapters::SchemaVersion;
+use crate::adapters::schema_version::{beside_newer_programs, last_of};
 use crate::service_layer::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| beside_newer_programs(sqlx::migrate!("migrations/postgres")));
+
+const APPLIED: &str = "select max(version) from _sqlx_migrations where success";
+const MINIMUM: &str = "select max(minimum_version) from schema_compatibility";
 
 /// A PostgreSQL database; clones share its pools.
 #[derive(Debug, Clone)]
@@ -45,33 +52,45 @@ impl PgDatabase {
         Ok(database)
     }
 
-    /// Applies pending migrations.
+    /// Applies pending migrations; returns the version that the schema then has.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] when a newer version has migrated the database, or an applied
-    /// migration differs; otherwise when the database is unavailable.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    /// [`StoreError::Unusable`] when the tables need a newer program, or an applied migration
+    /// differs; otherwise when the database is unavailable.
+    pub async fn migrate(&self) -> Result<SchemaVersion, StoreError> {
+        self.schema_version().await?.ensure_migratable()?;
         let mut connection = connect(&self.options).await?;
         let migrated = MIGRATIONS.run(&mut connection).await;
         migrated.map_err(|error| match &error {
             MigrateError::Execute(error) => store_error(error),
             _ => StoreError::Unusable(error.to_string()),
-        })
+        })?;
+        // Again, as a newer program may have migrated meanwhile.
+        self.schema_version().await?.ensure_migratable()
     }
 
-    /// Whether the schema has the version of this binary.
+    /// The version of the schema.
     ///
     /// # Errors
     /// When the database is unavailable.
-    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
-        const APPLIED: &str = "select max(version) from _sqlx_migrations where success";
-        let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-        let applied = self.readers.try_fetch_one(|| sqlx::query(APPLIED)).await;
-        match applied.and_then(|row| row.try_get::<Option<i64>, _>(0)) {
-            Ok(applied) => Ok(applied == Some(newest)),
-            Err(error) if is_undefined_table(&error) => Ok(false),
-            Err(error) => Err(store_error(&error)),
-        }
+    pub async fn schema_version(&self) -> Result<SchemaVersion, StoreError> {
+        let known = last_of(&MIGRATIONS);
+        let applied = match self.number(APPLIED).await {
+            Ok(applied) => applied,
+            Err(error) if is_undefined_table(&error) => None,
+            Err(error) => return Err(store_error(&error)),
+        };
+        // Older tables do not state it.
+        let minimum = if applied > Some(known) {
+            self.number(MINIMUM).await.map_err(|error| store_error(&error))?
+        } else {
+            None
+        };
+        Ok(SchemaVersion { applied, minimum: minimum.unwrap_or(0), known })
+    }
+
+    async fn number(&self, query: &'static str) -> Result<Option<i64>, sqlx::Error> {
+        self.readers.try_fetch_one(|| sqlx::query(query)).await?.try_get(0)
     }
 
     /// The same database with its tables in the schema `schema`. Drops that schema with everything

@@ -73,7 +73,8 @@ pub enum Action {
         #[command(subcommand)]
         action: topology::TopologyAction,
     },
-    /// Migrate the database to the schema version of this binary.
+    /// Migrate the database to the schema version of this program. Does nothing if a newer one has
+    /// migrated it.
     Migrate,
     /// Print the JSON Schemas of all messages, or write them to files.
     Schemas(schemas::Schemas),
@@ -122,7 +123,7 @@ impl CommandFailed {
 /// The database of the settings.
 ///
 /// # Errors
-/// When it cannot be opened, or its schema version is not the one of this binary.
+/// When it cannot be opened, or its schema version is not one that this program can use.
 async fn migrated_database(settings: &Settings) -> Result<Database, CommandFailed> {
     let database = Database::open(settings).await?;
     database.ensure_migrated().await?;
