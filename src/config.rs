@@ -34,7 +34,8 @@ pub struct Settings {
     #[arg(long, env, value_name = "AMQP_URL_FILE", global = true)]
     pub amqp_url_file: Option<PathBuf>,
 
-    /// The database: postgres://user:password@host:5432/database, or sqlite://FILE.
+    /// The database: postgres://user:password@host:5432/database, or sqlite://FILE. Of PostgreSQL,
+    /// several hosts may be named, as in host1:5432,host2:5432.
     #[arg(long, env, value_name = "DATABASE_URL", hide_env_values = true, global = true)]
     #[arg(hide_default_value = true)]
     pub database_url: Option<SecretUrl>,

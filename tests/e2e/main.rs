@@ -9,6 +9,7 @@ mod console;
 mod console_dead_letters;
 mod dead_letters;
 mod embedded;
+mod failover;
 mod faults;
 mod http_abuse;
 mod http_api;

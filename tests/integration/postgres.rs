@@ -1,6 +1,7 @@
 //! The contracts on PostgreSQL, in a separate schema for each test.
 
 mod faults;
+mod servers;
 
 use order_worker::adapters::SchemaVersion;
 use order_worker::adapters::postgres::{

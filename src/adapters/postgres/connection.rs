@@ -1,17 +1,17 @@
 //! A PostgreSQL database: connects, migrates, and creates the adapters of all ports.
 
-use std::str::FromStr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row};
 use tracing::log::LevelFilter;
 
+use super::address::Address;
 use super::errors::{is_undefined_table, store_error};
 use super::options;
 use super::pool::Pool;
+use super::servers::Servers;
 use super::session::{READ_TIMEOUT, RESPONSE_TIMEOUT, Session, SessionValidity, connect};
 use super::{PgBacklogProbe, PgDeadLetters, PgPiiAccessLog, PgQueries, PgRelayStore, PgStore};
 use crate::adapters::SchemaVersion;
@@ -27,27 +27,29 @@ const MINIMUM: &str = "select max(minimum_version) from schema_compatibility";
 /// A PostgreSQL database; clones share its pools.
 #[derive(Debug, Clone)]
 pub struct PgDatabase {
-    options: PgConnectOptions,
+    servers: Servers,
     validity: SessionValidity,
     readers: Pool,
     dead_letters: Pool,
 }
 
 impl PgDatabase {
-    /// Connects to `postgres://user:password@host:port/database`.
+    /// Connects to `postgres://user:password@host:port/database`, which may name several servers:
+    /// `postgres://user:password@one,two/database?target_session_attrs=read-write`.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] when the address is malformed, [`StoreError::Unavailable`] when no
-    /// session can be opened within 10 s.
+    /// [`StoreError::Unusable`] when the address is malformed or has an unknown parameter,
+    /// [`StoreError::Unavailable`] when no session can be opened within 10 s.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| {
-                StoreError::Unusable("DATABASE_URL is not a PostgreSQL address".to_owned())
-            })?
-            .log_statements(LevelFilter::Off)
-            .log_slow_statements(LevelFilter::Off, Duration::ZERO);
-        let database = Self::with(options::of_each_session(options));
-        let session = connect(&database.options).await?;
+        let address: Address = url
+            .parse()
+            .map_err(|error| StoreError::Unusable(format!("DATABASE_URL: {error}")))?;
+        let database = Self::with(Servers::from(address).with(|options| {
+            let options = options.clone().log_statements(LevelFilter::Off);
+            let options = options.log_slow_statements(LevelFilter::Off, Duration::ZERO);
+            options::of_each_session(options)
+        }));
+        let session = connect(&database.servers).await?;
         session.close().await.map_err(|error| store_error(&error))?;
         Ok(database)
     }
@@ -59,7 +61,7 @@ impl PgDatabase {
     /// differs; otherwise when the database is unavailable.
     pub async fn migrate(&self) -> Result<SchemaVersion, StoreError> {
         self.schema_version().await?.ensure_migratable()?;
-        let mut connection = connect(&self.options).await?;
+        let mut connection = connect(&self.servers).await?;
         let migrated = MIGRATIONS.run(&mut connection).await;
         migrated.map_err(|error| match &error {
             MigrateError::Execute(error) => store_error(error),
@@ -99,26 +101,27 @@ impl PgDatabase {
     /// # Errors
     /// When the database is unavailable or a privilege is missing.
     pub async fn in_fresh_schema(self, schema: &'static str) -> Result<Self, StoreError> {
-        let mut connection = connect(&self.options).await?;
+        let mut connection = connect(&self.servers).await?;
         let statement = format!("drop schema if exists {schema} cascade; create schema {schema}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
             .execute(&mut connection)
             .await
             .map_err(|error| store_error(&error))?;
-        Ok(Self::with(self.options.options([("search_path", schema)])))
+        Ok(Self::with(self.servers.with(|options| options.clone().options([("search_path", schema)]))))
     }
 
-    fn with(options: PgConnectOptions) -> Self {
+    fn with(servers: Servers) -> Self {
         let validity = SessionValidity::default();
-        let readers = Pool::new(4, options::of_readers(&options), READ_TIMEOUT, validity.clone());
-        let of_dead_letters = options::of_dead_letters(&options);
+        let of_readers = servers.with(options::of_readers);
+        let readers = Pool::new(4, of_readers, READ_TIMEOUT, validity.clone());
+        let of_dead_letters = servers.with(options::of_dead_letters);
         let dead_letters = Pool::new(2, of_dead_letters, RESPONSE_TIMEOUT, validity.clone());
-        Self { options, validity, readers, dead_letters }
+        Self { servers, validity, readers, dead_letters }
     }
 
     /// A store with its own session, for one lane.
     pub fn store(&self) -> PgStore {
-        PgStore::new(Session::new(options::of_lanes(&self.options), self.validity.clone()))
+        PgStore::new(Session::new(self.servers.with(options::of_lanes), self.validity.clone()))
     }
 
     pub fn queries(&self) -> PgQueries {
@@ -130,7 +133,7 @@ impl PgDatabase {
     }
 
     pub fn relay(&self) -> PgRelayStore {
-        PgRelayStore::new(options::of_relay(&self.options))
+        PgRelayStore::new(self.servers.with(options::of_relay))
     }
 
     pub fn dead_letters(&self) -> PgDeadLetters {
