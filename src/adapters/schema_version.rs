@@ -114,6 +114,9 @@ mod tests {
 
         assert_eq!(mismatch, SchemaMismatch::TooNew { applied: 9, minimum: 8, known: 5 });
         let text = mismatch.to_string();
-        assert!(["version 9", "version 8", "version 5"].iter().all(|it| text.contains(it)), "{text}");
+        assert!(
+            ["version 9", "version 8", "version 5"].iter().all(|it| text.contains(it)),
+            "{text}"
+        );
     }
 }

@@ -123,10 +123,16 @@ async fn sessions_that_stay_open_on_a_former_primary_are_given_up() {
 
     // A switchover: the old primary takes no more writes, and all it has written is on the standby.
     pair.control(&["read-only", "1"]);
-    eventually("no transaction writes", || async {
-        env.sessions("backend_xid is not null").await == 0
+    eventually("new transactions are read-only", || async {
+        env.ask("select current_setting('transaction_read_only')").await == ["on"]
     })
     .await;
+    let read_only_since = env.ask("select clock_timestamp()").await.remove(0);
+    eventually("transactions that may write have ended", || async {
+        env.sessions(&format!("xact_start < '{read_only_since}'")).await == 0
+    })
+    .await;
+    assert!(env.sessions("true").await > 0, "the sessions stay open");
     pair.control(&["promote"]);
     let promoted = Instant::now();
 

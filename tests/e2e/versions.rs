@@ -1,8 +1,15 @@
 //! Upgrade and rollback under load: a worker on tables that the next version has migrated.
 
-use crate::http_api::Client;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+
+use crate::amqp_client::place;
+use crate::http_api::{Client, Request};
 use crate::ordering::{ORDERS, WITHOUT_HEADER, assert_in_order, publish};
-use crate::test_env::{TestEnv, eventually, printed};
+use crate::test_env::{TestEnv, eventually, printed, program};
 use crate::workload::subscribe;
 
 const HTTP: &str = "--http-addr=127.0.0.1:0";
@@ -14,7 +21,7 @@ const NEXT_MIGRATION: &str = "
     begin;
     create table vouchers (code text primary key);
     alter table orders add column voucher text;
-    alter table order_items add column discount numeric(12, 2) not null default 0;
+    alter table order_items add column discount integer not null default 0;
     alter table order_history add column changed_by text;
     alter table handled_messages add column source text not null default '';
     alter table outbox add column priority integer not null default 0;
@@ -106,4 +113,60 @@ async fn a_program_that_is_too_old_for_the_tables_refuses_them() {
     .await;
     running.stop().await;
     env.remove().await;
+}
+
+/// A worker on the SQLite file in a folder; killed when dropped.
+struct EmbeddedWorker {
+    process: Child,
+    client: Client,
+}
+
+impl EmbeddedWorker {
+    async fn start(folder: &Path) -> Self {
+        let log = folder.join("worker.log");
+        let mut command = program(&["run", HTTP], folder);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
+        let process = command.spawn().unwrap();
+        let client = || Client::of_log(&std::fs::read_to_string(&log).unwrap());
+        eventually("the worker is ready", || async {
+            client().is_some_and(|client| client.get("/health/ready").status == 200)
+        })
+        .await;
+        Self { process, client: client().unwrap() }
+    }
+
+    /// Places an order; the worker must be ready before and after.
+    fn assert_works(&self, order_id: &str) {
+        let order = Request::post("/api/orders").json(place(order_id));
+        assert_eq!(self.client.get("/health/ready").status, 200);
+        assert_eq!(self.client.send(&order).status, 201);
+        assert_eq!(self.client.get(&format!("/api/orders/{order_id}")).status, 200);
+    }
+}
+
+impl Drop for EmbeddedWorker {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_on_a_sqlite_file_goes_on_and_restarts_on_newer_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = EmbeddedWorker::start(folder.path()).await;
+    running.assert_works("1");
+
+    let url = format!("sqlite:{}", folder.path().join("order-worker.db").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(NEXT_MIGRATION)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+
+    running.assert_works("2");
+    drop(running);
+    let restarted = EmbeddedWorker::start(folder.path()).await;
+    restarted.assert_works("3");
+    let log = std::fs::read_to_string(folder.path().join("worker.log")).unwrap();
+    assert_eq!(log.matches(NEWER_SCHEMA).count(), 1, "{log}");
 }

@@ -43,7 +43,8 @@ fn the_first_of_each_database_states_which_programs_can_use_the_tables() {
         let all: Vec<_> =
             migrations().into_iter().filter(|(name, _)| name.starts_with(folder)).collect();
         assert!(all.len() >= 4, "the check is blind: {folder}");
-        let states = all.iter().filter(|(_, sql)| sql.contains("create table schema_compatibility"));
+        let states =
+            all.iter().filter(|(_, sql)| sql.contains("create table schema_compatibility"));
         assert_eq!(states.count(), 1, "{folder}");
     }
 }

@@ -56,7 +56,10 @@ pub(super) enum TargetSession {
 /// Why an address is not usable. It never contains values, which may be secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidAddress {
-    #[error("not a PostgreSQL address, such as postgres://user:password@host:5432/database")]
+    #[error(
+        "not a PostgreSQL address, such as postgres://user:password@host:5432/database \
+         (special characters in the password must be percent-encoded)"
+    )]
     Malformed,
     #[error("unknown parameter {0:?}")]
     UnknownParameter(String),
@@ -93,11 +96,17 @@ impl FromStr for Address {
                     return Err(InvalidAddress::HostsInParameter);
                 }
                 known if PARAMETERS.contains(&known) || is_option(known) => of_sqlx.push(parameter),
+                // Behind an unencoded `?` in a password, it would be a part of it.
+                _ if user.is_empty() && query.contains('@') => {
+                    return Err(InvalidAddress::Malformed);
+                }
                 _ => return Err(InvalidAddress::UnknownParameter(name)),
             }
         }
         let query = of_sqlx.join("&");
-        let server = |host| PgConnectOptions::from_str(&format!("{scheme}://{user}{host}/{database}?{query}"));
+        let server = |host| {
+            PgConnectOptions::from_str(&format!("{scheme}://{user}{host}/{database}?{query}"))
+        };
         let servers: Result<Vec<_>, _> = hosts.split(',').map(server).collect();
         let servers = servers.map_err(|_| InvalidAddress::Malformed)?;
         let default_timeout =
@@ -151,7 +160,8 @@ mod tests {
 
     #[test]
     fn one_server_may_be_named() {
-        let address: Address = "postgres://shop:secret@db:5433/orders?sslmode=disable".parse().unwrap();
+        let address: Address =
+            "postgres://shop:secret@db:5433/orders?sslmode=disable".parse().unwrap();
 
         assert_eq!(places("postgres://shop:secret@db:5433/orders"), [("db".to_owned(), 5433)]);
         assert_eq!(address.servers[0].get_username(), "shop");
@@ -206,7 +216,9 @@ mod tests {
 
         assert_eq!(error, InvalidAddress::UnknownParameter("api_key".to_owned()));
         assert!(!error.to_string().contains("hidden"), "{error}");
-        for url in ["postgres://db/o?options%5Bx=1", "postgres://db/o?SSLMODE=x", "postgres://db/o?=x"] {
+        for url in
+            ["postgres://db/o?options%5Bx=1", "postgres://db/o?SSLMODE=x", "postgres://db/o?=x"]
+        {
             assert!(matches!(invalid(url), InvalidAddress::UnknownParameter(_)), "{url}");
         }
     }
@@ -229,6 +241,10 @@ mod tests {
             "postgres://u:hidden@a:notaport,b/orders",
             "postgres://u:hidden@a,b/orders?sslmode=hidden",
             "postgres://u:hidden@a,b/orders?sslmode=%ff",
+            "postgres://u:any?hidden@db/orders",
+            "postgres://u:any?some&hidden=hidden@db/orders?sslmode=disable",
+            "postgres://u:any#hidden@db/orders",
+            "postgres://u:any/hidden@db/orders",
         ] {
             let error = invalid(url);
             assert_eq!(error, InvalidAddress::Malformed, "{url}");

@@ -41,9 +41,8 @@ impl PgDatabase {
     /// [`StoreError::Unusable`] when the address is malformed or has an unknown parameter,
     /// [`StoreError::Unavailable`] when no session can be opened within 10 s.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let address: Address = url
-            .parse()
-            .map_err(|error| StoreError::Unusable(format!("DATABASE_URL: {error}")))?;
+        let address: Address =
+            url.parse().map_err(|error| StoreError::Unusable(format!("DATABASE_URL: {error}")))?;
         let database = Self::with(Servers::from(address).with(|options| {
             let options = options.clone().log_statements(LevelFilter::Off);
             let options = options.log_slow_statements(LevelFilter::Off, Duration::ZERO);
@@ -107,7 +106,9 @@ impl PgDatabase {
             .execute(&mut connection)
             .await
             .map_err(|error| store_error(&error))?;
-        Ok(Self::with(self.servers.with(|options| options.clone().options([("search_path", schema)]))))
+        Ok(Self::with(
+            self.servers.with(|options| options.clone().options([("search_path", schema)])),
+        ))
     }
 
     fn with(servers: Servers) -> Self {

@@ -130,12 +130,14 @@ impl Pool {
         with_timeout(self.response_timeout, async {
             let mut session = self.acquire().await?;
             let rows = query.fetch_all(&mut *session).await;
-            if rows.as_ref().is_err_and(is_session_fault) {
-                // Other sessions of the same age have the same fault.
-                self.validity.invalidate_all();
-                session.close();
-            } else {
-                session.release();
+            match &rows {
+                Err(error) if is_session_fault(error) => {
+                    // Other sessions of the same age have the same fault.
+                    self.validity.invalidate_all();
+                    session.close();
+                }
+                Ok(_) | Err(sqlx::Error::Database(_)) => session.release(),
+                Err(_) => drop(session),
             }
             rows
         })
@@ -179,9 +181,9 @@ impl Pool {
 
     /// Takes idle sessions until one is usable; closes the others.
     fn pop_usable(&self) -> Option<OpenSession> {
-        std::iter::from_fn(|| self.idle.lock().pop()).map(|(_, session)| session).find(|session| {
-            self.validity.covers(session.age()) && session.age() < MAX_AGE
-        })
+        std::iter::from_fn(|| self.idle.lock().pop())
+            .map(|(_, session)| session)
+            .find(|session| self.validity.covers(session.age()) && session.age() < MAX_AGE)
     }
 
     /// Whether the last check is at least [`CHECK_INTERVAL`] old; if so, the next one starts now.
@@ -226,11 +228,7 @@ impl IdleSessions {
 }
 
 impl PooledSession {
-    fn new(
-        session: Option<OpenSession>,
-        idle: IdleSessions,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
+    fn new(session: Option<OpenSession>, idle: IdleSessions, permit: OwnedSemaphorePermit) -> Self {
         Self { session, idle, permit: Some(permit) }
     }
 
