@@ -103,7 +103,7 @@ impl Broker {
             Self::RabbitMq(rabbitmq) => rabbitmq.consume(inflow, bounds, health, stop),
             Self::InProcess(broker) => {
                 // There is nothing that could keep it from doing so.
-                health.consumes(inflow);
+                health.consumer_started(inflow);
                 match inflow {
                     ConsumedQueue::Commands => broker.consume(bounds.prefetch, stop),
                     ConsumedQueue::DeadLetters => broker.consume_dead_letters(stop),
@@ -137,7 +137,7 @@ impl Broker {
         loop {
             match rabbitmq.prepare().await {
                 Err(RabbitError::Unavailable(reason) | RabbitError::FrameTooLarge(reason)) => {
-                    health.cannot_consume(ConsumedQueue::Commands, &reason);
+                    health.consumer_failed(ConsumedQueue::Commands, &reason);
                     backoff.pause().await;
                 }
                 ready => return Ok(ready?),

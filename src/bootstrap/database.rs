@@ -45,11 +45,11 @@ impl Database {
         loop {
             match Self::try_ready(settings).await {
                 Err(Failure::Database(StoreError::Unavailable(reason))) => {
-                    health.database_in_trouble(&reason);
+                    health.database_down(&reason);
                     backoff.pause().await;
                 }
                 ready => {
-                    health.database_answers();
+                    health.database_up();
                     return ready;
                 }
             }

@@ -114,7 +114,7 @@ impl EventPublisher {
     ) -> PublishResult {
         let mut result = PublishResult::default();
         for ((entry, publication), status) in entries.into_iter().zip(window).zip(statuses) {
-            self.health.event_judged(&entry, &publication.target, *status);
+            self.health.record_event_status(&entry, &publication.target, *status);
             if is_kept(*status, self.keep_unroutable_events) {
                 result.kept.push(entry.key);
             } else {

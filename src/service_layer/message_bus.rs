@@ -135,7 +135,7 @@ impl MessageBus {
             let needs = self.needs_of(&batch);
             let trouble = match self.attempt(&batch, &needs).await {
                 Ok((outcomes, committed, took)) => {
-                    self.health.database_answers();
+                    self.health.database_up();
                     failures.end();
                     handled.outcomes.extend(outcomes);
                     handled.commits.push(took);
@@ -194,7 +194,7 @@ impl MessageBus {
         let AttemptError::Store(error) = trouble else { return Remedy::Split };
         match error {
             StoreError::Unavailable(reason) | StoreError::Unusable(reason) => {
-                self.health.database_in_trouble(reason);
+                self.health.database_down(reason);
                 failures.backoff.pause().await;
                 Remedy::Again
             }
@@ -202,7 +202,7 @@ impl MessageBus {
                 failures.lost_sessions += 1;
                 // A new session as well: it is not the session.
                 if failures.lost_sessions > 1 {
-                    self.health.database_in_trouble(reason);
+                    self.health.database_down(reason);
                     failures.backoff.pause().await;
                 }
                 Remedy::Again
@@ -229,7 +229,7 @@ impl MessageBus {
                 let is_split = failures.failed > MAX_FAILURES
                     || self.split_failures_until.is_some_and(|until| Instant::now() < until);
                 if !is_split {
-                    self.health.database_in_trouble(reason);
+                    self.health.database_down(reason);
                     failures.backoff.pause().await;
                     return Remedy::Again;
                 }
@@ -243,7 +243,7 @@ impl MessageBus {
                 self.split_or_set_aside(error, part)
             }
             StoreError::Locked(order_ids) => {
-                self.health.database_answers();
+                self.health.database_up();
                 self.skip_locked_until = Some(Instant::now() + LOCK_COOLDOWN);
                 let is_known = part.len() == 1 || !order_ids.is_empty();
                 if is_known { Remedy::SetAside(order_ids.clone()) } else { Remedy::Split }

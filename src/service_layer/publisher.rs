@@ -46,10 +46,10 @@ pub async fn publish_window(
     loop {
         match publisher.publish(window).await {
             Ok(statuses) => {
-                health.publishes();
+                health.publishing_up();
                 return statuses;
             }
-            Err(error) => health.cannot_publish(&error.to_string()),
+            Err(error) => health.publishing_down(&error.to_string()),
         }
         backoff.pause().await;
     }

@@ -185,10 +185,10 @@ impl Relay {
     pub async fn publish_waiting(&mut self, since: Instant) -> Result<RelayPass, StoreError> {
         let mut pass = RelayPass::default();
         if !self.store.try_become_relay().await? {
-            self.health.another_relays(self.store.holder());
+            self.health.relay_held_by(self.store.holder());
             return Ok(pass);
         }
-        self.health.relays();
+        self.health.relay_acquired();
         // In this order: the time that the answer took must not make younger messages look old.
         let committed_until = self.store.now().await? - since.elapsed();
         let mut after = None;
@@ -300,7 +300,7 @@ impl Relay {
         let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
         let (mut done, mut taken) = (Vec::with_capacity(entries.len()), HashSet::new());
         for ((entry, publication), status) in entries.into_iter().zip(window).zip(statuses) {
-            self.health.event_judged(&entry, &publication.target, status);
+            self.health.record_event_status(&entry, &publication.target, status);
             let kept = is_kept(status, self.keep_unroutable);
             let Target::Events { routing_key } = publication.target else { continue };
             if kept && status != PublishStatus::Unroutable {
@@ -343,9 +343,9 @@ impl Relay {
             replies.into_iter().map(OutboxMessage::into_publication).unzip();
         let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
         for (publication, status) in window.iter().zip(statuses) {
-            self.health.metrics().publishing.judged(OutboxMessageKind::Reply, status);
+            self.health.metrics().publishing.record_status(OutboxMessageKind::Reply, status);
             if let Some(reason) = DropReason::of(status) {
-                self.health.reply_dropped(&publication.target, reason);
+                self.health.record_dropped_reply(&publication.target, reason);
             }
         }
         self.remove(entries.into_iter().map(|entry| entry.key).collect(), pass).await

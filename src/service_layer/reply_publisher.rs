@@ -97,7 +97,7 @@ impl ReplySender {
     pub fn send(&self, reply: Publication) {
         match self.room_for(&reply) {
             Some(room) => self.queue(reply, None, room),
-            None => self.health.reply_dropped(&reply.target, DropReason::Overflow),
+            None => self.health.record_dropped_reply(&reply.target, DropReason::Overflow),
         }
     }
 
@@ -230,10 +230,10 @@ impl ReplyPublisher {
 
     /// The last attempt is over, whatever came of it.
     fn finish(&mut self, target: &Target, status: PublishStatus) {
-        self.health.metrics().publishing.judged(OutboxMessageKind::Reply, status);
+        self.health.metrics().publishing.record_status(OutboxMessageKind::Reply, status);
         let reason = DropReason::of(status);
         if let Some(reason) = reason {
-            self.health.reply_dropped(target, reason);
+            self.health.record_dropped_reply(target, reason);
         }
         let Some(queue) = queue_of(target) else { return };
         if reason.is_some_and(DropReason::may_pass) {

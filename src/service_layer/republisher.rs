@@ -98,7 +98,7 @@ impl Republisher {
                 acks.push(Settlement::Ack(original.tag));
                 self.note_confirmed(original);
             } else {
-                self.health.copy_not_taken(&copy.target, status);
+                self.health.record_copy_failure(&copy.target, status);
                 kept.push(Republish { copy, original });
             }
         }

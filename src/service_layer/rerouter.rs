@@ -113,7 +113,7 @@ impl Rerouter {
             if status == PublishStatus::Confirmed {
                 acks.push(Settlement::Ack(command.tag));
             } else {
-                self.health.copy_not_taken(&command.copy.target, status);
+                self.health.record_copy_failure(&command.copy.target, status);
                 kept.push(command);
             }
         }

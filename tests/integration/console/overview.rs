@@ -84,8 +84,8 @@ async fn outages_are_shown_once_in_the_part_that_is_refreshed() {
     let console = Console::without_tokens().await;
     console.handle(place("1")).await;
 
-    console.health.database_in_trouble("connection refused");
-    console.health.publishing_is_blocked();
+    console.health.database_down("connection refused");
+    console.health.publishing_blocked();
 
     let page = page(&console).await;
     let figures = console.browser().get(FIGURES_PATH).await.body;

@@ -39,11 +39,11 @@ async fn a_database_outage_is_visible_in_the_health() {
 
     let gave_up = timeout(Duration::from_mins(1), bus.handle_batch(&[place("14")])).await;
     assert!(gave_up.is_err());
-    assert!(health.troubles().database.is_some());
+    assert!(health.outages().database.is_some());
 
     database.set_available(true);
     bus.handle_batch(&[place("14")]).await;
-    assert!(health.troubles().none());
+    assert!(health.outages().none());
 }
 
 #[tokio::test(start_paused = true)]
