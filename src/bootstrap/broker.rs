@@ -94,17 +94,17 @@ impl Broker {
     /// Starts to consume; see [`CommandSource`].
     pub(super) fn consume(
         &self,
-        inflow: ConsumedQueue,
+        queue: ConsumedQueue,
         bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
     ) -> (CommandSource, JoinHandle<()>) {
         match self {
-            Self::RabbitMq(rabbitmq) => rabbitmq.consume(inflow, bounds, health, stop),
+            Self::RabbitMq(rabbitmq) => rabbitmq.consume(queue, bounds, health, stop),
             Self::InProcess(broker) => {
                 // There is nothing that could keep it from doing so.
-                health.consumer_started(inflow);
-                match inflow {
+                health.consumer_started(queue);
+                match queue {
                     ConsumedQueue::Commands => broker.consume(bounds.prefetch, stop),
                     ConsumedQueue::DeadLetters => broker.consume_dead_letters(stop),
                 }

@@ -155,8 +155,8 @@ impl OutcomeSink for HttpOutcomes {
 
     fn settle(&mut self, batch: Vec<Handled<Self::Origin>>) {
         for Handled { kind, outcome, origin: client, .. } in batch {
-            self.metrics.messages.received(Source::Http, false);
-            self.metrics.messages.handled(Source::Http, kind, &outcome);
+            self.metrics.commands.received(Source::Http, false);
+            self.metrics.commands.handled(Source::Http, kind, &outcome);
             // The client may be gone; the command has its effect all the same.
             let _ = client.send(outcome);
         }

@@ -24,8 +24,8 @@ pub fn count(deviations: Deviations, properties: &Properties, metrics: &Metrics)
     }
     let message_id = properties.message_id.as_deref();
     let app_id = properties.app_id.as_deref();
-    let before = metrics.drift.so_far();
-    metrics.drift.count(app_id, counts);
+    let before = metrics.deviations.totals();
+    metrics.deviations.count(app_id, counts);
     if before.unknown_fields == 0 && counts.unknown_fields > 0 {
         tracing::info!(
             message_id,
@@ -51,7 +51,7 @@ pub fn count(deviations: Deviations, properties: &Properties, metrics: &Metrics)
 
 /// Logs the totals, if there are any deviations.
 pub fn log_totals(metrics: &Metrics) {
-    let totals = metrics.drift.so_far();
+    let totals = metrics.deviations.totals();
     if totals != DeviationCounts::default() {
         tracing::info!(
             unknown_fields = totals.unknown_fields,

@@ -9,7 +9,9 @@ mod outcome;
 mod publication;
 pub mod wire;
 
-pub use backlog::{Backlog, ConsumedQueue, MAX_COUNTED, OpenDeadLetters, Outboxed, QueueDepth};
+pub use backlog::{
+    Backlog, ConsumedQueue, MAX_COUNTED, OpenDeadLetters, OutboxBacklog, QueueDepth,
+};
 pub use command_message::{BodyHash, IdempotencyKey, Message};
 pub use envelope::{Envelope, HeaderValue, Headers, Properties, PropertiesError};
 pub use outbox::{

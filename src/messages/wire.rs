@@ -83,7 +83,7 @@ pub struct OrderCommandRejectedBody<'a> {
     pub command: &'static str,
     #[schemars(length(min = 1, max = 64))]
     pub order_id: &'a str,
-    #[schemars(schema_with = "refusal_code")]
+    #[schemars(schema_with = "rejection_code")]
     pub code: &'static str,
     /// The rule, for people.
     pub detail: String,
@@ -250,7 +250,7 @@ pub(crate) fn command_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": names })
 }
 
-fn refusal_code(_: &mut SchemaGenerator) -> Schema {
+fn rejection_code(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "enum": ["OrderAlreadyCancelled", "OrderAlreadyCompleted", "OrderCannotBeCancelled", "OrderMovedOn"],

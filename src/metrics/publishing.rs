@@ -106,7 +106,7 @@ impl Publishing {
     }
 
     /// The broker has responded to all events of a batch; `took` since its commit.
-    pub fn confirmed_after(&self, took: Duration) {
+    pub fn observe_confirm(&self, took: Duration) {
         self.confirm_seconds.observe(took.as_secs_f64());
     }
 }

@@ -100,7 +100,7 @@ impl EventPublisher {
         let statuses = publishing.instrument(span).await;
         kill_points::reached("confirmed");
         for (committed_at, _room) in committed {
-            self.health.metrics().publishing.confirmed_after(committed_at.elapsed());
+            self.health.metrics().publishing.observe_confirm(committed_at.elapsed());
         }
         // The lane waits for it until its own end.
         let _ = self.results.send(self.judge(entries, &window, &statuses));

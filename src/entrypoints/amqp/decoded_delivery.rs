@@ -9,7 +9,7 @@ use crate::service_layer::{Delivery, decode, has_order_id};
 
 /// Decodes a delivery and counts it.
 pub fn decoded(delivery: Delivery, metrics: &Metrics) -> Incoming<Delivery> {
-    metrics.messages.received(Source::Queue, delivery.redelivered);
+    metrics.commands.received(Source::Queue, delivery.redelivered);
     let decoded = decode::decode(&delivery.envelope);
     deviations::count(decoded.deviations, &delivery.envelope.properties, metrics);
     Incoming {

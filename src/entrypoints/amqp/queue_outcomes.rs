@@ -63,7 +63,7 @@ impl OutcomeSink for QueueOutcomes {
                     copies.push(Republish { copy, original });
                 }
             }
-            self.metrics.messages.handled(Source::Queue, handled.kind, &handled.outcome);
+            self.metrics.commands.handled(Source::Queue, handled.kind, &handled.outcome);
         }
         // Without a source, the broker delivers the messages again, and the inbox knows them.
         let _ = self.settlements.send(acks);
@@ -136,7 +136,7 @@ impl QueueOutcomes {
 
     fn count_end_to_end(&self, sent_at: Option<u64>, now: DateTime<Utc>) {
         if let Some(sent_at) = sent_at.and_then(|seconds| i64::try_from(seconds).ok()) {
-            self.metrics.messages.done_after(now.timestamp().saturating_sub(sent_at));
+            self.metrics.commands.observe_end_to_end(now.timestamp().saturating_sub(sent_at));
         }
     }
 }

@@ -226,7 +226,7 @@ impl<S: OutcomeSink> Lane<S> {
         let committed_at = Instant::now();
         kill_points::reached("committed");
         let messages = batch.len() - results.locked.len();
-        self.metrics.messages.batch(S::SOURCE, messages, &results, committed_at - began);
+        self.metrics.commands.batch(S::SOURCE, messages, &results, committed_at - began);
         let outgoing = std::mem::take(&mut results.outgoing);
         let batch = self.park_locked(batch, results);
         self.parked.report();

@@ -149,7 +149,7 @@ impl<T> Parked<T> {
     }
 
     fn count(&mut self, parked: usize) {
-        self.metrics.messages.parked(self.source, self.counted, parked);
+        self.metrics.commands.parked(self.source, self.counted, parked);
         self.counted = parked;
     }
 }
