@@ -30,21 +30,21 @@ pub fn count(deviations: Deviations, properties: &Properties, metrics: &Metrics)
         tracing::info!(
             message_id,
             app_id,
-            "A message has unknown fields; further ones are only counted"
+            "A message has unknown fields; further messages are only counted"
         );
     }
     if before.coerced_fields == 0 && counts.coerced_fields > 0 {
         tracing::info!(
             message_id,
             app_id,
-            "A message has numbers as text; further ones are only counted"
+            "A message has numbers as text; further messages are only counted"
         );
     }
     if before.differing_totals == 0 && counts.differing_totals > 0 {
         tracing::info!(
             message_id,
             app_id,
-            "An order's total is not the sum of its items; further ones are only counted"
+            "An order's total is not the sum of its items; further orders are only counted"
         );
     }
 }

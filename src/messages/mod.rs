@@ -1,5 +1,4 @@
-//! What passes through the worker: envelopes and commands, outcomes, messages to publish, and the
-//! messages that wait. Values only; the service layer works on them, the metrics count them.
+//! Value types that the layers share: envelopes, commands, outcomes, messages to publish, and backlogs.
 
 mod backlog;
 mod command_message;

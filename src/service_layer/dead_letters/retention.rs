@@ -40,7 +40,7 @@ impl RetentionPeriods {
 }
 
 /// Deletes old rows in small batches, until dropped.
-pub async fn prune_for_ever(
+pub async fn prune_forever(
     store: Arc<dyn DeadLetterStore>,
     periods: RetentionPeriods,
     clock: Arc<dyn Clock>,

@@ -10,7 +10,7 @@ use crate::support::messages::place;
 
 pub async fn the_outbox_is_counted<D: TestDatabase>(database: &D) {
     assert_eq!(outbox(database).await, OutboxBacklog { count: 0, oldest: None });
-    let outgoing = handle(database, &[place("14"), place("15"), place("16")]).await.outgoing;
+    let outgoing = handle(database, &[place("14"), place("15"), place("16")]).await.to_publish;
 
     database.store().remove_published(&[outgoing[0].key.clone()]).await.unwrap();
 

@@ -92,7 +92,7 @@ impl Tables {
             self.handled.insert(handled.message_id.clone(), handled.clone());
         }
         let committed_at = SystemClock.now();
-        for outgoing in &changes.outgoing {
+        for outgoing in &changes.outbox {
             let waiting = Waiting { outgoing: outgoing.clone(), committed_at, is_readable: true };
             self.outbox.insert(outgoing.key.clone(), waiting);
         }

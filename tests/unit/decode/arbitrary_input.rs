@@ -14,7 +14,9 @@ fn decode_in_every_way(body: &[u8]) {
     for routing_key in ROUTING_KEYS {
         match decoded(routing_key, body).result {
             Ok(message) => {
-                assert!(message.command.is_harmless_to_repeat() || message.intent.is_some());
+                assert!(
+                    message.command.is_harmless_to_repeat() || message.idempotency_key.is_some()
+                );
             }
             Err(dead) => assert!(dead.detail.len() <= 1024),
         }

@@ -128,7 +128,13 @@ mod tests {
             items: vec![item].try_into().unwrap(),
             total: Money::ZERO,
         });
-        Message { command, intent: None, correlation_id: None, reply_to: None, traceparent: None }
+        Message {
+            command,
+            idempotency_key: None,
+            correlation_id: None,
+            reply_to: None,
+            traceparent: None,
+        }
     }
 
     async fn listed(database: &SqliteDatabase) -> Vec<i64> {
