@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{HistogramSnapshot, catalog};
-use crate::domain::{CommandKind, Rejection, Status};
+use crate::domain::{CommandKind, Rejection};
 use crate::messages::{BatchResult, Outcome, RetryReason};
 
 /// Where a command came from.
@@ -27,26 +27,12 @@ impl Source {
     }
 }
 
-/// `None` for a message that does not name a known command.
-const COMMANDS: [Option<CommandKind>; 5] = [
-    Some(CommandKind::PlaceOrder),
-    Some(CommandKind::CancelOrder),
-    Some(CommandKind::SetStatus),
-    Some(CommandKind::SetNextStatus),
-    None,
-];
+/// The number of kinds of commands, plus one for unknown ones.
+const COMMANDS: usize = CommandKind::ALL.len() + 1;
 
 /// The values of [`Outcome::as_str`].
 pub const OUTCOMES: [&str; 5] =
     ["accepted", "duplicate", "rejected", "retry_later", "dead_lettered"];
-
-/// One per code, to initialize the label values.
-const REJECTIONS: [Rejection; 4] = [
-    Rejection::AlreadyCancelled,
-    Rejection::AlreadyCompleted,
-    Rejection::CannotBeCancelled { status: Status::Shipping },
-    Rejection::MovedOn { expected: Status::Received, status: Status::Shipping },
-];
 
 /// The metrics of commands and their batches.
 ///
@@ -64,7 +50,7 @@ pub struct Commands {
 struct SourceMetrics {
     received: IntCounter,
     /// Indexed by command, then by outcome.
-    handled: [[IntCounter; 5]; 5],
+    handled: [[IntCounter; 5]; COMMANDS],
     batch_messages: Histogram,
     batch_seconds: Histogram,
     commit_seconds: Histogram,
@@ -83,8 +69,8 @@ impl Commands {
         let parked = catalog::PARKED.gauges(registry);
         let by_source = Source::ALL.map(|source| SourceMetrics {
             received: received.with_label_values(&[source.as_str()]),
-            handled: COMMANDS.map(|command| {
-                let command = command.map_or("unknown", CommandKind::name);
+            handled: array::from_fn(|place| {
+                let command = CommandKind::ALL.get(place).map_or("unknown", |kind| kind.name());
                 OUTCOMES.map(|word| handled.with_label_values(&[source.as_str(), command, word]))
             }),
             batch_messages: batch_messages.with_label_values(&[source.as_str()]),
@@ -94,8 +80,8 @@ impl Commands {
             parked: parked.with_label_values(&[source.as_str()]),
         });
         let rejected = catalog::REJECTED.counters(registry);
-        for rejection in REJECTIONS {
-            rejected.with_label_values(&[rejection.code()]);
+        for code in Rejection::CODES {
+            rejected.with_label_values(&[code]);
         }
         let retries = catalog::RETRIES.counters(registry);
         retries.with_label_values(&[RetryReason::ORDER_NOT_FOUND]);
@@ -181,7 +167,7 @@ impl Commands {
 }
 
 fn index_of_command(command: Option<CommandKind>) -> usize {
-    command.map_or(COMMANDS.len() - 1, |command| command as usize)
+    command.map_or(COMMANDS - 1, |command| command as usize)
 }
 
 fn index_of_outcome(outcome: &Outcome) -> usize {

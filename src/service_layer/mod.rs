@@ -44,8 +44,8 @@ pub use message_bus::MessageBus;
 pub use pii_access::{PiiAccess, PiiAccessLog};
 pub use publisher::{PublishError, Publisher, publish_window};
 pub use queries::{
-    Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
-    Page, Place, Sort, StatusFilter,
+    Cause, HistoryEntry, InvalidQuery, OrderCursor, OrderHistory, OrderQueries, OrderQuery,
+    OrderQueryText, Page, Sort, StatusFilter,
 };
 pub use relay::{Relay, RelayHolder, RelayPass, RelayStore};
 pub use reply_publisher::{ReplyPublisher, ReplySender};

@@ -1,4 +1,4 @@
-//! The relay: what it publishes, in which order, and what it leaves to the lanes.
+//! The relay: which messages it publishes, in which order, and which it leaves to the lanes.
 
 use std::sync::{Arc, Mutex};
 
