@@ -12,8 +12,8 @@ use crate::domain::{
 };
 
 /// An order changed its status. Published to the events exchange with the routing key
-/// `order.status.<word>`, at least once with the same `event_id`, per order in the order of
-/// `version`.
+/// `order.status.<status>`, at least once, each time with the same `event_id`. The events of an order
+/// are published in the order of their `version`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "OrderStatusChanged")]
 pub struct OrderStatusChangedBody<'a> {
