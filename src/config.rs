@@ -1,7 +1,7 @@
 //! The settings and their defaults; the only reader of the environment.
 //!
-//! Each setting is an environment variable and a command-line option of the same name. The option takes
-//! precedence. An empty URL or path counts as not set.
+//! Each setting is an environment variable and a command-line option of the same name. The option
+//! takes precedence. An empty URL or path counts as not set.
 
 mod deprecated;
 mod shown;
@@ -43,13 +43,13 @@ pub struct Settings {
     #[arg(long, env, value_name = "DATABASE_URL_FILE", global = true)]
     pub database_url_file: Option<PathBuf>,
 
-    /// The address of the console, the API, health checks and metrics; none disables HTTP. If not set,
-    /// 127.0.0.1:8080, or no HTTP if that port is in use.
+    /// The address of the console, the API, health checks and metrics; none disables HTTP. If not
+    /// set, 127.0.0.1:8080, or no HTTP if that port is in use.
     #[arg(long, env, value_name = "HTTP_ADDR", global = true)]
     pub http_addr: Option<HttpAddr>,
 
-    /// Tokens for HTTP: the lines that `order-worker token new` prints, separated by spaces. If not set,
-    /// only localhost can connect, with full access.
+    /// Tokens for HTTP: the lines that `order-worker token new` prints, separated by spaces. If not
+    /// set, only localhost can connect, with full access.
     #[arg(long, env, value_name = "HTTP_TOKENS", hide_env_values = true, global = true)]
     pub http_tokens: Option<TokenLines>,
 
@@ -62,9 +62,9 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub prefetch: u16,
 
-    /// Maximum bytes of messages in memory: a quarter each for commands from the queue, dead letters
-    /// that are being stored, HTTP request bodies, and replies. A message that is larger than half of its
-    /// quarter counts as half of it.
+    /// Maximum bytes of messages in memory: a quarter each for commands from the queue, dead
+    /// letters that are being stored, HTTP request bodies, and replies. A message that is larger
+    /// than half of its quarter counts as half of it.
     #[arg(
         long,
         env,
@@ -373,8 +373,8 @@ impl Settings {
             .collect()
     }
 
-    /// A quarter of MAX_IN_FLIGHT_BYTES: the budget of commands, dead letters, HTTP bodies and replies,
-    /// each.
+    /// A quarter of MAX_IN_FLIGHT_BYTES: the budget of commands, dead letters, HTTP bodies and
+    /// replies, each.
     pub fn byte_share(&self) -> usize {
         usize::try_from(self.max_in_flight_bytes / 4).unwrap_or(usize::MAX)
     }

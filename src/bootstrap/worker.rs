@@ -48,8 +48,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Runs until `stop` is cancelled and all work in progress is settled and published. `requests` are
-    /// processed even while the broker is unavailable; the worker ends after the last
+    /// Runs until `stop` is cancelled and all work in progress is settled and published. `requests`
+    /// are processed even while the broker is unavailable; the worker ends after the last
     /// [`CommandClient`](crate::entrypoints::command_client::CommandClient) is dropped.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ const HIDDEN: &str = "(hidden)";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownSetting {
     pub variable: String,
-    /// `None` if it is not set. URLs are shown without user, password and parameters; tokens are hidden.
+    /// `None` if it is not set. URLs are shown without user, password and parameters; tokens are
+    /// hidden.
     pub value: Option<String>,
     /// Whether the value is the default.
     pub is_default: bool,
@@ -31,7 +32,8 @@ impl Settings {
         settings.map(|setting| shown(setting, &values)).collect()
     }
 
-    /// Each variable with its value. The exhaustive pattern makes the compiler report a missing setting.
+    /// Each variable with its value. The exhaustive pattern makes the compiler report a missing
+    /// setting.
     fn values(&self) -> Vec<(&'static str, Option<String>)> {
         let Self {
             amqp_url,

@@ -1,7 +1,7 @@
 //! Commands whose clients wait for the outcome, as over HTTP. They have a lane of their own.
 //!
-//! The client gets its response as soon as the database has committed. While the broker is unavailable,
-//! the events stay in the outbox.
+//! The client gets its response as soon as the database has committed. While the broker is
+//! unavailable, the events stay in the outbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,8 @@ pub enum SubmitError {
 }
 
 impl CommandClient {
-    /// A client and the queue for its lane. The lane ends when the last clone of the client is dropped.
+    /// A client and the queue for its lane. The lane ends when the last clone of the client is
+    /// dropped.
     pub fn channel() -> (Self, CommandQueue) {
         let (requests, queue) = mpsc::channel(MAX_WAITING);
         (Self(requests), CommandQueue(queue))
@@ -98,9 +99,9 @@ pub struct CommandLaneDeps {
     pub max_waiting_bytes: usize,
 }
 
-/// Runs the lane until all clients are dropped and the events are published. The caller can limit that time
-/// by dropping the future, which loses no command that has an outcome. Once `stop` is cancelled, commands
-/// of locked orders are rejected instead of parked, and have no effect.
+/// Runs the lane until all clients are dropped and the events are published. The caller can limit
+/// that time by dropping the future, which loses no command that has an outcome. Once `stop` is
+/// cancelled, commands of locked orders are rejected instead of parked, and have no effect.
 pub async fn serve(queue: CommandQueue, deps: CommandLaneDeps, stop: CancellationToken) {
     let CommandLaneDeps { store, publisher, clock, health, in_flight, .. } = deps;
     // Large enough that the bytes are the limit.
@@ -161,9 +162,9 @@ impl OutcomeSink for HttpOutcomes {
         }
     }
 
-    /// Never waits for the broker, as this would delay further responses: events that exceed the budget are
-    /// left to the relay. HTTP commands have no `reply_to`, so replies in here are earlier messages of
-    /// another lane, and are left to the relay as well.
+    /// Never waits for the broker, as this would delay further responses: events that exceed the
+    /// budget are left to the relay. HTTP commands have no `reply_to`, so replies in here are
+    /// earlier messages of another lane, and are left to the relay as well.
     async fn publish(&mut self, messages: Vec<OutboxMessage>, committed_at: Instant) {
         let (events, replies): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| message.kind.is_event());

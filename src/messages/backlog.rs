@@ -39,7 +39,8 @@ pub struct Backlog {
 pub struct OutboxBacklog {
     /// At most [`MAX_COUNTED`].
     pub count: u64,
-    /// The time since the oldest of them was committed, by the database's clock; `None` if there are none.
+    /// The time since the oldest of them was committed, by the database's clock; `None` if there
+    /// are none.
     pub oldest: Option<Duration>,
 }
 

@@ -15,8 +15,8 @@ pub struct Message {
     pub traceparent: Option<String>,
 }
 
-/// Identifies a message for deduplication: the same id with the same body is a duplicate, with another
-/// body an error.
+/// Identifies a message for deduplication: the same id with the same body is a duplicate, with
+/// another body an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     pub message_id: MessageId,

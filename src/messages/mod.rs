@@ -1,4 +1,5 @@
-//! Value types that the layers share: envelopes, commands, outcomes, messages to publish, and backlogs.
+//! Value types that the layers share: envelopes, commands, outcomes, messages to publish, and
+//! backlogs.
 
 mod backlog;
 mod command_message;

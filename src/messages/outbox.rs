@@ -1,5 +1,5 @@
-//! Messages of the outbox: stored in the transaction of the changes that they report, until the broker
-//! has confirmed them.
+//! Messages of the outbox: stored in the transaction of the changes that they report, until the
+//! broker has confirmed them.
 
 use std::fmt;
 
@@ -53,8 +53,8 @@ pub struct RawOutboxKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutboxRow {
     Message(OutboxMessage),
-    /// Cannot be decoded: written by a newer version, or damaged. This row and the later events of its
-    /// order are not published until an operator repairs or deletes it.
+    /// Cannot be decoded: written by a newer version, or damaged. This row and the later events of
+    /// its order are not published until an operator repairs or deletes it.
     Unreadable(RawOutboxKey),
 }
 
@@ -171,8 +171,8 @@ impl OutboxMessage {
         Self::caused_by(cause, key, OutboxMessageKind::Rejected, routing_key, body)
     }
 
-    /// The reply; `None` if the command has no `reply_to`, if the outcome is not final, or if there is no
-    /// order whose key the row could have.
+    /// The reply; `None` if the command has no `reply_to`, if the outcome is not final, or if there
+    /// is no order whose key the row could have.
     pub fn reply(outcome: &Outcome, version: i32, to: &Message, at: DateTime<Utc>) -> Option<Self> {
         let queue = to.reply_to.clone()?;
         let body = CommandOutcomeBody::new(outcome)?;
@@ -224,8 +224,8 @@ impl OutboxMessage {
 }
 
 impl Publication {
-    /// The reply to a dead-lettered command, to be sent when the dead letter is confirmed. It has no row in
-    /// the outbox, as there is no transaction.
+    /// The reply to a dead-lettered command, to be sent when the dead letter is confirmed. It has
+    /// no row in the outbox, as there is no transaction.
     pub fn reply_to(
         queue: String,
         outcome: &Outcome,

@@ -40,7 +40,8 @@ pub enum RetryReason {
 #[error("{}: {detail}", code.as_str())]
 pub struct DeadLetterReason {
     pub code: DeadLetterCode,
-    /// A readable explanation. Names the invalid field, if there is one, but never contains its value.
+    /// A readable explanation. Names the invalid field, if there is one, but never contains its
+    /// value.
     pub detail: String,
     /// The path of the invalid field in the body, such as `items[3].quantity`.
     pub field: Option<String>,
@@ -162,11 +163,12 @@ impl Outcome {
 pub struct BatchResult {
     /// One for each message that is not `locked`, in their order.
     pub outcomes: Vec<Outcome>,
-    /// The indexes of messages that were not processed, because another transaction has locked their order
-    /// or the database fails on them: they must be retried before any later message of these orders.
+    /// The indexes of messages that were not processed, because another transaction has locked
+    /// their order or the database fails on them: they must be retried before any later message of
+    /// these orders.
     pub locked: Vec<usize>,
-    /// The messages to publish, in this order. May start with messages of earlier commits that are still
-    /// in the outbox.
+    /// The messages to publish, in this order. May start with messages of earlier commits that are
+    /// still in the outbox.
     pub to_publish: Vec<OutboxMessage>,
     /// The duration of each commit.
     pub commits: Vec<Duration>,

@@ -50,10 +50,11 @@ pub enum PublishStatus {
     Confirmed,
     /// No queue is bound for it: the broker returned it.
     Unroutable,
-    /// The broker refused it (nack), or closed the channel because of it. Some of its queues may have it.
+    /// The broker refused it (nack), or closed the channel because of it. Some of its queues may
+    /// have it.
     Refused,
-    /// No confirm arrived in time on a working connection, because a queue does not respond. The message
-    /// may or may not be in its queues.
+    /// No confirm arrived in time on a working connection, because a queue does not respond. The
+    /// message may or may not be in its queues.
     Unconfirmed,
     /// Its destination is one of the worker's own queues, so it was not published.
     OwnQueue,

@@ -1,6 +1,7 @@
 //! Splits a batch in half, repeatedly, to isolate a message that makes it fail.
 
-/// The parts of a batch that are still to be processed. A part is a list of message indexes, in order.
+/// The parts of a batch that are still to be processed. A part is a list of message indexes, in
+/// order.
 #[derive(Debug)]
 pub(super) struct Bisection {
     /// A stack.

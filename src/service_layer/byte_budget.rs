@@ -9,8 +9,8 @@ pub const MESSAGE_OVERHEAD: usize = 512;
 
 /// A limit on the bytes of messages in memory; clones share it.
 ///
-/// A message that is larger than half of the budget counts as half of it, so that a large message does
-/// not have to wait until everything else is released.
+/// A message that is larger than half of the budget counts as half of it, so that a large message
+/// does not have to wait until everything else is released.
 #[derive(Debug, Clone)]
 pub struct ByteBudget {
     free: Arc<Semaphore>,

@@ -19,12 +19,12 @@ pub struct Delivery {
     pub reservation: Option<ByteReservation>,
 }
 
-/// Identifies a delivery. AMQP delivery tags are scoped to a channel, so a tag without its channel could
-/// settle another message.
+/// Identifies a delivery. AMQP delivery tags are scoped to a channel, so a tag without its channel
+/// could settle another message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryTag {
-    /// The number of the channel, counted per source. A tag of an earlier channel is stale: its message
-    /// is back in the queue.
+    /// The number of the channel, counted per source. A tag of an earlier channel is stale: its
+    /// message is back in the queue.
     pub channel: u32,
     pub number: u64,
 }
@@ -38,15 +38,15 @@ pub enum Settlement {
 
 /// Sends settlements to the source.
 ///
-/// A source MUST ignore stale tags, and MUST return unsettled deliveries to the queue when the last clone
-/// of this sender is dropped.
+/// A source MUST ignore stale tags, and MUST return unsettled deliveries to the queue when the last
+/// clone of this sender is dropped.
 pub type AckSender = mpsc::UnboundedSender<Vec<Settlement>>;
 
 /// A consumed queue: its deliveries, and the channel for their settlements.
 ///
-/// `deliveries` ends when the source is stopped or its input is exhausted; a broken connection MUST NOT
-/// end it. The source MUST NOT have more unsettled deliveries than its prefetch, not counting stale ones,
-/// nor more bytes than its budget.
+/// `deliveries` ends when the source is stopped or its input is exhausted; a broken connection MUST
+/// NOT end it. The source MUST NOT have more unsettled deliveries than its prefetch, not counting
+/// stale ones, nor more bytes than its budget.
 #[derive(Debug)]
 pub struct CommandSource {
     pub deliveries: mpsc::Receiver<Delivery>,

@@ -45,9 +45,9 @@ impl PublishResult {
 /// Publishes the events of its share of a lane's orders.
 ///
 /// Each event is published once, and again only after a connection failure. Events that the broker
-/// refuses or does not confirm are left to the relay, so that one subscriber that accepts nothing does
-/// not delay the events of others. The next commit for the order finds such an event in the outbox and
-/// publishes it again before the newer event.
+/// refuses or does not confirm are left to the relay, so that one subscriber that accepts nothing
+/// does not delay the events of others. The next commit for the order finds such an event in the
+/// outbox and publishes it again before the newer event.
 #[derive(Debug)]
 pub struct EventPublisher {
     pub publisher: Box<dyn Publisher>,

@@ -8,8 +8,8 @@ use super::log_throttle::LogThrottle;
 use crate::messages::{ConsumedQueue, DropReason, OutboxEntry, PublishStatus, Target};
 use crate::metrics::{Metrics, Pause};
 
-/// The worker that holds the relay lock runs a query every few seconds. A holder that is idle for this
-/// long is not a working relay.
+/// The worker that holds the relay lock runs a query every few seconds. A holder that is idle for
+/// this long is not a working relay.
 const IDLE_HOLDER: Duration = Duration::from_secs(60);
 
 /// Collects what the components of a worker report about the servers: logs each change once, and
@@ -89,8 +89,8 @@ impl Health {
         self.lock().outages.clone()
     }
 
-    /// Whether the broker has confirmed this worker as a consumer of commands, and the consumer is still
-    /// active.
+    /// Whether the broker has confirmed this worker as a consumer of commands, and the consumer is
+    /// still active.
     pub fn is_consuming_commands(&self) -> bool {
         self.lock().is_consuming_commands
     }
@@ -206,8 +206,8 @@ impl Health {
         publishing.record_status(event.kind, status);
     }
 
-    /// A copy of a command, for a retry queue or the dead letters, was not confirmed and will be published
-    /// again.
+    /// A copy of a command, for a retry queue or the dead letters, was not confirmed and will be
+    /// published again.
     pub fn record_copy_failure(&self, target: &Target, status: PublishStatus) {
         self.metrics().publishing.record_copy_failure(status);
         if let Some(copies) = self.0.failed_copies.add(1) {
@@ -240,8 +240,8 @@ impl Health {
         }
     }
 
-    /// Returns whether the outage is new. The metrics change under the lock, so that they cannot differ
-    /// from the state.
+    /// Returns whether the outage is new. The metrics change under the lock, so that they cannot
+    /// differ from the state.
     fn outage_started(&self, pause: Pause, reason: &str) -> bool {
         let mut state = self.lock();
         let is_new = state.outages.of(pause).replace(reason.to_owned()).is_none();

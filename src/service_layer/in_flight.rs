@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::messages::OutboxMessage;
 
-/// The messages that the lanes of this process are publishing and that are still in the outbox. The lanes
-/// update it, and the relay skips the messages in it, however long the broker takes. Clones share it.
+/// The messages that the lanes of this process are publishing and that are still in the outbox. The
+/// lanes update it, and the relay skips the messages in it, however long the broker takes. Clones
+/// share it.
 #[derive(Debug, Clone, Default)]
 pub struct InFlight {
     event_ids: Arc<Mutex<HashSet<(Uuid, Origin)>>>,
@@ -18,9 +19,9 @@ pub struct InFlight {
     left_to_relay: Arc<Notify>,
 }
 
-/// The lanes that publish a message. Lanes of the queue own their orders: a lane publishes the events of
-/// an order in sequence. The lane of the [command client](crate::entrypoints::command_client) may process
-/// the same orders concurrently, as another worker would.
+/// The lanes that publish a message. Lanes of the queue own their orders: a lane publishes the
+/// events of an order in sequence. The lane of the command client may process the same orders
+/// concurrently, as another worker would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 enum Origin {
     #[default]
@@ -63,8 +64,8 @@ impl InFlight {
         self.locked(|present| present.iter().map(|(event_id, _)| *event_id).collect())
     }
 
-    /// Removes the messages that lanes of this origin are publishing. Those of the other origin are kept:
-    /// they must be published before newer events, and the other lane may be slower.
+    /// Removes the messages that lanes of this origin are publishing. Those of the other origin are
+    /// kept: they must be published before newer events, and the other lane may be slower.
     pub fn retain_others(&self, messages: &mut Vec<OutboxMessage>) {
         self.locked(|present| {
             messages.retain(|message| !present.contains(&(message.key.event_id, self.origin)));

@@ -33,9 +33,9 @@ const MAX_CONFLICTS: u32 = 10;
 /// duplicate per batch must not cause a second attempt for every batch.
 const LOOKUP_COOLDOWN_BATCHES: u32 = 64;
 
-/// After a locked order, locks are not waited for during this time: a lock that was held for a second
-/// will probably be held longer, and the other messages must not wait for it each time. Longer than the
-/// interval at which parked messages are retried.
+/// After a locked order, locks are not waited for during this time: a lock that was held for a
+/// second will probably be held longer, and the other messages must not wait for it each time.
+/// Longer than the interval at which parked messages are retried.
 const LOCK_COOLDOWN: Duration = Duration::from_secs(3);
 
 /// Retries of a whole batch after [`StoreError::Failed`]; then it is split in half, so that an error
@@ -118,9 +118,9 @@ impl MessageBus {
     /// Handles the messages in their order and commits their effects.
     ///
     /// A batch that fails because of one message is split in half until that message is alone and
-    /// becomes a dead letter; the others commit. Messages of an order that another transaction keeps
-    /// locked are returned as [`locked`](BatchResult::locked). While the database is unavailable, retries
-    /// without limit; the caller can drop the future without losing anything.
+    /// becomes a dead letter; the others commit. Messages of an order that another transaction
+    /// keeps locked are returned as [`locked`](BatchResult::locked). While the database is
+    /// unavailable, retries without limit; the caller can drop the future without losing anything.
     pub async fn handle_batch<'a>(
         &mut self,
         messages: impl IntoIterator<Item = &'a Message>,
@@ -301,8 +301,8 @@ impl MessageBus {
         self.in_flight.leave_to_relay([unpublished.event_id]);
     }
 
-    /// Deletes confirmed messages from the outbox now, while there is no batch whose transaction would do
-    /// it. If that fails, the next transaction deletes them.
+    /// Deletes confirmed messages from the outbox now, while there is no batch whose transaction
+    /// would do it. If that fails, the next transaction deletes them.
     pub async fn remove_published(&mut self) {
         if !self.published.is_empty() && self.store.remove_published(&self.published).await.is_ok()
         {
@@ -373,8 +373,9 @@ fn items_of_events(messages: &[&Message], orders: &Orders) -> usize {
         .sum()
 }
 
-/// A batch of only these is assumed to be new and not looked up, which saves the database about 5 of
-/// 30 µs per order. Duplicates do no harm: they violate a key, and the batch is retried with a lookup.
+/// A batch of only these is assumed to be new and not looked up, which saves the database about 5
+/// of 30 µs per order. Duplicates do no harm: they violate a key, and the batch is retried with a
+/// lookup.
 fn places_an_order(message: &Message) -> bool {
     matches!(message.command, Command::PlaceOrder(_))
 }

@@ -17,14 +17,15 @@ pub struct PublishError(pub String);
 pub trait Publisher: Debug + Send + Sync {
     /// Publishes the messages in order and waits for the result of each.
     ///
-    /// MUST return one status per message, in the same order. Returned messages MUST be matched by message
-    /// id. A message without a confirm MUST become [`PublishStatus::Unconfirmed`] within a bounded time,
-    /// not counting the time for which the connection is blocked; a target that was slow before MUST delay
-    /// later windows only briefly. A reply ([`Target::Queue`](crate::messages::Target::Queue)) MUST NOT
-    /// reach one of the worker's own queues.
+    /// MUST return one status per message, in the same order. Returned messages MUST be matched by
+    /// message id. A message without a confirm MUST become [`PublishStatus::Unconfirmed`] within a
+    /// bounded time, not counting the time for which the connection is blocked; a target that was
+    /// slow before MUST delay later windows only briefly. A reply
+    /// ([`Target::Queue`](crate::messages::Target::Queue)) MUST NOT reach one of the worker's own
+    /// queues.
     ///
-    /// A message that the broker does not accept MUST NOT prevent the others from being published; these
-    /// may then be published more than once.
+    /// A message that the broker does not accept MUST NOT prevent the others from being published;
+    /// these may then be published more than once.
     ///
     /// Cancel safety: if the future is dropped, some of the messages may have been published.
     ///
@@ -35,8 +36,8 @@ pub trait Publisher: Debug + Send + Sync {
     -> Result<Vec<PublishStatus>, PublishError>;
 }
 
-/// Publishes a window. Retries without limit after connection failures; the caller can stop it by dropping
-/// the future.
+/// Publishes a window. Retries without limit after connection failures; the caller can stop it by
+/// dropping the future.
 pub async fn publish_window(
     publisher: &mut dyn Publisher,
     health: &Health,

@@ -26,8 +26,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The outbox, as used by the relay.
 #[async_trait]
 pub trait RelayStore: Debug + Send {
-    /// Tries to become the only relay of this database; returns false if there is another. The role MUST
-    /// be held until this value is dropped or its connection breaks.
+    /// Tries to become the only relay of this database; returns false if there is another. The role
+    /// MUST be held until this value is dropped or its connection breaks.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -44,8 +44,8 @@ pub trait RelayStore: Debug + Send {
     /// See [`StoreError`].
     async fn now(&mut self) -> Result<DateTime<Utc>, StoreError>;
 
-    /// The next rows that were committed by `committed_until`, after the key `after`, sorted by key. MUST
-    /// include rows that cannot be decoded.
+    /// The next rows that were committed by `committed_until`, after the key `after`, sorted by
+    /// key. MUST include rows that cannot be decoded.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -56,8 +56,8 @@ pub trait RelayStore: Debug + Send {
         limit: usize,
     ) -> Result<Vec<OutboxRow>, StoreError>;
 
-    /// Deletes published messages from the outbox. MUST NOT wait for rows that another transaction has
-    /// locked: these stay, and the next pass publishes them again.
+    /// Deletes published messages from the outbox. MUST NOT wait for rows that another transaction
+    /// has locked: these stay, and the next pass publishes them again.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -86,9 +86,9 @@ pub struct RelayPass {
     pub left: usize,
 }
 
-/// Publishes messages that were left in the outbox by a crash, or because they were not confirmed. The
-/// events of an order are published in the order of their versions, each after the confirm of the one
-/// before.
+/// Publishes messages that were left in the outbox by a crash, or because they were not confirmed.
+/// The events of an order are published in the order of their versions, each after the confirm of
+/// the one before.
 ///
 /// Each retry of an event that one of several subscribers refuses is a duplicate for the others. So a
 /// routing key with an unconfirmed event gets a single event in the next pass, and twice as many each
@@ -101,7 +101,8 @@ pub struct Relay {
     in_flight: InFlight,
     keep_unroutable: bool,
     created_at: Instant,
-    /// Maximum events that are published together, by routing keys that had an unconfirmed event lately.
+    /// Maximum events that are published together, by routing keys that had an unconfirmed event
+    /// lately.
     allowances: HashMap<String, usize>,
     /// Rows that were logged.
     unreadable: HashSet<RawOutboxKey>,
@@ -144,10 +145,10 @@ impl Relay {
         }
     }
 
-    /// Runs until dropped: first for all messages that existed when this value was created, then every
-    /// `interval` for messages that are at least `interval` old, as other workers may be publishing newer
-    /// ones. Messages that this worker left are retried after a second, then with increasing delays while
-    /// none of them is confirmed.
+    /// Runs until dropped: first for all messages that existed when this value was created, then
+    /// every `interval` for messages that are at least `interval` old, as other workers may be
+    /// publishing newer ones. Messages that this worker left are retried after a second, then with
+    /// increasing delays while none of them is confirmed.
     pub async fn run(mut self, interval: Duration) {
         let mut since = self.created_at;
         let mut backoff = Backoff::new(FIRST_RETRY, interval.max(FIRST_RETRY));
@@ -196,7 +197,8 @@ impl Relay {
         let mut held = Held::default();
         let mut unreadable = HashSet::new();
         loop {
-            // Before the outbox is read: messages that the lanes complete meanwhile are still in the snapshot.
+            // Before the outbox is read: messages that the lanes complete meanwhile are still in
+            // the snapshot.
             let in_flight = self.in_flight.snapshot();
             let waiting = self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
             let Some(last) = waiting.last().map(OutboxRow::key) else {
@@ -255,8 +257,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Divides the events, which are sorted by key, into those to publish now and those to publish in a
-    /// later round. Events that cannot be published in this pass are in neither.
+    /// Divides the events, which are sorted by key, into those to publish now and those to publish
+    /// in a later round. Events that cannot be published in this pass are in neither.
     fn next_round(
         &self,
         events: Vec<OutboxMessage>,

@@ -15,8 +15,8 @@ use crate::messages::{
     DropReason, OutboxKey, OutboxMessage, OutboxMessageKind, Publication, PublishStatus, Target,
 };
 
-/// Maximum replies that are published together: few enough that a queue that does not respond does not
-/// exhaust the broker's credit for the connection.
+/// Maximum replies that are published together: few enough that a queue that does not respond does
+/// not exhaust the broker's credit for the connection.
 const MAX_TOGETHER: usize = 200;
 
 /// Maximum attempts at a reply that is refused or not confirmed. A failed target gets one.
@@ -147,8 +147,8 @@ impl ReplyPublisher {
         (sender, this)
     }
 
-    /// Runs until the last sender is dropped and all replies are published or dropped, but for at most 2 s
-    /// after the last sender.
+    /// Runs until the last sender is dropped and all replies are published or dropped, but for at
+    /// most 2 s after the last sender.
     pub async fn run(mut self) {
         let stopping = self.stopping.clone();
         let deadline = async {

@@ -1,5 +1,5 @@
-//! Publishes copies of commands to a retry queue or to the dead letters. A command is acknowledged when
-//! its copy is confirmed.
+//! Publishes copies of commands to a retry queue or to the dead letters. A command is acknowledged
+//! when its copy is confirmed.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub struct Original {
     pub reservation: Option<ByteReservation>,
 }
 
-/// Publishes the copies of all lanes. A copy that is not confirmed is retried with increasing delays; the
-/// others are not affected.
+/// Publishes the copies of all lanes. A copy that is not confirmed is retried with increasing
+/// delays; the others are not affected.
 #[derive(Debug)]
 pub struct Republisher {
     pub publisher: Box<dyn Publisher>,
@@ -58,8 +58,8 @@ struct Waiting {
 }
 
 impl Republisher {
-    /// Runs until the lanes have ended, then tries each remaining copy once more. Commands whose copies are
-    /// not confirmed stay unacknowledged, and the broker redelivers them.
+    /// Runs until the lanes have ended, then tries each remaining copy once more. Commands whose
+    /// copies are not confirmed stay unacknowledged, and the broker redelivers them.
     pub async fn run(mut self) {
         let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let mut waiting = Waiting { copies: Vec::new(), retry_at: Instant::now(), backoff };
@@ -134,8 +134,8 @@ impl Waiting {
         if self.retry_at > Instant::now() { Vec::new() } else { self.take(channel_epoch) }
     }
 
-    /// All copies, without those of stale deliveries: after each reconnect, these would add up to as many
-    /// copies as the prefetch allows.
+    /// All copies, without those of stale deliveries: after each reconnect, these would add up to
+    /// as many copies as the prefetch allows.
     fn take(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
         self.copies.retain(|it| !channel_epoch.is_stale(it.original.tag));
         std::mem::take(&mut self.copies)

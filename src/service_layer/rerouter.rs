@@ -33,8 +33,8 @@ pub struct Reroute {
 
 /// Publishes these commands to their partitions and acknowledges each when its copy is confirmed.
 ///
-/// All messages without the header arrive in one partition, in the order in which they were published.
-/// To preserve this order, only one command per order is published at a time.
+/// All messages without the header arrive in one partition, in the order in which they were
+/// published. To preserve this order, only one command per order is published at a time.
 #[derive(Debug)]
 pub struct Rerouter {
     pub publisher: Box<dyn Publisher>,

@@ -60,8 +60,8 @@ pub async fn sample_backlog(
     stop.run_until_cancelled(sample).await;
 }
 
-/// Samples the depth of the queues until `stop` is cancelled. Returns `broker`, so that the caller can
-/// close its connection.
+/// Samples the depth of the queues until `stop` is cancelled. Returns `broker`, so that the caller
+/// can close its connection.
 pub async fn sample_queues<B: QueueDepths>(
     mut broker: B,
     metrics: Metrics,

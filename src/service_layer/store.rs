@@ -10,17 +10,17 @@ use chrono::{DateTime, Utc};
 use crate::domain::{CommandKind, MessageId, Order, OrderId, StatusChange};
 use crate::messages::{BodyHash, Message, OrderState, OutboxKey, OutboxMessage, OutboxRow};
 
-/// The first order number that the worker assigns. Far above the numbers that a shop which assigns its
-/// own would start with, so that they rarely collide; a number that is taken is skipped.
+/// The first order number that the worker assigns. Far above the numbers that a shop which assigns
+/// its own would start with, so that they rarely collide; a number that is taken is skipped.
 pub const FIRST_NUMBER: u32 = 1_000_001;
 
-/// Maximum items of all orders of a batch that are loaded at once; also the maximum items in the events
-/// of a batch. An order has at most 500 items; 20,000 items take about 6 MB.
+/// Maximum items of all orders of a batch that are loaded at once; also the maximum items in the
+/// events of a batch. An order has at most 500 items; 20,000 items take about 6 MB.
 pub const MAX_LOADED_ITEMS: usize = 20_000;
 
-/// Maximum outbox rows that a commit returns: about as many as the events that a lane can have in flight,
-/// which are among them. With more than that, the broker is the bottleneck, and it would not help if the
-/// lane published them as well.
+/// Maximum outbox rows that a commit returns: about as many as the events that a lane can have in
+/// flight, which are among them. With more than that, the broker is the bottleneck, and it would
+/// not help if the lane published them as well.
 pub const MAX_EARLIER_ROWS: usize = 2_000;
 
 /// What a batch looks up at the start of its transaction.
@@ -34,8 +34,8 @@ pub struct BatchLookup {
     /// Assume that none of the messages and orders exist, and look nothing up. If one does exist, the
     /// commit fails.
     pub assume_new: bool,
-    /// Do not wait for locks: orders that another transaction has locked are [`StoreError::Locked`] at
-    /// once.
+    /// Do not wait for locks: orders that another transaction has locked are [`StoreError::Locked`]
+    /// at once.
     pub skip_locked: bool,
 }
 
@@ -66,7 +66,8 @@ pub struct BatchState {
     pub numbers: Vec<OrderId>,
 }
 
-/// A row of the inbox: a processed message. Dead letters have none, as a replay must not be a duplicate.
+/// A row of the inbox: a processed message. Dead letters have none, as a replay must not be a
+/// duplicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxEntry {
     pub message_id: MessageId,
@@ -131,8 +132,8 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// The orders with new events that existed before this batch, without repeats: their earlier events in
-    /// the outbox must be published first.
+    /// The orders with new events that existed before this batch, without repeats: their earlier
+    /// events in the outbox must be published first.
     pub fn known_orders_with_events(&self) -> Vec<&OrderId> {
         let placed: HashSet<&OrderId> = self.placed.iter().map(Order::order_id).collect();
         let events = self.outbox.iter().filter(|message| message.kind.is_event());
@@ -149,20 +150,21 @@ impl Changes {
 /// Why a store operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The database is unavailable: retry later, without limit. The result of a commit may be unknown; on
-    /// the next attempt, the inbox shows it.
+    /// The database is unavailable: retry later, without limit. The result of a commit may be
+    /// unknown; on the next attempt, the inbox shows it.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// The database reports an error that is not known to be caused by a message, such as a missing
-    /// privilege, a corrupted index or a canceled statement. No message becomes a dead letter: retry later.
-    /// If the error persists, one of the messages may cause it, so process the others without it.
+    /// privilege, a corrupted index or a canceled statement. No message becomes a dead letter:
+    /// retry later. If the error persists, one of the messages may cause it, so process the others
+    /// without it.
     #[error("the database failed: {0}")]
     Failed(String),
     /// The session broke before anything changed: retry at once, on a new session.
     #[error("the session with the database is lost: {0}")]
     SessionLost(String),
-    /// The database cannot be used until an operator acts: the URL is malformed, or the schema is not one
-    /// that this program supports.
+    /// The database cannot be used until an operator acts: the URL is malformed, or the schema is
+    /// not one that this program supports.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
     /// A concurrent transaction changed the same rows: retry at once.
@@ -172,8 +174,8 @@ pub enum StoreError {
     /// messages' orders are locked.
     #[error("another transaction has locked an order")]
     Locked(Vec<OrderId>),
-    /// The orders have more than [`MAX_LOADED_ITEMS`] items in total: load fewer orders at once. A single
-    /// order is always loaded with all its items.
+    /// The orders have more than [`MAX_LOADED_ITEMS`] items in total: load fewer orders at once. A
+    /// single order is always loaded with all its items.
     #[error("the orders have too many items to be loaded at once")]
     TooLarge,
     /// The database rejects the values of one of the messages.
@@ -198,11 +200,11 @@ impl StoreError {
 /// A database session. Each lane has its own.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
-    /// Begins a transaction and loads the messages and orders of a batch. MUST lock the existing orders
-    /// until the transaction ends, and MUST return only order numbers that no order has and that no other
-    /// transaction gets. MAY load nothing if everything is [assumed new](BatchLookup::assume_new). MUST
-    /// NOT wait for a lock for longer than about a second, and not at all with
-    /// [`skip_locked`](BatchLookup::skip_locked).
+    /// Begins a transaction and loads the messages and orders of a batch. MUST lock the existing
+    /// orders until the transaction ends, and MUST return only order numbers that no order has and
+    /// that no other transaction gets. MAY load nothing if everything is [assumed
+    /// new](BatchLookup::assume_new). MUST NOT wait for a lock for longer than about a second, and
+    /// not at all with [`skip_locked`](BatchLookup::skip_locked).
     ///
     /// Cancel safety: dropping the future, or the transaction, at any point MUST leave the next
     /// transaction clean.
@@ -214,8 +216,8 @@ pub trait Store: Debug + Send + Sync {
         lookup: &BatchLookup,
     ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError>;
 
-    /// Deletes published messages from the outbox; missing rows are not an error. MUST NOT wait for rows
-    /// that another transaction has locked: these stay, and the relay publishes them again.
+    /// Deletes published messages from the outbox; missing rows are not an error. MUST NOT wait for
+    /// rows that another transaction has locked: these stay, and the relay publishes them again.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -225,8 +227,8 @@ pub trait Store: Debug + Send + Sync {
 /// An open transaction. Dropping it rolls it back.
 #[async_trait]
 pub trait StoreTransaction: Debug + Send {
-    /// Writes all changes and commits, atomically. Published messages that another transaction has locked
-    /// stay in the outbox, see [`Store::remove_published`].
+    /// Writes all changes and commits, atomically. Published messages that another transaction has
+    /// locked stay in the outbox, see [`Store::remove_published`].
     ///
     /// Returns the rows that the outbox already held for the [known orders with
     /// events](Changes::known_orders_with_events), without the `published` messages: they must be

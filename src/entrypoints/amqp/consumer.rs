@@ -65,8 +65,8 @@ pub struct ConsumerDeps {
     pub in_flight: InFlight,
 }
 
-/// Runs until the source has ended and all its deliveries are settled and published. The caller can limit
-/// that time by dropping the future, which loses nothing.
+/// Runs until the source has ended and all its deliveries are settled and published. The caller can
+/// limit that time by dropping the future, which loses nothing.
 ///
 /// # Errors
 /// When a lane died.
@@ -157,7 +157,8 @@ pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), L
             parked: Parked::new(max_parked, metrics.clone(), Source::Queue),
             sink,
             results,
-            // Parked commands stay parked on shutdown, so that later ones of their order do not overtake them.
+            // Parked commands stay parked on shutdown, so that later ones of their order do not
+            // overtake them.
             stop_parking: CancellationToken::new(),
         };
         queues.push(queue_in);

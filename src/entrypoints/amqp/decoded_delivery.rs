@@ -21,9 +21,9 @@ pub fn decoded(delivery: Delivery, metrics: &Metrics) -> Incoming<Delivery> {
     }
 }
 
-/// The index of the lane: the same for all commands of an order, so that they take effect in queue order.
-/// New orders without an order id are assigned by message id, so that duplicates are in the same lane.
-/// A message that could not be decoded may go to any lane.
+/// The index of the lane: the same for all commands of an order, so that they take effect in queue
+/// order. New orders without an order id are assigned by message id, so that duplicates are in the
+/// same lane. A message that could not be decoded may go to any lane.
 pub fn lane_of(incoming: &Incoming<Delivery>, lanes: usize) -> usize {
     match &incoming.message {
         Ok(message) => match message.command.order_id() {
@@ -34,8 +34,8 @@ pub fn lane_of(incoming: &Incoming<Delivery>, lanes: usize) -> usize {
     }
 }
 
-/// The order id of a command whose order-id header is missing or wrong, so that it may be in the wrong
-/// partition.
+/// The order id of a command whose order-id header is missing or wrong, so that it may be in the
+/// wrong partition.
 pub fn misrouted(incoming: &Incoming<Delivery>) -> Option<OrderId> {
     let order_id = incoming.order_id()?;
     let properties = &incoming.origin.envelope.properties;

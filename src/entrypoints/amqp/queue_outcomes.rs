@@ -65,7 +65,8 @@ impl OutcomeSink for QueueOutcomes {
             }
             self.metrics.commands.handled(Source::Queue, handled.kind, &handled.outcome);
         }
-        // If the source has ended, the broker redelivers the messages, and the inbox detects the duplicates.
+        // If the source has ended, the broker redelivers the messages, and the inbox detects the
+        // duplicates.
         let _ = self.settlements.send(acks);
         if !copies.is_empty() {
             // Fails only when the worker is ending.
@@ -73,8 +74,9 @@ impl OutcomeSink for QueueOutcomes {
         }
     }
 
-    /// Passes each event to the publisher of its order, so that the events of an order stay in order. Waits
-    /// while that publisher's queue is full, which slows the lane down to the speed of the broker.
+    /// Passes each event to the publisher of its order, so that the events of an order stay in
+    /// order. Waits while that publisher's queue is full, which slows the lane down to the speed of
+    /// the broker.
     async fn publish(&mut self, messages: Vec<OutboxMessage>, committed_at: Instant) {
         let mut shares: Vec<Vec<OutboxMessage>> =
             self.event_publishers.iter().map(|_| Vec::new()).collect();
@@ -85,7 +87,8 @@ impl OutcomeSink for QueueOutcomes {
                 }
                 continue;
             }
-            // Salted, as the hash of the order id has chosen the lane: all its orders could have one publisher.
+            // Salted, as the hash of the order id has chosen the lane: all its orders could have
+            // one publisher.
             let publisher = hash_partition(("publisher", &message.key.order_id), shares.len());
             shares[publisher].push(message);
         }
@@ -100,9 +103,9 @@ impl OutcomeSink for QueueOutcomes {
 }
 
 impl QueueOutcomes {
-    /// The copy that must be confirmed before the message is acknowledged, and the reply to send then.
-    /// `None` if it can be acknowledged at once. If there are no attempts left, the outcome is changed to
-    /// dead-lettered.
+    /// The copy that must be confirmed before the message is acknowledged, and the reply to send
+    /// then. `None` if it can be acknowledged at once. If there are no attempts left, the outcome
+    /// is changed to dead-lettered.
     fn copy_of(
         &self,
         handled: &mut Handled<Delivery>,

@@ -1,5 +1,5 @@
-//! Creates copies of a message for a retry, the dead letters, or another partition. Body and properties
-//! are kept, except headers that the broker adds, or that a publisher could forge.
+//! Creates copies of a message for a retry, the dead letters, or another partition. Body and
+//! properties are kept, except headers that the broker adds, or that a publisher could forge.
 
 use chrono::{DateTime, Utc};
 
@@ -19,8 +19,8 @@ use crate::service_layer::set_order_id;
 /// Maximum length of the detail in a header, in bytes.
 const MAX_DETAIL_BYTES: usize = 1024;
 
-/// The number of failed attempts, as recorded by the worker. 0 for a dead letter that was moved back to
-/// the queue.
+/// The number of failed attempts, as recorded by the worker. 0 for a dead letter that was moved
+/// back to the queue.
 pub fn failed_attempts(properties: &Properties) -> u32 {
     if properties.headers.contains_key(CODE) {
         return 0;
@@ -107,8 +107,8 @@ impl Original {
 /// RabbitMQ's pseudo-queue for direct reply-to, as named by a requester.
 const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
-/// The properties of the copy. Those that would affect the broker again (CC and BCC, expiration, priority,
-/// the user id of another user) are moved to headers, so that nothing is lost.
+/// The properties of the copy. Those that would affect the broker again (CC and BCC, expiration,
+/// priority, the user id of another user) are moved to headers, so that nothing is lost.
 fn forwarded(mut properties: Properties) -> Properties {
     let mut noted: Vec<(&str, HeaderValue)> = Vec::new();
     for (name, noted_as) in
@@ -116,7 +116,8 @@ fn forwarded(mut properties: Properties) -> Properties {
     {
         noted.extend(properties.headers.remove(name).map(|value| (noted_as, value)));
     }
-    // Only the requester itself may publish with this name; for others, the broker closes the channel.
+    // Only the requester itself may publish with this name; for others, the broker closes the
+    // channel.
     let direct = properties.reply_to.take_if(|queue| queue == DIRECT_REPLY_TO);
     noted.extend(direct.map(|queue| ("order-worker-original-reply-to", HeaderValue::Text(queue))));
     let user_id = properties.user_id.take().map(HeaderValue::Text);

@@ -20,8 +20,9 @@ use crate::metrics::{Metrics, Source};
 use crate::service_layer::{MessageBus, PublishResult};
 use crate::telemetry;
 
-/// Maximum messages in a batch that contains a redelivered one. The worker that had it before may have
-/// crashed because of it: should that happen again, only these few messages gain a delivery count.
+/// Maximum messages in a batch that contains a redelivered one. The worker that had it before may
+/// have crashed because of it: should that happen again, only these few messages gain a delivery
+/// count.
 const REDELIVERED_BATCH_MAX: usize = 16;
 
 /// A batch is full when its bodies have this many bytes. Commands, rows and events take several times
@@ -177,7 +178,8 @@ impl<S: OutcomeSink> Lane<S> {
         None
     }
 
-    /// Returns the message if it can be processed now. It is parked if a command of its order is parked.
+    /// Returns the message if it can be processed now. It is parked if a command of its order is
+    /// parked.
     fn unless_parked(&mut self, incoming: Incoming<S::Origin>) -> Option<Incoming<S::Origin>> {
         if !self.sink.is_awaited(&incoming.origin) {
             return None;
@@ -190,8 +192,8 @@ impl<S: OutcomeSink> Lane<S> {
         Some(incoming)
     }
 
-    /// Waits for the next message, and deletes published messages meanwhile. `None` when the queue has
-    /// ended; parked commands then stay unsettled.
+    /// Waits for the next message, and deletes published messages meanwhile. `None` when the queue
+    /// has ended; parked commands then stay unsettled.
     async fn first(&mut self) -> Option<Incoming<S::Origin>> {
         loop {
             if let Some(incoming) = self.next_ready() {

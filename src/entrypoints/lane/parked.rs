@@ -1,4 +1,5 @@
-//! Commands that wait because another transaction has locked their order, or the database fails on them.
+//! Commands that wait because another transaction has locked their order, or the database fails on
+//! them.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -11,11 +12,11 @@ use crate::metrics::{Metrics, Source};
 /// Delay between two attempts at parked commands.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Parked commands, in their order of arrival, so that commands of other orders can be processed. Later
-/// commands of a parked order are parked as well, so that they are not reordered.
+/// Parked commands, in their order of arrival, so that commands of other orders can be processed.
+/// Later commands of a parked order are parked as well, so that they are not reordered.
 ///
-/// They are retried in rounds, each with all commands that are parked. The caller must take commands that
-/// are [due](Self::next_due) before new ones.
+/// They are retried in rounds, each with all commands that are parked. The caller must take
+/// commands that are [due](Self::next_due) before new ones.
 #[derive(Debug)]
 pub struct Parked<T> {
     waiting: Vec<(Option<OrderId>, T)>,

@@ -58,8 +58,8 @@ impl HistogramSnapshot {
         (self.count > 0).then(|| self.sum / whole(self.count))
     }
 
-    /// The percentile, estimated by linear interpolation within its bucket, as `histogram_quantile` of
-    /// Prometheus does. The last finite bound if it is above that; `None` without observations.
+    /// The percentile, estimated by linear interpolation within its bucket, as `histogram_quantile`
+    /// of Prometheus does. The last finite bound if it is above that; `None` without observations.
     #[expect(clippy::float_arithmetic, reason = "bounds are fractions of seconds")]
     pub fn percentile(&self, percent: u32) -> Option<f64> {
         let rank = whole(self.count) * f64::from(percent) / 100.0;

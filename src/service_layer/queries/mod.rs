@@ -43,9 +43,9 @@ pub struct Cause {
 /// Queries of orders. They read committed data only.
 #[async_trait]
 pub trait OrderQueries: Debug + Send + Sync {
-    /// One page of orders, sorted by [`OrderQuery::sort`], then by order id. An order that is inserted or
-    /// changed while a client pages through the list MUST NOT cause another order to be repeated or
-    /// skipped.
+    /// One page of orders, sorted by [`OrderQuery::sort`], then by order id. An order that is
+    /// inserted or changed while a client pages through the list MUST NOT cause another order to be
+    /// repeated or skipped.
     ///
     /// # Errors
     /// When the database is unavailable or contains an invalid row.
