@@ -25,6 +25,8 @@ pub mod logged {
     pub const COPIES_REFUSED: &str = "Copies of commands were not confirmed";
     /// Commands or dead letters.
     pub const CONSUMING_STOPPED: &str = "Cannot consume";
+    /// Each starts an outage of a server.
+    pub const OUTAGES: [&str; 3] = [DATABASE_OUTAGE, CONSUMING_STOPPED, PUBLISHING_STOPPED];
 }
 
 /// Read-locked by tests that use the servers, write-locked by tests that stop them.
