@@ -16,11 +16,14 @@ use tokio::time::Instant;
 
 use super::errors::{is_session_fault, store_error};
 use super::servers::{Servers, may_pass};
-use super::session::{OpenSession, SessionValidity, is_writable, no_response, with_timeout};
+use super::session::{
+    OpenSession, SessionValidity, is_writable, no_response, timed_out, with_timeout,
+};
 use crate::service_layer::StoreError;
 
-/// Timeout for a session: for its turn, and for servers that are starting or failing over.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout for a session: for its turn, and for servers that are starting or failing over. Shorter than
+/// that of a reader's statement, so that the error names the reason.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The pauses between attempts to connect to such servers: 20 ms, 40 ms, … 1 s.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -170,10 +173,12 @@ impl Pool {
         let mut pause = FIRST_PAUSE;
         loop {
             let error = match self.servers.connect().await {
-                Err(error) if may_pass(&error) && Instant::now() + pause < deadline => error,
+                Err(error) if may_pass(&error) => error,
                 result => return result,
             };
-            tracing::debug!(%error, "No session yet");
+            if Instant::now() + pause >= deadline {
+                return Err(timed_out(format!("{error} (tried for {ACQUIRE_TIMEOUT:?})")));
+            }
             tokio::time::sleep(pause).await;
             pause = MAX_PAUSE.min(2 * pause);
         }

@@ -142,6 +142,10 @@ pub(super) async fn with_timeout<T>(
 }
 
 pub(super) fn no_response(limit: Duration) -> sqlx::Error {
-    let text = format!("no response within {} s", limit.as_secs());
+    timed_out(format!("no response within {} s", limit.as_secs()))
+}
+
+/// An error after which a statement is not repeated on another session: it took long enough.
+pub(super) fn timed_out(text: String) -> sqlx::Error {
     std::io::Error::new(std::io::ErrorKind::TimedOut, text).into()
 }
