@@ -96,7 +96,7 @@ pub mod claims {
     ) {
         let older = async { database.migrate().await.unwrap() };
 
-        let (_, migrated) = tokio::join!(database.execute_in_schema(NEWER_MIGRATION), older);
+        let ((), migrated) = tokio::join!(database.execute_in_schema(NEWER_MIGRATION), older);
 
         assert!([Some(migrated.known), Some(9001)].contains(&migrated.applied), "{migrated:?}");
         assert_eq!(database.schema_version().await.applied, Some(9001));

@@ -26,12 +26,13 @@ impl Postgres {
     fn behind(&self, ports: &[u16]) -> String {
         let server = server();
         let (user, place) = server.rsplit_once('@').unwrap();
-        let others: String = ports.iter().map(|port| format!("127.0.0.1:{port},")).collect();
+        let others: Vec<_> = ports.iter().map(|port| format!("127.0.0.1:{port},")).collect();
+        let others = others.concat();
         let separator = if place.contains('?') { '&' } else { '?' };
         let schema = &self.schema;
         format!(
             "{user}@{others}{place}{separator}options[search_path]={schema}\
-             &target_session_attrs=read-write&connect_timeout=1"
+             &target_session_attrs=read-write&connect_timeout=5"
         )
     }
 }
@@ -46,16 +47,16 @@ async fn the_next_server_is_used_when_one_is_down_or_does_not_respond() {
 
     let behind = PgDatabase::connect(&database.behind(&ports)).await.unwrap();
 
-    // Once for the silent server; after that, the one that accepted a session is tried first.
-    let connected_after = began.elapsed();
+    // The silent server costs its timeout of 5 s once; then the one that accepted is tried first.
+    let (connected_after, connected) = (began.elapsed(), Instant::now());
     assert!(behind.queries().order(&id("1")).await.unwrap().is_none());
     let filter = DeadLetterFilter::default();
     assert_eq!(behind.dead_letters().dead_letters(&filter, None, 1).await.unwrap(), []);
     assert!(behind.store().begin(&BatchLookup::default()).await.is_ok());
     assert!(behind.relay().try_become_relay().await.unwrap());
-    let used_after = began.elapsed() - connected_after;
-    assert!(connected_after < Duration::from_secs(3), "{connected_after:?}");
-    assert!(used_after < Duration::from_secs(1), "{used_after:?}");
+    let used_after = connected.elapsed();
+    assert!(connected_after < Duration::from_secs(10), "{connected_after:?}");
+    assert!(used_after < Duration::from_secs(5), "{used_after:?}");
     database.finish().await;
 }
 
