@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::EnumCount;
+
 use super::OutboxMessage;
 use crate::domain::{OrderId, Rejection, Status};
 
@@ -48,7 +50,7 @@ pub struct DeadLetterReason {
 }
 
 /// The reason codes of dead letters. They are part of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EnumCount)]
 pub enum DeadLetterCode {
     EmptyBody,
     TooLarge,
@@ -69,7 +71,7 @@ pub enum DeadLetterCode {
 }
 
 impl DeadLetterCode {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::EmptyBody,
         Self::TooLarge,
         Self::NotUtf8,
