@@ -5,8 +5,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::adapters::SchemaMismatch;
-use crate::bootstrap::{Database, Failure};
+use crate::bootstrap::{Database, Failure, SchemaMismatch};
 use crate::service_layer::Health;
 
 /// Maximum duration of a check.
