@@ -25,8 +25,9 @@ const RETRY_GROWTH: u32 = 5;
 #[command(next_help_heading = "Settings")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct Settings {
-    /// The RabbitMQ server, such as amqp://user:password@host:5672/vhost (amqps:// for TLS). If not
-    /// set, an in-process broker is used, which is not durable.
+    /// The RabbitMQ server, such as amqp://user:password@host:5672/vhost (amqps:// for TLS). Separate
+    /// the nodes of a cluster with commas: host-1:5672,host-2:5672. If not set, an in-process broker
+    /// is used, which is not durable.
     #[arg(long, env, value_name = "AMQP_URL", hide_env_values = true, global = true)]
     pub amqp_url: Option<SecretUrl>,
 

@@ -4,6 +4,7 @@
 
 mod amqp_client;
 mod backlog;
+mod cluster;
 mod command_line;
 mod console;
 mod console_dead_letters;

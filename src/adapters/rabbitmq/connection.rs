@@ -10,6 +10,7 @@ use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::hosts::BrokerHosts;
 use super::intake::{self, BrokerVersion, GateHandle};
 use super::{RabbitPublisher, Topology};
 use crate::messages::Target;
@@ -64,7 +65,7 @@ pub enum RabbitError {
 /// A RabbitMQ broker and its topology; clones share the publishing connection.
 #[derive(Debug, Clone)]
 pub struct RabbitMq {
-    uri: Arc<AMQPUri>,
+    hosts: Arc<BrokerHosts>,
     pub(super) topology: Arc<Topology>,
     /// Distinguishes this worker from the others that consume the same queues.
     pub(super) worker_id: Uuid,
@@ -82,16 +83,17 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// A broker at `amqp://user:password@host:port/vhost` (or `amqps://`); connects when needed.
+    /// A broker at `amqp://user:password@host:port/vhost` (or `amqps://`), where several hosts are
+    /// separated by commas; connects when needed.
     ///
     /// # Errors
     /// [`RabbitError::Address`] when the address is malformed.
     pub fn new(url: &str, topology: Topology, declare: bool) -> Result<Self, RabbitError> {
-        let mut uri: AMQPUri = url.parse().map_err(RabbitError::Address)?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        let hosts: BrokerHosts = url.parse().map_err(RabbitError::Address)?;
+        let hosts = Arc::new(hosts.with_default_heartbeat(HEARTBEAT_SECONDS));
         let topology = Arc::new(topology);
         Ok(Self {
-            uri: Arc::new(uri),
+            hosts,
             topology,
             worker_id: Uuid::now_v7(),
             declare,
@@ -138,17 +140,18 @@ impl RabbitMq {
         purpose: &'static str,
         gate: Option<&GateHandle>,
     ) -> Result<Connection, RabbitError> {
-        let mut uri = AMQPUri::clone(&self.uri);
-        let starts_small =
-            uri.query.frame_max.is_none() && !self.large_frames.load(Ordering::Relaxed);
-        if starts_small {
-            uri.query.frame_max = Some(SMALL_FRAME_BYTES);
-        }
+        let is_small = !self.large_frames.load(Ordering::Relaxed);
         let name = format!("order-worker {purpose}");
-        let properties =
-            ConnectionProperties::default().with_connection_name(name.into_bytes().into());
-        let connecting = intake::connect(uri, properties, gate, starts_small, &self.version);
-        let connection = within(RPC_TIMEOUT, connecting).await?;
+        let (name, version) = (name.as_str(), &self.version);
+        let connect = move |mut uri: AMQPUri| async move {
+            let starts_small = is_small && uri.query.frame_max.is_none();
+            if starts_small {
+                uri.query.frame_max = Some(SMALL_FRAME_BYTES);
+            }
+            let properties = ConnectionProperties::default().with_connection_name(name.into());
+            intake::connect(uri, properties, gate, starts_small, version).await
+        };
+        let connection = self.hosts.connect(connect).await?;
         if let Some(metrics) = &self.metrics {
             metrics.state.connected(purpose);
         }

@@ -13,6 +13,8 @@ mod admin;
 mod confirms;
 mod connection;
 mod consumer;
+mod delivery_order;
+mod hosts;
 pub mod intake;
 pub mod properties;
 mod publish_batch;
