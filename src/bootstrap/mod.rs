@@ -2,10 +2,12 @@
 
 mod broker;
 mod database;
+mod doctor;
 mod worker;
 
 pub use broker::{Broker, topology};
 pub use database::Database;
+pub use doctor::doctor;
 pub use worker::Worker;
 
 use crate::adapters::rabbitmq::RabbitError;

@@ -23,6 +23,7 @@ pub struct DeviationMetrics {
     unknown_fields: IntCounterVec,
     coerced_fields: IntCounterVec,
     differing_totals: IntCounterVec,
+    prioritized: IntCounterVec,
     of_all: Counters,
     of_publishers: Mutex<HashMap<String, Counters>>,
 }
@@ -33,6 +34,8 @@ pub struct DeviationCounts {
     pub unknown_fields: u64,
     pub coerced_fields: u64,
     pub differing_totals: u64,
+    /// Messages with another priority than the default one.
+    pub prioritized: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +43,7 @@ struct Counters {
     unknown_fields: IntCounter,
     coerced_fields: IntCounter,
     differing_totals: IntCounter,
+    prioritized: IntCounter,
 }
 
 impl Counters {
@@ -47,6 +51,7 @@ impl Counters {
         self.unknown_fields.inc_by(tolerated.unknown_fields);
         self.coerced_fields.inc_by(tolerated.coerced_fields);
         self.differing_totals.inc_by(tolerated.differing_totals);
+        self.prioritized.inc_by(tolerated.prioritized);
     }
 }
 
@@ -58,10 +63,12 @@ impl DeviationMetrics {
             unknown_fields: catalog::UNKNOWN_FIELDS.counters(registry),
             coerced_fields: catalog::COERCED_FIELDS.counters(registry),
             differing_totals: catalog::DIFFERING_TOTALS.counters(registry),
+            prioritized: catalog::PRIORITIZED.counters(registry),
             of_all: Counters {
                 unknown_fields: unseen(),
                 coerced_fields: unseen(),
                 differing_totals: unseen(),
+                prioritized: unseen(),
             },
             of_publishers: Mutex::default(),
         };
@@ -82,6 +89,7 @@ impl DeviationMetrics {
             unknown_fields: self.of_all.unknown_fields.get(),
             coerced_fields: self.of_all.coerced_fields.get(),
             differing_totals: self.of_all.differing_totals.get(),
+            prioritized: self.of_all.prioritized.get(),
         }
     }
 
@@ -107,6 +115,7 @@ impl DeviationMetrics {
             unknown_fields: of(&self.unknown_fields),
             coerced_fields: of(&self.coerced_fields),
             differing_totals: of(&self.differing_totals),
+            prioritized: of(&self.prioritized),
         }
     }
 }

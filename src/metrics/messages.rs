@@ -57,6 +57,7 @@ pub struct Messages {
     redelivered: IntCounter,
     rejected: IntCounterVec,
     retries: IntCounterVec,
+    retries_returned: IntCounter,
     end_to_end: Histogram,
 }
 
@@ -104,6 +105,9 @@ impl Messages {
             redelivered: catalog::REDELIVERED.counters(registry).with_label_values::<&str>(&[]),
             rejected,
             retries,
+            retries_returned: catalog::RETRIES_RETURNED
+                .counters(registry)
+                .with_label_values::<&str>(&[]),
             end_to_end: catalog::END_TO_END_SECONDS
                 .histograms(registry)
                 .with_label_values::<&str>(&[]),
@@ -114,6 +118,11 @@ impl Messages {
     pub fn received(&self, source: Source, redelivered: bool) {
         self.of(source).received.inc();
         self.redelivered.inc_by(redelivered.into());
+    }
+
+    /// A command came back from a retry queue.
+    pub fn retry_returned(&self) {
+        self.retries_returned.inc();
     }
 
     /// This became of a command; of one that is not retried any more, the dead letter.

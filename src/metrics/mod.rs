@@ -10,6 +10,7 @@ mod deviations;
 mod history;
 mod http;
 mod messages;
+mod partitions;
 mod process;
 mod publishing;
 mod sampled;
@@ -25,6 +26,7 @@ pub use deviations::{DeviationCounts, DeviationMetrics, MAX_PUBLISHERS};
 pub use history::{HistogramSnapshot, LOOK_AGAIN, MAX_LOOKS, MetricsHistory, Snapshot};
 pub use http::Http;
 pub use messages::{Messages, OUTCOMES, Source};
+pub use partitions::Partitions;
 use process::Process;
 pub use publishing::Publishing;
 pub use sampled::{LastAnswers, Sampled, Server};
@@ -38,6 +40,7 @@ pub struct Metrics(Arc<Parts>);
 pub struct Parts {
     registry: Registry,
     pub messages: Messages,
+    pub partitions: Partitions,
     pub drift: DeviationMetrics,
     pub publishing: Publishing,
     pub state: State,
@@ -53,6 +56,7 @@ impl Metrics {
         Process::register(&registry);
         Self(Arc::new(Parts {
             messages: Messages::new(&registry),
+            partitions: Partitions::new(&registry),
             drift: DeviationMetrics::new(&registry),
             publishing: Publishing::new(&registry),
             state: State::new(&registry),

@@ -38,6 +38,8 @@ pub struct Sampled {
     oldest_outgoing: GaugeVec,
     ready: IntGaugeVec,
     consumers: IntGaugeVec,
+    partition_ready: IntGaugeVec,
+    partition_consumers: IntGaugeVec,
     failed: IntCounterVec,
     last: Mutex<LastAnswers>,
 }
@@ -48,6 +50,8 @@ pub struct LastAnswers {
     pub stock: Option<Backlog>,
     pub commands: Option<QueueDepth>,
     pub dead_letters: Option<QueueDepth>,
+    /// Of the commands; empty with a single partition, and where the broker did not answer.
+    pub partitions: Vec<QueueDepth>,
 }
 
 impl Sampled {
@@ -63,6 +67,8 @@ impl Sampled {
             oldest_outgoing: catalog::OUTBOX_AGE.float_gauges(registry),
             ready: catalog::QUEUE_MESSAGES.gauges(registry),
             consumers: catalog::QUEUE_CONSUMERS.gauges(registry),
+            partition_ready: catalog::PARTITION_MESSAGES.gauges(registry),
+            partition_consumers: catalog::PARTITION_CONSUMERS.gauges(registry),
             failed,
             last: Mutex::default(),
         }
@@ -98,6 +104,17 @@ impl Sampled {
         match inflow {
             ConsumedQueue::Commands => self.lock().commands = depth,
             ConsumedQueue::DeadLetters => self.lock().dead_letters = depth,
+        }
+    }
+
+    /// What the broker said of each partition of the commands; nothing when it did not answer.
+    pub fn partitions(&self, depths: &[QueueDepth]) {
+        let depths = if depths.len() > 1 { depths } else { &[] };
+        let before = std::mem::replace(&mut self.lock().partitions, depths.to_vec()).len();
+        for partition in 0..before.max(depths.len()) {
+            let (label, depth) = (partition.to_string(), depths.get(partition));
+            set(&self.partition_ready, &[&label], depth.map(|depth| depth.ready));
+            set(&self.partition_consumers, &[&label], depth.map(|depth| depth.consumers));
         }
     }
 

@@ -36,10 +36,11 @@ pub trait BacklogProbe: Debug + Send {
 /// A broker that can say what waits in its queues.
 #[async_trait]
 pub trait QueueDepths: Send {
-    /// None when the broker does not answer, or has no such queue.
+    /// Of the commands, one for each partition. None when the broker does not answer, or has no such
+    /// queue.
     ///
     /// Cancel safety: dropping the future MUST leave the next question answerable.
-    async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth>;
+    async fn depths(&mut self, inflow: ConsumedQueue) -> Option<Vec<QueueDepth>>;
 }
 
 /// Asks the database until `stop` is cancelled, and notes what it says, also when it says nothing.
@@ -69,8 +70,11 @@ pub async fn sample_queues<B: QueueDepths>(
         loop {
             let began = Instant::now();
             for inflow in ConsumedQueue::ALL {
-                let depth = timeout(ANSWER_WITHIN, broker.depth(inflow)).await.ok().flatten();
-                metrics.sampled.queue(inflow, depth);
+                let depths = timeout(ANSWER_WITHIN, broker.depths(inflow)).await.ok().flatten();
+                metrics.sampled.queue(inflow, depths.as_deref().map(QueueDepth::of_all));
+                if inflow == ConsumedQueue::Commands {
+                    metrics.sampled.partitions(&depths.unwrap_or_default());
+                }
             }
             rest(began).await;
         }

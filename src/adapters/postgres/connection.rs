@@ -22,7 +22,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 pub struct PgDatabase {
     options: PgConnectOptions,
     validity: SessionValidity,
-    readers: Pool,
+    pub(super) readers: Pool,
     dead_letters: Pool,
 }
 

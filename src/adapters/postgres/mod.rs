@@ -17,6 +17,7 @@ mod pool;
 mod queries;
 mod relay;
 mod relay_lock;
+mod server_facts;
 mod session;
 mod store;
 mod write;

@@ -14,6 +14,7 @@ mod confirms;
 mod connection;
 mod consumer;
 pub mod intake;
+mod probe;
 pub mod properties;
 mod publish_batch;
 mod publisher;
@@ -24,8 +25,9 @@ mod subscriber;
 mod topology;
 
 pub use connection::{RabbitError, RabbitMq};
+pub use probe::RabbitProbe;
 pub use publisher::RabbitPublisher;
 pub use queue_stats::RabbitDepths;
 pub use repartition::{OldQueues, Repartition};
 pub use subscriber::{Received, Subscription};
-pub use topology::{ResourceCheck, ResourceStatus, Topology};
+pub use topology::Topology;

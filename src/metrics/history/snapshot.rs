@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub batch_seconds: HistogramSnapshot,
     pub confirm_seconds: HistogramSnapshot,
     pub last_answers: LastAnswers,
+    /// When the last command came from each partition; empty with a single one.
+    pub last_deliveries: Vec<Option<Instant>>,
 }
 
 impl Metrics {
@@ -41,6 +43,7 @@ impl Metrics {
             batch_seconds: self.messages.batch_seconds(),
             confirm_seconds: self.publishing.confirm_seconds(),
             last_answers: self.sampled.last_answers(),
+            last_deliveries: self.partitions.last_deliveries(),
         }
     }
 }

@@ -7,13 +7,14 @@ use super::site::Site;
 /// A script that lists texts with too little contrast.
 pub const LOW_CONTRAST: &str = include_str!("low_contrast.js");
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "/",
     "/orders",
     "/order?id=14",
     "/order/cancel?id=14",
     "/events",
     "/settings",
+    "/doctor",
     "/orders?from=yesterday",
 ];
 

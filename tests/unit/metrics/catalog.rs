@@ -18,6 +18,8 @@ pub fn eventful() -> Metrics {
         open_dead_letters: Some(no_dead_letters),
     }));
     metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
+    metrics.sampled.partitions(&[QueueDepth { ready: 0, consumers: 0 }; 2]);
+    metrics.partitions.consumes(2);
     metrics.http.ended(None, "GET", Some(500), Duration::ZERO);
     metrics.state.connected("consumes");
     metrics

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::doctor::LastReport;
 use super::events::Hub;
 use super::sessions::{Attempts, Sessions};
 use crate::adapters::clock::SystemClock;
@@ -13,6 +14,7 @@ pub struct Console {
     pub(super) sessions: Sessions,
     pub(super) attempts: Attempts,
     pub(super) events: Hub,
+    pub(super) last_report: LastReport,
 }
 
 impl Default for Console {
@@ -22,6 +24,7 @@ impl Default for Console {
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             events: Hub::default(),
+            last_report: LastReport::default(),
         }
     }
 }
