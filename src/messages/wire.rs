@@ -7,7 +7,9 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::{Message, Outcome};
-use crate::domain::{Customer, Item, Money, Rejected, Status, StatusChanged};
+use crate::domain::{
+    CommandKind, Customer, Item, Money, Rejected, Rejection, Status, StatusChanged,
+};
 
 /// An order changed its status. Published to the events exchange with the routing key
 /// `order.status.<word>`, at least once with the same `event_id`, per order in the order of
@@ -246,15 +248,12 @@ pub(crate) fn text_or_null(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(crate) fn command_name(_: &mut SchemaGenerator) -> Schema {
-    let names = crate::domain::CommandKind::ALL.map(crate::domain::CommandKind::name);
+    let names = CommandKind::ALL.map(CommandKind::name);
     json_schema!({ "type": "string", "enum": names })
 }
 
 fn refusal_code(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "string",
-        "enum": ["OrderAlreadyCancelled", "OrderAlreadyCompleted", "OrderCannotBeCancelled", "OrderMovedOn"],
-    })
+    json_schema!({ "type": "string", "enum": Rejection::CODES })
 }
 
 fn outcome_word(_: &mut SchemaGenerator) -> Schema {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::{HistogramSnapshot, catalog};
-use crate::domain::{CommandKind, Rejection, Status};
+use crate::domain::{CommandKind, Rejection};
 use crate::messages::{BatchResult, Outcome, RetryReason};
 
 /// Where a command came from.
@@ -27,26 +27,12 @@ impl Source {
     }
 }
 
-/// None for a message that does not say which command it is.
-const COMMANDS: [Option<CommandKind>; 5] = [
-    Some(CommandKind::PlaceOrder),
-    Some(CommandKind::CancelOrder),
-    Some(CommandKind::SetStatus),
-    Some(CommandKind::SetNextStatus),
-    None,
-];
+/// The kinds of commands, and one place for messages of unknown kind.
+const COMMANDS: usize = CommandKind::ALL.len() + 1;
 
 /// As [`Outcome::as_str`] has them.
 pub const OUTCOMES: [&str; 5] =
     ["accepted", "duplicate", "rejected", "retry_later", "dead_lettered"];
-
-/// One of each.
-const REFUSALS: [Rejection; 4] = [
-    Rejection::AlreadyCancelled,
-    Rejection::AlreadyCompleted,
-    Rejection::CannotBeCancelled { status: Status::Shipping },
-    Rejection::MovedOn { expected: Status::Received, status: Status::Shipping },
-];
 
 /// For commands and their batches.
 ///
@@ -65,7 +51,7 @@ pub struct Messages {
 struct OfSource {
     received: IntCounter,
     /// By command, then by outcome.
-    handled: [[IntCounter; 5]; 5],
+    handled: [[IntCounter; 5]; COMMANDS],
     batch_messages: Histogram,
     batch_seconds: Histogram,
     commit_seconds: Histogram,
@@ -84,8 +70,8 @@ impl Messages {
         let parked = catalog::PARKED.gauges(registry);
         let of_source = Source::ALL.map(|source| OfSource {
             received: received.with_label_values(&[source.as_str()]),
-            handled: COMMANDS.map(|command| {
-                let command = command.map_or("unknown", CommandKind::name);
+            handled: array::from_fn(|place| {
+                let command = CommandKind::ALL.get(place).map_or("unknown", |kind| kind.name());
                 OUTCOMES.map(|word| handled.with_label_values(&[source.as_str(), command, word]))
             }),
             batch_messages: batch_messages.with_label_values(&[source.as_str()]),
@@ -95,8 +81,8 @@ impl Messages {
             parked: parked.with_label_values(&[source.as_str()]),
         });
         let rejected = catalog::REJECTED.counters(registry);
-        for refusal in REFUSALS {
-            rejected.with_label_values(&[refusal.code()]);
+        for code in Rejection::CODES {
+            rejected.with_label_values(&[code]);
         }
         let retries = catalog::RETRIES.counters(registry);
         retries.with_label_values(&[RetryReason::ORDER_NOT_FOUND]);
@@ -190,7 +176,7 @@ impl Messages {
 }
 
 fn place_of_command(command: Option<CommandKind>) -> usize {
-    command.map_or(COMMANDS.len() - 1, |command| command as usize)
+    command.map_or(COMMANDS - 1, |command| command as usize)
 }
 
 fn place_of_outcome(outcome: &Outcome) -> usize {
