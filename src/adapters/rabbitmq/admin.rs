@@ -49,7 +49,7 @@ impl RabbitMq {
     /// # Errors
     /// When the broker is unavailable or has no such queue.
     pub async fn dead_letters_waiting(&self) -> Result<u64, RabbitError> {
-        let depths = self.depths_of(&[self.topology.dead_letter_queue.clone()]).await?;
+        let depths = self.depths_of(std::slice::from_ref(&self.topology.dead_letter_queue)).await?;
         Ok(depths.iter().map(|depth| depth.ready).sum())
     }
 
