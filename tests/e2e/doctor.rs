@@ -295,7 +295,8 @@ async fn a_worker_shows_what_it_receives_from_each_partition() {
 
     // Without the header: the worker sends it to the partition of its order.
     let body = place("7");
-    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    let options = BasicPublishOptions::default();
+    let properties = BasicProperties::default().with_type("PlaceOrder".into());
     let sent = amqp.channel().basic_publish(
         "".into(),
         second.into(),

@@ -232,9 +232,10 @@ impl<'a> Resource<'a> {
 
 /// Whether the reply text is of an error that repeating the declaration does not change.
 fn is_permanent(text: &str) -> bool {
-    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED", UNKNOWN_EXCHANGE_TYPE]
+    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED"]
         .iter()
         .any(|reply| text.contains(reply))
+        || is_unknown_exchange_type(text)
 }
 
 fn is_access_refused(text: &str) -> bool {
@@ -244,11 +245,10 @@ fn is_access_refused(text: &str) -> bool {
 /// The type of the exchange that spreads commands over partitions.
 pub(super) const HASH_EXCHANGE: &str = "x-consistent-hash";
 
-/// What a broker without the plugin replies to the declaration of the hash exchange.
-const UNKNOWN_EXCHANGE_TYPE: &str = "unknown exchange type";
-
+/// Whether a broker without the plugin replied this to the declaration of the hash exchange: the type is
+/// unknown, or invalid where the plugin has been disabled since the broker started.
 pub(super) fn is_unknown_exchange_type(text: &str) -> bool {
-    text.contains(UNKNOWN_EXCHANGE_TYPE)
+    text.contains("unknown exchange type") || text.contains("invalid exchange type")
 }
 
 /// The broker's reply text, with what to do about it where that is known.
