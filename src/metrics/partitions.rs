@@ -1,4 +1,4 @@
-//! What this worker receives from each partition of the commands.
+//! Deliveries of each partition of the commands to this worker.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::catalog;
 
-/// For deliveries by partition. There is nothing to see with a single partition.
+/// Deliveries by partition. A single partition has no metrics of its own.
 #[derive(Debug)]
 pub struct Partitions {
     received: IntCounterVec,
@@ -26,7 +26,7 @@ impl Partitions {
         Self { received, of_each: OnceLock::new() }
     }
 
-    /// This worker consumes so many partitions; without effect for a single one.
+    /// Exposes the metrics of this many partitions, from 0; without effect for a single one.
     pub fn consumes(&self, partitions: usize) {
         if partitions > 1 {
             let of_partition = |partition: usize| Partition {
@@ -37,7 +37,7 @@ impl Partitions {
         }
     }
 
-    /// A command came from this partition.
+    /// Counts a delivery from this partition.
     pub fn received(&self, partition: usize) {
         if let Some(partition) = self.of_each.get().and_then(|all| all.get(partition)) {
             partition.received.inc();
@@ -45,7 +45,7 @@ impl Partitions {
         }
     }
 
-    /// When the last command came from each partition; empty with a single one.
+    /// The time of the last delivery from each partition; empty with a single partition.
     pub fn last_deliveries(&self) -> Vec<Option<Instant>> {
         let all = self.of_each.get().into_iter().flatten();
         all.map(|it| *it.last.lock().unwrap_or_else(PoisonError::into_inner)).collect()

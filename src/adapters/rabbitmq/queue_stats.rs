@@ -74,8 +74,8 @@ impl RabbitDepths {
 
 #[async_trait]
 impl QueueDepths for RabbitDepths {
-    async fn depths(&mut self, inflow: ConsumedQueue) -> Option<Vec<QueueDepth>> {
-        let queues = inflow.queue_names(&self.broker.topology);
+    async fn depths(&mut self, queue: ConsumedQueue) -> Option<Vec<QueueDepth>> {
+        let queues = queue.queue_names(&self.broker.topology);
         let connection = self.connection().await.ok()?;
         queue_depths(connection, &queues).await.ok()?.into_iter().collect()
     }

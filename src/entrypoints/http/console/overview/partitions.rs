@@ -14,7 +14,7 @@ const ACTIVE_WITHIN: Duration = Duration::from_mins(1);
 /// Nothing with a single partition.
 pub fn partitions(metrics: &RecentMetrics) -> Markup {
     let Some(latest) = metrics.latest() else { return html! {} };
-    let depths = &latest.last_answers.partitions;
+    let depths = &latest.latest_samples.partitions;
     let partitions = depths.len().max(latest.last_deliveries.len());
     if partitions == 0 {
         return html! {};
