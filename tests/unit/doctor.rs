@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use order_worker::messages::{Backlog, OpenDeadLetters, Outboxed, QueueDepth};
+use order_worker::messages::{Backlog, OpenDeadLetters, OutboxBacklog, QueueDepth};
 use order_worker::service_layer::RelayHolder;
 use order_worker::service_layer::doctor::{
     BrokerFacts, BrokerProbe, CheckResult, DatabaseFacts, DatabaseProbe, Doctor,
@@ -106,7 +106,7 @@ fn database() -> DatabaseFacts {
         schema: Ok(()),
         backlog: Ok(Backlog {
             has_orders: true,
-            outbox: Outboxed { count: 1, oldest: Some(Duration::from_secs(1)) },
+            outbox: OutboxBacklog { count: 1, oldest: Some(Duration::from_secs(1)) },
             open_dead_letters: Some(OpenDeadLetters::default()),
         }),
     }
@@ -372,7 +372,7 @@ async fn an_idle_or_absent_relay_is_a_warning_while_events_wait() {
     let absent = with_database(|facts| facts.server.as_mut().unwrap().relay = None).await;
     let nothing_to_do = with_database(|facts| {
         facts.server.as_mut().unwrap().relay = None;
-        facts.backlog.as_mut().unwrap().outbox = Outboxed { count: 0, oldest: None };
+        facts.backlog.as_mut().unwrap().outbox = OutboxBacklog { count: 0, oldest: None };
     })
     .await;
 

@@ -163,9 +163,30 @@ fn check(
     Ok(Some(PermissionCheck { permission, resource, refused }))
 }
 
+/// How often to publish when the channel was closed before the reason could be read.
+const MAX_ATTEMPTS: usize = 3;
+
+async fn try_publish(
+    connection: &Connection,
+    exchange: &str,
+    routing_key: &str,
+) -> Result<(), RabbitError> {
+    let mut attempts = 1;
+    loop {
+        match publish_and_roll_back(connection, exchange, routing_key).await {
+            Err(RabbitError::Unavailable(text))
+                if attempts < MAX_ATTEMPTS && text.contains("invalid channel state") =>
+            {
+                attempts += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
 /// Publishes in a transaction that is rolled back: the broker checks the permission, but routes
 /// nothing.
-async fn try_publish(
+async fn publish_and_roll_back(
     connection: &Connection,
     exchange: &str,
     routing_key: &str,
@@ -179,10 +200,12 @@ async fn try_publish(
         b"",
         BasicProperties::default(),
     );
-    within(RPC_TIMEOUT, published).await.map(drop)?;
-    within(RPC_TIMEOUT, channel.tx_rollback()).await?;
+    // Sent at once: a broker that refuses to publish closes the channel, and lapin has the reason only
+    // for a method that waits for its reply.
+    let rolled_back = within(RPC_TIMEOUT, channel.tx_rollback());
+    let (published, rolled_back) = tokio::join!(within(RPC_TIMEOUT, published), rolled_back);
     close_channel(&channel).await;
-    Ok(())
+    rolled_back.and(published.map(drop))
 }
 
 /// Consumes with an argument that is invalid. The broker checks the permission first, then refuses the

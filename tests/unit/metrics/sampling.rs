@@ -109,7 +109,7 @@ fn a_single_partition_has_no_metrics_of_its_own() {
     for name in [PARTITION_MESSAGES, PARTITION_CONSUMERS, PARTITION_RECEIVED] {
         assert_eq!(seen.samples.get(name), None, "{name}");
     }
-    assert!(metrics.look().last_deliveries.is_empty());
+    assert!(metrics.snapshot().last_deliveries.is_empty());
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn deliveries_are_counted_by_partition() {
     let seen = scrape(&metrics);
     let count = |partition| seen.value(PARTITION_RECEIVED, &[("partition", partition)]);
     assert_eq!([count("0"), count("2"), count("3")], [Some(0.0), Some(2.0), None]);
-    let last = metrics.look().last_deliveries;
+    let last = metrics.snapshot().last_deliveries;
     assert_eq!(last.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true]);
 }
 
