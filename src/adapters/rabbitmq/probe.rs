@@ -18,6 +18,17 @@ use crate::service_layer::doctor::{
 /// A routing key of the worker's events, for topic permissions.
 const EVENT_ROUTING_KEY: &str = "order.status.received";
 
+/// What a running worker does, and needs a permission for.
+#[derive(Debug)]
+enum Access {
+    Publish { exchange: String, routing_key: &'static str },
+    Consume { queue: String },
+}
+
+/// How often to try an access. When the broker closes the channel, lapin knows the reason only if the
+/// close arrives while a method waits for its reply.
+const MAX_ATTEMPTS: usize = 20;
+
 /// Examines the broker on which a worker runs.
 #[derive(Debug)]
 pub struct RabbitProbe {
@@ -110,48 +121,79 @@ impl RabbitProbe {
     async fn permissions(
         &self,
     ) -> Result<(Result<Vec<PermissionCheck>, RabbitError>, bool), RabbitError> {
-        let connection = self.broker.connect("checks").await?;
-        let checks = self.permissions_on(&connection).await;
+        let mut connection = self.broker.connect("checks").await?;
+        let checks = self.check_permissions(&mut connection).await;
         let is_blocked = connection.status().blocked();
         close(&connection).await;
         Ok((checks, is_blocked))
     }
 
-    async fn permissions_on(
+    /// Tries until the broker accepts it or gives a reason.
+    async fn try_access(
         &self,
-        connection: &Connection,
+        connection: &mut Connection,
+        access: &Access,
+    ) -> Result<(), RabbitError> {
+        let mut attempts = 1;
+        loop {
+            let result = match access {
+                Access::Publish { exchange, routing_key } => {
+                    try_publish(connection, exchange, routing_key).await
+                }
+                Access::Consume { queue } => try_consume(connection, queue).await,
+            };
+            let Err(error) = &result else { return result };
+            if connection.status().blocked() {
+                return result;
+            }
+            // A channel of the old connection may still have the error.
+            close(connection).await;
+            *connection = self.broker.connect("checks").await?;
+            if attempts == MAX_ATTEMPTS || !is_without_reason(error) {
+                return result;
+            }
+            attempts += 1;
+        }
+    }
+
+    async fn check_permissions(
+        &self,
+        connection: &mut Connection,
     ) -> Result<Vec<PermissionCheck>, RabbitError> {
         let topology = &self.broker.topology;
-        let mut exchanges = vec![
-            (topology.events_exchange.clone(), EVENT_ROUTING_KEY),
-            (topology.dead_letter_exchange.clone(), ""),
+        let publish = |exchange: &str, routing_key| Access::Publish {
+            exchange: exchange.to_owned(),
+            routing_key,
+        };
+        let mut accesses = vec![
+            publish(&topology.events_exchange, EVENT_ROUTING_KEY),
+            publish(&topology.dead_letter_exchange, ""),
             // The default exchange, for retries and replies.
-            (String::new(), ""),
+            publish("", ""),
         ];
         if topology.is_partitioned() {
-            exchanges.push((topology.partition_exchange(), ""));
+            accesses.push(publish(&topology.partition_exchange(), ""));
         }
         let mut queues = topology.command_queues();
         queues.extend(self.collects_dead_letters.then(|| topology.dead_letter_queue.clone()));
+        accesses.extend(queues.into_iter().map(|queue| Access::Consume { queue }));
         let mut checks = Vec::new();
-        for (exchange, routing_key) in exchanges {
-            let name = if exchange.is_empty() { "amq.default" } else { &exchange };
-            let resource = format!("exchange {name}");
-            let result = try_publish(connection, &exchange, routing_key).await;
-            checks.extend(check(Permission::Write, resource, result)?);
-        }
-        for queue in queues {
-            let result = try_consume(connection, &queue).await;
-            checks.extend(check(Permission::Read, format!("queue {queue}"), result)?);
+        for access in accesses {
+            let result = self.try_access(connection, &access).await;
+            checks.extend(check(&access, result)?);
         }
         Ok(checks)
     }
 }
 
+/// Whether the channel was closed before lapin could report why.
+fn is_without_reason(error: &RabbitError) -> bool {
+    error.to_string().contains("invalid channel")
+}
+
 /// Nothing for an exchange or queue that does not exist: the topology shows that.
 fn check(
-    permission: Permission,
-    resource: String,
+    access: &Access,
     result: Result<(), RabbitError>,
 ) -> Result<Option<PermissionCheck>, RabbitError> {
     let refused = match result {
@@ -160,33 +202,19 @@ fn check(
         Err(error) if error.is_access_refused() => Some(error.to_string()),
         Err(error) => return Err(error),
     };
-    Ok(Some(PermissionCheck { permission, resource, refused }))
-}
-
-/// How often to publish when the channel was closed before the reason could be read.
-const MAX_ATTEMPTS: usize = 3;
-
-async fn try_publish(
-    connection: &Connection,
-    exchange: &str,
-    routing_key: &str,
-) -> Result<(), RabbitError> {
-    let mut attempts = 1;
-    loop {
-        match publish_and_roll_back(connection, exchange, routing_key).await {
-            Err(RabbitError::Unavailable(text))
-                if attempts < MAX_ATTEMPTS && text.contains("invalid channel state") =>
-            {
-                attempts += 1;
-            }
-            result => return result,
+    let (permission, resource) = match access {
+        Access::Publish { exchange, .. } if exchange.is_empty() => {
+            (Permission::Write, "exchange amq.default".to_owned())
         }
-    }
+        Access::Publish { exchange, .. } => (Permission::Write, format!("exchange {exchange}")),
+        Access::Consume { queue } => (Permission::Read, format!("queue {queue}")),
+    };
+    Ok(Some(PermissionCheck { permission, resource, refused }))
 }
 
 /// Publishes in a transaction that is rolled back: the broker checks the permission, but routes
 /// nothing.
-async fn publish_and_roll_back(
+async fn try_publish(
     connection: &Connection,
     exchange: &str,
     routing_key: &str,
@@ -200,12 +228,10 @@ async fn publish_and_roll_back(
         b"",
         BasicProperties::default(),
     );
-    // Sent at once: a broker that refuses to publish closes the channel, and lapin has the reason only
-    // for a method that waits for its reply.
-    let rolled_back = within(RPC_TIMEOUT, channel.tx_rollback());
-    let (published, rolled_back) = tokio::join!(within(RPC_TIMEOUT, published), rolled_back);
+    within(RPC_TIMEOUT, published).await.map(drop)?;
+    let rolled_back = within(RPC_TIMEOUT, channel.tx_rollback()).await;
     close_channel(&channel).await;
-    rolled_back.and(published.map(drop))
+    rolled_back
 }
 
 /// Consumes with an argument that is invalid. The broker checks the permission first, then refuses the
