@@ -5,8 +5,6 @@ use chrono::{DateTime, Utc};
 use super::doctor::LastReport;
 use super::events::Hub;
 use super::sessions::{Attempts, Sessions};
-use crate::adapters::clock::SystemClock;
-use crate::service_layer::Clock;
 
 #[derive(Debug)]
 pub struct Console {
@@ -17,10 +15,10 @@ pub struct Console {
     pub(super) last_report: LastReport,
 }
 
-impl Default for Console {
-    fn default() -> Self {
+impl Console {
+    pub fn new(started_at: DateTime<Utc>) -> Self {
         Self {
-            started_at: SystemClock.now(),
+            started_at,
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             events: Hub::default(),
