@@ -12,6 +12,7 @@ mod cooldown;
 pub mod dead_letters;
 pub mod decode;
 mod delivery;
+pub mod doctor;
 mod event_publisher;
 mod handlers;
 mod health;

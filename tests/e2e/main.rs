@@ -9,6 +9,7 @@ mod command_line;
 mod console;
 mod console_dead_letters;
 mod dead_letters;
+mod doctor;
 mod embedded;
 mod failover;
 mod faults;

@@ -5,6 +5,7 @@
 mod dead_letter_jobs;
 mod decode;
 mod docs;
+mod doctor;
 mod failing_store;
 mod intake;
 mod layers;

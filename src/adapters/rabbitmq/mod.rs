@@ -16,6 +16,7 @@ mod consumer;
 mod delivery_order;
 mod hosts;
 pub mod intake;
+mod probe;
 pub mod properties;
 mod publish_batch;
 mod publisher;
@@ -26,8 +27,9 @@ mod subscriber;
 mod topology;
 
 pub use connection::{RabbitError, RabbitMq};
+pub use probe::RabbitProbe;
 pub use publisher::RabbitPublisher;
 pub use queue_stats::RabbitDepths;
 pub use repartition::{OldQueues, Repartition};
 pub use subscriber::{Received, Subscription};
-pub use topology::{ResourceCheck, ResourceStatus, Topology};
+pub use topology::Topology;
