@@ -6,43 +6,27 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    AckSender, Backoff, ByteReservation, ChannelEpoch, DeliveryTag, Health, Publisher, ReplySender,
-    Settlement, publish_window,
-};
-use crate::messages::{DeadLetterCode, Publication, PublishStatus};
+use super::copy_publisher::{CommandCopy, CopyPublisher, MAX_COPIES_TOGETHER};
+use super::{Backoff, ReplySender};
+use crate::messages::{DeadLetterCode, Publication};
 
-/// Most copies that are published together.
-const MAX_TOGETHER: usize = 500;
+/// The copy of a command for a retry queue or the dead letters.
+pub type Republish = CommandCopy<OnConfirm>;
 
-/// The copy of a command that is acknowledged once the copy is confirmed.
+/// What the confirm of a copy leads to besides the acknowledgement.
 #[derive(Debug)]
-pub struct Republish {
-    pub copy: Publication,
-    pub original: Original,
-}
-
-/// What happens when the copy is confirmed.
-#[derive(Debug)]
-pub struct Original {
-    /// Acknowledged then.
-    pub tag: DeliveryTag,
+pub struct OnConfirm {
     /// What the command becomes with it, if it makes a dead letter of it.
     pub dead_letter: Option<DeadLetterCode>,
     /// Sent then; the acknowledgement does not wait for it.
     pub reply: Option<Publication>,
-    /// The bytes that the command takes of the budget; given back then.
-    pub reservation: Option<ByteReservation>,
 }
 
 /// Publishes the copies of all lanes, each judged by itself: one that is not taken is tried again with
 /// a growing pause, while the others are acknowledged.
 #[derive(Debug)]
 pub struct Republisher {
-    pub publisher: Box<dyn Publisher>,
-    pub health: Health,
-    pub settlements: AckSender,
-    pub channel_epoch: ChannelEpoch,
+    pub publisher: CopyPublisher,
     pub replies: ReplySender,
     /// Those of one batch at a time. No lane waits here, so the channel is not bounded by count: each
     /// copy stands for an unacknowledged delivery, and of those the prefetch allows only so many.
@@ -73,11 +57,11 @@ impl Republisher {
                 },
                 () = retry, if !waiting.copies.is_empty() => Vec::new(),
             };
-            copies.extend(waiting.due(&self.channel_epoch));
+            copies.extend(waiting.due(&self.publisher));
             let kept = self.publish_all(copies).await;
             waiting.add(kept);
         }
-        let left = self.publish_all(waiting.take(&self.channel_epoch)).await.len();
+        let left = self.publish_all(waiting.take(&self.publisher)).await.len();
         if left > 0 {
             tracing::warn!(
                 copies = left,
@@ -87,40 +71,21 @@ impl Republisher {
     }
 
     /// Publishes copies and settles those that were taken; the others are returned.
-    async fn publish(&mut self, copies: Vec<Republish>) -> Vec<Republish> {
-        let parts = |Republish { copy, original }| (copy, original);
-        let (window, originals): (Vec<_>, Vec<_>) = copies.into_iter().map(parts).unzip();
-        let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
-        let mut acks = Vec::with_capacity(originals.len());
-        let mut kept = Vec::new();
-        for ((copy, original), status) in window.into_iter().zip(originals).zip(statuses) {
-            if status == PublishStatus::Confirmed {
-                acks.push(Settlement::Ack(original.tag));
-                self.note_confirmed(original);
-            } else {
-                self.health.copy_not_taken(&copy.target, status);
-                kept.push(Republish { copy, original });
-            }
-        }
-        // Without a source to take them, the messages come again: a copy more, none less.
-        let _ = self.settlements.send(acks);
-        kept
-    }
-
-    /// The same, for any number of copies.
     async fn publish_all(&mut self, mut copies: Vec<Republish>) -> Vec<Republish> {
         let mut kept = Vec::new();
         while !copies.is_empty() {
-            let rest = copies.split_off(copies.len().min(MAX_TOGETHER));
-            kept.extend(self.publish(copies).await);
+            let rest = copies.split_off(copies.len().min(MAX_COPIES_TOGETHER));
+            let (confirmed, not_taken) = self.publisher.publish(copies).await;
+            confirmed.into_iter().for_each(|it| self.note_confirmed(it));
+            kept.extend(not_taken);
             copies = rest;
         }
         kept
     }
 
-    fn note_confirmed(&self, Original { dead_letter, reply, .. }: Original) {
+    fn note_confirmed(&self, OnConfirm { dead_letter, reply }: OnConfirm) {
         if let Some(code) = dead_letter {
-            self.health.metrics().publishing.dead_lettered(code);
+            self.publisher.health.metrics().publishing.dead_lettered(code);
         }
         if let Some(reply) = reply {
             self.replies.send(reply);
@@ -130,14 +95,14 @@ impl Republisher {
 
 impl Waiting {
     /// What is to be tried again now.
-    fn due(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
-        if self.retry_at > Instant::now() { Vec::new() } else { self.take(channel_epoch) }
+    fn due(&mut self, publisher: &CopyPublisher) -> Vec<Republish> {
+        if self.retry_at > Instant::now() { Vec::new() } else { self.take(publisher) }
     }
 
     /// All that waits. Copies of messages that the broker has again are forgotten: else each new
     /// channel would bring as many copies more as the prefetch allows.
-    fn take(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
-        self.copies.retain(|it| !channel_epoch.is_stale(it.original.tag));
+    fn take(&mut self, publisher: &CopyPublisher) -> Vec<Republish> {
+        self.copies.retain(|copy| !publisher.is_stale(copy));
         std::mem::take(&mut self.copies)
     }
 
