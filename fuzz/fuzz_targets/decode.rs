@@ -3,19 +3,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use order_worker::service_layer::decode::decode;
+use order_worker::domain::CommandKind;
 use order_worker::messages::Envelope;
-
-const ROUTING_KEYS: [&str; 4] =
-    ["order.place", "order.cancel", "order.set_status", "order.set_next_status"];
+use order_worker::service_layer::decode::decode;
 
 fuzz_target!(|input: &[u8]| {
-    // The first byte selects the command, so that one corpus covers all four.
+    // The first byte selects the command, so that one corpus covers all.
     let Some((&choice, body)) = input.split_first() else {
         return;
     };
+    let kind = CommandKind::ALL[usize::from(choice) % CommandKind::ALL.len()];
     let envelope = Envelope {
-        routing_key: ROUTING_KEYS[usize::from(choice) % ROUTING_KEYS.len()].to_owned(),
+        routing_key: format!("order.{}", kind.word()),
         body: body.to_vec(),
         ..Envelope::default()
     };

@@ -1,4 +1,5 @@
-//! Puts the parts together: the only place that names both the service layer and the adapters.
+//! Creates and connects the components: the only module that uses both the service layer and the
+//! adapters.
 
 mod broker;
 mod database;
@@ -13,7 +14,7 @@ use crate::config::InvalidSetting;
 use crate::entrypoints::amqp::LaneDied;
 use crate::service_layer::StoreError;
 
-/// Why the worker cannot begin, or cannot go on.
+/// Why the worker cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]

@@ -73,12 +73,13 @@ impl Command {
         }
     }
 
-    /// Whether the command is idempotent, so that it needs no message id.
-    pub fn is_harmless_to_repeat(&self) -> bool {
+    /// The field without which the command is not idempotent, so that it needs a message id; `None`
+    /// for an idempotent command.
+    pub fn missing_for_idempotence(&self) -> Option<&'static str> {
         match self {
-            Self::PlaceOrder(place) => place.order_id.is_some(),
-            Self::CancelOrder(_) | Self::SetStatus(_) => true,
-            Self::SetNextStatus(next) => next.from.is_some(),
+            Self::PlaceOrder(place) => place.order_id.is_none().then_some("order_id"),
+            Self::CancelOrder(_) | Self::SetStatus(_) => None,
+            Self::SetNextStatus(next) => next.from.is_none().then_some("from"),
         }
     }
 }

@@ -36,13 +36,22 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// All codes, in the order of the variants.
+    pub const CODES: [&'static str; 4] = [
+        "OrderAlreadyCancelled",
+        "OrderAlreadyCompleted",
+        "OrderCannotBeCancelled",
+        "OrderMovedOn",
+    ];
+
     /// The stable code of the rule, for messages, logs and tables.
     pub fn code(&self) -> &'static str {
+        let [already_cancelled, already_completed, cannot_be_cancelled, moved_on] = Self::CODES;
         match self {
-            Self::AlreadyCancelled => "OrderAlreadyCancelled",
-            Self::AlreadyCompleted => "OrderAlreadyCompleted",
-            Self::CannotBeCancelled { .. } => "OrderCannotBeCancelled",
-            Self::MovedOn { .. } => "OrderMovedOn",
+            Self::AlreadyCancelled => already_cancelled,
+            Self::AlreadyCompleted => already_completed,
+            Self::CannotBeCancelled { .. } => cannot_be_cancelled,
+            Self::MovedOn { .. } => moved_on,
         }
     }
 }

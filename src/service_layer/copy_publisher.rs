@@ -56,7 +56,7 @@ impl CopyPublisher {
                 acks.push(Settlement::Ack(tag));
                 confirmed.push(details);
             } else {
-                self.health.copy_not_taken(&copy.target, status);
+                self.health.record_copy_failure(&copy.target, status);
                 kept.push(CommandCopy { copy, tag, reservation, details });
             }
         }

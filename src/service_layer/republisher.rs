@@ -1,5 +1,5 @@
-//! Publishes copies of commands that are not done with, to a retry queue or to the dead letters; the
-//! broker gets the acknowledgement of a command when its copy is safe.
+//! Publishes copies of commands to a retry queue or to the dead letters. A command is acknowledged
+//! when its copy is confirmed.
 
 use std::time::Duration;
 
@@ -13,27 +13,27 @@ use crate::messages::{DeadLetterCode, Publication};
 /// The copy of a command for a retry queue or the dead letters.
 pub type Republish = CommandCopy<OnConfirm>;
 
-/// What the confirm of a copy leads to besides the acknowledgement.
+/// What to do when the copy is confirmed, besides the acknowledgement.
 #[derive(Debug)]
 pub struct OnConfirm {
-    /// What the command becomes with it, if it makes a dead letter of it.
+    /// Set if the copy is a dead letter; counted.
     pub dead_letter: Option<DeadLetterCode>,
-    /// Sent then; the acknowledgement does not wait for it.
+    /// Sent, without delaying the acknowledgement.
     pub reply: Option<Publication>,
 }
 
-/// Publishes the copies of all lanes, each judged by itself: one that is not taken is tried again with
-/// a growing pause, while the others are acknowledged.
+/// Publishes the copies of all lanes. A copy that is not confirmed is retried with increasing
+/// delays; the others are not affected.
 #[derive(Debug)]
 pub struct Republisher {
     pub publisher: CopyPublisher,
     pub replies: ReplySender,
-    /// Those of one batch at a time. No lane waits here, so the channel is not bounded by count: each
-    /// copy stands for an unacknowledged delivery, and of those the prefetch allows only so many.
+    /// The copies of one batch each. Unbounded, so that no lane waits here; the prefetch limits their
+    /// number, as each copy belongs to an unacknowledged delivery.
     pub copies: mpsc::UnboundedReceiver<Vec<Republish>>,
 }
 
-/// Copies that were not taken.
+/// Copies that were not confirmed.
 #[derive(Debug)]
 struct Waiting {
     copies: Vec<Republish>,
@@ -42,8 +42,8 @@ struct Waiting {
 }
 
 impl Republisher {
-    /// Runs until the lanes have ended and all that they left is published, or was tried once more. The
-    /// commands whose copies are not taken then are not acknowledged: the broker hands them out again.
+    /// Runs until the lanes have ended, then tries each remaining copy once more. Commands whose
+    /// copies are not confirmed stay unacknowledged, and the broker redelivers them.
     pub async fn run(mut self) {
         let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let mut waiting = Waiting { copies: Vec::new(), retry_at: Instant::now(), backoff };
@@ -65,25 +65,26 @@ impl Republisher {
         if left > 0 {
             tracing::warn!(
                 copies = left,
-                "Copies of commands were not taken before the end: the broker hands out the commands again"
+                "Copies of commands were not confirmed before shutdown; the broker will redeliver the commands"
             );
         }
     }
 
-    /// Publishes copies and settles those that were taken; the others are returned.
+    /// Publishes copies in chunks and acknowledges the originals of the confirmed ones. Returns the
+    /// others.
     async fn publish_all(&mut self, mut copies: Vec<Republish>) -> Vec<Republish> {
         let mut kept = Vec::new();
         while !copies.is_empty() {
             let rest = copies.split_off(copies.len().min(MAX_COPIES_TOGETHER));
             let (confirmed, not_taken) = self.publisher.publish(copies).await;
-            confirmed.into_iter().for_each(|it| self.note_confirmed(it));
+            confirmed.into_iter().for_each(|it| self.on_confirmed(it));
             kept.extend(not_taken);
             copies = rest;
         }
         kept
     }
 
-    fn note_confirmed(&self, OnConfirm { dead_letter, reply }: OnConfirm) {
+    fn on_confirmed(&self, OnConfirm { dead_letter, reply }: OnConfirm) {
         if let Some(code) = dead_letter {
             self.publisher.health.metrics().publishing.dead_lettered(code);
         }
@@ -94,13 +95,13 @@ impl Republisher {
 }
 
 impl Waiting {
-    /// What is to be tried again now.
+    /// The copies, if their retry is due.
     fn due(&mut self, publisher: &CopyPublisher) -> Vec<Republish> {
         if self.retry_at > Instant::now() { Vec::new() } else { self.take(publisher) }
     }
 
-    /// All that waits. Copies of messages that the broker has again are forgotten: else each new
-    /// channel would bring as many copies more as the prefetch allows.
+    /// All copies, without those of stale deliveries: after each reconnect, these would add up to
+    /// as many copies as the prefetch allows.
     fn take(&mut self, publisher: &CopyPublisher) -> Vec<Republish> {
         self.copies.retain(|copy| !publisher.is_stale(copy));
         std::mem::take(&mut self.copies)

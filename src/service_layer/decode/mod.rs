@@ -69,13 +69,13 @@ fn message(
     let message_id = properties::message_id(properties, &mut fields)?;
     let command = commands::read_command(kind, fields)?;
     if message_id.is_none() {
-        ensure_harmless_to_repeat(&command)?;
+        ensure_idempotent(&command)?;
     }
     let body_hash =
         |message_id| IdempotencyKey { message_id, body_hash: properties::body_hash(kind, body) };
     Ok(Message {
         command,
-        intent: message_id.map(body_hash),
+        idempotency_key: message_id.map(body_hash),
         correlation_id: properties::returned(
             "correlation_id",
             properties.correlation_id.as_deref(),
@@ -100,11 +100,8 @@ fn text(body: &[u8]) -> Result<&str, DeadLetterReason> {
 }
 
 /// Without a message id, a duplicate cannot be distinguished from a second command.
-fn ensure_harmless_to_repeat(command: &Command) -> Result<(), DeadLetterReason> {
-    if command.is_harmless_to_repeat() {
-        return Ok(());
-    }
-    let lacking = if command.order_id().is_none() { "order_id" } else { "from" };
-    let detail = format!("{} without {lacking} needs a message id", command.kind());
+fn ensure_idempotent(command: &Command) -> Result<(), DeadLetterReason> {
+    let Some(missing) = command.missing_for_idempotence() else { return Ok(()) };
+    let detail = format!("{} without {missing} needs a message id", command.kind());
     Err(DeadLetterReason::new(DeadLetterCode::MessageIdMissing, detail))
 }

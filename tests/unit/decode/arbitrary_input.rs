@@ -6,15 +6,16 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 
-const ROUTING_KEYS: [&str; 5] =
-    ["order.place", "order.cancel", "order.set_status", "order.set_next_status", "elsewhere"];
-
 /// Decodes as each kind of command, and checks what must hold for every result.
 fn decode_in_every_way(body: &[u8]) {
-    for routing_key in ROUTING_KEYS {
+    let routing_keys = CommandKind::ALL.map(|kind| format!("order.{}", kind.word()));
+    for routing_key in routing_keys.iter().map(String::as_str).chain(["elsewhere"]) {
         match decoded(routing_key, body).result {
             Ok(message) => {
-                assert!(message.command.is_harmless_to_repeat() || message.intent.is_some());
+                assert!(
+                    message.command.missing_for_idempotence().is_none()
+                        || message.idempotency_key.is_some()
+                );
             }
             Err(dead) => assert!(dead.detail.len() <= 1024),
         }

@@ -112,10 +112,10 @@ impl Ledger {
             }
             state.handled.insert(message_id, handled.body_hash);
         }
-        for label in changes.outgoing.iter().filter_map(|message| message.correlation_id.clone()) {
+        for label in changes.outbox.iter().filter_map(|message| message.correlation_id.clone()) {
             state.takes_effect(label);
         }
-        for outgoing in &changes.outgoing {
+        for outgoing in &changes.outbox {
             state.announced.extend(outgoing.correlation_id.clone());
             let commit = Commit { at: Instant::now(), place: state.commits.len() };
             state.commits.insert(outgoing.key.event_id, commit);

@@ -140,7 +140,7 @@ impl StoreTransaction for SimulatedTransaction<'_> {
         if consumer.as_ref().is_some_and(is_requeued) {
             chance.happened(Fault::CommittedAfterRequeue);
         }
-        chance.log(&format!("commits {}", summary(&changes.outgoing)));
+        chance.log(&format!("commits {}", summary(&changes.outbox)));
         let earlier = sorted(&ledger, earlier);
         chance.latency().await;
         if chance.fires(Fault::CommitUnknown) {

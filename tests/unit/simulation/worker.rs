@@ -85,7 +85,7 @@ impl Worker {
             in_flight: in_flight.clone(),
         };
         let (requests, queue) = CommandClient::channel();
-        let serving = env.serve(queue, in_flight.of_requests(), stop.clone());
+        let serving = env.serve(queue, in_flight.for_command_client(), stop.clone());
         let pipeline = amqp::run(deps, env.settings.clone());
         Self {
             env: env.clone(),

@@ -38,8 +38,8 @@ impl Readiness {
             Err(_) => None,
         };
         app.check_blocked();
-        let outages = app.health.troubles();
-        let consumes = app.health.consumes_commands();
+        let outages = app.health.outages();
+        let consumes = app.health.is_consuming_commands();
         let checks = [
             Check::new("database", of_database(database)),
             Check::new("migrations", of_migrations(database)),
@@ -51,7 +51,7 @@ impl Readiness {
             Check::new("not blocked", of_block(&outages)),
             Check::new("not paused", of_pauses(&outages)),
         ];
-        let relay = of_relay(&app.health.relay());
+        let relay = of_relay(&app.health.relay_role());
         Self { ready: checks.iter().all(|check| check.passed), checks, relay }
     }
 }
