@@ -180,7 +180,7 @@ pub struct Settings {
     )]
     pub commands_exchange: BrokerName,
 
-    /// The quorum queue of commands. The retry queues are named after it: .retry.1, .retry.2, …
+    /// The quorum queue of commands. Partitions and retry queues are named after it.
     #[arg(
         long,
         env,

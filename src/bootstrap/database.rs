@@ -29,7 +29,15 @@ impl Database {
     /// # Errors
     /// When the settings are invalid or the database is unavailable.
     pub async fn open(settings: &Settings) -> Result<Self, Failure> {
-        Ok(match settings.database()? {
+        Ok(Self::at(&settings.database()?).await?)
+    }
+
+    /// Opens the database at this address.
+    ///
+    /// # Errors
+    /// When it is unavailable.
+    pub async fn at(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        Ok(match url {
             DatabaseUrl::Postgres(url) => Self::Postgres(PgDatabase::connect(url.expose()).await?),
             DatabaseUrl::Sqlite(url) => Self::Sqlite(SqliteDatabase::open(url.expose()).await?),
         })

@@ -1,20 +1,22 @@
-//! Creates and connects the components: the only module that uses both the service layer and the
-//! adapters.
+//! Creates the adapters that the settings select. Entrypoints get their stores, brokers and clock from
+//! here; except for the command line, they name no adapter.
 
 mod broker;
 mod database;
-mod worker;
+mod event_subscription;
 
 pub use broker::{Broker, topology};
 pub use database::Database;
-pub use worker::Worker;
+pub use event_subscription::{SubscriptionEvent, subscribe_to_events};
 
+use std::sync::Arc;
+
+use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbitmq::RabbitError;
 use crate::config::InvalidSetting;
-use crate::entrypoints::amqp::LaneDied;
-use crate::service_layer::StoreError;
+use crate::service_layer::{Clock, StoreError};
 
-/// Why the worker cannot start or continue.
+/// Why a component cannot be created or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
@@ -25,6 +27,8 @@ pub enum Failure {
     Broker(#[from] RabbitError),
     #[error("the database has not the tables of this program: run `order-worker migrate`")]
     NotMigrated,
-    #[error(transparent)]
-    LaneDied(#[from] LaneDied),
+}
+
+pub fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }

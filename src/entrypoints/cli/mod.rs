@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bootstrap::{Database, Failure};
 use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::WorkerFailed;
 use crate::service_layer::InvalidQuery;
 
 /// Consumes order commands from RabbitMQ, applies them in transactional batches, and publishes the
@@ -87,6 +88,8 @@ pub enum Action {
 pub enum CommandFailed {
     #[error(transparent)]
     Failure(#[from] Failure),
+    #[error(transparent)]
+    Worker(#[from] WorkerFailed),
     #[error(transparent)]
     Query(#[from] InvalidQuery),
     #[error("{0}")]
