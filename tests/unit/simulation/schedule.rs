@@ -137,8 +137,12 @@ impl Schedule {
         }
         self.wait_until_done().await;
         self.env.clients.connect_to(None);
+        let stopping = Instant::now();
         for worker in self.workers.drain(..) {
             worker.stop(TIMEOUT).await;
+        }
+        if stopping.elapsed() >= TIMEOUT {
+            self.env.ledger.violated("I8: a worker does not stop".to_owned());
         }
         let checked = checks::check(&self.env, refused).await;
         self.report(checked)

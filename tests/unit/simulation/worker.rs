@@ -125,6 +125,8 @@ impl Worker {
         let SimulationEnv { chance, ledger, .. } = self.env;
         chance.log(&format!("worker {} gets SIGTERM", self.consumer.number));
         self.stop.cancel();
+        // The HTTP lane ends when no client can reach it any more.
+        drop(self.requests);
         let both = async { tokio::join!(&mut self.pipeline, &mut self.serving) };
         let ended = timeout(grace, both).await;
         let happened = |fault: Fault| chance.counts()[fault as usize] > 0;
