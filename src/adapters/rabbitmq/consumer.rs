@@ -150,6 +150,10 @@ struct Session {
     /// When the first delivery without its body came. Since then no more are accepted, and the
     /// admitted ones are being settled.
     draining_since: Option<Instant>,
+    /// Whether the queues have a single active consumer each. Then the consumers are never cancelled:
+    /// the broker would activate those of another worker at once, before what this one holds is
+    /// settled or requeued. When the channel closes, the broker requeues first.
+    is_single_active: bool,
 }
 
 impl Supervisor {
@@ -229,6 +233,7 @@ impl Supervisor {
             received: DeliveryOrder::default(),
             next: None,
             draining_since: None,
+            is_single_active: self.queue == ConsumedQueue::Commands && self.broker.topology.ordered,
         })
     }
 
@@ -268,6 +273,10 @@ impl Supervisor {
             {
                 return session.ack_all_settled().await.map(|()| Ended::Drained);
             }
+            // Another worker need not wait until this one has published the last events.
+            if self.deliveries.is_none() && session.acks.is_empty() {
+                return Ok(Ended::Stopped);
+            }
             tokio::select! {
                 settlements = self.settlements.recv() => match settlements {
                     Some(settlements) => self.settle(session, settlements).await?,
@@ -299,10 +308,12 @@ impl Supervisor {
             && self.health.outages().database.is_none()
     }
 
-    /// Cancels the consumer; settlements are still acknowledged.
+    /// Accepts no more deliveries; settlements are still acknowledged.
     async fn stop_consuming(&mut self, session: &mut Session) -> Result<(), RabbitError> {
         self.deliveries = None;
-        session.next = None;
+        if let Some(delivery) = session.next.take() {
+            session.acks.forget(delivery.tag.number);
+        }
         // Deliveries on their way are requeued; waiting for their bytes would delay
         // `basic.cancel-ok`.
         session.gate.discard();
@@ -470,7 +481,11 @@ impl Session {
         Ok(())
     }
 
+    /// Further deliveries on the way are discarded, and requeued at the end of the session.
     async fn cancel(&self) -> Result<(), RabbitError> {
+        if self.is_single_active {
+            return Ok(());
+        }
         for tag in &self.consumer_tags {
             let cancelled = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
             within(RPC_TIMEOUT, cancelled).await?;
@@ -479,12 +494,15 @@ impl Session {
     }
 
     /// Requeues everything unacknowledged (delivery tag 0 with `multiple`) and closes the
-    /// connection. With `basic.nack`: since RabbitMQ 4.3, only `basic.reject` counts as a failed
-    /// delivery.
+    /// connection. With `basic.nack` where the consumers are cancelled: since RabbitMQ 4.3, a closed
+    /// channel counts as a failed delivery, and a nack does not. An active consumer would get the
+    /// messages back at once.
     async fn requeue_unsettled(&self) {
-        let all = BasicNackOptions { multiple: true, requeue: true };
-        // If this fails, the broker requeues everything when the connection closes.
-        let _ = within(RPC_TIMEOUT, self.channel.basic_nack(0, all)).await;
+        if !self.is_single_active {
+            let all = BasicNackOptions { multiple: true, requeue: true };
+            // If this fails, the broker requeues everything when the connection closes.
+            let _ = within(RPC_TIMEOUT, self.channel.basic_nack(0, all)).await;
+        }
         close_channel(&self.channel).await;
         close(&self.connection).await;
     }
