@@ -83,13 +83,15 @@ fn reads_succeed(client: &Client) -> bool {
 }
 
 /// Reads and commands over HTTP are processed within ten seconds.
-async fn assert_serves_soon(client: &Client) {
+async fn assert_serves_soon(worker: &Worker, client: &Client) {
     let began = Instant::now();
     eventually("reads succeed", || async { reads_succeed(client) }).await;
+    let reads_after = began.elapsed();
     // Not one that changes an order: the publisher's commands are counted.
     let next = "/api/order/unknown/status/next/";
     eventually("a command is processed", || async { client.post(next).status == 404 }).await;
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    let after = began.elapsed();
+    assert!(after < SOON, "reads after {reads_after:?}, all after {after:?}:\n{}", worker.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +104,7 @@ async fn a_killed_primary_is_replaced_by_its_standby_under_load() {
     pair.control(&["kill", "1"]);
     pair.control(&["promote"]);
 
-    assert_serves_soon(&client).await;
+    assert_serves_soon(&worker, &client).await;
     let began = Instant::now();
     printed(&env.program(&["orders", "list"]).output().unwrap());
     assert!(began.elapsed() < SOON, "the command line connects after {:?}", began.elapsed());
@@ -136,7 +138,7 @@ async fn sessions_that_stay_open_on_a_former_primary_are_given_up() {
     pair.control(&["promote"]);
     let promoted = Instant::now();
 
-    assert_serves_soon(&client).await;
+    assert_serves_soon(&worker, &client).await;
     eventually("no session is left on the former primary", || async {
         reads_succeed(&client) && env.sessions("true").await == 0
     })
