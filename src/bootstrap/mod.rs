@@ -9,9 +9,13 @@ pub use database::Database;
 pub use worker::Worker;
 
 use crate::adapters::rabbitmq::RabbitError;
-use crate::config::InvalidSetting;
+use crate::config::{InvalidSetting, UrlFile};
 use crate::entrypoints::amqp::LaneDied;
-use crate::service_layer::StoreError;
+use crate::service_layer::{ServerUrl, StoreError};
+
+fn server_url(file: UrlFile) -> ServerUrl {
+    ServerUrl::new(move || file.current().expose().to_owned())
+}
 
 /// Why the worker cannot begin, or cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::RelayHolder;
 use super::log_throttle::LogThrottle;
+use super::outage_reasons::OutageReasons;
 use crate::messages::{ConsumedQueue, DropReason, OutboxEntry, PublishStatus, Target};
 use crate::metrics::{Metrics, Pause};
 
@@ -22,6 +25,7 @@ struct Parts {
     state: Mutex<State>,
     /// Made when somebody counts: they are many.
     metrics: OnceLock<Metrics>,
+    stop: OnceLock<CancellationToken>,
     kept_events: LogThrottle,
     kept_copies: LogThrottle,
     dropped_replies: LogThrottle,
@@ -30,8 +34,17 @@ struct Parts {
 #[derive(Debug, Default)]
 struct State {
     troubles: Outages,
+    /// What is logged of each outage.
+    reasons: Vec<(Pause, OutageReasons)>,
     consumes_commands: bool,
     relay: RelayRole,
+}
+
+/// What to log of an outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Begins,
+    OtherReason,
 }
 
 /// Who publishes what a crash left in the outbox.
@@ -98,6 +111,16 @@ impl Health {
         self.0.metrics.get_or_init(Metrics::new)
     }
 
+    /// The token whose cancellation stops the worker. Only the first call has an effect.
+    pub fn stops_with(&self, stop: CancellationToken) {
+        let _ = self.0.stop.set(stop);
+    }
+
+    /// Whether the worker has been asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stop.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
     pub fn relay(&self) -> RelayRole {
         self.lock().relay.clone()
     }
@@ -142,8 +165,14 @@ impl Health {
     }
 
     pub fn database_in_trouble(&self, reason: &str) {
-        if self.begins(Pause::Database, reason) {
-            tracing::warn!(reason, "Database is in trouble, work pauses until it answers");
+        match self.note(Pause::Database, reason) {
+            Some(News::Begins) => {
+                tracing::warn!(reason, "Database is in trouble, work pauses until it answers");
+            }
+            Some(News::OtherReason) => {
+                tracing::warn!(reason, "Database is still unavailable, for another reason");
+            }
+            None => {}
         }
     }
 
@@ -156,8 +185,15 @@ impl Health {
 
     pub fn cannot_consume(&self, queue: ConsumedQueue, reason: &str) {
         self.note_consumer(queue, false);
-        if self.begins(pause_of(queue), reason) {
-            tracing::warn!(reason, "{} cannot be consumed, retrying", name(queue));
+        match self.note(pause_of(queue), reason) {
+            Some(News::Begins) => {
+                tracing::warn!(reason, "{} cannot be consumed, retrying", name(queue));
+            }
+            Some(News::OtherReason) => {
+                let queue = name(queue);
+                tracing::warn!(reason, "{queue} still cannot be consumed, for another reason");
+            }
+            None => {}
         }
     }
 
@@ -173,8 +209,12 @@ impl Health {
     }
 
     pub fn cannot_publish(&self, reason: &str) {
-        if self.begins(Pause::Publishing, reason) {
-            tracing::warn!(reason, "Messages cannot be published, retrying");
+        match self.note(Pause::Publishing, reason) {
+            Some(News::Begins) => tracing::warn!(reason, "Messages cannot be published, retrying"),
+            Some(News::OtherReason) => {
+                tracing::warn!(reason, "Messages still cannot be published, for another reason");
+            }
+            None => {}
         }
     }
 
@@ -228,7 +268,7 @@ impl Health {
 
     /// The broker is short of something.
     pub fn publishing_is_blocked(&self) {
-        if self.begins(Pause::Blocked, "memory or disk alarm") {
+        if self.note(Pause::Blocked, "memory or disk alarm").is_some() {
             tracing::warn!("The broker blocks publishing (memory or disk alarm)");
         }
     }
@@ -239,14 +279,17 @@ impl Health {
         }
     }
 
-    /// Whether that is news. Counted before anybody else can end it.
-    fn begins(&self, pause: Pause, reason: &str) -> bool {
+    /// Notes an outage, or that it goes on; returns what to log. Counted before it can end.
+    fn note(&self, pause: Pause, reason: &str) -> Option<News> {
         let mut state = self.lock();
-        let begins = state.troubles.of(pause).replace(reason.to_owned()).is_none();
-        if begins {
+        if state.troubles.of(pause).replace(reason.to_owned()).is_none() {
+            state.reasons.retain(|(of, _)| *of != pause);
+            state.reasons.push((pause, OutageReasons::new(reason)));
             self.metrics().state.paused(pause);
+            return Some(News::Begins);
         }
-        begins
+        let (_, reasons) = state.reasons.iter_mut().find(|(of, _)| *of == pause)?;
+        reasons.is_news(reason).then_some(News::OtherReason)
     }
 
     fn ends(&self, pause: Pause) -> bool {

@@ -17,6 +17,7 @@ mod health;
 mod in_flight;
 mod log_throttle;
 mod message_bus;
+mod outage_reasons;
 mod parts;
 mod pii_access;
 mod publisher;
@@ -26,6 +27,7 @@ mod reply_publisher;
 mod republisher;
 mod rerouter;
 mod sampling;
+mod server_url;
 mod store;
 mod unit_of_work;
 
@@ -52,6 +54,7 @@ pub use reply_publisher::{ReplyPublisher, ReplySender};
 pub use republisher::{Original, Republish, Republisher};
 pub use rerouter::{ORDER_ID_HEADER, Reroute, Rerouter, has_order_id, set_order_id};
 pub use sampling::{BacklogProbe, QueueDepths, sample_backlog, sample_queues};
+pub use server_url::ServerUrl;
 pub use store::{
     BatchLookup, BatchState, Changes, FIRST_NUMBER, HistoryRow, InboxEntry, InboxOutcome,
     MAX_EARLIER_ROWS, MAX_LOADED_ITEMS, Store, StoreError, StoreTransaction,

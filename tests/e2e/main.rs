@@ -7,6 +7,7 @@ mod backlog;
 mod command_line;
 mod console;
 mod console_dead_letters;
+mod credentials;
 mod dead_letters;
 mod embedded;
 mod faults;
@@ -15,7 +16,9 @@ mod http_api;
 mod messages;
 mod ordering;
 mod outages;
+mod permissions;
 mod schemas;
+mod shutdown;
 mod tcp_proxy;
 #[cfg(feature = "otlp")]
 mod telemetry;

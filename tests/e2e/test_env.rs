@@ -23,6 +23,9 @@ pub mod logged {
     pub const PUBLISHING_RESUMED: &str = "Messages are published again";
     pub const EVENTS_REFUSED: &str = "Events were not taken";
     pub const COPIES_REFUSED: &str = "Copies of commands were not taken";
+    pub const DATABASE_REASON: &str = "Database is still unavailable";
+    pub const COMMANDS_REASON: &str = "Commands still cannot be consumed";
+    pub const URL_READ_AGAIN: &str = "Read again: new connections use this URL";
     /// Commands or dead letters.
     pub const CONSUMING_STOPPED: &str = "cannot be consumed";
 }
@@ -214,7 +217,8 @@ impl TestEnv {
         self.spawn(self.program(&["run"]).args(options).env("ORDER_WORKER_KILL_AT", point))
     }
 
-    fn spawn(&self, command: &mut Command) -> Worker {
+    /// Starts a worker with this command, and its log in a file.
+    pub fn spawn(&self, command: &mut Command) -> Worker {
         let log = self.folder.path().join(format!("worker-{}.log", Uuid::now_v7().simple()));
         let process = command
             .stdin(Stdio::null())
@@ -279,6 +283,13 @@ impl TestEnv {
         execute(&format!("set search_path to {}; {statements}", self.name)).await;
     }
 
+    /// The same with statements that may fail.
+    pub async fn try_execute(&self, statements: &str) -> Result<(), sqlx::Error> {
+        let mut session = self.database_session().await;
+        let statements = AssertSqlSafe(statements.to_owned());
+        sqlx::raw_sql(statements).execute(&mut session).await.map(drop)
+    }
+
     /// Runs a PL/pgSQL statement before each insert into `orders`; `nextval('order_inserts')` counts the
     /// inserts. `drop trigger before_order on orders` ends it.
     pub async fn before_each_order(&self, statement: &str) {
@@ -331,6 +342,8 @@ pub fn program(arguments: &[&str], folder: &Path) -> Command {
     command.env_remove("AMQP_URL").env_remove("DATABASE_URL").env_remove("RUST_LOG");
     // A test that uses HTTP sets an address.
     command.env("HTTP_ADDR", "none");
+    // Most tests have nothing to drain, and would only wait.
+    command.env("HTTP_DRAIN_SECONDS", "0");
     command
 }
 
@@ -362,8 +375,13 @@ impl Worker {
     }
 
     pub fn send_sigterm(&self) {
+        self.send_signal("TERM");
+    }
+
+    /// Sends a signal by its name without SIG.
+    pub fn send_signal(&self, name: &str) {
         let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     /// Waits for the end of the process.

@@ -1,7 +1,7 @@
 //! Opens connections and channels, and maps errors of lapin.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use lapin::types::ReplyCode;
@@ -11,10 +11,10 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::intake::{self, BrokerVersion, GateHandle};
-use super::{RabbitPublisher, Topology};
+use super::{RabbitPublisher, Topology, url_parameters};
 use crate::messages::Target;
 use crate::metrics::Metrics;
-use crate::service_layer::Cooldown;
+use crate::service_layer::{Cooldown, ServerUrl};
 
 /// Timeout for opening a connection or a channel, and for the reply to a synchronous AMQP method.
 pub(super) const RPC_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,11 +65,15 @@ pub enum RabbitError {
 #[derive(Debug, Clone)]
 pub struct RabbitMq {
     uri: Arc<AMQPUri>,
+    /// Replaces `uri` for new connections.
+    current_url: Option<ServerUrl>,
     pub(super) topology: Arc<Topology>,
     /// Distinguishes this worker from the others that consume the same queues.
     pub(super) worker_id: Uuid,
     /// Whether to declare the topology, or only to verify that it exists.
     declare: bool,
+    /// Logs once what the user may not verify.
+    unverified: Arc<Once>,
     publishing: Arc<Mutex<Option<Arc<Connection>>>>,
     /// Part of the name of the publishing connection.
     purpose: &'static str,
@@ -87,14 +91,15 @@ impl RabbitMq {
     /// # Errors
     /// [`RabbitError::Address`] when the address is malformed.
     pub fn new(url: &str, topology: Topology, declare: bool) -> Result<Self, RabbitError> {
-        let mut uri: AMQPUri = url.parse().map_err(RabbitError::Address)?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        let uri = parsed(url)?;
         let topology = Arc::new(topology);
         Ok(Self {
             uri: Arc::new(uri),
+            current_url: None,
             topology,
             worker_id: Uuid::now_v7(),
             declare,
+            unverified: Arc::new(Once::new()),
             publishing: Arc::default(),
             purpose: "publishes",
             large_frames: Arc::default(),
@@ -102,6 +107,16 @@ impl RabbitMq {
             slow_targets: Arc::new(std::sync::Mutex::new(Cooldown::new(SLOW_TARGET_PERIOD))),
             metrics: None,
         })
+    }
+
+    /// Reads the address again before each connection.
+    pub fn at_current_url(self, url: ServerUrl) -> Self {
+        Self { current_url: Some(url), ..self }
+    }
+
+    /// The address that is read again before each connection.
+    pub fn current_url(&self) -> Option<&ServerUrl> {
+        self.current_url.as_ref()
     }
 
     /// Counts opened connections in these metrics.
@@ -138,7 +153,13 @@ impl RabbitMq {
         purpose: &'static str,
         gate: Option<&GateHandle>,
     ) -> Result<Connection, RabbitError> {
-        let mut uri = AMQPUri::clone(&self.uri);
+        let mut uri = match &self.current_url {
+            None => AMQPUri::clone(&self.uri),
+            // Retried like an outage: the file may be corrected.
+            Some(url) => {
+                parsed(&url.read()).map_err(|error| RabbitError::Unavailable(error.to_string()))?
+            }
+        };
         let starts_small =
             uri.query.frame_max.is_none() && !self.large_frames.load(Ordering::Relaxed);
         if starts_small {
@@ -210,7 +231,16 @@ impl RabbitMq {
         if self.declare {
             self.topology.declare(connection, &self.version).await
         } else {
-            self.topology.verify(connection, &self.version).await
+            let not_permitted = self.topology.verify(connection, &self.version).await?;
+            if !not_permitted.is_empty() {
+                self.unverified.call_once(|| {
+                    tracing::info!(
+                        resources = not_permitted.join(", "),
+                        "No permission to check whether these exist; a missing one is reported when it is used"
+                    );
+                });
+            }
+            Ok(())
         }
     }
 
@@ -233,6 +263,13 @@ impl RabbitMq {
             close(&connection).await;
         }
     }
+}
+
+fn parsed(url: &str) -> Result<AMQPUri, RabbitError> {
+    url_parameters::ensure_valid(url).map_err(RabbitError::Address)?;
+    let mut uri: AMQPUri = url.parse().map_err(RabbitError::Address)?;
+    uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    Ok(uri)
 }
 
 pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, RabbitError> {

@@ -13,6 +13,7 @@ mod admin;
 mod confirms;
 mod connection;
 mod consumer;
+mod definitions;
 pub mod intake;
 pub mod properties;
 mod publish_batch;
@@ -22,6 +23,7 @@ mod repartition;
 mod resource;
 mod subscriber;
 mod topology;
+mod url_parameters;
 
 pub use connection::{RabbitError, RabbitMq};
 pub use publisher::RabbitPublisher;

@@ -59,7 +59,7 @@ impl<'a> Resource<'a> {
         }
     }
 
-    fn binding(&self) -> Option<&Binding<'a>> {
+    pub(super) fn binding(&self) -> Option<&Binding<'a>> {
         match self {
             Self::Queue { binding, .. } | Self::Exchange { binding, .. } => binding.as_ref(),
         }
@@ -89,6 +89,7 @@ impl<'a> Resource<'a> {
     }
 
     /// Verifies that it exists, with a passive declaration. The broker does not compare arguments.
+    /// Since RabbitMQ 4.2.6 and 4.3.0, it refuses one to a user without any permission on the resource.
     pub(super) async fn verify(
         &self,
         connection: &Connection,
@@ -97,6 +98,9 @@ impl<'a> Resource<'a> {
             Ok(()) => Ok(ResourceStatus::Matches),
             Err(RabbitError::Topology { difference, .. }) if difference.contains("NOT_FOUND") => {
                 Ok(ResourceStatus::Missing)
+            }
+            Err(RabbitError::Topology { difference, .. }) if is_refused_access(&difference) => {
+                Ok(ResourceStatus::NotPermitted(difference))
             }
             Err(error) => Err(error),
         }
@@ -192,6 +196,11 @@ impl<'a> Resource<'a> {
             result => result,
         }
     }
+}
+
+/// Whether the reply text says that the user lacks a permission.
+pub(super) fn is_refused_access(text: &str) -> bool {
+    text.contains("ACCESS_REFUSED")
 }
 
 /// Whether the reply text is of an error that repeating the declaration does not change.

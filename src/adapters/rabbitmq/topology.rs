@@ -7,7 +7,7 @@ use lapin::{Connection, ExchangeKind};
 
 use super::connection::RabbitError;
 use super::intake::BrokerVersion;
-use super::resource::{Binding, Resource};
+use super::resource::{Binding, Resource, is_refused_access};
 use crate::service_layer::ORDER_ID_HEADER;
 
 /// A delivery limit that no message reaches, and that all supported versions of RabbitMQ accept.
@@ -47,6 +47,8 @@ pub enum ResourceStatus {
     Missing,
     /// It exists with other arguments; with the reply text of the broker.
     Differs(String),
+    /// The user lacks the permission to see this; with the reply text of the broker.
+    NotPermitted(String),
 }
 
 impl Topology {
@@ -251,8 +253,8 @@ impl Topology {
         }
         let unpartitioned = self.commands_queue(self.commands_queue.clone());
         match unpartitioned.verify(connection).await? {
-            ResourceStatus::Missing => Ok(()),
-            _ => Err(RabbitError::Topology {
+            ResourceStatus::Missing | ResourceStatus::NotPermitted(_) => Ok(()),
+            ResourceStatus::Matches | ResourceStatus::Differs(_) => Err(RabbitError::Topology {
                 resource: unpartitioned.to_string(),
                 difference: format!(
                     "exists, so the commands are not partitioned yet: run `order-worker topology repartition {}`",
@@ -262,26 +264,32 @@ impl Topology {
         }
     }
 
-    /// Verifies that all exchanges and queues exist, without the permission to declare them.
+    /// Verifies that all exchanges and queues exist, without the permission to declare them. Returns
+    /// those that the user lacks the permission to see.
     pub(super) async fn verify(
         &self,
         connection: &Connection,
         version: &BrokerVersion,
-    ) -> Result<(), RabbitError> {
+    ) -> Result<Vec<String>, RabbitError> {
         let marker = self.partitions_marker();
+        let mut not_permitted = Vec::new();
         for resource in self.resources(version) {
             // Earlier releases had none.
             if !self.is_partitioned() && resource.name() == marker {
                 continue;
             }
-            if resource.verify(connection).await? == ResourceStatus::Missing {
-                return Err(RabbitError::Topology {
-                    resource: resource.to_string(),
-                    difference: "does not exist".to_owned(),
-                });
+            match resource.verify(connection).await? {
+                ResourceStatus::Matches | ResourceStatus::Differs(_) => {}
+                ResourceStatus::NotPermitted(_) => not_permitted.push(resource.to_string()),
+                ResourceStatus::Missing => {
+                    return Err(RabbitError::Topology {
+                        resource: resource.to_string(),
+                        difference: "does not exist".to_owned(),
+                    });
+                }
             }
         }
-        Ok(())
+        Ok(not_permitted)
     }
 
     /// Compares all exchanges and queues on the broker with the topology; changes nothing.
@@ -298,6 +306,11 @@ impl Topology {
                 // arguments.
                 status = match resource.declare_unbound(connection).await {
                     Ok(()) => ResourceStatus::Matches,
+                    Err(RabbitError::Topology { difference, .. })
+                        if is_refused_access(&difference) =>
+                    {
+                        ResourceStatus::NotPermitted(difference)
+                    }
                     Err(RabbitError::Topology { difference, .. }) => {
                         ResourceStatus::Differs(difference)
                     }

@@ -25,7 +25,7 @@ pub struct Parts {
     pub settings: Settings,
     pub broker: Broker,
     pub health: Health,
-    pub tokens: Tokens,
+    pub tokens: Arc<Tokens>,
     pub requests: CommandClient,
     pub jobs: Jobs,
     /// Limits the memory for the bodies of commands.
@@ -48,7 +48,7 @@ impl App {
             settings: settings.clone(),
             broker: broker.clone(),
             health: health.clone(),
-            tokens: Tokens::of(settings)?,
+            tokens: Arc::new(Tokens::of(settings)?),
             requests,
             body_bytes: ByteBudget::new(settings.byte_share()),
             jobs: Jobs::new(Arc::new(SystemClock)),
