@@ -1,7 +1,7 @@
-//! Every setting, its default and its variable; the only reader of the environment.
+//! The settings and their defaults; the only reader of the environment.
 //!
-//! Each setting is a variable of the environment and an option of the same name on the command
-//! line. The option wins. An address that is set to nothing counts as not set.
+//! Each setting is an environment variable and a command-line option of the same name. The option
+//! takes precedence. An empty URL or path counts as not set.
 
 mod deprecated;
 mod shown;
@@ -22,17 +22,17 @@ pub use url_file::UrlFile;
 /// Factor between one retry delay and the next.
 const RETRY_GROWTH: u32 = 5;
 
-/// All settings, as given.
+/// The settings as given.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own for its user")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct Settings {
-    /// The RabbitMQ server, such as amqp://user:password@host:5672/vhost (amqps:// for TLS). Not
-    /// set: a broker within the process, which keeps nothing when it ends.
+    /// The RabbitMQ server, such as amqp://user:password@host:5672/vhost (amqps:// for TLS). If not
+    /// set, an in-process broker is used, which is not durable.
     #[arg(long, env, value_name = "AMQP_URL", hide_env_values = true, global = true)]
     pub amqp_url: Option<SecretUrl>,
 
-    /// A file that holds the AMQP_URL. It is read again before each connection.
+    /// A file that contains the AMQP_URL. It is read again before each connection.
     #[arg(long, env, value_name = "AMQP_URL_FILE", global = true)]
     pub amqp_url_file: Option<PathBuf>,
 
@@ -41,22 +41,22 @@ pub struct Settings {
     #[arg(hide_default_value = true)]
     pub database_url: Option<SecretUrl>,
 
-    /// A file that holds the DATABASE_URL. It is read again before each connection.
+    /// A file that contains the DATABASE_URL.
     #[arg(long, env, value_name = "DATABASE_URL_FILE", global = true)]
     pub database_url_file: Option<PathBuf>,
 
-    /// The address of the console, the API, health and metrics; none: no HTTP. By default
-    /// 127.0.0.1:8080, or no HTTP if another program uses that.
+    /// The address of the console, the API, health checks and metrics; none disables HTTP. If not
+    /// set, 127.0.0.1:8080, or no HTTP if that port is in use.
     #[arg(long, env, value_name = "HTTP_ADDR", global = true)]
     pub http_addr: Option<HttpAddr>,
 
-    /// Tokens for HTTP: the lines that `order-worker token new` prints, separated by blanks. Not set:
-    /// only localhost can connect, with full access.
+    /// Tokens for HTTP: the lines that `order-worker token new` prints, separated by spaces. If not
+    /// set, only localhost can connect, with full access.
     #[arg(long, env, value_name = "HTTP_TOKENS", hide_env_values = true, global = true)]
     pub http_tokens: Option<TokenLines>,
 
-    /// A file that holds the HTTP_TOKENS. Changes apply within a second. While it cannot be read, no
-    /// token is valid.
+    /// A file that contains the HTTP_TOKENS. Changes apply within a second. While it cannot be read,
+    /// no token is valid.
     #[arg(long, env, value_name = "HTTP_TOKENS_FILE", global = true)]
     pub http_tokens_file: Option<PathBuf>,
 
@@ -65,9 +65,9 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub prefetch: u16,
 
-    /// Maximum bytes of messages in memory: a quarter each for commands from the queue, dead letters on
-    /// their way into the table, bodies over HTTP, and replies. A message that is larger than half
-    /// of its quarter takes half of it.
+    /// Maximum bytes of messages in memory: a quarter each for commands from the queue, dead
+    /// letters that are being stored, HTTP request bodies, and replies. A message that is larger
+    /// than half of its quarter counts as half of it.
     #[arg(
         long,
         env,
@@ -107,13 +107,13 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10))]
     pub max_attempts: u32,
 
-    /// Milliseconds before the first of these retries; each further one waits five times longer.
+    /// Milliseconds before the first of these retries; each further delay is five times longer.
     /// Part of the declaration of the retry queues: delete them before you change it.
     #[arg(long, env, value_name = "RETRY_DELAY_MS", default_value_t = 1000, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub retry_delay_ms: u32,
 
-    /// Seconds that work in progress may take after the signal to stop.
+    /// Seconds that a worker may take to finish work in progress after SIGTERM or SIGINT.
     #[arg(long, env, value_name = "SHUTDOWN_GRACE_SECONDS", default_value_t = 30, global = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_grace_seconds: u64,
@@ -141,7 +141,7 @@ pub struct Settings {
     pub keep_unroutable_events: bool,
 
     /// Declare exchanges, queues and bindings that are missing. false: only check that they exist,
-    /// for a user without the right to configure.
+    /// for a user without the configure permission.
     #[arg(long, env, value_name = "DECLARE_TOPOLOGY", default_value_t = true, global = true)]
     #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub declare_topology: bool,
@@ -162,18 +162,19 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub dead_letter_retention_days: u32,
 
-    /// Days for which the id of a handled message is remembered; more than
-    /// DEAD_LETTER_RETENTION_DAYS. With COLLECT_DEAD_LETTERS=false: for ever.
+    /// Days for which the ids of processed messages are kept, to detect duplicates; must be more than
+    /// DEAD_LETTER_RETENTION_DAYS. With COLLECT_DEAD_LETTERS=false, they are kept forever.
     #[arg(long, env, value_name = "MESSAGE_RETENTION_DAYS", default_value_t = 90, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub message_retention_days: u32,
 
-    /// Days for which the changes of completed and cancelled orders stay; 0: for ever.
+    /// Days for which the history of completed and cancelled orders is kept; 0: forever.
     #[arg(long, env, value_name = "HISTORY_RETENTION_DAYS", default_value_t = 0, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=36500))]
     pub history_retention_days: u32,
 
-    /// Bring the tables up to date at start. false: for a user without the right to create tables.
+    /// Apply schema migrations at start. false: only check the schema, for a user that cannot create
+    /// tables.
     #[arg(long, env, value_name = "MIGRATE", default_value_t = true, global = true)]
     #[arg(action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub migrate: bool,
@@ -188,7 +189,7 @@ pub struct Settings {
     )]
     pub commands_exchange: BrokerName,
 
-    /// The quorum queue of commands; the retry queues have its name with .retry.1, .retry.2, …
+    /// The quorum queue of commands. The retry queues are named after it: .retry.1, .retry.2, …
     #[arg(
         long,
         env,
@@ -228,22 +229,22 @@ pub struct Settings {
     )]
     pub dead_letter_queue: BrokerName,
 
-    /// How often the broker hands out a command, each time to a worker that dies of it, before the
-    /// broker itself makes it a dead letter. Part of the declaration of the commands queue.
+    /// Deliveries of a command that is never settled, because workers crash on it, before the broker
+    /// dead-letters it. Part of the declaration of the commands queue.
     #[arg(long, env, value_name = "DELIVERY_LIMIT", default_value_t = 100, global = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub delivery_limit: u32,
 
-    /// Where spans are sent: a collector of OpenTelemetry that takes OTLP over HTTP, such as
+    /// The OpenTelemetry collector to which spans are exported (OTLP over HTTP), such as
     /// http://collector:4318. Needs a build with the feature otlp.
     #[arg(long, env, value_name = "OTLP_ENDPOINT", hide_env_values = true, global = true)]
     pub otlp_endpoint: Option<SecretUrl>,
 
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, env, value_name = "LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: LogFormat,
 
-    /// Which log lines are written, such as warn or order_worker=debug.
+    /// The log level or filter, such as warn or order_worker=debug.
     #[arg(
         long = "log",
         env = "RUST_LOG",
@@ -257,28 +258,28 @@ pub struct Settings {
     pub deprecated: DeprecatedSettings,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// An address with a password in it, which is never shown.
+/// A URL that may contain a password. `Display` and `Debug` hide it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretUrl(String);
 
-/// Where the worker answers HTTP.
+/// The address that HTTP listens on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HttpAddr {
-    Nowhere,
-    /// An address with its port, `0` for any that is free.
-    At(String),
+    Disabled,
+    /// An address with a port, `0` for any free port.
+    Listen(String),
 }
 
-/// Who may use HTTP, as it stands in the settings. Never shown.
+/// The lines of HTTP_TOKENS. `Debug` hides them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenLines(String);
 
@@ -287,7 +288,7 @@ pub struct TokenLines(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerName(String);
 
-/// A setting that cannot be used.
+/// An invalid setting.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}: {problem}")]
 pub struct InvalidSetting {
@@ -295,24 +296,24 @@ pub struct InvalidSetting {
     pub problem: String,
 }
 
-/// Where the orders are.
+/// The URL of the database, by its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     Postgres(SecretUrl),
     Sqlite(SecretUrl),
 }
 
-/// The database that is used when none is named.
+/// The database if DATABASE_URL is not set.
 pub const DEFAULT_DATABASE_URL: &str = "sqlite://order-worker.db";
 
-/// Where HTTP is answered when no place is named.
+/// The address if HTTP_ADDR is not set.
 pub const DEFAULT_HTTP_ADDR: &str = "127.0.0.1:8080";
 
 impl Settings {
-    /// The RabbitMQ server, if one is named.
+    /// The URL of the RabbitMQ server, if set.
     ///
     /// # Errors
-    /// When it is no AMQP address, or its file cannot be read.
+    /// When it is not an AMQP URL, or its file cannot be read.
     pub fn broker_url(&self) -> Result<Option<SecretUrl>, InvalidSetting> {
         let Some(url) =
             given(self.amqp_url.as_ref(), self.amqp_url_file.as_ref(), "AMQP_URL_FILE")?
@@ -326,10 +327,10 @@ impl Settings {
         Err(InvalidSetting { variable: "AMQP_URL", problem })
     }
 
-    /// The database, [`DEFAULT_DATABASE_URL`] if none is named.
+    /// The URL of the database, by default [`DEFAULT_DATABASE_URL`].
     ///
     /// # Errors
-    /// When it is no address of a known database, or its file cannot be read.
+    /// When the scheme is not supported, or its file cannot be read.
     pub fn database(&self) -> Result<DatabaseUrl, InvalidSetting> {
         let url = given(
             self.database_url.as_ref(),
@@ -347,12 +348,12 @@ impl Settings {
         Err(InvalidSetting { variable: "DATABASE_URL", problem })
     }
 
-    /// The collector of spans, if one is named.
+    /// The collector of spans, if set.
     pub fn collector(&self) -> Option<&SecretUrl> {
         self.otlp_endpoint.as_ref().filter(|url| !url.0.is_empty())
     }
 
-    /// Who may use HTTP, a line for each; none when there is no setting for it.
+    /// The tokens for HTTP, one per line; `None` if they are not set.
     ///
     /// # Errors
     /// When their file cannot be read.
@@ -363,7 +364,7 @@ impl Settings {
         self.tokens_file().map(|path| read("HTTP_TOKENS_FILE", path)).transpose()
     }
 
-    /// The file that holds them; none when they are given themselves, which wins.
+    /// The file with the tokens; `None` if HTTP_TOKENS is set, which takes precedence.
     pub fn tokens_file(&self) -> Option<&Path> {
         let file = self.http_tokens_file.as_deref().filter(|path| !path.as_os_str().is_empty());
         file.filter(|_| self.given_tokens().is_none())
@@ -373,7 +374,7 @@ impl Settings {
         self.http_tokens.as_ref().filter(|tokens| !tokens.0.is_empty())
     }
 
-    /// The waits before the retries: 1 s, 5 s, 25 s by default.
+    /// The delays before the retries; by default 1 s, 5 s, 25 s.
     pub fn retry_delays(&self) -> Vec<Duration> {
         let first = Duration::from_millis(self.retry_delay_ms.into());
         (0..self.max_attempts - 1)
@@ -381,21 +382,21 @@ impl Settings {
             .collect()
     }
 
-    /// The share, in bytes, of each of the four users of the memory for messages: commands, dead
-    /// letters, HTTP bodies, replies.
+    /// A quarter of MAX_IN_FLIGHT_BYTES: the budget of commands, dead letters, HTTP bodies and
+    /// replies, each.
     pub fn byte_share(&self) -> usize {
         usize::try_from(self.max_in_flight_bytes / 4).unwrap_or(usize::MAX)
     }
 
     /// # Errors
-    /// If a dead letter could outlive the memory of its message id: a replay could then apply a
-    /// command a second time.
+    /// When a dead letter could be kept longer than its message id: a replay could then apply a command
+    /// twice.
     pub fn check_retention(&self) -> Result<(), InvalidSetting> {
         if self.message_retention_days > self.dead_letter_retention_days {
             return Ok(());
         }
         let problem = format!(
-            "{} days must be more than DEAD_LETTER_RETENTION_DAYS ({}): a dead letter must not outlive the memory of its message id",
+            "{} days must be more than DEAD_LETTER_RETENTION_DAYS ({}): otherwise, replaying a dead letter could apply its command twice",
             self.message_retention_days, self.dead_letter_retention_days
         );
         Err(InvalidSetting { variable: "MESSAGE_RETENTION_DAYS", problem })
@@ -414,7 +415,7 @@ impl Settings {
     }
 }
 
-/// An address that is given itself or in a file.
+/// A URL from its setting or from a file.
 fn given(
     url: Option<&SecretUrl>,
     file: Option<&PathBuf>,
@@ -447,12 +448,12 @@ impl FromStr for HttpAddr {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "none" => Ok(Self::Nowhere),
+            "none" => Ok(Self::Disabled),
             _ if text
                 .rsplit_once(':')
                 .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) =>
             {
-                Ok(Self::At(text.to_owned()))
+                Ok(Self::Listen(text.to_owned()))
             }
             _ => Err("must be an address with a port, such as 0.0.0.0:8080, or none"),
         }
@@ -478,7 +479,7 @@ impl SecretUrl {
         Self(url.into())
     }
 
-    /// The address with everything that is in it. For connecting only.
+    /// The complete URL, including the password. Use it to connect only.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -517,7 +518,7 @@ impl FromStr for SecretUrl {
 }
 
 impl BrokerName {
-    /// The same name in a space of its own.
+    /// The name with a prefix.
     pub fn prefixed(&self, prefix: &str) -> Self {
         Self(format!("{prefix}{}", self.0))
     }
@@ -552,7 +553,7 @@ mod tests {
         settings: Settings,
     }
 
-    /// Without whatever is set in this process's environment.
+    /// Ignores the environment of this process.
     pub(super) fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
         let command = Program::command().mut_args(|argument| argument.env(None::<&str>));
         let arguments = ["order-worker"].iter().chain(arguments);
@@ -587,7 +588,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_must_not_outlive_the_memory_of_its_message_id() {
+    fn a_dead_letter_must_not_outlive_its_message_id() {
         let retention = |messages: &str| settings(&[messages]).unwrap().check_retention();
 
         let error = retention("--message-retention-days=30").unwrap_err().to_string();
@@ -596,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_an_unknown_kind_names_its_variable() {
+    fn an_error_about_an_unsupported_scheme_names_its_variable() {
         let given =
             settings(&["--amqp-url=http://secret@host", "--database-url=mysql://secret@host"])
                 .unwrap();
@@ -624,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_names_its_variable() {
+    fn an_error_about_a_missing_file_names_its_variable() {
         let given = settings(&["--database-url-file=/no/such/file"]).unwrap();
 
         let error = given.database().unwrap_err().to_string();
@@ -633,7 +634,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_as_good_as_not_set() {
+    fn an_empty_url_counts_as_not_set() {
         let given = settings(&["--amqp-url=", "--database-url="]).unwrap();
 
         assert_eq!(given.broker_url().unwrap(), None);
@@ -641,7 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_a_word_for_yes_or_no_and_nothing_else() {
+    fn a_switch_accepts_the_usual_booleans_only() {
         let declares = |word: &str| {
             settings(&[&format!("--declare-topology={word}")]).map(|it| it.declare_topology)
         };

@@ -1,13 +1,13 @@
-//! Points at which a test can have the process die, as if it were killed just there.
+//! Points in the code at which a test can kill the process.
 //!
-//! Only builds with debug assertions have them: in a release [`reached`] is empty, and the variable
-//! has no meaning.
+//! They exist only in builds with debug assertions; in a release build, [`reached`] is empty and
+//! `ORDER_WORKER_KILL_AT` is ignored.
 
-/// Dies here if `ORDER_WORKER_KILL_AT` says so: `<point>`, or `<point>:<n>` for its n-th passage.
+/// Aborts the process if `ORDER_WORKER_KILL_AT` is `<point>`, or `<point>:<n>` at the n-th call.
 #[inline]
 pub fn reached(point: &str) {
     #[cfg(debug_assertions)]
-    armed::die_if_it_is(point);
+    armed::abort_if_reached(point);
     #[cfg(not(debug_assertions))]
     let _ = point;
 }
@@ -20,21 +20,21 @@ mod armed {
     #[derive(Debug)]
     struct Armed {
         point: String,
-        passages_left: AtomicU64,
+        calls_left: AtomicU64,
     }
 
     static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
-        #[expect(clippy::disallowed_methods, reason = "where a test kills is no setting")]
-        let wish = std::env::var("ORDER_WORKER_KILL_AT").ok()?;
-        let (point, passages) = wish.split_once(':').unwrap_or((&wish, "1"));
-        let passages_left = AtomicU64::new(passages.parse().unwrap_or(1));
-        Some(Armed { point: point.to_owned(), passages_left })
+        #[expect(clippy::disallowed_methods, reason = "only for tests, not a setting")]
+        let value = std::env::var("ORDER_WORKER_KILL_AT").ok()?;
+        let (point, calls) = value.split_once(':').unwrap_or((&value, "1"));
+        let calls_left = AtomicU64::new(calls.parse().unwrap_or(1));
+        Some(Armed { point: point.to_owned(), calls_left })
     });
 
-    pub fn die_if_it_is(point: &str) {
+    pub fn abort_if_reached(point: &str) {
         let Some(armed) = ARMED.as_ref().filter(|armed| armed.point == point) else { return };
-        if armed.passages_left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            // Like SIGKILL it leaves nothing time to finish: no destructor, no flush.
+        if armed.calls_left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Like SIGKILL: no destructors run, nothing is flushed.
             std::process::abort();
         }
     }

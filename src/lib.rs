@@ -4,18 +4,17 @@
 //! The layers, as in *Architecture Patterns with Python* (Percival, Gregory):
 //!
 //! - [`domain`]: orders and their rules; pure.
-//! - [`messages`]: the values that pass through: envelopes, commands, outcomes, messages to publish.
+//! - [`messages`]: value types: envelopes, commands, outcomes, messages to publish.
 //! - [`service_layer`]: the message bus, handlers, the unit of work, and the ports they need.
-//! - [`adapters`]: the ports on PostgreSQL, SQLite, memory, RabbitMQ and in-process channels.
-//! - [`entrypoints`]: the consumer of commands and the command line.
-//! - [`config`]: every setting; [`bootstrap`]: puts the parts together.
-//! - [`metrics`]: what the worker counts and measures.
-//! - [`kill_points`]: where tests have the process die; empty in a release.
-//! - [`telemetry`]: log lines, and spans for a collector.
+//! - [`adapters`]: implementations of the ports for PostgreSQL, SQLite, RabbitMQ and in-process channels.
+//! - [`entrypoints`]: the consumer of commands, HTTP, and the command line.
+//! - [`config`]: the settings; [`bootstrap`]: creates and connects the components.
+//! - [`metrics`]: Prometheus metrics.
+//! - [`kill_points`]: where tests kill the process; empty in a release build.
+//! - [`telemetry`]: logs, and spans for OpenTelemetry.
 //!
 //! Imports point one way: `entrypoints → service_layer → messages → domain` and
-//! `adapters → service_layer`. The upper ones count in `metrics`, which knows only `messages` and
-//! `domain`.
+//! `adapters → service_layer`. All of them use `metrics`, which imports only `messages` and `domain`.
 
 pub mod adapters;
 pub mod bootstrap;

@@ -6,14 +6,14 @@ use clap::Parser;
 use order_worker::entrypoints::cli;
 use order_worker::telemetry::Telemetry;
 
-/// Returns memory to the system after a peak, unlike the allocator of the C library.
+/// Unlike the allocator of the C library, it returns memory to the system after a peak.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let mut program = cli::Program::parse();
     if program.is_demo() && program.settings.rust_log == "info" {
-        // The output of the demo shows what happens.
+        // The demo prints its own output.
         "error".clone_into(&mut program.settings.rust_log);
     }
     let telemetry = match Telemetry::start(&program.settings) {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(cli::main(program));
-    // Dropping it would wait for a pending read of standard input.
+    // Dropping the runtime would wait for a pending read of standard input.
     runtime.shutdown_background();
     telemetry.end();
     code

@@ -5,7 +5,9 @@
 grant select on _sqlx_migrations to orders_worker;
 grant select, insert, update on orders to orders_worker;
 grant select, insert on order_items to orders_worker;
-grant select, insert, delete on order_history, handled_messages, outbox to orders_worker;
+grant select, insert, delete on order_history, handled_messages to orders_worker;
+-- Update, because published rows are locked before they are deleted.
+grant select, insert, update, delete on outbox to orders_worker;
 grant usage on sequence order_numbers to orders_worker;
 grant select, insert, update, delete on dead_letters to orders_worker;
 grant select, insert, delete on dead_letter_actions to orders_worker;

@@ -13,7 +13,7 @@ use crate::service_layer::{
     Backoff, CommandSource, Health, IntakeBounds, Publisher, ServerUrl, sample_queues,
 };
 
-/// Where commands come from and events go.
+/// The broker of commands and events.
 #[derive(Debug, Clone)]
 pub enum Broker {
     RabbitMq(RabbitMq),
@@ -36,10 +36,10 @@ pub fn topology(settings: &Settings) -> Topology {
 }
 
 impl Broker {
-    /// The broker that the settings name, or one in this process.
+    /// The broker that the settings name, by default an in-process one.
     ///
     /// # Errors
-    /// When the settings are wrong.
+    /// When the settings are invalid.
     pub fn of(settings: &Settings) -> Result<Self, Failure> {
         Ok(match settings.broker_url()? {
             Some(url) => {
@@ -54,7 +54,7 @@ impl Broker {
         })
     }
 
-    /// Where its address is read again before each connection, if it is in a file.
+    /// Its URL that is read again before each connection, if it is in a file.
     pub fn current_url(&self) -> Option<&ServerUrl> {
         match self {
             Self::RabbitMq(rabbitmq) => rabbitmq.current_url(),
@@ -62,7 +62,7 @@ impl Broker {
         }
     }
 
-    /// The same, with its connections counted.
+    /// Counts its connections in these metrics.
     pub fn counted_in(self, metrics: &Metrics) -> Self {
         match self {
             Self::RabbitMq(rabbitmq) => Self::RabbitMq(rabbitmq.counted_in(metrics.clone())),
@@ -70,7 +70,7 @@ impl Broker {
         }
     }
 
-    /// Whether it blocks those that publish, as far as it is known at once.
+    /// Whether the broker blocks publishing, as far as this process knows.
     pub fn publishing_is_blocked(&self) -> bool {
         match self {
             Self::RabbitMq(rabbitmq) => rabbitmq.publishing_is_blocked(),
@@ -106,17 +106,17 @@ impl Broker {
     /// Starts to consume; see [`CommandSource`].
     pub(super) fn consume(
         &self,
-        inflow: ConsumedQueue,
+        queue: ConsumedQueue,
         bounds: IntakeBounds,
         health: Health,
         stop: CancellationToken,
     ) -> (CommandSource, JoinHandle<()>) {
         match self {
-            Self::RabbitMq(rabbitmq) => rabbitmq.consume(inflow, bounds, health, stop),
+            Self::RabbitMq(rabbitmq) => rabbitmq.consume(queue, bounds, health, stop),
             Self::InProcess(broker) => {
-                // There is nothing that could keep it from doing so.
-                health.consumes(inflow);
-                match inflow {
+                // Consuming in process cannot fail.
+                health.consumer_started(queue);
+                match queue {
                     ConsumedQueue::Commands => broker.consume(bounds.prefetch, stop),
                     ConsumedQueue::DeadLetters => broker.consume_dead_letters(stop),
                 }
@@ -124,7 +124,7 @@ impl Broker {
         }
     }
 
-    /// The same with a publishing connection of its own, for replies.
+    /// The same broker with a separate publishing connection, for replies.
     pub(super) fn for_replies(&self) -> Self {
         match self {
             Self::RabbitMq(rabbitmq) => Self::RabbitMq(rabbitmq.for_replies()),
@@ -132,24 +132,24 @@ impl Broker {
         }
     }
 
-    /// Closes in good order what the publishers share.
+    /// Closes the shared publishing connection.
     pub(super) async fn close(&self) {
         if let Self::RabbitMq(rabbitmq) = self {
             rabbitmq.close().await;
         }
     }
 
-    /// Makes sure that exchanges and queues are there; waits for the broker as long as it takes.
+    /// Declares or checks the topology. Waits for the broker without limit.
     ///
     /// # Errors
-    /// When one of them is missing or is not as it should be.
+    /// When an exchange or queue is missing, or exists with other arguments.
     pub(super) async fn ready(&self, health: &Health) -> Result<(), Failure> {
         let Self::RabbitMq(rabbitmq) = self else { return Ok(()) };
         let mut backoff = Backoff::for_broker();
         loop {
             match rabbitmq.prepare().await {
                 Err(RabbitError::Unavailable(reason) | RabbitError::FrameTooLarge(reason)) => {
-                    health.cannot_consume(ConsumedQueue::Commands, &reason);
+                    health.consumer_failed(ConsumedQueue::Commands, &reason);
                     backoff.pause().await;
                 }
                 ready => return Ok(ready?),

@@ -16,7 +16,7 @@ use crate::service_layer::{
     sample_backlog,
 };
 
-/// Where the orders are.
+/// The database of the orders.
 #[derive(Debug, Clone)]
 pub enum Database {
     Postgres(PgDatabase),
@@ -27,7 +27,7 @@ impl Database {
     /// Opens the database that the settings name.
     ///
     /// # Errors
-    /// When the settings are wrong or the database does not answer.
+    /// When the settings are invalid or the database is unavailable.
     pub async fn open(settings: &Settings) -> Result<Self, Failure> {
         Ok(match settings.database()? {
             DatabaseUrl::Postgres(url) => Self::Postgres(PgDatabase::connect(url.expose()).await?),
@@ -35,21 +35,20 @@ impl Database {
         })
     }
 
-    /// Opens the database and brings its tables up to date, or makes sure that they are; waits for
-    /// the database as long as it takes.
+    /// Opens the database and migrates or checks its schema. Waits for the database without limit.
     ///
     /// # Errors
-    /// When the settings are wrong, or the tables are not those of this program.
+    /// When the settings are invalid, or this program does not support the schema.
     pub async fn ready(settings: &Settings, health: &Health) -> Result<Self, Failure> {
         let mut backoff = Backoff::for_database();
         loop {
             match Self::try_ready(settings).await {
                 Err(Failure::Database(StoreError::Unavailable(reason))) => {
-                    health.database_in_trouble(&reason);
+                    health.database_down(&reason);
                     backoff.pause().await;
                 }
                 ready => {
-                    health.database_answers();
+                    health.database_up();
                     return ready;
                 }
             }
@@ -67,7 +66,7 @@ impl Database {
     }
 
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database is unavailable, or a migration fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(database) => database.migrate().await,
@@ -76,7 +75,7 @@ impl Database {
     }
 
     /// # Errors
-    /// [`Failure::NotMigrated`] when the tables are not those of this program.
+    /// [`Failure::NotMigrated`] when this program does not support the schema.
     pub async fn ensure_migrated(&self) -> Result<(), Failure> {
         let migrated = match self {
             Self::Postgres(database) => database.is_migrated().await?,
@@ -93,7 +92,7 @@ impl Database {
         }
     }
 
-    /// The outbox, for a relay.
+    /// The outbox, for the relay.
     pub fn relay(&self) -> Box<dyn RelayStore> {
         match self {
             Self::Postgres(database) => Box::new(database.relay()),
@@ -122,7 +121,7 @@ impl Database {
         }
     }
 
-    /// Processes dead letters without keeping the effects.
+    /// Processes dead letters in transactions that are rolled back.
     pub fn dry_run(&self) -> DryRun {
         DryRun::new(self.store(), self.orders(), Arc::new(SystemClock))
     }

@@ -1,4 +1,5 @@
-//! Puts the parts together: the only place that names both the service layer and the adapters.
+//! Creates and connects the components: the only module that uses both the service layer and the
+//! adapters.
 
 mod broker;
 mod database;
@@ -17,7 +18,7 @@ fn server_url(file: UrlFile) -> ServerUrl {
     ServerUrl::new(move || file.current().expose().to_owned())
 }
 
-/// Why the worker cannot begin, or cannot go on.
+/// Why the worker cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]

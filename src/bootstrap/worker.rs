@@ -1,4 +1,4 @@
-//! A worker of all the parts.
+//! A worker and its background tasks.
 
 use std::sync::Arc;
 
@@ -12,33 +12,33 @@ use crate::config::Settings;
 use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts};
 use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
 use crate::messages::ConsumedQueue;
-use crate::service_layer::dead_letters::{RetentionPeriods, collect, prune_for_ever};
+use crate::service_layer::dead_letters::{RetentionPeriods, collect, prune_forever};
 use crate::service_layer::{ByteBudget, Clock, Health, InFlight, IntakeBounds, Relay};
 
-/// Most dead letters that the broker hands out before the first is in the table.
+/// Maximum unacknowledged dead letters.
 const DEAD_LETTER_PREFETCH: u16 = 200;
 
-/// What a worker does beside its commands: collects dead letters, removes what is old.
+/// Tasks besides processing commands: storing dead letters, and deleting old rows.
 #[derive(Debug)]
-struct Chores {
+struct BackgroundTasks {
     stop: CancellationToken,
     pruning: JoinHandle<()>,
     collecting: Option<[JoinHandle<()>; 2]>,
 }
 
-impl Chores {
-    /// Ends them, once the dead letters in hand are in the table.
-    async fn end(self) {
+impl BackgroundTasks {
+    /// Stops them after the delivered dead letters are stored.
+    async fn stop(self) {
         self.pruning.abort();
         self.stop.cancel();
         for task in self.collecting.into_iter().flatten() {
-            // It only ends; it has no failure to tell.
+            // The task returns nothing; the panic hook reports a panic.
             let _ = task.await;
         }
     }
 }
 
-/// A worker, put together and ready to run.
+/// A worker that is ready to run.
 #[derive(Debug)]
 pub struct Worker {
     pub settings: Settings,
@@ -48,12 +48,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Works until `stop` is cancelled and everything that was begun is settled and published.
-    /// `requests` are handled even while the broker is away; the worker ends after the last
+    /// Runs until `stop` is cancelled and all work in progress is settled and published. `requests`
+    /// are processed even while the broker is unavailable; the worker ends after the last
     /// [`CommandClient`](crate::entrypoints::command_client::CommandClient) is dropped.
     ///
     /// # Errors
-    /// When the broker has other exchanges or queues than it should, or a lane died.
+    /// When the topology of the broker is wrong, or a lane died.
     pub async fn run(
         &self,
         requests: Option<CommandQueue>,
@@ -62,18 +62,18 @@ impl Worker {
         let in_flight = InFlight::default();
         let serving = async {
             if let Some(requests) = requests {
-                let ground = self.request_ground(in_flight.of_requests());
-                Box::pin(command_client::serve(requests, ground, stop.clone())).await;
+                let deps = self.command_lane_deps(in_flight.for_command_client());
+                Box::pin(command_client::serve(requests, deps, stop.clone())).await;
             }
         };
         let replies = self.broker.for_replies();
         let consuming = async {
             let consumed = self.consume(&replies, in_flight.clone(), stop.clone()).await;
-            // Whoever sends requests stops, too, when there is nothing to be consumed.
+            // If consuming ends with an error, the other components stop as well.
             stop.cancel();
             consumed
         };
-        // Boxed, as they are large, and held by whoever runs a worker.
+        // Boxed, as these futures are large.
         let (consumed, ()) = tokio::join!(Box::pin(consuming), Box::pin(serving));
         replies.close().await;
         self.broker.close().await;
@@ -90,7 +90,7 @@ impl Worker {
             ready = self.broker.ready(&self.health) => ready?,
             () = stop.cancelled() => return Ok(()),
         }
-        let chores = self.start_chores()?;
+        let background = self.start_background_tasks()?;
         let health = self.health.clone();
         let bounds = IntakeBounds { prefetch: self.settings.prefetch, bytes: self.byte_budget() };
         let (source, source_task) =
@@ -101,7 +101,7 @@ impl Worker {
             event_publishers: (0..EVENT_PUBLISHERS).map(|_| self.broker.publisher()).collect(),
         };
         let lanes = (0..self.settings.lanes).map(lane).collect();
-        let ground = ConsumerDeps {
+        let deps = ConsumerDeps {
             source,
             lanes,
             republisher: self.broker.publisher(),
@@ -111,13 +111,13 @@ impl Worker {
             health,
             in_flight,
         };
-        let consumed = amqp::run(ground, self.consumer_settings()).await;
+        let consumed = amqp::run(deps, self.consumer_settings()).await;
         relay.abort();
-        // The lanes are gone: whatever the reason, the source hands back what they left.
+        // The lanes have ended: the source returns unsettled deliveries to the queue.
         stop.cancel();
-        // The source only ends; it has no failure to tell.
+        // The task returns nothing; the panic hook reports a panic.
         let _ = source_task.await;
-        chores.end().await;
+        background.stop().await;
         Ok(consumed?)
     }
 
@@ -134,7 +134,7 @@ impl Worker {
         }
     }
 
-    fn request_ground(&self, in_flight: InFlight) -> CommandLaneDeps {
+    fn command_lane_deps(&self, in_flight: InFlight) -> CommandLaneDeps {
         CommandLaneDeps {
             store: self.database.store(),
             publisher: self.broker.publisher(),
@@ -160,12 +160,12 @@ impl Worker {
         tokio::spawn(relay.run(self.settings.relay_interval()))
     }
 
-    fn start_chores(&self) -> Result<Chores, Failure> {
+    fn start_background_tasks(&self) -> Result<BackgroundTasks, Failure> {
         self.settings.check_retention()?;
         let retention = retention_periods(&self.settings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pruning =
-            tokio::spawn(prune_for_ever(self.database.dead_letters(), retention, clock.clone()));
+            tokio::spawn(prune_forever(self.database.dead_letters(), retention, clock.clone()));
         let stop = CancellationToken::new();
         let collecting = self.settings.collect_dead_letters.then(|| {
             let health = self.health.clone();
@@ -174,7 +174,7 @@ impl Worker {
                 self.broker.consume(ConsumedQueue::DeadLetters, bounds, health, stop.clone());
             [tokio::spawn(collect(dead_letters, self.database.dead_letters(), clock)), source_task]
         });
-        Ok(Chores { stop, pruning, collecting })
+        Ok(BackgroundTasks { stop, pruning, collecting })
     }
 }
 

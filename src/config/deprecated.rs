@@ -1,11 +1,11 @@
-//! Settings under the names that they had before, for one more version.
+//! Deprecated names of settings, supported for one more version.
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::Settings;
 
-/// Switches that turned something off; each has a positive one in its place.
+/// Negative switches, each replaced by a positive one.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DeprecatedSettings {
     #[arg(long, env, default_value_t = false, global = true, hide = true)]
@@ -22,7 +22,7 @@ pub struct DeprecatedSettings {
 }
 
 impl Settings {
-    /// Carries over what was set under an old name; says what to set instead.
+    /// Applies the deprecated settings. Returns a warning for each one that was set.
     pub fn take_deprecated(&mut self) -> Vec<&'static str> {
         let DeprecatedSettings { no_declare, no_collect, no_migrate } =
             std::mem::take(&mut self.deprecated);

@@ -1,4 +1,4 @@
-//! Settings as people may see them.
+//! The settings as shown in the console, without secrets.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,17 @@ use clap::{Arg, Args, Command, ValueEnum};
 
 use super::{HttpAddr, SecretUrl, Settings};
 
-/// What stands for a value that nobody may see.
+/// Shown instead of a secret.
 const HIDDEN: &str = "(hidden)";
 
-/// A setting and its present value.
+/// A setting and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownSetting {
     pub variable: String,
-    /// None when it is not set. Without user, password and parameters where it is an address, and
-    /// never a token.
+    /// `None` if it is not set. URLs are shown without user, password and parameters; tokens are
+    /// hidden.
     pub value: Option<String>,
-    /// It is what it would be without being set.
+    /// Whether the value is the default.
     pub is_default: bool,
     pub meaning: String,
 }
@@ -32,8 +32,8 @@ impl Settings {
         settings.map(|setting| shown(setting, &values)).collect()
     }
 
-    /// Each variable with its value. Taken apart in full: a new setting does not compile until it is
-    /// here.
+    /// Each variable with its value. The exhaustive pattern makes the compiler report a missing
+    /// setting.
     fn values(&self) -> Vec<(&'static str, Option<String>)> {
         let Self {
             amqp_url,
@@ -73,11 +73,11 @@ impl Settings {
             deprecated: _,
         } = self;
         vec![
-            ("AMQP_URL", amqp_url.as_ref().and_then(address)),
+            ("AMQP_URL", amqp_url.as_ref().and_then(shown_url)),
             ("AMQP_URL_FILE", path(amqp_url_file.as_ref())),
-            ("DATABASE_URL", database_url.as_ref().and_then(address)),
+            ("DATABASE_URL", database_url.as_ref().and_then(shown_url)),
             ("DATABASE_URL_FILE", path(database_url_file.as_ref())),
-            ("HTTP_ADDR", http_addr.as_ref().map(place)),
+            ("HTTP_ADDR", http_addr.as_ref().map(shown_address)),
             ("HTTP_TOKENS", http_tokens.as_ref().map(|_| HIDDEN.to_owned())),
             ("HTTP_TOKENS_FILE", path(http_tokens_file.as_ref())),
             ("PREFETCH", Some(prefetch.to_string())),
@@ -104,7 +104,7 @@ impl Settings {
             ("DEAD_LETTER_EXCHANGE", Some(dead_letter_exchange.to_string())),
             ("DEAD_LETTER_QUEUE", Some(dead_letter_queue.to_string())),
             ("DELIVERY_LIMIT", Some(delivery_limit.to_string())),
-            ("OTLP_ENDPOINT", otlp_endpoint.as_ref().and_then(address)),
+            ("OTLP_ENDPOINT", otlp_endpoint.as_ref().and_then(shown_url)),
             ("LOG_FORMAT", log_format.to_possible_value().map(|it| it.get_name().to_owned())),
             ("RUST_LOG", Some(rust_log.clone())),
         ]
@@ -121,7 +121,7 @@ fn shown(setting: &Arg, values: &[(&'static str, Option<String>)]) -> ShownSetti
     ShownSetting { is_default: value == default, variable, value, meaning }
 }
 
-fn address(url: &SecretUrl) -> Option<String> {
+fn shown_url(url: &SecretUrl) -> Option<String> {
     (!url.0.is_empty()).then(|| url.to_string())
 }
 
@@ -129,10 +129,10 @@ fn path(path: Option<&PathBuf>) -> Option<String> {
     path.filter(|path| !path.as_os_str().is_empty()).map(|path| path.display().to_string())
 }
 
-fn place(address: &HttpAddr) -> String {
+fn shown_address(address: &HttpAddr) -> String {
     match address {
-        HttpAddr::Nowhere => "none".to_owned(),
-        HttpAddr::At(address) => address.clone(),
+        HttpAddr::Disabled => "none".to_owned(),
+        HttpAddr::Listen(address) => address.clone(),
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_told_from_a_default() {
+    fn a_changed_value_is_not_a_default() {
         let lanes = one(&["--lanes", "7"], "LANES");
         assert_eq!((lanes.value.as_deref(), lanes.is_default), (Some("7"), false));
         assert!(one(&["--lanes", "2"], "LANES").is_default);

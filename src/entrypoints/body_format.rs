@@ -1,4 +1,4 @@
-//! Bodies for people.
+//! Formats message bodies for display.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use similar::TextDiff;
 use crate::entrypoints::printable::printable;
 use crate::service_layer::decode::MAX_BODY_BYTES;
 
-/// Maximum nesting of JSON that is indented, which is also the maximum of the decoder.
+/// Maximum nesting of JSON that is indented; the same as that of the decoder.
 const MAX_LEVELS: usize = 32;
 
-/// Time for a minimal diff; after it, a larger one will do.
+/// After this time, the diff is no longer minimal.
 const DIFF_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A body as lines: JSON is indented, with numbers and texts as they were sent; anything else is left
-/// as it is. Control characters are escaped.
+/// A body as lines: JSON is indented, with numbers and strings as they were sent; anything else is
+/// unchanged. Control characters are escaped.
 pub fn readable(body: &[u8]) -> String {
     let text = indented(body).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
@@ -29,23 +29,23 @@ pub fn unified_diff(old: (&str, &[u8]), new: (&str, &[u8])) -> String {
     diff.unified_diff().missing_newline_hint(false).header(old.0, new.0).to_string()
 }
 
-/// JSON with a line for each value; none for what is not JSON, is too large or is nested too deep.
+/// JSON with one value per line; `None` if it is not JSON, too large or nested too deeply.
 ///
-/// Does not parse it into a value, which would change `10.50` and lose duplicate keys.
+/// Works on the text, as parsing would change `10.50` and drop duplicate keys.
 pub fn indented(body: &[u8]) -> Option<String> {
     if body.len() > MAX_BODY_BYTES || serde_json::from_slice::<IgnoredAny>(body).is_err() {
         return None;
     }
     let mut lines = Indented::default();
-    let mut in_text = false;
+    let mut in_string = false;
     let mut escaped = false;
     for c in std::str::from_utf8(body).ok()?.chars() {
-        if in_text {
+        if in_string {
             lines.text.push(c);
-            in_text = escaped || c != '"';
+            in_string = escaped || c != '"';
             escaped = !escaped && c == '\\';
         } else {
-            in_text = c == '"';
+            in_string = c == '"';
             lines.push(c)?;
         }
     }
@@ -61,7 +61,7 @@ struct Indented {
 }
 
 impl Indented {
-    /// Appends a character outside of texts; none when the nesting is too deep.
+    /// Appends a character outside of strings; `None` if the nesting is too deep.
     fn push(&mut self, c: char) -> Option<()> {
         if c.is_ascii_whitespace() {
             return Some(());

@@ -1,8 +1,7 @@
-//! Commands whose clients wait for the outcome, as over HTTP. They have a lane of their own, beside
-//! those of the queue.
+//! Commands whose clients wait for the outcome, as over HTTP. They have a lane of their own.
 //!
-//! The client gets its response as soon as the database has committed. What the command leaves to be
-//! published waits in the outbox while the broker is unavailable.
+//! The client gets its response as soon as the database has committed. While the broker is
+//! unavailable, the events stay in the outbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +18,14 @@ use crate::service_layer::{
     PublishBatch, Publisher, Store,
 };
 
-/// Most commands that wait for their turn; further ones are turned away at once.
+/// Maximum waiting commands; further ones are rejected at once.
 const MAX_WAITING: usize = 1_000;
 
-/// Most bytes of events that wait in memory to be published; above it they are left to the relay.
+/// Maximum bytes of events that wait in memory to be published; further ones are left to the relay.
 pub const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
-/// Longest wait of a sender.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Maximum time until the outcome.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Submits commands and returns their outcomes; clones share the lane.
 #[derive(Debug, Clone)]
@@ -38,7 +37,7 @@ pub struct CommandQueue(mpsc::Receiver<Request>);
 
 type Request = Incoming<oneshot::Sender<Outcome>>;
 
-/// Why a command has no outcome.
+/// Why there is no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
     #[error("{MAX_WAITING} commands are waiting already: try again later")]
@@ -46,28 +45,29 @@ pub enum SubmitError {
     #[error("the worker is stopping: try again")]
     Stopping,
     #[error(
-        "the database did not take the command within {} s; it may still take effect: ask again with the same message id",
-        ANSWER_WITHIN.as_secs()
+        "the database did not commit the command within {} s; it may still take effect: retry with the same message id",
+        OUTCOME_TIMEOUT.as_secs()
     )]
     TooLate,
 }
 
 impl CommandClient {
-    /// The way to a lane, and its end. The lane ends when the last clone of the way is dropped.
+    /// A client and the queue for its lane. The lane ends when the last clone of the client is
+    /// dropped.
     pub fn channel() -> (Self, CommandQueue) {
         let (requests, queue) = mpsc::channel(MAX_WAITING);
         (Self(requests), CommandQueue(queue))
     }
 
-    /// Whether there is a lane, or is going to be one.
-    pub fn lane_lives(&self) -> bool {
+    /// Whether the lane is running or starting.
+    pub fn has_lane(&self) -> bool {
         !self.0.is_closed()
     }
 
-    /// Has a command handled: its effects are committed when this answers.
+    /// Submits a command and returns its outcome, after its effects are committed.
     ///
     /// # Errors
-    /// See [`SubmitError`]. Of a command that came too late it is not known whether it takes effect.
+    /// See [`SubmitError`]. After [`SubmitError::TooLate`], the command may still take effect.
     pub async fn handle(&self, message: Message) -> Result<Outcome, SubmitError> {
         let (origin, outcome) = oneshot::channel();
         let kind = Some(message.command.kind());
@@ -77,14 +77,14 @@ impl CommandClient {
             mpsc::error::TrySendError::Full(_) => SubmitError::Full,
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
         })?;
-        match tokio::time::timeout(ANSWER_WITHIN, outcome).await {
+        match tokio::time::timeout(OUTCOME_TIMEOUT, outcome).await {
             Ok(outcome) => outcome.map_err(|_| SubmitError::Stopping),
             Err(_) => Err(SubmitError::TooLate),
         }
     }
 }
 
-/// What the lane stands on.
+/// The dependencies of the lane.
 #[derive(Debug)]
 pub struct CommandLaneDeps {
     pub store: Box<dyn Store>,
@@ -92,19 +92,19 @@ pub struct CommandLaneDeps {
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
-    /// Most commands in a batch, at least 1.
+    /// Maximum commands in a batch, at least 1.
     pub batch_max: usize,
     pub keep_unroutable_events: bool,
     /// Usually [`MAX_WAITING_BYTES`].
     pub max_waiting_bytes: usize,
 }
 
-/// Handles commands until nobody can send any more, and all that they left is published. The caller
-/// bounds that time by dropping the future, which loses nothing that was answered. From `stop` on,
-/// nobody waits for a locked order: such commands are turned away, without effect.
+/// Runs the lane until all clients are dropped and the events are published. The caller can limit
+/// that time by dropping the future, which loses no command that has an outcome. Once `stop` is
+/// cancelled, commands of locked orders are rejected instead of parked, and have no effect.
 pub async fn serve(queue: CommandQueue, deps: CommandLaneDeps, stop: CancellationToken) {
     let CommandLaneDeps { store, publisher, clock, health, in_flight, .. } = deps;
-    // The bytes are the limit, not the number.
+    // Large enough that the bytes are the limit.
     let (batches_in, batches) = mpsc::channel(deps.max_waiting_bytes.div_ceil(MESSAGE_OVERHEAD));
     let (results_in, results) = mpsc::unbounded_channel();
     let event_publisher = EventPublisher {
@@ -118,7 +118,7 @@ pub async fn serve(queue: CommandQueue, deps: CommandLaneDeps, stop: Cancellatio
     let sink = HttpOutcomes {
         metrics: metrics.clone(),
         batches: batches_in,
-        waiting: ByteBudget::new(deps.max_waiting_bytes),
+        budget: ByteBudget::new(deps.max_waiting_bytes),
         in_flight: in_flight.clone(),
     };
     let lane = Lane {
@@ -135,11 +135,11 @@ pub async fn serve(queue: CommandQueue, deps: CommandLaneDeps, stop: Cancellatio
     tokio::join!(event_publisher.run(), lane.run());
 }
 
-/// Outcomes are sent to the waiting clients.
+/// Sends outcomes to the waiting clients.
 struct HttpOutcomes {
     metrics: Metrics,
     batches: mpsc::Sender<PublishBatch>,
-    waiting: ByteBudget,
+    budget: ByteBudget,
     in_flight: InFlight,
 }
 
@@ -148,23 +148,23 @@ impl OutcomeSink for HttpOutcomes {
 
     const SOURCE: Source = Source::Http;
 
-    /// Whether the client still waits.
+    /// Whether the client is still waiting.
     fn is_awaited(&self, client: &Self::Origin) -> bool {
         !client.is_closed()
     }
 
     fn settle(&mut self, batch: Vec<Handled<Self::Origin>>) {
         for Handled { kind, outcome, origin: client, .. } in batch {
-            self.metrics.messages.received(Source::Http, false);
-            self.metrics.messages.handled(Source::Http, kind, &outcome);
-            // The client may be gone; the command has its effect all the same.
+            self.metrics.commands.received(Source::Http, false);
+            self.metrics.commands.handled(Source::Http, kind, &outcome);
+            // The client may have disconnected; the command is committed in any case.
             let _ = client.send(outcome);
         }
     }
 
-    /// Never waits for the broker, as the next responses would wait too: what does not fit into the
-    /// budget is left to the relay. HTTP commands have no `reply_to`, so a reply in here was left by
-    /// another lane, and is the relay's as well.
+    /// Never waits for the broker, as this would delay further responses: events that exceed the
+    /// budget are left to the relay. HTTP commands have no `reply_to`, so replies in here are
+    /// earlier messages of another lane, and are left to the relay as well.
     async fn publish(&mut self, messages: Vec<OutboxMessage>, committed_at: Instant) {
         let (events, replies): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| message.kind.is_event());
@@ -173,10 +173,10 @@ impl OutcomeSink for HttpOutcomes {
             return;
         }
         let bytes = events.iter().map(|event| event.body.len() + MESSAGE_OVERHEAD).sum();
-        let Some(room) = self.waiting.try_reserve(bytes) else {
+        let Some(reservation) = self.budget.try_reserve(bytes) else {
             return self.leave_to_relay(&events);
         };
-        let batch = PublishBatch { events, committed_at, room: Some(room) };
+        let batch = PublishBatch { events, committed_at, reservation: Some(reservation) };
         if let Err(
             mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch),
         ) = self.batches.try_send(batch)
@@ -189,7 +189,7 @@ impl OutcomeSink for HttpOutcomes {
 impl HttpOutcomes {
     fn leave_to_relay(&self, messages: &[OutboxMessage]) {
         if !messages.is_empty() {
-            self.in_flight.leave(messages.iter().map(|message| message.key.event_id));
+            self.in_flight.leave_to_relay(messages.iter().map(|message| message.key.event_id));
         }
     }
 }

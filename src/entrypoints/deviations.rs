@@ -24,34 +24,34 @@ pub fn count(deviations: Deviations, properties: &Properties, metrics: &Metrics)
     }
     let message_id = properties.message_id.as_deref();
     let app_id = properties.app_id.as_deref();
-    let before = metrics.drift.so_far();
-    metrics.drift.count(app_id, counts);
+    let before = metrics.deviations.totals();
+    metrics.deviations.count(app_id, counts);
     if before.unknown_fields == 0 && counts.unknown_fields > 0 {
         tracing::info!(
             message_id,
             app_id,
-            "A message has unknown fields; further ones are only counted"
+            "A message has unknown fields; further messages are only counted"
         );
     }
     if before.coerced_fields == 0 && counts.coerced_fields > 0 {
         tracing::info!(
             message_id,
             app_id,
-            "A message has numbers as text; further ones are only counted"
+            "A message has numbers as text; further messages are only counted"
         );
     }
     if before.differing_totals == 0 && counts.differing_totals > 0 {
         tracing::info!(
             message_id,
             app_id,
-            "An order's total is not the sum of its items; further ones are only counted"
+            "An order's total is not the sum of its items; further orders are only counted"
         );
     }
 }
 
 /// Logs the totals, if there are any deviations.
 pub fn log_totals(metrics: &Metrics) {
-    let totals = metrics.drift.so_far();
+    let totals = metrics.deviations.totals();
     if totals != DeviationCounts::default() {
         tracing::info!(
             unknown_fields = totals.unknown_fields,

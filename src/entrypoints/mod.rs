@@ -1,4 +1,4 @@
-//! The ways into the worker: the queue of commands, HTTP, and the command line.
+//! The entrypoints: the commands queue, HTTP, and the command line.
 
 pub mod amqp;
 mod body_format;

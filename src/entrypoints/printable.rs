@@ -1,4 +1,4 @@
-//! Untrusted text, for terminals and pages.
+//! Escapes untrusted text for terminals and pages.
 
 /// Escapes the characters that would move a terminal's cursor, change its colours, or change the
 /// direction of text.

@@ -1,8 +1,8 @@
-//! Messages that wait: in the queues, in the outbox, as dead letters.
+//! The backlog: messages in the queues and in the outbox, and open dead letters.
 
 use std::time::Duration;
 
-/// What comes in from the broker.
+/// A queue that the worker consumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsumedQueue {
     Commands,
@@ -12,7 +12,7 @@ pub enum ConsumedQueue {
 impl ConsumedQueue {
     pub const ALL: [Self; 2] = [Self::Commands, Self::DeadLetters];
 
-    /// The word in metrics.
+    /// The label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Commands => "commands",
@@ -21,48 +21,49 @@ impl ConsumedQueue {
     }
 }
 
-/// Most rows that are counted; more would cost the database too much.
+/// Rows are counted up to this number, which bounds the cost of a query.
 pub const MAX_COUNTED: u32 = 100_000;
 
-/// What waits in a database.
+/// The backlog in a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backlog {
-    /// Whether there is any order at all.
+    /// Whether there is at least one order.
     pub has_orders: bool,
-    pub outbox: Outboxed,
-    /// None where there is no table for them.
+    pub outbox: OutboxBacklog,
+    /// `None` if the database has no table of dead letters.
     pub open_dead_letters: Option<OpenDeadLetters>,
 }
 
-/// What waits in the outbox.
+/// The messages in the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outboxed {
+pub struct OutboxBacklog {
     /// At most [`MAX_COUNTED`].
     pub count: u64,
-    /// Since the oldest of them was committed, by the database's clock; none without any.
+    /// The time since the oldest of them was committed, by the database's clock; `None` if there
+    /// are none.
     pub oldest: Option<Duration>,
 }
 
-/// The dead letters that nobody has decided on.
+/// The dead letters that are neither replayed nor discarded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenDeadLetters {
-    /// By code; at most [`MAX_COUNTED`] in all.
+    /// By code; at most [`MAX_COUNTED`] in total.
     pub counts: Vec<(String, u64)>,
-    /// Since the one of these that failed longest ago did so; none without any.
+    /// The time since the earliest failure among those counted; `None` if there are none.
     pub oldest: Option<Duration>,
 }
 
-/// What waits in a queue.
+/// The depth of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Messages that are in nobody's hands.
+    /// Messages ready for delivery; unacknowledged ones are not counted.
     pub ready: u64,
     pub consumers: u64,
 }
 
 impl OpenDeadLetters {
-    /// How many have such a code.
-    pub fn of(&self, is_meant: impl Fn(&str) -> bool) -> u64 {
-        self.counts.iter().filter(|(code, _)| is_meant(code)).map(|(_, count)| count).sum()
+    /// The number of dead letters whose code satisfies the predicate.
+    pub fn of(&self, matches: impl Fn(&str) -> bool) -> u64 {
+        self.counts.iter().filter(|(code, _)| matches(code)).map(|(_, count)| count).sum()
     }
 }

@@ -1,32 +1,32 @@
-//! A message as AMQP carries it: routing, properties, body.
+//! A message as received: routing, properties, body.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A message as its publisher sent it, by whatever way: a queue, HTTP, the table of dead letters.
+/// A message as its publisher sent it, from a queue, HTTP, or the table of dead letters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Envelope {
     pub exchange: String,
     pub routing_key: String,
     pub properties: Properties,
-    /// Why the properties are not as they were sent, where they are not.
+    /// Set if the properties are not as they were sent.
     pub properties_error: Option<PropertiesError>,
     pub body: Vec<u8>,
 }
 
-/// Why the properties of a message could not be read as they were sent.
+/// Why the properties of a message could not be decoded completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PropertiesError {
-    /// Headers stand within each other on more than 32 levels.
+    /// Headers are nested more than 32 levels deep.
     TooDeep,
-    /// Headers have more than 256 tables and lists.
+    /// Headers contain more than 256 tables and lists.
     TooMany,
     /// The properties do not fit into a frame; headers were left out.
     TooLarge,
     /// A property, or the name of a header, is not UTF-8.
     NotUtf8,
-    /// A header is of an unknown type, or cut off.
+    /// A header has an unknown type or is truncated.
     Malformed,
 }
 
@@ -45,7 +45,7 @@ impl PropertiesError {
     }
 }
 
-/// The properties of a message, as AMQP 0-9-1 names them, also in JSON.
+/// The properties of a message, named as in AMQP 0-9-1. Also a JSON format.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Properties {
@@ -65,7 +65,7 @@ pub struct Properties {
     pub expiration: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    /// In whole seconds since 1970; whatever the publisher wrote.
+    /// Seconds since 1970, as set by the publisher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<u64>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub struct Properties {
 /// The header table of a message.
 pub type Headers = BTreeMap<String, HeaderValue>;
 
-/// A value in a header table. Integers of every width widen to 64 bits.
+/// A value in a header table. Integers of all types are widened to 64 bits.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HeaderValue {
     Void,
@@ -96,7 +96,7 @@ pub enum HeaderValue {
     /// A long string that is not UTF-8.
     Binary(Vec<u8>),
     ByteArray(Vec<u8>),
-    /// In whole seconds since 1970.
+    /// Seconds since 1970.
     Timestamp(u64),
     List(Vec<HeaderValue>),
     Table(Headers),

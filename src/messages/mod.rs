@@ -1,5 +1,5 @@
-//! What passes through the worker: envelopes and commands, outcomes, messages to publish, and the
-//! messages that wait. Values only; the service layer works on them, the metrics count them.
+//! Value types that the layers share: envelopes, commands, outcomes, messages to publish, and
+//! backlogs.
 
 mod backlog;
 mod command_message;
@@ -9,7 +9,9 @@ mod outcome;
 mod publication;
 pub mod wire;
 
-pub use backlog::{Backlog, ConsumedQueue, MAX_COUNTED, OpenDeadLetters, Outboxed, QueueDepth};
+pub use backlog::{
+    Backlog, ConsumedQueue, MAX_COUNTED, OpenDeadLetters, OutboxBacklog, QueueDepth,
+};
 pub use command_message::{BodyHash, IdempotencyKey, Message};
 pub use envelope::{Envelope, HeaderValue, Headers, Properties, PropertiesError};
 pub use outbox::{

@@ -1,4 +1,5 @@
-//! What a unit of work has to say, kept with its changes until a broker has confirmed it.
+//! Messages of the outbox: stored in the transaction of the changes that they report, until the
+//! broker has confirmed them.
 
 use std::fmt;
 
@@ -11,12 +12,12 @@ use super::wire::{CommandOutcomeBody, OrderCommandRejectedBody, OrderStatusChang
 use super::{Message, Outcome, Properties, Publication, Target};
 use crate::domain::{OrderId, Rejected, StatusChanged};
 
-/// A message that waits in the outbox.
+/// A message in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
     pub key: OutboxKey,
     pub kind: OutboxMessageKind,
-    /// For a reply: the name of the queue.
+    /// For a reply, the name of the queue.
     pub routing_key: String,
     pub correlation_id: Option<String>,
     pub traceparent: Option<String>,
@@ -24,14 +25,15 @@ pub struct OutboxMessage {
     pub body: String,
 }
 
-/// A message of the outbox that is being published.
+/// The identity of an outbox message that is being published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEntry {
     pub key: OutboxKey,
     pub kind: OutboxMessageKind,
 }
 
-/// Names a row of the outbox, and sorts the rows of an order as they must be published.
+/// The key of an outbox row. Sorting by it gives the order in which an order's messages must be
+/// published.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OutboxKey {
     pub order_id: OrderId,
@@ -39,7 +41,7 @@ pub struct OutboxKey {
     pub event_id: Uuid,
 }
 
-/// The key of a row as the table has it, which need not be a valid one.
+/// The key of a row as stored, which may be invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RawOutboxKey {
     pub order_id: String,
@@ -51,12 +53,12 @@ pub struct RawOutboxKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutboxRow {
     Message(OutboxMessage),
-    /// Of a newer version of the worker, perhaps, or damaged. It stays where it is, and the later
-    /// events of its order with it, until somebody mends or deletes it.
+    /// Cannot be decoded: written by a newer version, or damaged. This row and the later events of
+    /// its order are not published until an operator repairs or deletes it.
     Unreadable(RawOutboxKey),
 }
 
-/// Longest name of a queue or routing key in AMQP, in bytes.
+/// Maximum length of a queue name or routing key in AMQP, in bytes.
 const MAX_ROUTING_KEY_BYTES: usize = 255;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +71,7 @@ pub enum OutboxMessageKind {
 impl OutboxMessageKind {
     pub const ALL: [Self; 3] = [Self::StatusChanged, Self::Rejected, Self::Reply];
 
-    /// The number in tables.
+    /// The value in the database.
     pub fn code(self) -> i16 {
         self as i16 + 1
     }
@@ -78,7 +80,7 @@ impl OutboxMessageKind {
         Self::ALL.into_iter().find(|kind| i64::from(kind.code()) == code)
     }
 
-    /// The property `type` of its messages.
+    /// The property `type` of these messages.
     pub fn type_name(self) -> &'static str {
         match self {
             Self::StatusChanged => OrderStatusChangedBody::TYPE,
@@ -87,7 +89,7 @@ impl OutboxMessageKind {
         }
     }
 
-    /// Whether it tells the public; a reply is for one reader.
+    /// Whether it is published to all subscribers; a reply is sent to one queue.
     pub fn is_event(self) -> bool {
         match self {
             Self::StatusChanged | Self::Rejected => true,
@@ -97,7 +99,7 @@ impl OutboxMessageKind {
 }
 
 impl RawOutboxKey {
-    /// None where it is not valid.
+    /// `None` if it is invalid.
     pub fn parse(&self) -> Option<OutboxKey> {
         Some(OutboxKey {
             order_id: OrderId::new(self.order_id.as_str()).ok()?,
@@ -132,7 +134,7 @@ impl OutboxRow {
         }
     }
 
-    /// None where it cannot be read.
+    /// `None` if it cannot be decoded.
     pub fn into_message(self) -> Option<OutboxMessage> {
         match self {
             Self::Message(message) => Some(message),
@@ -142,12 +144,12 @@ impl OutboxRow {
 }
 
 impl OutboxMessage {
-    /// Whether a broker can be asked to route it.
+    /// Whether the routing key is short enough for AMQP.
     pub fn is_routable(&self) -> bool {
         self.routing_key.len() <= MAX_ROUTING_KEY_BYTES
     }
 
-    /// The event of a change.
+    /// The event for a status change.
     pub fn status_changed(event: StatusChanged, cause: &Message) -> Self {
         let event_id = event_id_at(event.change.at);
         let key = OutboxKey {
@@ -160,7 +162,7 @@ impl OutboxMessage {
         Self::caused_by(cause, key, OutboxMessageKind::StatusChanged, routing_key, body)
     }
 
-    /// The event of a refused command.
+    /// The event for a rejected command.
     pub fn rejected(event: &Rejected, cause: &Message) -> Self {
         let event_id = event_id_at(event.at);
         let key = OutboxKey { order_id: event.order_id.clone(), version: event.version, event_id };
@@ -169,8 +171,8 @@ impl OutboxMessage {
         Self::caused_by(cause, key, OutboxMessageKind::Rejected, routing_key, body)
     }
 
-    /// The answer to whoever asked; none when nobody asked, when the outcome is still open, or when
-    /// there is no order to keep it with.
+    /// The reply; `None` if the command has no `reply_to`, if the outcome is not final, or if there
+    /// is no order whose key the row could have.
     pub fn reply(outcome: &Outcome, version: i32, to: &Message, at: DateTime<Utc>) -> Option<Self> {
         let queue = to.reply_to.clone()?;
         let body = CommandOutcomeBody::new(outcome)?;
@@ -179,7 +181,7 @@ impl OutboxMessage {
         Some(Self::caused_by(to, key, OutboxMessageKind::Reply, queue, to_json(&body)))
     }
 
-    /// Takes apart what names it in the outbox and what goes out.
+    /// Splits it into its identity in the outbox and the message to publish.
     pub fn into_publication(self) -> (OutboxEntry, Publication) {
         let Self { key, kind, routing_key, correlation_id, traceparent, body } = self;
         let target = match kind {
@@ -222,8 +224,8 @@ impl OutboxMessage {
 }
 
 impl Publication {
-    /// The reply to a command that became a dead letter. It has no row in the outbox: nothing changed
-    /// there. It is sent when the dead letter is confirmed.
+    /// The reply to a dead-lettered command, to be sent when the dead letter is confirmed. It has
+    /// no row in the outbox, as there is no transaction.
     pub fn reply_to(
         queue: String,
         outcome: &Outcome,
@@ -261,13 +263,13 @@ fn event_id_at(at: DateTime<Utc>) -> Uuid {
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, at.timestamp_subsec_nanos()))
 }
 
-/// A UUID v7 carries the moment of its making; in seconds since 1970.
+/// The creation time that a UUID v7 contains, in seconds since 1970.
 fn seconds_of(event_id: Uuid) -> Option<u64> {
     event_id.get_timestamp().map(|timestamp| timestamp.to_unix().0)
 }
 
 fn to_json(body: &impl Serialize) -> String {
-    // Room for the event of an order of some items.
+    // Enough for the event of an order with a few items.
     let mut json = Vec::with_capacity(1024);
     serde_json::to_writer(&mut json, body).expect("text, numbers and lists are always JSON");
     String::from_utf8(json).expect("JSON is UTF-8")

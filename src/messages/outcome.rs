@@ -1,52 +1,53 @@
-//! What can become of a message: a closed set, matched without a catch-all wherever it matters.
+//! The outcomes of a message: a closed set, matched without a catch-all.
 
 use std::time::Duration;
 
 use super::OutboxMessage;
 use crate::domain::{OrderId, Rejection, Status};
 
-/// What became of one message.
+/// The outcome of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its effect is committed (which may be none: an order set to the status that it has).
+    /// Its effect is committed. There may be none, as for an order that already has the status.
     Accepted(OrderState),
-    /// It had its effect before.
+    /// It took effect before.
     Duplicate(Option<OrderState>),
-    /// A rule of the domain refused it.
+    /// A business rule rejected it.
     Rejected(OrderState, Rejection),
-    /// It cannot be judged yet.
+    /// It cannot be processed yet.
     RetryLater(RetryReason),
-    /// It can never be processed as it is.
+    /// It can never be processed in this form.
     DeadLetter(DeadLetterReason),
 }
 
-/// An order as it stood after a message.
+/// An order's status after a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderState {
     pub order_id: OrderId,
     pub status: Status,
 }
 
-/// Why a message is to be tried again later.
+/// Why a message is retried later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RetryReason {
-    /// The command may have overtaken the one that places its order.
+    /// The command may have arrived before the one that places its order.
     #[error("order {order_id} does not exist (yet)")]
     OrderNotFound { order_id: OrderId },
 }
 
-/// Why a message went to the dead letters.
+/// Why a message was dead-lettered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", code.as_str())]
 pub struct DeadLetterReason {
     pub code: DeadLetterCode,
-    /// For people; names the field where one is at fault. Never holds the value itself.
+    /// A readable explanation. Names the invalid field, if there is one, but never contains its
+    /// value.
     pub detail: String,
-    /// The field of the body at fault, where it is one: `items[3].quantity`.
+    /// The path of the invalid field in the body, such as `items[3].quantity`.
     pub field: Option<String>,
 }
 
-/// The stable reasons for a dead letter.
+/// The reason codes of dead letters. They are part of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeadLetterCode {
     EmptyBody,
@@ -106,7 +107,7 @@ impl DeadLetterReason {
         Self { code, detail: detail.into(), field: None }
     }
 
-    /// A rule that a field of the body breaks.
+    /// `field` violates `rule`, such as "must be positive".
     pub fn of_field(code: DeadLetterCode, field: String, rule: &str) -> Self {
         Self { code, detail: format!("{field} {rule}"), field: Some(field) }
     }
@@ -124,7 +125,7 @@ impl RetryReason {
 }
 
 impl From<RetryReason> for DeadLetterReason {
-    /// What a message becomes whose last retry has passed.
+    /// The reason after the last retry.
     fn from(reason: RetryReason) -> Self {
         match &reason {
             RetryReason::OrderNotFound { .. } => {
@@ -135,7 +136,7 @@ impl From<RetryReason> for DeadLetterReason {
 }
 
 impl Outcome {
-    /// Why the message went to the dead letters, if it did.
+    /// The code, if the message is dead-lettered.
     pub fn dead_letter_code(&self) -> Option<DeadLetterCode> {
         match self {
             Self::DeadLetter(reason) => Some(reason.code),
@@ -145,7 +146,7 @@ impl Outcome {
         }
     }
 
-    /// The word for replies and logs.
+    /// The name in replies, logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Accepted(_) => "accepted",
@@ -157,20 +158,20 @@ impl Outcome {
     }
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Default)]
 pub struct BatchResult {
-    /// One for each message that is not among the `locked` ones, in their order.
+    /// One for each message that is not `locked`, in their order.
     pub outcomes: Vec<Outcome>,
-    /// The places of messages that had no effect because another transaction has their order, or
-    /// because the database fails at them alone, in their order: to be handled again later, before any
-    /// other message of these orders.
+    /// The indexes of messages that were not processed, because another transaction has locked
+    /// their order or the database fails on them: they must be retried before any later message of
+    /// these orders.
     pub locked: Vec<usize>,
-    /// What the commits left to be published, in this order; may begin with messages of earlier
-    /// commits that the outbox still held.
-    pub outgoing: Vec<OutboxMessage>,
-    /// How long each commit took.
+    /// The messages to publish, in this order. May start with messages of earlier commits that are
+    /// still in the outbox.
+    pub to_publish: Vec<OutboxMessage>,
+    /// The duration of each commit.
     pub commits: Vec<Duration>,
-    /// How often another transaction was faster.
+    /// The number of conflicts with other transactions.
     pub conflicts: u64,
 }

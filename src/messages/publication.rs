@@ -1,10 +1,10 @@
-//! A message for the broker, and the result of its publication.
+//! A message to publish, and its result.
 
 use std::borrow::Cow;
 
 use super::Properties;
 
-/// A message on its way out.
+/// A message to publish.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
     pub target: Target,
@@ -12,25 +12,25 @@ pub struct Publication {
     pub body: Vec<u8>,
 }
 
-/// Where a message goes; the adapter knows the names of exchanges and queues.
+/// The destination of a message. The adapter knows the names of exchanges and queues.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// The commands exchange.
     Commands { routing_key: String },
-    /// The partitions of the commands, past the commands exchange.
+    /// The partitions of the commands, bypassing the commands exchange.
     Partition { routing_key: String },
     /// The events exchange.
     Events { routing_key: String },
-    /// One queue, by its name: whoever asked for a reply.
+    /// A queue by name, for replies.
     Queue { name: String },
-    /// The delay before attempt `attempt` (1 for the first retry); comes back by itself.
+    /// The queue of retry `attempt`, starting at 1, from which the message returns after a delay.
     Retry { attempt: u32 },
     /// The dead letters.
     DeadLetters { routing_key: String },
 }
 
 impl Target {
-    /// Routing key or name of a queue, for log lines.
+    /// The routing key or the name of the queue, for logs.
     pub fn name(&self) -> Cow<'_, str> {
         match self {
             Self::Commands { routing_key }
@@ -43,25 +43,25 @@ impl Target {
     }
 }
 
-/// What became of one message of a window.
+/// The result of publishing one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PublishStatus {
-    /// The broker has taken responsibility for it.
+    /// The broker confirmed it (ack).
     Confirmed,
-    /// No queue wanted it: the broker dropped it.
+    /// No queue is bound for it: the broker returned it.
     Unroutable,
-    /// The broker could not take it (a nack), or ends the channel over it. Some of the queues that it
-    /// is for may have it.
+    /// The broker refused it (nack), or closed the channel because of it. Some of its queues may
+    /// have it.
     Refused,
-    /// No confirm came in time although the connection lives: a queue behind it does not answer. It
-    /// may or may not be anywhere.
+    /// No confirm arrived in time on a working connection, because a queue does not respond. The
+    /// message may or may not be in its queues.
     Unconfirmed,
-    /// It was for a queue of the worker's own and was not published.
+    /// Its destination is one of the worker's own queues, so it was not published.
     OwnQueue,
 }
 
 impl PublishStatus {
-    /// The word in metrics and log lines.
+    /// The name in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
@@ -72,15 +72,16 @@ impl PublishStatus {
         }
     }
 }
-/// Why a reply was given up.
+
+/// Why a reply was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
     Refused,
     Unroutable,
     Unconfirmed,
-    /// It was for a queue of the worker's own.
+    /// Its destination is one of the worker's own queues.
     OwnQueue,
-    /// Too many replies waited.
+    /// Too many replies were queued.
     Overflow,
 }
 
@@ -98,7 +99,7 @@ impl DropReason {
         }
     }
 
-    /// None for a reply that was taken.
+    /// `None` if it was confirmed.
     pub fn of(status: PublishStatus) -> Option<Self> {
         match status {
             PublishStatus::Confirmed => None,
@@ -110,7 +111,7 @@ impl DropReason {
     }
 
     /// Whether a later attempt may succeed.
-    pub fn may_pass(self) -> bool {
+    pub fn is_transient(self) -> bool {
         match self {
             Self::Refused | Self::Unconfirmed => true,
             Self::Unroutable | Self::OwnQueue | Self::Overflow => false,

@@ -1,5 +1,5 @@
-//! The messages that go out, in the form in which others read them. Strict: every field is always
-//! there, ids are text, amounts have two decimals, times have microseconds and end in `Z`.
+//! The JSON of events and replies. Every field is always present, ids are strings, amounts have two
+//! decimals, times have microseconds and end in `Z`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -12,24 +12,24 @@ use crate::domain::{
 };
 
 /// An order changed its status. Published to the events exchange with the routing key
-/// `order.status.<word>`, at least once with the same `event_id`, per order in the order of
-/// `version`.
+/// `order.status.<status>`, at least once, each time with the same `event_id`. The events of an order
+/// are published in the order of their `version`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "OrderStatusChanged")]
 pub struct OrderStatusChangedBody<'a> {
-    /// Names the event; the same on every publication of it.
+    /// Identifies the event. The same if it is published repeatedly.
     pub event_id: Uuid,
     #[serde(rename = "type")]
     #[schemars(schema_with = "order_status_changed")]
     pub kind: &'static str,
     #[schemars(length(min = 1, max = 64))]
     pub order_id: &'a str,
-    /// Null at placing.
+    /// Null when the order is placed.
     #[schemars(schema_with = "status_name_or_null", required)]
     pub previous_status: Option<&'static str>,
     #[schemars(schema_with = "status_name")]
     pub status: &'static str,
-    /// 1 for the first event of an order, one more for each further one.
+    /// 1 for the first change of an order, plus 1 for each further one.
     #[schemars(range(min = 1))]
     pub version: i32,
     #[serde(serialize_with = "microseconds")]
@@ -41,7 +41,7 @@ pub struct OrderStatusChangedBody<'a> {
     #[serde(serialize_with = "two_decimals")]
     #[schemars(schema_with = "amount")]
     pub total: Money,
-    /// The message id of the command, where it had one.
+    /// The message id of the command, if it had one.
     #[schemars(schema_with = "text_or_null", required)]
     pub caused_by: Option<&'a str>,
 }
@@ -71,12 +71,12 @@ pub struct ItemBody<'a> {
     pub price_per_unit: Money,
 }
 
-/// A rule of the business refused a command; nothing changed. Published to the events exchange with
-/// the routing key `order.rejected.<command>`.
+/// A business rule rejected a command; nothing changed. Published to the events exchange with the
+/// routing key `order.rejected.<command>`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "OrderCommandRejected")]
 pub struct OrderCommandRejectedBody<'a> {
-    /// Names the event; the same on every publication of it.
+    /// Identifies the event. The same if it is published repeatedly.
     pub event_id: Uuid,
     #[serde(rename = "type")]
     #[schemars(schema_with = "order_command_rejected")]
@@ -85,35 +85,34 @@ pub struct OrderCommandRejectedBody<'a> {
     pub command: &'static str,
     #[schemars(length(min = 1, max = 64))]
     pub order_id: &'a str,
-    #[schemars(schema_with = "refusal_code")]
+    #[schemars(schema_with = "rejection_code")]
     pub code: &'static str,
-    /// The rule, for people.
+    /// A readable explanation.
     pub detail: String,
-    /// The order's status, which stays.
+    /// The order's status, which is unchanged.
     #[schemars(schema_with = "status_name")]
     pub status: &'static str,
     #[serde(serialize_with = "microseconds")]
     #[schemars(schema_with = "moment")]
     pub rejected_at: DateTime<Utc>,
-    /// The message id of the command, where it had one.
+    /// The message id of the command, if it had one.
     #[schemars(schema_with = "text_or_null", required)]
     pub caused_by: Option<&'a str>,
 }
 
-/// What became of a command, sent to the queue that its `reply_to` named, with its
-/// `correlation_id`.
+/// The outcome of a command, sent to the queue in its `reply_to`, with its `correlation_id`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "CommandOutcome")]
 pub struct CommandOutcomeBody<'a> {
     #[schemars(schema_with = "outcome_word")]
     pub outcome: &'static str,
-    /// The order, with the number that the worker assigned where the command named none.
+    /// The order id; if the command had none, the number that the worker assigned.
     #[schemars(schema_with = "text_or_null", required)]
     pub order_id: Option<&'a str>,
     /// The order's status afterwards.
     #[schemars(schema_with = "status_name_or_null", required)]
     pub status: Option<&'static str>,
-    /// The rule that refused, or the reason of the dead letter.
+    /// The code of the business rule, or of the dead letter.
     #[schemars(schema_with = "text_or_null", required)]
     pub code: Option<&'static str>,
     #[schemars(schema_with = "text_or_null", required)]
@@ -162,13 +161,13 @@ impl<'a> OrderCommandRejectedBody<'a> {
 impl<'a> CommandOutcomeBody<'a> {
     pub const TYPE: &'static str = "CommandOutcome";
 
-    /// The answer to a command; none while its outcome is still open.
+    /// `None` if the outcome is not final.
     pub fn new(outcome: &'a Outcome) -> Option<Self> {
         let (order, code, detail) = match outcome {
             Outcome::Accepted(order) => (Some(order), None, None),
             Outcome::Duplicate(order) => (order.as_ref(), None, None),
-            Outcome::Rejected(order, refusal) => {
-                (Some(order), Some(refusal.code()), Some(refusal.to_string()))
+            Outcome::Rejected(order, rejection) => {
+                (Some(order), Some(rejection.code()), Some(rejection.to_string()))
             }
             Outcome::DeadLetter(dead) => {
                 (None, Some(dead.code.as_str()), Some(dead.detail.clone()))
@@ -206,7 +205,7 @@ impl<'a> From<&'a Item> for ItemBody<'a> {
     }
 }
 
-/// A moment as messages and tables show it: `2026-11-20T09:30:37.123456Z`.
+/// Formats a time as in messages and tables: `2026-11-20T09:30:37.123456Z`.
 pub fn format_moment(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
@@ -252,7 +251,7 @@ pub(crate) fn command_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": names })
 }
 
-fn refusal_code(_: &mut SchemaGenerator) -> Schema {
+fn rejection_code(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": Rejection::CODES })
 }
 

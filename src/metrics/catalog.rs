@@ -1,14 +1,14 @@
-//! Every metric: its name, its labels, what it means.
+//! The definitions of all metrics.
 //!
-//! docs/monitoring.md shows this list, and a test holds the two together.
+//! docs/monitoring.md contains this list; a test compares them.
 
 use super::Definition;
 
-/// From a fraction of a millisecond to what somebody would call standing still.
+/// Buckets from half a millisecond to 30 s.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// From what cannot be told from nothing to a message that lay about for a day.
+/// Buckets from 1 s, the resolution of AMQP timestamps, to a day.
 const WHOLE_SECONDS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 21_600.0, 86_400.0];
 
@@ -18,86 +18,85 @@ const SIZES: &[f64] =
 pub const RECEIVED: Definition = Definition::counter(
     "order_worker_messages_received_total",
     &["source"],
-    "Commands that came, by what they came from: queue or http.",
+    "Commands received, by source: queue or http.",
 );
 
 pub const REDELIVERED: Definition = Definition::counter(
     "order_worker_messages_redelivered_total",
     &[],
-    "Commands that the broker had handed out before.",
+    "Commands that the broker redelivered.",
 );
 
 pub const HANDLED: Definition = Definition::counter(
     "order_worker_messages_total",
     &["source", "command", "outcome"],
-    "Commands by what became of them. A duplicate had its effect before. Over HTTP, retry_later \
-     and dead_lettered are refused and go nowhere.",
+    "Commands by outcome. A duplicate had taken effect before. Commands over HTTP with the \
+     outcome retry_later or dead_lettered are rejected: they are neither retried nor stored.",
 );
 
 pub const REJECTED: Definition = Definition::counter(
     "order_worker_rejections_total",
     &["rule"],
-    "Commands that a rule of the business refused.",
+    "Commands rejected by a business rule.",
 );
 
 pub const RETRIES: Definition = Definition::counter(
     "order_worker_retries_total",
     &["reason"],
-    "Commands of the queue that wait for another attempt.",
+    "Commands from the queue that were scheduled for a retry.",
 );
 
-pub const BATCH_MESSAGES: Definition = Definition::histogram(
-    "order_worker_batch_messages",
-    SIZES,
-    &["source"],
-    "Messages in a batch.",
-);
+pub const BATCH_MESSAGES: Definition =
+    Definition::histogram("order_worker_batch_messages", SIZES, &["source"], "Messages per batch.");
 
 pub const BATCH_SECONDS: Definition = Definition::histogram(
     "order_worker_batch_duration_seconds",
     SECONDS,
     &["source"],
-    "From taking up a batch until all its effects are committed, with all waits for the database.",
+    "Time from the start of a batch to its last commit, including waits for the database.",
 );
 
 pub const COMMIT_SECONDS: Definition = Definition::histogram(
     "order_worker_commit_duration_seconds",
     SECONDS,
     &["source"],
-    "Writing and committing one transaction.",
+    "Time to write and commit one transaction.",
 );
 
 pub const CONFLICTS: Definition = Definition::counter(
     "order_worker_conflicts_total",
     &["source"],
-    "Transactions that were tried again because another one was faster.",
+    "Transactions that were retried because of a conflict with another transaction.",
 );
 
 pub const PARKED: Definition = Definition::gauge(
     "order_worker_parked_messages",
     &["source"],
-    "Commands that wait because another transaction has locked their order, or the database keeps failing at them; others go on.",
+    "Commands that are parked because another transaction has locked their order, or because \
+     the database keeps failing on them. Other commands are processed.",
 );
 
 pub const END_TO_END_SECONDS: Definition = Definition::histogram(
     "order_worker_end_to_end_seconds",
     WHOLE_SECONDS,
     &[],
-    "From the publisher's timestamp to the commit, for commands of the queue that are done with. \
-     AMQP timestamps are whole seconds, so is this, and it compares two clocks.",
+    "Time from the publisher's timestamp to the commit, for completed commands from the queue. \
+     The resolution is one second, as AMQP timestamps are whole seconds, and clock skew is \
+     included.",
 );
 
 pub const CONFIRM_SECONDS: Definition = Definition::histogram(
     "order_worker_confirm_duration_seconds",
     SECONDS,
     &[],
-    "From a batch's commit until the broker has judged the events that one publisher had of it.",
+    "Time from a batch's commit until the broker has responded to its events, measured for each \
+     of the lane's publishers.",
 );
 
 pub const PUBLISHED: Definition = Definition::counter(
     "order_worker_events_published_total",
     &["type"],
-    "Events and replies that the broker confirmed, with copies.",
+    "Events and replies that the broker confirmed, including repeated ones.",
 );
 
 pub const UNROUTABLE: Definition = Definition::counter(
@@ -109,46 +108,47 @@ pub const UNROUTABLE: Definition = Definition::counter(
 pub const EVENTS_KEPT: Definition = Definition::counter(
     "order_worker_events_kept_total",
     &["reason"],
-    "Attempts at an event that a subscriber's queue refused or did not confirm; the event stays in \
-     the outbox and is tried again.",
+    "Attempts to publish an event that a subscriber's queue refused or did not confirm. The \
+     event stays in the outbox and is retried.",
 );
 
 pub const REPLIES_DROPPED: Definition = Definition::counter(
     "order_worker_replies_dropped_total",
     &["reason"],
-    "Replies that were given up.",
+    "Replies that were dropped.",
 );
 
 pub const COPIES_KEPT: Definition = Definition::counter(
     "order_worker_copies_kept_total",
     &["reason"],
-    "Attempts to put a command into a retry queue or the dead letters that failed; the command stays \
-     with the broker meanwhile.",
+    "Failed attempts to copy a command to a retry queue or to the dead letters. The command \
+     stays unacknowledged and the copy is retried.",
 );
 
 pub const RELAYED: Definition = Definition::counter(
     "order_worker_events_relayed_total",
     &[],
-    "Events and replies that the relay took out of the outbox: left by a crash, or not taken before.",
+    "Events and replies that the relay removed from the outbox: left by a crash, or not \
+     confirmed before.",
 );
 
 pub const DEAD_LETTERS: Definition = Definition::counter(
     "order_worker_dead_letters_total",
     &["code"],
-    "Messages that went to the dead letters.",
+    "Messages that were dead-lettered.",
 );
 
 pub const DEAD_LETTERS_OPEN: Definition = Definition::gauge(
     "order_worker_dead_letters_open",
     &["code"],
-    "Dead letters in the table that nobody has decided on, counted up to 100000 in all. Sampled.",
+    "Open dead letters in the table, counted up to 100000 in total. Sampled.",
 );
 
 pub const DEAD_LETTERS_AGE: Definition = Definition::gauge(
     "order_worker_dead_letters_oldest_age_seconds",
     &[],
-    "Since the failure of the open dead letter that failed longest ago, among those counted; 0 \
-     without any. Sampled.",
+    "Time since the earliest failure of an open dead letter, among those counted; 0 if there \
+     are none. Sampled.",
 );
 
 pub const OUTBOX_MESSAGES: Definition = Definition::gauge(
@@ -160,105 +160,104 @@ pub const OUTBOX_MESSAGES: Definition = Definition::gauge(
 pub const OUTBOX_AGE: Definition = Definition::gauge(
     "order_worker_outbox_oldest_age_seconds",
     &[],
-    "Since the commit of the oldest message in the outbox, among those counted; 0 without any. \
-     Sampled.",
+    "Time since the oldest message in the outbox was committed, among those counted; 0 if there \
+     are none. Sampled.",
 );
 
 pub const QUEUE_MESSAGES: Definition = Definition::gauge(
     "order_worker_queue_messages_ready",
     &["queue"],
-    "Messages that wait in a queue, those in the hands of consumers not counted. Sampled.",
+    "Messages ready for delivery in a queue; unacknowledged ones are not counted. Sampled.",
 );
 
 pub const QUEUE_CONSUMERS: Definition = Definition::gauge(
     "order_worker_queue_consumers",
     &["queue"],
-    "Consumers of a queue, of all workers, by the broker's own count. Sampled.",
+    "Consumers of a queue, of all workers, as reported by the broker. Sampled.",
 );
 
 pub const SAMPLES_FAILED: Definition = Definition::counter(
     "order_worker_samples_failed_total",
     &["server"],
-    "Looks at database or broker that found nothing: their sampled metrics are absent meanwhile.",
+    "Failed samples of the database or the broker. The sampled metrics of that server are \
+     absent until a sample succeeds.",
 );
 
 pub const UNKNOWN_FIELDS: Definition = Definition::counter(
     "order_worker_unknown_fields_total",
     &["publisher"],
-    "Fields of commands that no rule knows; they are ignored.",
+    "Unknown fields in commands. They are ignored.",
 );
 
 pub const COERCED_FIELDS: Definition = Definition::counter(
     "order_worker_coerced_fields_total",
     &["publisher"],
-    "Whole numbers of commands that came as text or with a fraction; they are taken.",
+    "Whole numbers in commands that were sent as text or with a fraction. They are accepted.",
 );
 
 pub const DIFFERING_TOTALS: Definition = Definition::counter(
     "order_worker_differing_totals_total",
     &["publisher"],
-    "Orders whose total is not the sum of their items; they are taken.",
+    "Orders whose total is not the sum of their items. They are accepted.",
 );
 
 pub const CONSUMING: Definition = Definition::gauge(
     "order_worker_consumer_up",
     &["queue"],
-    "Whether the broker has confirmed this worker as a consumer of the queue.",
+    "1 if the broker has confirmed this worker as a consumer of the queue, otherwise 0.",
 );
 
 pub const PAUSED: Definition = Definition::gauge(
     "order_worker_paused",
     &["reason"],
-    "Whether this keeps the worker from its work. Trouble with collecting concerns dead letters only.",
+    "1 while this outage pauses the worker, otherwise 0. collecting affects dead letters only.",
 );
 
 pub const PAUSES: Definition = Definition::counter(
     "order_worker_pauses_total",
     &["reason"],
-    "How often this began to keep the worker from its work, lost connections among them.",
+    "Number of times that the worker was paused, including lost connections.",
 );
 
 pub const BROKER_CONNECTIONS: Definition = Definition::counter(
     "order_worker_broker_connections_total",
     &["purpose"],
-    "Connections made to RabbitMQ; each after the first of its purpose is a reconnect.",
+    "Connections opened to RabbitMQ. Each after the first of its purpose is a reconnect.",
 );
 
 pub const HTTP_REQUESTS: Definition = Definition::counter(
     "order_worker_http_requests_total",
     &["route", "method", "status"],
-    "Requests over HTTP by the pattern of their path and the class of their status.",
+    "HTTP requests by path pattern and status class.",
 );
 
 pub const HTTP_SECONDS: Definition = Definition::histogram(
     "order_worker_http_request_duration_seconds",
     SECONDS,
     &["route"],
-    "From a request's head to its answer's head, or to the end of its client.",
+    "Time from receiving a request's head to sending the response's head, or until the client \
+     disconnected.",
 );
 
 pub const BUILD_INFO: Definition = Definition::gauge(
     "order_worker_build_info",
     &["version"],
-    "1, with the version of the program.",
+    "Always 1; the label is the version of the program.",
 );
 
 pub const RESIDENT_MEMORY: Definition =
     Definition::gauge("process_resident_memory_bytes", &[], "Resident memory. Linux only.");
 
-pub const CPU_SECONDS: Definition = Definition::counter(
-    "process_cpu_seconds_total",
-    &[],
-    "Processor time of user and system. Linux only.",
-);
+pub const CPU_SECONDS: Definition =
+    Definition::counter("process_cpu_seconds_total", &[], "User and system CPU time. Linux only.");
 
 pub const START_TIME: Definition = Definition::gauge(
     "process_start_time_seconds",
     &[],
-    "When the process began, in seconds since 1970. Linux only.",
+    "Start time of the process, in seconds since 1970. Linux only.",
 );
 
-/// All of them, in the order in which they are documented.
+/// All metrics, in the order of the documentation.
 pub const ALL: [Definition; 39] = [
     RECEIVED,
     REDELIVERED,

@@ -1,31 +1,31 @@
-//! What a metric is called and means, and how one is made of it.
+//! The definition of a metric, and how to register it.
 
 use prometheus::core::{Collector, GenericCounterVec, GenericGaugeVec};
 use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
-/// A metric as it appears to whoever scrapes.
+/// A metric as exposed to Prometheus.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
-    /// Ends in its unit, or in `_total` for what only counts up.
+    /// Ends in the unit, or in `_total` for counters.
     pub name: &'static str,
     pub kind: Kind,
     pub labels: &'static [&'static str],
     pub help: &'static str,
 }
 
-/// How a metric moves.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     Counter,
     Gauge,
-    /// With the upper bounds of its buckets.
+    /// The upper bounds of its buckets.
     Histogram(&'static [f64]),
 }
 
 impl Kind {
-    /// The word in the text format.
+    /// The name in the text format.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -35,7 +35,7 @@ impl Kind {
     }
 }
 
-const ONCE: &str = "each metric is valid, and registered once";
+const VALID: &str = "each metric is valid and registered once";
 
 impl Definition {
     pub(super) const fn counter(
@@ -67,7 +67,7 @@ impl Definition {
         registered(GenericCounterVec::new(self.options(), self.labels), registry)
     }
 
-    /// Of whole numbers.
+    /// Integer gauges.
     pub(super) fn gauges(&self, registry: &Registry) -> IntGaugeVec {
         registered(GenericGaugeVec::new(self.options(), self.labels), registry)
     }
@@ -94,7 +94,7 @@ fn registered<C: Collector + Clone + 'static>(
     made: prometheus::Result<C>,
     registry: &Registry,
 ) -> C {
-    let metric = made.expect(ONCE);
-    registry.register(Box::new(metric.clone())).expect(ONCE);
+    let metric = made.expect(VALID);
+    registry.register(Box::new(metric.clone())).expect(VALID);
     metric
 }

@@ -1,4 +1,4 @@
-//! What the edge puts up with, by publisher: the drift of the contract.
+//! Deviations from the contract that the decoder accepted, by publisher.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,27 +7,27 @@ use prometheus::{IntCounter, IntCounterVec, Registry};
 
 use super::catalog;
 
-/// Most publishers that are told from each other, by their property `app_id`. The first ones are;
-/// all others are `other`, and those that do not say who they are `none`.
+/// Maximum publishers with a label of their own, by their property `app_id`. All after the first ones
+/// are `other`; publishers without the property are `none`.
 pub const MAX_PUBLISHERS: usize = 20;
 
-/// Longest name of a publisher, in characters; what is longer is cut.
+/// Maximum length of the label, in characters.
 const MAX_NAME: usize = 64;
 
 const OTHER: &str = "other";
 const NONE: &str = "none";
 
-/// For what publishers do otherwise than agreed.
+/// The metrics of deviations.
 #[derive(Debug)]
 pub struct DeviationMetrics {
     unknown_fields: IntCounterVec,
     coerced_fields: IntCounterVec,
     differing_totals: IntCounterVec,
-    of_all: Counters,
-    of_publishers: Mutex<HashMap<String, Counters>>,
+    all: Counters,
+    by_publisher: Mutex<HashMap<String, Counters>>,
 }
 
-/// What was put up with, in one message or in all.
+/// The deviations in one message, or in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeviationCounts {
     pub unknown_fields: u64,
@@ -43,45 +43,47 @@ struct Counters {
 }
 
 impl Counters {
-    fn add(&self, tolerated: DeviationCounts) {
-        self.unknown_fields.inc_by(tolerated.unknown_fields);
-        self.coerced_fields.inc_by(tolerated.coerced_fields);
-        self.differing_totals.inc_by(tolerated.differing_totals);
+    fn add(&self, counts: DeviationCounts) {
+        self.unknown_fields.inc_by(counts.unknown_fields);
+        self.coerced_fields.inc_by(counts.coerced_fields);
+        self.differing_totals.inc_by(counts.differing_totals);
     }
 }
 
 impl DeviationMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
-        let unseen =
-            || IntCounter::new("all", "not shown: the sum of what is").expect("the name is valid");
-        let drift = Self {
+        let unexposed = || {
+            IntCounter::new("all", "not exposed: the sum over all publishers")
+                .expect("the name is valid")
+        };
+        let deviations = Self {
             unknown_fields: catalog::UNKNOWN_FIELDS.counters(registry),
             coerced_fields: catalog::COERCED_FIELDS.counters(registry),
             differing_totals: catalog::DIFFERING_TOTALS.counters(registry),
-            of_all: Counters {
-                unknown_fields: unseen(),
-                coerced_fields: unseen(),
-                differing_totals: unseen(),
+            all: Counters {
+                unknown_fields: unexposed(),
+                coerced_fields: unexposed(),
+                differing_totals: unexposed(),
             },
-            of_publishers: Mutex::default(),
+            by_publisher: Mutex::default(),
         };
-        // They are 0 before there is anything to tell, so that the first one is seen as a change.
-        drift.named(NONE);
-        drift
+        // Exposes them as 0, so that `increase` sees the first deviation.
+        deviations.named(NONE);
+        deviations
     }
 
-    /// A message of the publisher with this `app_id` was put up with.
-    pub fn count(&self, app_id: Option<&str>, tolerated: DeviationCounts) {
-        self.of_all.add(tolerated);
-        self.of(app_id).add(tolerated);
+    /// Counts the deviations of a message from the publisher with this `app_id`.
+    pub fn count(&self, app_id: Option<&str>, counts: DeviationCounts) {
+        self.all.add(counts);
+        self.of(app_id).add(counts);
     }
 
-    /// What was put up with so far, of all publishers.
-    pub fn so_far(&self) -> DeviationCounts {
+    /// The sum over all publishers.
+    pub fn totals(&self) -> DeviationCounts {
         DeviationCounts {
-            unknown_fields: self.of_all.unknown_fields.get(),
-            coerced_fields: self.of_all.coerced_fields.get(),
-            differing_totals: self.of_all.differing_totals.get(),
+            unknown_fields: self.all.unknown_fields.get(),
+            coerced_fields: self.all.coerced_fields.get(),
+            differing_totals: self.all.differing_totals.get(),
         }
     }
 
@@ -89,7 +91,7 @@ impl DeviationMetrics {
         let Some(app_id) = app_id.filter(|app_id| !app_id.is_empty()) else {
             return self.named(NONE);
         };
-        let mut publishers = self.of_publishers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut publishers = self.by_publisher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = publishers.get(app_id) {
             return known.clone();
         }
@@ -111,7 +113,7 @@ impl DeviationMetrics {
     }
 }
 
-/// A name as a label: not longer than it may be, and without what disturbs a terminal.
+/// The label for an `app_id`: cut to length, with control characters replaced.
 fn shortened(app_id: &str) -> String {
     let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     app_id.chars().take(MAX_NAME).map(shown).collect()

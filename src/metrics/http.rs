@@ -1,4 +1,4 @@
-//! Requests over HTTP.
+//! Metrics of HTTP requests.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use prometheus::{HistogramVec, IntCounterVec, Registry};
 
 use super::catalog;
 
-/// What a client may call the method of a request; others are `other`.
+/// The methods with a label of their own; clients could send any others, which are `other`.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// For requests.
+/// The metrics of HTTP requests.
 #[derive(Debug)]
 pub struct Http {
     requests: IntCounterVec,
@@ -24,8 +24,8 @@ impl Http {
         }
     }
 
-    /// A request has its answer, or none, as its client has gone. `route` is the pattern of the path,
-    /// such as `/api/orders/{id}`; none for a path of no route.
+    /// Counts a request. `route` is the path pattern, such as `/api/orders/{id}`, or `None` for an
+    /// unknown path. `status` is `None` if the client disconnected before the response.
     pub fn ended(&self, route: Option<&str>, method: &str, status: Option<u16>, took: Duration) {
         let route = route.unwrap_or("none");
         let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");

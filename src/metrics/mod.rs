@@ -1,15 +1,15 @@
-//! What the worker counts and measures, for Prometheus and for the console.
+//! The metrics of a worker, for Prometheus and for the console.
 //!
-//! [`Metrics`] is a value: whoever counts has a clone, and what is counted in one is seen in all. The
-//! names stand in [`catalog`]. Labels have closed sets of values, the routes of HTTP among them, but
-//! for the names of publishers, of which there are [`MAX_PUBLISHERS`].
+//! [`Metrics`] is passed by value; all clones share the same counters. [`catalog`] defines the names.
+//! Every label has a closed set of values, except `publisher`, which is limited to
+//! [`MAX_PUBLISHERS`].
 
 pub mod catalog;
+mod commands;
 mod definition;
 mod deviations;
 mod history;
 mod http;
-mod messages;
 mod process;
 mod publishing;
 mod sampled;
@@ -20,30 +20,30 @@ use std::sync::Arc;
 
 use prometheus::{Registry, TextEncoder};
 
+pub use commands::{Commands, OUTCOMES, Source};
 pub use definition::{Definition, Kind};
 pub use deviations::{DeviationCounts, DeviationMetrics, MAX_PUBLISHERS};
-pub use history::{HistogramSnapshot, LOOK_AGAIN, MAX_LOOKS, MetricsHistory, Snapshot};
+pub use history::{HistogramSnapshot, MAX_SNAPSHOTS, MetricsHistory, SNAPSHOT_INTERVAL, Snapshot};
 pub use http::Http;
-pub use messages::{Messages, OUTCOMES, Source};
 use process::Process;
 pub use publishing::Publishing;
-pub use sampled::{LastAnswers, Sampled, Server};
+pub use sampled::{LatestSamples, Sampled, Server};
 pub use state::{Pause, State};
 
-/// The counters of one worker; clones share them.
+/// The metrics of one worker; clones share them.
 #[derive(Debug, Clone)]
-pub struct Metrics(Arc<Parts>);
+pub struct Metrics(Arc<Inner>);
 
 #[derive(Debug)]
-pub struct Parts {
+pub struct Inner {
     registry: Registry,
-    pub messages: Messages,
-    pub drift: DeviationMetrics,
+    pub commands: Commands,
+    pub deviations: DeviationMetrics,
     pub publishing: Publishing,
     pub state: State,
     pub sampled: Sampled,
     pub http: Http,
-    /// Filled only while somebody may look at it.
+    /// Recorded only while HTTP is enabled.
     pub recent: MetricsHistory,
 }
 
@@ -51,9 +51,9 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         Process::register(&registry);
-        Self(Arc::new(Parts {
-            messages: Messages::new(&registry),
-            drift: DeviationMetrics::new(&registry),
+        Self(Arc::new(Inner {
+            commands: Commands::new(&registry),
+            deviations: DeviationMetrics::new(&registry),
             publishing: Publishing::new(&registry),
             state: State::new(&registry),
             sampled: Sampled::new(&registry),
@@ -63,9 +63,9 @@ impl Metrics {
         }))
     }
 
-    /// All metrics in Prometheus' text format.
+    /// All metrics in the Prometheus text format.
     pub fn text(&self) -> String {
-        // A family without metrics would be an error, and the registry leaves those out.
+        // Fails only for a family without metrics, which `gather` omits.
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }
@@ -77,9 +77,9 @@ impl Default for Metrics {
 }
 
 impl Deref for Metrics {
-    type Target = Parts;
+    type Target = Inner;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &Inner {
         &self.0
     }
 }

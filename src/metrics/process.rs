@@ -1,4 +1,4 @@
-//! The process itself, as Linux tells it; absent elsewhere.
+//! Metrics of the process, read from /proc; absent on systems other than Linux.
 
 use std::fs;
 
@@ -8,10 +8,10 @@ use prometheus::{Counter, Gauge, Registry};
 
 use super::{Definition, catalog};
 
-/// The unit of times in /proc, on every architecture that matters: `USER_HZ`.
+/// The unit of times in /proc (`USER_HZ`): 100 on all common architectures.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Reads /proc whenever somebody scrapes.
+/// Reads /proc at each scrape.
 #[derive(Debug)]
 pub struct Process(Vec<Desc>);
 
@@ -68,16 +68,16 @@ fn start_seconds() -> Option<f64> {
     Some(value_of("/proc/stat", "btime")? + started / TICKS_PER_SECOND)
 }
 
-/// Ticks of the processor as user and as system, and from the machine's start to the process's.
+/// In ticks: CPU time in user and in system mode, and the start of the process since boot.
 fn times() -> Option<[f64; 3]> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The program's name, in parentheses, may hold anything: what is wanted stands behind it.
+    // The program name, in parentheses, may contain spaces and parentheses; the fields follow it.
     let (_, fields) = stat.rsplit_once(')')?;
     let field = |place: usize| fields.split_whitespace().nth(place)?.parse().ok();
     Some([field(11)?, field(12)?, field(19)?])
 }
 
-/// The number after a name at the beginning of a line.
+/// The number in the line that starts with `name`.
 fn value_of(path: &str, name: &str) -> Option<f64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

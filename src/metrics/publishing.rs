@@ -1,4 +1,4 @@
-//! What goes out.
+//! Events, replies, and copies of commands that the worker publishes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
 use super::{HistogramSnapshot, catalog};
 use crate::messages::{DeadLetterCode, DropReason, OutboxMessageKind, PublishStatus};
 
-/// For events, answers and dead letters.
+/// The metrics of publishing.
 #[derive(Debug)]
 pub struct Publishing {
     /// By kind.
@@ -54,8 +54,8 @@ impl Publishing {
         publishing
     }
 
-    /// The broker has judged an event, or a reply for the last time.
-    pub fn judged(&self, kind: OutboxMessageKind, status: PublishStatus) {
+    /// Counts a publish status of an event, or the final one of a reply.
+    pub fn record_status(&self, kind: OutboxMessageKind, status: PublishStatus) {
         match status {
             PublishStatus::Confirmed => self.published[kind as usize].inc(),
             PublishStatus::Unroutable => self.unroutable[kind as usize].inc(),
@@ -67,17 +67,16 @@ impl Publishing {
         }
     }
 
-    /// A copy of a command was not taken.
-    pub fn copy_kept(&self, status: PublishStatus) {
+    /// A copy of a command was not confirmed.
+    pub fn record_copy_failure(&self, status: PublishStatus) {
         self.copies_kept.with_label_values(&[status.as_str()]).inc();
     }
 
-    /// A reply was given up.
-    pub fn reply_dropped(&self, reason: DropReason) {
+    pub fn record_dropped_reply(&self, reason: DropReason) {
         self.replies_dropped.with_label_values(&[reason.as_str()]).inc();
     }
 
-    /// How many events so far had no subscriber.
+    /// The number of events without a subscriber so far.
     pub fn unroutable_events(&self) -> u64 {
         let events = OutboxMessageKind::ALL.into_iter().filter(|kind| kind.is_event());
         events.map(|kind| self.unroutable[kind as usize].get()).sum()
@@ -101,13 +100,13 @@ impl Publishing {
         self.relayed.inc_by(messages as u64);
     }
 
-    /// A message is confirmed to be with the dead letters.
+    /// The broker confirmed a dead letter.
     pub fn dead_lettered(&self, code: DeadLetterCode) {
         self.dead_letters.with_label_values(&[code.as_str()]).inc();
     }
 
-    /// All that a batch left to be published is confirmed, so long after its commit.
-    pub fn confirmed_after(&self, took: Duration) {
+    /// The broker has responded to all events of a batch; `took` since its commit.
+    pub fn observe_confirm(&self, took: Duration) {
         self.confirm_seconds.observe(took.as_secs_f64());
     }
 }

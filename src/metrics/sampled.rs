@@ -1,4 +1,4 @@
-//! What has to be asked of servers: the last answers, or nothing where there is none.
+//! Metrics that are queried from the servers at intervals.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 use super::catalog;
 use crate::messages::{Backlog, ConsumedQueue, DeadLetterCode, QueueDepth};
 
-/// Whoever is asked.
+/// The server that is sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     Database,
@@ -26,26 +26,26 @@ impl Server {
     }
 }
 
-/// The code of dead letters that this program does not know: the broker's own, or somebody's.
+/// Label for codes that the worker does not assign, such as the broker's reason for a dead letter.
 const OTHER: &str = "other";
 
-/// For what is sampled. Without an answer a metric is absent, which is not the same as 0.
+/// The sampled metrics. While a server does not respond, its metrics are absent, not 0.
 #[derive(Debug)]
 pub struct Sampled {
     open: IntGaugeVec,
     oldest_dead_letter: GaugeVec,
     outbox: IntGaugeVec,
-    oldest_outgoing: GaugeVec,
+    oldest_outbox_message: GaugeVec,
     ready: IntGaugeVec,
     consumers: IntGaugeVec,
     failed: IntCounterVec,
-    last: Mutex<LastAnswers>,
+    latest: Mutex<LatestSamples>,
 }
 
-/// What the servers said last; none where they did not answer.
+/// The latest samples. `None` if the server did not respond.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LastAnswers {
-    pub stock: Option<Backlog>,
+pub struct LatestSamples {
+    pub backlog: Option<Backlog>,
     pub commands: Option<QueueDepth>,
     pub dead_letters: Option<QueueDepth>,
 }
@@ -60,23 +60,26 @@ impl Sampled {
             open: catalog::DEAD_LETTERS_OPEN.gauges(registry),
             oldest_dead_letter: catalog::DEAD_LETTERS_AGE.float_gauges(registry),
             outbox: catalog::OUTBOX_MESSAGES.gauges(registry),
-            oldest_outgoing: catalog::OUTBOX_AGE.float_gauges(registry),
+            oldest_outbox_message: catalog::OUTBOX_AGE.float_gauges(registry),
             ready: catalog::QUEUE_MESSAGES.gauges(registry),
             consumers: catalog::QUEUE_CONSUMERS.gauges(registry),
             failed,
-            last: Mutex::default(),
+            latest: Mutex::default(),
         }
     }
 
-    /// What the database said; none when it did not answer.
-    pub fn database(&self, stock: Option<&Backlog>) {
-        if stock.is_none() {
+    /// Records a sample of the database; `None` if it did not respond.
+    pub fn record_backlog(&self, backlog: Option<&Backlog>) {
+        if backlog.is_none() {
             self.failed.with_label_values(&[Server::Database.as_str()]).inc();
         }
-        let outbox = stock.map(|stock| stock.outbox);
+        let outbox = backlog.map(|backlog| backlog.outbox);
         set(&self.outbox, &[], outbox.map(|outbox| outbox.count));
-        set_age(&self.oldest_outgoing, outbox.map(|outbox| outbox.oldest.unwrap_or_default()));
-        let dead_letters = stock.and_then(|stock| stock.open_dead_letters.as_ref());
+        set_age(
+            &self.oldest_outbox_message,
+            outbox.map(|outbox| outbox.oldest.unwrap_or_default()),
+        );
+        let dead_letters = backlog.and_then(|backlog| backlog.open_dead_letters.as_ref());
         for code in DeadLetterCode::ALL.map(DeadLetterCode::as_str).into_iter().chain([OTHER]) {
             let count = dead_letters.map(|dead_letters| dead_letters.of(|it| label_of(it) == code));
             set(&self.open, &[code], count);
@@ -85,28 +88,28 @@ impl Sampled {
             &self.oldest_dead_letter,
             dead_letters.map(|dead_letters| dead_letters.oldest.unwrap_or_default()),
         );
-        self.lock().stock = stock.cloned();
+        self.lock().backlog = backlog.cloned();
     }
 
-    /// What the broker said of a queue; none when it did not answer.
-    pub fn queue(&self, inflow: ConsumedQueue, depth: Option<QueueDepth>) {
+    /// Records a sample of a queue; `None` if the broker did not respond.
+    pub fn record_depth(&self, queue: ConsumedQueue, depth: Option<QueueDepth>) {
         if depth.is_none() {
             self.failed.with_label_values(&[Server::Broker.as_str()]).inc();
         }
-        set(&self.ready, &[inflow.as_str()], depth.map(|depth| depth.ready));
-        set(&self.consumers, &[inflow.as_str()], depth.map(|depth| depth.consumers));
-        match inflow {
+        set(&self.ready, &[queue.as_str()], depth.map(|depth| depth.ready));
+        set(&self.consumers, &[queue.as_str()], depth.map(|depth| depth.consumers));
+        match queue {
             ConsumedQueue::Commands => self.lock().commands = depth,
             ConsumedQueue::DeadLetters => self.lock().dead_letters = depth,
         }
     }
 
-    pub fn last_answers(&self) -> LastAnswers {
+    pub fn latest_samples(&self) -> LatestSamples {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, LastAnswers> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LatestSamples> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,7 +123,7 @@ fn set(gauges: &IntGaugeVec, labels: &[&str], value: Option<u64>) {
         Some(value) => {
             gauges.with_label_values(labels).set(i64::try_from(value).unwrap_or(i64::MAX));
         }
-        // It may be absent already.
+        // Fails if it is absent already.
         None => drop(gauges.remove_label_values(labels)),
     }
 }

@@ -1,18 +1,18 @@
-//! What the worker is, and whether it can work.
+//! Whether the worker can work, its connections, and its version.
 
 use prometheus::{IntCounterVec, IntGaugeVec, Registry};
 
 use super::catalog;
 use crate::messages::ConsumedQueue;
 
-/// What can keep the worker from its work.
+/// Why the worker is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pause {
     Database,
     Consuming,
     Collecting,
     Publishing,
-    /// The broker blocks those that publish.
+    /// The broker blocks publishing connections.
     Blocked,
 }
 
@@ -31,7 +31,7 @@ impl Pause {
     }
 }
 
-/// For what can be so or not.
+/// The metrics of the worker's state.
 #[derive(Debug)]
 pub struct State {
     paused: IntGaugeVec,
@@ -54,7 +54,7 @@ impl State {
             state.paused.with_label_values(&[pause.as_str()]);
             state.pauses.with_label_values(&[pause.as_str()]);
         }
-        state.consumes(ConsumedQueue::Commands, false);
+        state.set_consuming(ConsumedQueue::Commands, false);
         state
     }
 
@@ -63,16 +63,16 @@ impl State {
         self.pauses.with_label_values(&[pause.as_str()]).inc();
     }
 
-    pub fn goes_on(&self, pause: Pause) {
+    pub fn resumed(&self, pause: Pause) {
         self.paused.with_label_values(&[pause.as_str()]).set(0);
     }
 
-    /// Whether the broker has confirmed a consumer.
-    pub fn consumes(&self, inflow: ConsumedQueue, consumes: bool) {
-        self.consuming.with_label_values(&[inflow.as_str()]).set(consumes.into());
+    /// Whether the broker has confirmed this worker as a consumer of the queue.
+    pub fn set_consuming(&self, queue: ConsumedQueue, is_consuming: bool) {
+        self.consuming.with_label_values(&[queue.as_str()]).set(is_consuming.into());
     }
 
-    /// A connection to the broker is made.
+    /// A connection to the broker was opened.
     pub fn connected(&self, purpose: &'static str) {
         self.connections.with_label_values(&[purpose]).inc();
     }

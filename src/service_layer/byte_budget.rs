@@ -1,28 +1,28 @@
-//! How many bytes of messages the process may hold at a time.
+//! Limits the bytes of messages in memory.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a message takes beside its body.
+/// Estimated memory per message besides its body, in bytes.
 pub const MESSAGE_OVERHEAD: usize = 512;
 
-/// A bound on the bytes of messages in hand; clones share it.
+/// A limit on the bytes of messages in memory; clones share it.
 ///
-/// A message that is larger than half of the budget takes half of it: a large one needs not wait until
-/// nothing else is held, so none waits for ever behind what is held for long.
+/// A message that is larger than half of the budget counts as half of it, so that a large message
+/// does not have to wait until everything else is released.
 #[derive(Debug, Clone)]
 pub struct ByteBudget {
     free: Arc<Semaphore>,
     limit: u32,
 }
 
-/// Bytes that are in use until this is dropped.
+/// Reserved bytes, released on drop.
 #[derive(Debug)]
 pub struct ByteReservation(OwnedSemaphorePermit);
 
 impl ByteReservation {
-    /// Holds the bytes of another hold of the same budget, too.
+    /// Adds another reservation of the same budget to this one.
     pub fn merge(&mut self, other: Self) {
         self.0.merge(other.0);
     }
@@ -36,22 +36,22 @@ impl ByteBudget {
         Self { free: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))), limit }
     }
 
-    /// Takes the bytes if they are free.
+    /// Reserves the bytes if they are available.
     pub fn try_reserve(&self, bytes: usize) -> Option<ByteReservation> {
         self.free.clone().try_acquire_many_owned(self.permits(bytes)).ok().map(ByteReservation)
     }
 
-    /// Takes the bytes as soon as they are free; those who wait are served in their order.
+    /// Waits until the bytes are available. Waiters are served in order.
     ///
     /// # Panics
     /// Never: the semaphore is not closed.
     pub async fn reserve(self, bytes: usize) -> ByteReservation {
         let permits = self.permits(bytes);
-        let held = self.free.acquire_many_owned(permits).await;
-        ByteReservation(held.expect("the semaphore is never closed"))
+        let permit = self.free.acquire_many_owned(permits).await;
+        ByteReservation(permit.expect("the semaphore is never closed"))
     }
 
-    /// How many bytes are in use.
+    /// The number of reserved bytes.
     pub fn reserved(&self) -> usize {
         usize::try_from(self.limit).unwrap_or(usize::MAX) - self.free.available_permits()
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_stays_below_the_budget() {
+    fn reservations_stay_within_the_budget() {
         let budget = ByteBudget::new(100);
         let first = budget.try_reserve(50);
         let second = budget.try_reserve(20);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_larger_than_the_budget_takes_half_of_it() {
+    fn a_message_larger_than_the_budget_counts_as_half_of_it() {
         let budget = ByteBudget::new(100);
         let _small = budget.try_reserve(1);
 

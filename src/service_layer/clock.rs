@@ -1,9 +1,9 @@
-//! The port that tells the time.
+//! The port for the current time.
 
 use chrono::{DateTime, Utc};
 
-/// Tells the present time. Implementations MUST answer in whole microseconds, the precision that
-/// both databases keep, so that an event and its row show the same moment.
+/// The current time. Implementations MUST return whole microseconds, the precision of both databases,
+/// so that an event and its row have the same timestamp.
 pub trait Clock: std::fmt::Debug + Send + Sync {
     fn now(&self) -> DateTime<Utc>;
 }

@@ -1,4 +1,4 @@
-//! Keys that are remembered for a while.
+//! Keys that expire.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Most keys at a time: whoever makes up new ones without end must not fill the memory.
+/// Maximum keys, because clients can choose them.
 const MAX_KEYS: usize = 1_000;
 
-/// Remembers each key for a period since it was added last.
+/// Remembers each key for a period after it was last added.
 #[derive(Debug)]
 pub struct Cooldown<K> {
     period: Duration,
@@ -22,7 +22,7 @@ impl<K: Eq + Hash> Cooldown<K> {
         Self { period, until: HashMap::new() }
     }
 
-    /// Adds a key, or begins its period anew. Without room for it, it is not remembered.
+    /// Adds a key, or restarts its period. Has no effect if the maximum is reached.
     pub fn start(&mut self, key: K) {
         let now = Instant::now();
         if self.until.len() >= MAX_KEYS {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn keys_without_end_do_not_fill_the_memory() {
+    async fn the_number_of_keys_is_limited() {
         let mut cooldown = Cooldown::new(Duration::from_secs(30));
         for key in 0..MAX_KEYS + 10 {
             cooldown.start(key);

@@ -1,4 +1,4 @@
-//! Publishes the events that a lane's batches leave, in their order.
+//! Publishes the events of a lane's batches, in order.
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -10,29 +10,29 @@ use crate::kill_points;
 use crate::messages::{OutboxEntry, OutboxKey, OutboxMessage, Publication, PublishStatus};
 use crate::telemetry;
 
-/// Most batches that wait to be published behind a lane.
+/// Maximum batches that wait for one publisher of a lane.
 pub const MAX_WAITING_BATCHES: usize = 2;
 
-/// Batches that wait are published together until they have this many events: the broker writes its
+/// Waiting batches are published together, up to about this many events, so that the broker syncs its
 /// log once for all of them.
 const MAX_TOGETHER: usize = 1_000;
 
-/// The events of one batch. They stay in the outbox until they are confirmed.
+/// Events of one batch. They stay in the outbox until they are confirmed.
 #[derive(Debug)]
 pub struct PublishBatch {
     pub events: Vec<OutboxMessage>,
     /// When the batch was committed.
     pub committed_at: Instant,
-    /// What it takes of a bound on memory, where there is one.
-    pub room: Option<ByteReservation>,
+    /// Its share of a [`ByteBudget`](super::ByteBudget), if there is one.
+    pub reservation: Option<ByteReservation>,
 }
 
-/// What became of messages of the outbox.
+/// The result of publishing messages of the outbox.
 #[derive(Debug, Default)]
 pub struct PublishResult {
-    /// Done with: they leave the outbox.
+    /// Completed, to be deleted from the outbox.
     pub confirmed: Vec<OutboxKey>,
-    /// They stay in the outbox and are left to the relay.
+    /// Left in the outbox for the relay.
     pub kept: Vec<OutboxKey>,
 }
 
@@ -44,10 +44,10 @@ impl PublishResult {
 
 /// Publishes the events of its share of a lane's orders.
 ///
-/// Each event is tried once, and again only after trouble with the connection. What the broker
-/// refuses or does not confirm is left to the relay, so that one subscriber which takes nothing does
-/// not hold up the events of others. The next commit of that order finds it in the outbox and hands
-/// it over again in front of the newer event.
+/// Each event is published once, and again only after a connection failure. Events that the broker
+/// refuses or does not confirm are left to the relay, so that one subscriber that accepts nothing
+/// does not delay the events of others. The next commit for the order finds such an event in the
+/// outbox and publishes it again before the newer event.
 #[derive(Debug)]
 pub struct EventPublisher {
     pub publisher: Box<dyn Publisher>,
@@ -86,12 +86,12 @@ impl EventPublisher {
         let mut entries = Vec::with_capacity(events);
         let mut window = Vec::with_capacity(events);
         let mut committed = Vec::with_capacity(batches.len());
-        for PublishBatch { events, committed_at, room } in batches {
+        for PublishBatch { events, committed_at, reservation } in batches {
             for (entry, publication) in events.into_iter().map(OutboxMessage::into_publication) {
                 entries.push(entry);
                 window.push(publication);
             }
-            committed.push((committed_at, room));
+            committed.push((committed_at, reservation));
         }
         kill_points::reached("publishing");
         let span = tracing::debug_span!("publish", otel.name = Empty, otel.kind = Empty);
@@ -99,14 +99,14 @@ impl EventPublisher {
         let publishing = publish_window(&mut *self.publisher, &self.health, &window);
         let statuses = publishing.instrument(span).await;
         kill_points::reached("confirmed");
-        for (committed_at, _room) in committed {
-            self.health.metrics().publishing.confirmed_after(committed_at.elapsed());
+        for (committed_at, _reservation) in committed {
+            self.health.metrics().publishing.observe_confirm(committed_at.elapsed());
         }
-        // The lane waits for it until its own end.
-        let _ = self.results.send(self.judge(entries, &window, &statuses));
+        // The lane receives results until it ends.
+        let _ = self.results.send(self.result_of(entries, &window, &statuses));
     }
 
-    fn judge(
+    fn result_of(
         &self,
         entries: Vec<OutboxEntry>,
         window: &[Publication],
@@ -114,7 +114,7 @@ impl EventPublisher {
     ) -> PublishResult {
         let mut result = PublishResult::default();
         for ((entry, publication), status) in entries.into_iter().zip(window).zip(statuses) {
-            self.health.event_judged(&entry, &publication.target, *status);
+            self.health.record_event_status(&entry, &publication.target, *status);
             if is_kept(*status, self.keep_unroutable_events) {
                 result.kept.push(entry.key);
             } else {
@@ -130,7 +130,7 @@ pub(super) fn is_kept(status: PublishStatus, keep_unroutable: bool) -> bool {
     match status {
         PublishStatus::Confirmed => false,
         PublishStatus::Unroutable => keep_unroutable,
-        // No event is for a queue; it would be a bug, and no reason to lose the event.
+        // Events are never published to a queue. If a bug did so, the event must not be lost.
         PublishStatus::Refused | PublishStatus::Unconfirmed | PublishStatus::OwnQueue => true,
     }
 }

@@ -1,4 +1,4 @@
-//! One handler for each command: pure functions on the orders in memory.
+//! One handler per command: pure functions on the orders of the unit of work.
 
 use chrono::{DateTime, Utc};
 
@@ -8,30 +8,30 @@ use crate::domain::{
     StatusChange,
 };
 
-/// What a handler did.
+/// The effect of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     Changed(OrderId, StatusChange),
-    /// The order is already as the command wants it.
+    /// The order already has the requested status.
     Unchanged(OrderId),
     /// The order was placed before with the same content.
     AlreadyPlaced(OrderId),
 }
 
-/// Why a handler did nothing.
+/// Why a command has no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandlerError {
-    /// A precondition: what the command names does not exist.
+    /// Precondition: the order exists.
     OrderNotFound(OrderId),
-    /// A precondition: the order exists with other content.
+    /// Precondition: the order id is new, or the order has the same content.
     OrderIdReused(OrderId),
-    /// A rule of the domain.
-    Refused(OrderId, Rejection),
+    /// A business rule rejected it.
+    Rejected(OrderId, Rejection),
 }
 
 type Handled = Result<Effect, HandlerError>;
 
-/// Does what the command says.
+/// Dispatches the command to its handler.
 pub fn handle(command: Command, orders: &mut Orders, at: DateTime<Utc>) -> Handled {
     match command {
         Command::PlaceOrder(place) => place_order(place, orders, at),
@@ -46,7 +46,7 @@ fn place_order(mut place: PlaceOrder, orders: &mut Orders, at: DateTime<Utc>) ->
     if let Some(existing) = named.as_ref().and_then(|order_id| orders.get(order_id)) {
         return ensure_same_content(existing, &place);
     }
-    // The unit of work brings one number for each order without a name.
+    // The unit of work loads one number for each order without an id.
     let order_id = named.or_else(|| orders.next_number()).expect("a number for each new order");
     let (order, change) = Order::place(order_id.clone(), place, at);
     orders.add(order);
@@ -57,7 +57,7 @@ fn cancel_order(cancel: CancelOrder, orders: &mut Orders, at: DateTime<Utc>) -> 
     let order = ensure_found(&cancel.order_id, orders)?;
     match order.cancel(at) {
         Ok(change) => Ok(Effect::Changed(cancel.order_id, change)),
-        Err(refusal) => Err(HandlerError::Refused(cancel.order_id, refusal)),
+        Err(rejection) => Err(HandlerError::Rejected(cancel.order_id, rejection)),
     }
 }
 
@@ -66,7 +66,7 @@ fn set_status(set: SetStatus, orders: &mut Orders, at: DateTime<Utc>) -> Handled
     match order.set_status(set.status, at) {
         Ok(Some(change)) => Ok(Effect::Changed(set.order_id, change)),
         Ok(None) => Ok(Effect::Unchanged(set.order_id)),
-        Err(refusal) => Err(HandlerError::Refused(set.order_id, refusal)),
+        Err(rejection) => Err(HandlerError::Rejected(set.order_id, rejection)),
     }
 }
 
@@ -74,7 +74,7 @@ fn set_next_status(next: SetNextStatus, orders: &mut Orders, at: DateTime<Utc>) 
     let order = ensure_found(&next.order_id, orders)?;
     match order.advance(next.from, at) {
         Ok(change) => Ok(Effect::Changed(next.order_id, change)),
-        Err(refusal) => Err(HandlerError::Refused(next.order_id, refusal)),
+        Err(rejection) => Err(HandlerError::Rejected(next.order_id, rejection)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the parts of a worker tell of themselves: whether they can work, and what they count.
+//! The state of the worker's connections to its servers, as its components report it.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -11,72 +11,72 @@ use super::outage_reasons::OutageReasons;
 use crate::messages::{ConsumedQueue, DropReason, OutboxEntry, PublishStatus, Target};
 use crate::metrics::{Metrics, Pause};
 
-/// A worker's session with the relay's lock gives a sign of life every few seconds. One that is idle
-/// for so long is something else.
+/// The worker that holds the relay lock runs a query every few seconds. A holder that is idle for
+/// this long is not a working relay.
 const IDLE_HOLDER: Duration = Duration::from_secs(60);
 
-/// What the parts of a worker know of the servers they need, said once when it changes, and what they
-/// count; clones share it.
+/// Collects what the components of a worker report about the servers: logs each change once, and
+/// updates the metrics. Clones share the state.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Parts>);
+pub struct Health(Arc<Inner>);
 
 #[derive(Debug, Default)]
-struct Parts {
+struct Inner {
     state: Mutex<State>,
-    /// Made when somebody counts: they are many.
+    /// Created on first use, because there are many.
     metrics: OnceLock<Metrics>,
     stop: OnceLock<CancellationToken>,
     kept_events: LogThrottle,
-    kept_copies: LogThrottle,
+    failed_copies: LogThrottle,
     dropped_replies: LogThrottle,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    troubles: Outages,
+    outages: Outages,
     /// What is logged of each outage.
     reasons: Vec<(Pause, OutageReasons)>,
-    consumes_commands: bool,
+    is_consuming_commands: bool,
     relay: RelayRole,
 }
 
 /// What to log of an outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
-    Begins,
+    Started,
     OtherReason,
 }
 
-/// Who publishes what a crash left in the outbox.
+/// Which session is the relay, which publishes the messages left in the outbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RelayRole {
-    /// It has not been tried yet.
+    /// Not determined yet.
     #[default]
     Unknown,
     ThisWorker,
-    /// Another session has the lock: another worker's, as it should be.
+    /// Another session holds the lock, usually that of another worker.
     Another(Option<RelayHolder>),
 }
 
-/// Why the worker is paused, as far as it is.
+/// The current outages, each with its reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outages {
     pub database: Option<String>,
     pub consuming: Option<String>,
-    /// Dead letters wait in their queue; commands are not concerned.
+    /// Dead letters stay in their queue. Commands are not affected.
     pub collecting: Option<String>,
     pub publishing: Option<String>,
-    /// The broker takes nothing from those that publish.
+    /// The broker blocks publishing connections.
     pub blocked: Option<String>,
 }
 
 impl RelayRole {
-    /// Whether the lock is held by a session that gives no sign of life.
+    /// Whether the holder of the lock has been idle for too long.
     pub fn is_idle(&self) -> bool {
         matches!(self, Self::Another(Some(holder)) if holder.idle >= IDLE_HOLDER)
     }
 
-    fn is_of(&self, session: i32) -> bool {
+    fn is_held_by(&self, session: i32) -> bool {
         matches!(self, Self::Another(Some(holder)) if holder.session == session)
     }
 }
@@ -98,13 +98,14 @@ impl Outages {
 }
 
 impl Health {
-    pub fn troubles(&self) -> Outages {
-        self.lock().troubles.clone()
+    pub fn outages(&self) -> Outages {
+        self.lock().outages.clone()
     }
 
-    /// Whether the broker has confirmed this worker as a consumer of commands, and it still is one.
-    pub fn consumes_commands(&self) -> bool {
-        self.lock().consumes_commands
+    /// Whether the broker has confirmed this worker as a consumer of commands, and the consumer is
+    /// still active.
+    pub fn is_consuming_commands(&self) -> bool {
+        self.lock().is_consuming_commands
     }
 
     pub fn metrics(&self) -> &Metrics {
@@ -121,53 +122,54 @@ impl Health {
         self.0.stop.get().is_some_and(CancellationToken::is_cancelled)
     }
 
-    pub fn relay(&self) -> RelayRole {
+    pub fn relay_role(&self) -> RelayRole {
         self.lock().relay.clone()
     }
 
-    pub fn relays(&self) {
+    /// This worker holds the relay lock.
+    pub fn relay_acquired(&self) {
         let before = std::mem::replace(&mut self.lock().relay, RelayRole::ThisWorker);
         if before != RelayRole::ThisWorker {
             tracing::info!("This worker is the relay of the outbox");
         }
     }
 
-    /// Another session has the relay's lock, and this worker waits for it.
-    pub fn another_relays(&self, holder: Option<RelayHolder>) {
+    /// Another session holds the relay lock.
+    pub fn relay_held_by(&self, holder: Option<RelayHolder>) {
         let relay = RelayRole::Another(holder);
         let before = std::mem::replace(&mut self.lock().relay, relay.clone());
         let RelayRole::Another(Some(holder)) = &relay else { return };
         let RelayHolder { session, application, client, idle } = holder;
         let idle_seconds = idle.as_secs();
-        if relay.is_idle() && !(before.is_idle() && before.is_of(*session)) {
+        if relay.is_idle() && !(before.is_idle() && before.is_held_by(*session)) {
             tracing::warn!(
                 session,
                 application,
                 client,
                 idle_seconds,
-                "The relay's lock is held by a session that does nothing; what a crash left in the \
-                 outbox waits until it ends"
+                "The relay lock is held by an idle session; messages left in the outbox are not \
+                 published until that session ends"
             );
-        } else if !before.is_of(*session) {
+        } else if !before.is_held_by(*session) {
             tracing::info!(
                 session,
                 application,
                 client,
-                "Another worker is the relay of the outbox, this one stands by"
+                "Another worker is the relay of the outbox; this worker is on standby"
             );
         }
     }
 
-    pub fn database_answers(&self) {
-        if self.ends(Pause::Database) {
-            tracing::info!("Database answers again, work resumes");
+    pub fn database_up(&self) {
+        if self.outage_ended(Pause::Database) {
+            tracing::info!("Database is available again, processing resumes");
         }
     }
 
-    pub fn database_in_trouble(&self, reason: &str) {
-        match self.note(Pause::Database, reason) {
-            Some(News::Begins) => {
-                tracing::warn!(reason, "Database is in trouble, work pauses until it answers");
+    pub fn database_down(&self, reason: &str) {
+        match self.note_outage(Pause::Database, reason) {
+            Some(News::Started) => {
+                tracing::warn!(reason, "Database is unavailable, processing is paused");
             }
             Some(News::OtherReason) => {
                 tracing::warn!(reason, "Database is still unavailable, for another reason");
@@ -176,50 +178,50 @@ impl Health {
         }
     }
 
-    pub fn consumes(&self, queue: ConsumedQueue) {
-        self.note_consumer(queue, true);
-        if self.ends(pause_of(queue)) {
-            tracing::info!("{} are consumed again", name(queue));
+    pub fn consumer_started(&self, queue: ConsumedQueue) {
+        self.set_consuming(queue, true);
+        if self.outage_ended(pause_of(queue)) {
+            tracing::info!("Consuming {} again", label(queue));
         }
     }
 
-    pub fn cannot_consume(&self, queue: ConsumedQueue, reason: &str) {
-        self.note_consumer(queue, false);
-        match self.note(pause_of(queue), reason) {
-            Some(News::Begins) => {
-                tracing::warn!(reason, "{} cannot be consumed, retrying", name(queue));
+    pub fn consumer_failed(&self, queue: ConsumedQueue, reason: &str) {
+        self.set_consuming(queue, false);
+        match self.note_outage(pause_of(queue), reason) {
+            Some(News::Started) => {
+                tracing::warn!(reason, "Cannot consume {}, retrying", label(queue));
             }
             Some(News::OtherReason) => {
-                let queue = name(queue);
-                tracing::warn!(reason, "{queue} still cannot be consumed, for another reason");
+                let queue = label(queue);
+                tracing::warn!(reason, "Still cannot consume {queue}, for another reason");
             }
             None => {}
         }
     }
 
-    /// In good order, as the worker stops.
-    pub fn consumes_no_more(&self, queue: ConsumedQueue) {
-        self.note_consumer(queue, false);
+    /// The consumer was cancelled on shutdown: not an outage.
+    pub fn consumer_stopped(&self, queue: ConsumedQueue) {
+        self.set_consuming(queue, false);
     }
 
-    pub fn publishes(&self) {
-        if self.ends(Pause::Publishing) {
-            tracing::info!("Messages are published again");
+    pub fn publishing_up(&self) {
+        if self.outage_ended(Pause::Publishing) {
+            tracing::info!("Publishing messages again");
         }
     }
 
-    pub fn cannot_publish(&self, reason: &str) {
-        match self.note(Pause::Publishing, reason) {
-            Some(News::Begins) => tracing::warn!(reason, "Messages cannot be published, retrying"),
+    pub fn publishing_down(&self, reason: &str) {
+        match self.note_outage(Pause::Publishing, reason) {
+            Some(News::Started) => tracing::warn!(reason, "Cannot publish messages, retrying"),
             Some(News::OtherReason) => {
-                tracing::warn!(reason, "Messages still cannot be published, for another reason");
+                tracing::warn!(reason, "Still cannot publish messages, for another reason");
             }
             None => {}
         }
     }
 
-    /// The broker judged an event.
-    pub fn event_judged(&self, event: &OutboxEntry, target: &Target, status: PublishStatus) {
+    /// The broker confirmed, returned or refused an event, or did not respond.
+    pub fn record_event_status(&self, event: &OutboxEntry, target: &Target, status: PublishStatus) {
         let publishing = &self.metrics().publishing;
         match status {
             PublishStatus::Confirmed => {}
@@ -236,76 +238,77 @@ impl Health {
                         routing_key = %target.name(),
                         status = status.as_str(),
                         events,
-                        "Events were not taken: they stay in the outbox and are tried again"
+                        "Events were not confirmed; they stay in the outbox and are retried"
                     );
                 }
             }
         }
-        publishing.judged(event.kind, status);
+        publishing.record_status(event.kind, status);
     }
 
-    /// A copy of a command, for a retry or for the dead letters, has to be published again.
-    pub fn copy_not_taken(&self, target: &Target, status: PublishStatus) {
-        self.metrics().publishing.copy_kept(status);
-        if let Some(copies) = self.0.kept_copies.add(1) {
+    /// A copy of a command, for a retry queue or the dead letters, was not confirmed and will be
+    /// published again.
+    pub fn record_copy_failure(&self, target: &Target, status: PublishStatus) {
+        self.metrics().publishing.record_copy_failure(status);
+        if let Some(copies) = self.0.failed_copies.add(1) {
             tracing::warn!(
                 to = %target.name(),
                 status = status.as_str(),
                 copies,
-                "Copies of commands were not taken: they are tried again, the commands stay with the broker"
+                "Copies of commands were not confirmed; they are retried, the commands stay unacknowledged"
             );
         }
     }
 
-    /// A reply was given up.
-    pub fn reply_dropped(&self, target: &Target, reason: DropReason) {
-        self.metrics().publishing.reply_dropped(reason);
+    pub fn record_dropped_reply(&self, target: &Target, reason: DropReason) {
+        self.metrics().publishing.record_dropped_reply(reason);
         if let Some(replies) = self.0.dropped_replies.add(1) {
             let (reply_to, reason) = (target.name(), reason.as_str());
             tracing::warn!(%reply_to, reason, replies, "Replies were dropped");
         }
     }
 
-    /// The broker is short of something.
-    pub fn publishing_is_blocked(&self) {
-        if self.note(Pause::Blocked, "memory or disk alarm").is_some() {
+    pub fn publishing_blocked(&self) {
+        if self.note_outage(Pause::Blocked, "memory or disk alarm").is_some() {
             tracing::warn!("The broker blocks publishing (memory or disk alarm)");
         }
     }
 
-    pub fn publishing_is_not_blocked(&self) {
-        if self.ends(Pause::Blocked) {
-            tracing::info!("The broker does not block publishing any more");
+    pub fn publishing_unblocked(&self) {
+        if self.outage_ended(Pause::Blocked) {
+            tracing::info!("The broker accepts publishing again");
         }
     }
 
-    /// Notes an outage, or that it goes on; returns what to log. Counted before it can end.
-    fn note(&self, pause: Pause, reason: &str) -> Option<News> {
+    /// Returns what to log of the outage. The metrics change under the lock, so that they cannot
+    /// differ from the state.
+    fn note_outage(&self, pause: Pause, reason: &str) -> Option<News> {
         let mut state = self.lock();
-        if state.troubles.of(pause).replace(reason.to_owned()).is_none() {
+        if state.outages.of(pause).replace(reason.to_owned()).is_none() {
             state.reasons.retain(|(of, _)| *of != pause);
             state.reasons.push((pause, OutageReasons::new(reason)));
             self.metrics().state.paused(pause);
-            return Some(News::Begins);
+            return Some(News::Started);
         }
         let (_, reasons) = state.reasons.iter_mut().find(|(of, _)| *of == pause)?;
         reasons.is_news(reason).then_some(News::OtherReason)
     }
 
-    fn ends(&self, pause: Pause) -> bool {
+    /// Returns whether there was an outage.
+    fn outage_ended(&self, pause: Pause) -> bool {
         let mut state = self.lock();
-        let ends = state.troubles.of(pause).take().is_some();
-        if ends {
-            self.metrics().state.goes_on(pause);
+        let was_out = state.outages.of(pause).take().is_some();
+        if was_out {
+            self.metrics().state.resumed(pause);
         }
-        ends
+        was_out
     }
 
-    fn note_consumer(&self, queue: ConsumedQueue, consumes: bool) {
+    fn set_consuming(&self, queue: ConsumedQueue, is_consuming: bool) {
         let mut state = self.lock();
-        self.metrics().state.consumes(queue, consumes);
+        self.metrics().state.set_consuming(queue, is_consuming);
         match queue {
-            ConsumedQueue::Commands => state.consumes_commands = consumes,
+            ConsumedQueue::Commands => state.is_consuming_commands = is_consuming,
             ConsumedQueue::DeadLetters => {}
         }
     }
@@ -315,10 +318,10 @@ impl Health {
     }
 }
 
-fn name(queue: ConsumedQueue) -> &'static str {
+fn label(queue: ConsumedQueue) -> &'static str {
     match queue {
-        ConsumedQueue::Commands => "Commands",
-        ConsumedQueue::DeadLetters => "Dead letters",
+        ConsumedQueue::Commands => "commands",
+        ConsumedQueue::DeadLetters => "dead letters",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which messages of the outbox are on their way to the broker.
+//! The messages of the outbox that are being published.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,20 +8,20 @@ use uuid::Uuid;
 
 use crate::messages::OutboxMessage;
 
-/// The messages that the lanes of this process have given out to be published, and that are still in
-/// the outbox. Clones share it: the lanes write it, and the relay leaves alone what is in it, however
-/// long the broker takes.
+/// The messages that the lanes of this process are publishing and that are still in the outbox. The
+/// lanes update it, and the relay skips the messages in it, however long the broker takes. Clones
+/// share it.
 #[derive(Debug, Clone, Default)]
 pub struct InFlight {
-    on_their_way: Arc<Mutex<HashSet<(Uuid, Origin)>>>,
+    event_ids: Arc<Mutex<HashSet<(Uuid, Origin)>>>,
     origin: Origin,
-    /// Signalled when a message was left to the relay.
-    left_over: Arc<Notify>,
+    /// Notified when a message is left to the relay.
+    left_to_relay: Arc<Notify>,
 }
 
-/// Which lanes gave a message out. Those of the queue have an order to themselves, each: what one of
-/// them gave out goes before what it gives out next. Commands that come as requests may be about the
-/// same orders at the same time, as if another worker handled them.
+/// The lanes that publish a message. Lanes of the queue own their orders: a lane publishes the
+/// events of an order in sequence. The lane of the command client may process the same orders
+/// concurrently, as another worker would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 enum Origin {
     #[default]
@@ -30,14 +30,14 @@ enum Origin {
 }
 
 impl InFlight {
-    /// The same for the lane of requests.
-    pub fn of_requests(&self) -> Self {
+    /// The same set, for the lane of the command client.
+    pub fn for_command_client(&self) -> Self {
         Self { origin: Origin::CommandClient, ..self.clone() }
     }
 
     pub fn insert(&self, event_ids: impl IntoIterator<Item = Uuid>) {
-        let marked = event_ids.into_iter().map(|event_id| (event_id, self.origin));
-        self.locked(|present| present.extend(marked));
+        let keys = event_ids.into_iter().map(|event_id| (event_id, self.origin));
+        self.locked(|present| present.extend(keys));
     }
 
     pub fn remove(&self, event_ids: impl IntoIterator<Item = Uuid>) {
@@ -48,24 +48,24 @@ impl InFlight {
         });
     }
 
-    /// Leaves messages to the relay: they stay in the outbox, and nobody is publishing them any more.
-    pub fn leave(&self, event_ids: impl IntoIterator<Item = Uuid>) {
+    /// Leaves messages in the outbox for the relay: this process no longer publishes them.
+    pub fn leave_to_relay(&self, event_ids: impl IntoIterator<Item = Uuid>) {
         self.remove(event_ids);
-        self.left_over.notify_one();
+        self.left_to_relay.notify_one();
     }
 
-    /// Waits until something has been left to the relay since the last time.
-    pub async fn left_over(&self) {
-        self.left_over.notified().await;
+    /// Waits until a message is left to the relay, or returns at once if one was since the last call.
+    pub async fn wait_for_left(&self) {
+        self.left_to_relay.notified().await;
     }
 
-    /// What is on its way at this moment, whoever gave it out.
+    /// All messages in flight, of any origin.
     pub fn snapshot(&self) -> HashSet<Uuid> {
         self.locked(|present| present.iter().map(|(event_id, _)| *event_id).collect())
     }
 
-    /// Keeps those of the messages that lanes of this origin have not given out. What others have
-    /// given out stays: a copy of it must go before what is newer, as theirs may come later.
+    /// Removes the messages that lanes of this origin are publishing. Those of the other origin are
+    /// kept: they must be published before newer events, and the other lane may be slower.
     pub fn retain_others(&self, messages: &mut Vec<OutboxMessage>) {
         self.locked(|present| {
             messages.retain(|message| !present.contains(&(message.key.event_id, self.origin)));
@@ -74,6 +74,6 @@ impl InFlight {
 
     fn locked<T>(&self, act: impl FnOnce(&mut HashSet<(Uuid, Origin)>) -> T) -> T {
         // No code that can panic runs under the lock.
-        act(&mut self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.event_ids.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,14 +1,14 @@
-//! Log lines about what may happen a thousand times a second.
+//! Limits the rate of log lines about frequent events.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Shortest time between two lines.
+/// Minimum time between two lines.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Lets the first line through, then one in 30 s.
+/// Allows one line, then at most one every 30 s.
 #[derive(Debug, Default)]
 pub struct LogThrottle(Mutex<State>);
 
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl LogThrottle {
-    /// Counts what happened; if it is time for a line, how often it happened since the last one.
+    /// Counts events. Returns the number since the last line if a line is due.
     pub fn add(&self, count: u64) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.count += count;
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_second_line_tells_what_happened_since_the_first() {
+    async fn the_second_line_has_the_count_since_the_first() {
         let throttle = LogThrottle::default();
         assert_eq!(throttle.add(3), Some(3));
         assert_eq!((throttle.add(2), throttle.add(2)), (None, None));

@@ -1,4 +1,4 @@
-//! Batch in, outcomes out.
+//! The message bus: handles a batch of messages and returns their outcomes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tracing::field::Empty;
 
+use super::bisection::Bisection;
 use super::handlers::{self, Effect, HandlerError};
 use super::log_throttle::LogThrottle;
-use super::parts::Parts;
 use super::unit_of_work::Committed;
 use super::{
     Backoff, BatchLookup, Clock, Health, HistoryRow, InFlight, InboxEntry, InboxOutcome,
@@ -25,46 +25,46 @@ use crate::messages::{
 };
 use crate::telemetry::{self, MessageAttributes};
 
-/// How often a batch is tried again whole because another transaction was faster; then in halves,
-/// so that contention over one order does not hold up the others.
+/// Retries of a whole batch after conflicts; then it is split in half, so that contention over one
+/// order does not delay the others.
 const MAX_CONFLICTS: u32 = 10;
 
-/// How many batches are looked up, from one on that took a known order for a new one: one repeat in
-/// each batch of 500 must not cost every batch a second attempt.
+/// After a batch that wrongly assumed its orders to be new, this many batches are looked up: a single
+/// duplicate per batch must not cause a second attempt for every batch.
 const LOOKUP_COOLDOWN_BATCHES: u32 = 64;
 
-/// For how long no lock is waited for, from a locked order on: who keeps one for a second most likely
-/// keeps it for longer, and the others of the batch must not wait each time. Longer than the time
-/// after which the messages of a locked order are tried again.
+/// After a locked order, locks are not waited for during this time: a lock that was held for a
+/// second will probably be held longer, and the other messages must not wait for it each time.
+/// Longer than the interval at which parked messages are retried.
 const LOCK_COOLDOWN: Duration = Duration::from_secs(3);
 
-/// How often a batch that the database fails at is tried again whole; then in halves, so that what
-/// belongs to one message does not hold up the others.
+/// Retries of a whole batch after [`StoreError::Failed`]; then it is split in half, so that an error
+/// caused by one message does not delay the others.
 const MAX_FAILURES: u32 = 5;
 
-/// For how long a batch that the database fails at is not tried again whole, from a failure that one
-/// message was left alone with. Longer than the time after which that message is tried again.
+/// After a failure that remained with a single message, failing batches are split at once during this
+/// time. Longer than the interval at which that message is retried.
 const FAILURE_COOLDOWN: Duration = Duration::from_secs(30);
 
-/// Dispatches messages to their handlers, a batch in one unit of work.
+/// Dispatches messages to their handlers, one unit of work per batch.
 #[derive(Debug)]
 pub struct MessageBus {
     store: Box<dyn Store>,
     clock: Arc<dyn Clock>,
     health: Health,
-    /// Confirmed by the broker; the next transaction takes them out of the outbox.
+    /// Confirmed by the broker; the next transaction deletes them from the outbox.
     published: Vec<OutboxKey>,
     in_flight: InFlight,
-    /// How many batches are still to be looked up, whatever is in them.
+    /// Number of further batches that must not assume their orders to be new.
     lookup_cooldown: u32,
-    /// Until then no lock is waited for.
+    /// Until then, locks are not waited for.
     skip_locked_until: Option<Instant>,
-    /// Until then no batch that the database fails at is tried again whole.
+    /// Until then, a failing batch is split at once.
     split_failures_until: Option<Instant>,
-    set_aside_log: LogThrottle,
+    parking_log: LogThrottle,
 }
 
-/// Why a batch had no effect.
+/// Why an attempt at a part of a batch failed. Nothing was committed.
 #[derive(Debug, thiserror::Error)]
 enum AttemptError {
     #[error(transparent)]
@@ -73,25 +73,25 @@ enum AttemptError {
     Panic,
 }
 
-/// What is done about a part of a batch that had no effect.
+/// What to do about a part of a batch that failed.
 enum Remedy {
-    Again,
-    /// Of a single message: it becomes a dead letter.
+    Retry,
+    /// Split it in half. A single message becomes a dead letter.
     Split,
-    /// The messages of these orders wait, or the only one of the part.
-    SetAside(Vec<OrderId>),
+    /// Park the messages of these orders, and the part's message if it has only one.
+    Park(Vec<OrderId>),
 }
 
-/// How often something failed while a batch is handled.
+/// Failures while a batch is handled.
 struct Failures {
     backoff: Backoff,
-    /// In a row.
+    /// Consecutive.
     conflicts: u32,
-    /// In the whole batch: who fails among others fails again in each half.
+    /// In the whole batch, as a message that fails in a batch fails again in its half.
     failed: u32,
-    /// In a row.
+    /// Consecutive.
     lost_sessions: u32,
-    /// The message that was refused alone, and is tried once more.
+    /// The single message that was refused and is tried once more.
     refused_alone: Option<usize>,
 }
 
@@ -111,70 +111,70 @@ impl MessageBus {
             lookup_cooldown: 0,
             skip_locked_until: None,
             split_failures_until: None,
-            set_aside_log: LogThrottle::default(),
+            parking_log: LogThrottle::default(),
         }
     }
 
     /// Handles the messages in their order and commits their effects.
     ///
-    /// A batch that one message breaks is cut in halves until that message stands alone and becomes
-    /// a dead letter; the others commit. Messages of an order that another transaction keeps locked
-    /// are left out. While the database is in trouble, this waits and tries again, without end: the
-    /// caller stops it by dropping the future, which loses nothing.
+    /// A batch that fails because of one message is split in half until that message is alone and
+    /// becomes a dead letter; the others commit. Messages of an order that another transaction
+    /// keeps locked are returned as [`locked`](BatchResult::locked). While the database is
+    /// unavailable, retries without limit; the caller can drop the future without losing anything.
     pub async fn handle_batch<'a>(
         &mut self,
         messages: impl IntoIterator<Item = &'a Message>,
     ) -> BatchResult {
         let messages: Vec<&Message> = messages.into_iter().collect();
-        let mut handled = BatchResult::default();
-        let mut parts = Parts::of(messages.len());
-        let mut failures = Failures::none();
+        let mut result = BatchResult::default();
+        let mut parts = Bisection::of(messages.len());
+        let mut failures = Failures::new();
         self.lookup_cooldown = self.lookup_cooldown.saturating_sub(1);
         while let Some(part) = parts.next() {
-            let batch: Vec<&Message> = part.iter().map(|&place| messages[place]).collect();
-            let needs = self.needs_of(&batch);
-            let trouble = match self.attempt(&batch, &needs).await {
+            let batch: Vec<&Message> = part.iter().map(|&index| messages[index]).collect();
+            let lookup = self.lookup_for(&batch);
+            let error = match self.attempt(&batch, &lookup).await {
                 Ok((outcomes, committed, took)) => {
-                    self.health.database_answers();
-                    failures.end();
-                    handled.outcomes.extend(outcomes);
-                    handled.commits.push(took);
-                    handled.outgoing.extend(self.take_in_flight(committed));
+                    self.health.database_up();
+                    failures.reset();
+                    result.outcomes.extend(outcomes);
+                    result.commits.push(took);
+                    result.to_publish.extend(self.take_in_flight(committed));
                     continue;
                 }
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
-            if let AttemptError::Store(StoreError::Conflict(_)) = trouble
-                && !needs.assume_new
+            if let AttemptError::Store(StoreError::Conflict(_)) = error
+                && !lookup.assume_new
             {
-                handled.conflicts += 1;
+                result.conflicts += 1;
             }
-            match self.remedy(&trouble, &needs, &part, &mut failures).await {
-                Remedy::Again => parts.again(part),
+            match self.remedy(&error, &lookup, &part, &mut failures).await {
+                Remedy::Retry => parts.retry(part),
                 Remedy::Split if parts.split(&part) => {}
-                Remedy::Split => handled.outcomes.push(internal_error(&trouble)),
-                Remedy::SetAside(order_ids) => {
-                    // Locks that nobody can name, as of an order that is being inserted, and lasting
-                    // failures were met by the one message of the part: later ones of its order must
-                    // not overtake it.
-                    let alone = (part.len() == 1).then(|| part[0]);
-                    let alone_about = alone.and_then(|place| messages[place].command.order_id());
-                    let locked = |place: usize| {
-                        let order_id = messages[place].command.order_id();
-                        alone == Some(place)
+                Remedy::Split => result.outcomes.push(internal_error(&error)),
+                Remedy::Park(order_ids) => {
+                    // A lock on an unknown order (one that is being inserted) or a persistent failure
+                    // concerns the single message of the part. Later messages of its order must not
+                    // overtake it.
+                    let single = (part.len() == 1).then(|| part[0]);
+                    let single_order = single.and_then(|index| messages[index].command.order_id());
+                    let is_parked = |index: usize| {
+                        let order_id = messages[index].command.order_id();
+                        single == Some(index)
                             || order_id.is_some_and(|order_id| {
-                                alone_about == Some(order_id) || order_ids.contains(order_id)
+                                single_order == Some(order_id) || order_ids.contains(order_id)
                             })
                     };
-                    parts.set_aside(part, locked);
+                    parts.park(part, is_parked);
                 }
             }
         }
-        handled.locked = parts.into_set_aside();
-        handled
+        result.locked = parts.into_parked();
+        result
     }
 
-    fn needs_of(&self, batch: &[&Message]) -> BatchLookup {
+    fn lookup_for(&self, batch: &[&Message]) -> BatchLookup {
         BatchLookup {
             assume_new: self.lookup_cooldown == 0
                 && batch.iter().all(|message| places_an_order(message)),
@@ -183,45 +183,45 @@ impl MessageBus {
         }
     }
 
-    /// Decides what to do about a part that had no effect, and waits as long as that takes.
+    /// Decides what to do about a part that failed, after waiting as long as the error requires.
     async fn remedy(
         &mut self,
-        trouble: &AttemptError,
-        needs: &BatchLookup,
+        error: &AttemptError,
+        lookup: &BatchLookup,
         part: &[usize],
         failures: &mut Failures,
     ) -> Remedy {
-        let AttemptError::Store(error) = trouble else { return Remedy::Split };
+        let AttemptError::Store(error) = error else { return Remedy::Split };
         match error {
             StoreError::Unavailable(reason) | StoreError::Unusable(reason) => {
-                self.health.database_in_trouble(reason);
+                self.health.database_down(reason);
                 failures.backoff.pause().await;
-                Remedy::Again
+                Remedy::Retry
             }
             StoreError::SessionLost(reason) => {
                 failures.lost_sessions += 1;
-                // A new session as well: it is not the session.
+                // A new session failed as well, so the cause is not the session.
                 if failures.lost_sessions > 1 {
-                    self.health.database_in_trouble(reason);
+                    self.health.database_down(reason);
                     failures.backoff.pause().await;
                 }
-                Remedy::Again
+                Remedy::Retry
             }
-            // Something was known, most likely: look it up.
+            // Probably one of the messages or orders exists: look them up.
             StoreError::Conflict(_) | StoreError::Refused(_) | StoreError::Locked(_)
-                if needs.assume_new =>
+                if lookup.assume_new =>
             {
                 self.lookup_cooldown = LOOKUP_COOLDOWN_BATCHES;
-                Remedy::Again
+                Remedy::Retry
             }
-            // Nobody's fault, however often it happens: never a dead letter.
+            // No message is at fault, however often this happens: never a dead letter.
             StoreError::Conflict(_) => {
                 failures.conflicts += 1;
                 failures.backoff.pause_after_conflict().await;
                 if failures.conflicts <= MAX_CONFLICTS {
-                    Remedy::Again
+                    Remedy::Retry
                 } else {
-                    self.split_or_set_aside(error, part)
+                    self.split_or_park(error, part)
                 }
             }
             StoreError::Failed(reason) => {
@@ -229,52 +229,52 @@ impl MessageBus {
                 let is_split = failures.failed > MAX_FAILURES
                     || self.split_failures_until.is_some_and(|until| Instant::now() < until);
                 if !is_split {
-                    self.health.database_in_trouble(reason);
+                    self.health.database_down(reason);
                     failures.backoff.pause().await;
-                    return Remedy::Again;
+                    return Remedy::Retry;
                 }
                 self.split_failures_until = Some(Instant::now() + FAILURE_COOLDOWN);
-                // Where all fail alone, it is the database: that is not to be asked without a pause.
+                // If every single message fails, the cause is the database: back off.
                 if part.len() > 1 {
                     failures.backoff.pause_after_conflict().await;
                 } else {
                     failures.backoff.pause().await;
                 }
-                self.split_or_set_aside(error, part)
+                self.split_or_park(error, part)
             }
             StoreError::Locked(order_ids) => {
-                self.health.database_answers();
+                self.health.database_up();
                 self.skip_locked_until = Some(Instant::now() + LOCK_COOLDOWN);
                 let is_known = part.len() == 1 || !order_ids.is_empty();
-                if is_known { Remedy::SetAside(order_ids.clone()) } else { Remedy::Split }
+                if is_known { Remedy::Park(order_ids.clone()) } else { Remedy::Split }
             }
-            // Another transaction may have written the same rows after this one looked: of their
-            // keys, not the one of the order itself is always met first.
-            StoreError::Refused(_) if failures.is_first_refusal(part) => Remedy::Again,
+            // A concurrent transaction may have inserted the same rows after this one's lookup; the
+            // violated key need not be that of the order, so this can look like a refusal.
+            StoreError::Refused(_) if failures.is_first_refusal(part) => Remedy::Retry,
             StoreError::Refused(_) | StoreError::TooLarge => Remedy::Split,
         }
     }
 
-    /// What fails without end, and no message is known to be at fault: the one that it comes with waits
-    /// alone.
-    fn split_or_set_aside(&self, error: &StoreError, part: &[usize]) -> Remedy {
+    /// For errors that persist without a message being known to be at fault: narrows them down to one
+    /// message, which is parked.
+    fn split_or_park(&self, error: &StoreError, part: &[usize]) -> Remedy {
         if part.len() > 1 {
             return Remedy::Split;
         }
-        if let Some(times) = self.set_aside_log.add(1) {
+        if let Some(times) = self.parking_log.add(1) {
             tracing::warn!(
                 %error,
                 times,
-                "A message keeps failing in the database, it is tried again later and others go on"
+                "A message keeps failing in the database; it is parked and retried, other messages are processed"
             );
         }
-        Remedy::SetAside(Vec::new())
+        Remedy::Park(Vec::new())
     }
 
     /// Processes the messages in a unit of work that is rolled back, and returns their outcomes.
     ///
     /// # Errors
-    /// When the database is in trouble or does not take one of the messages.
+    /// When the database is unavailable, or fails on one of the messages.
     pub async fn dry_run(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
         let mut uow = UnitOfWork::begin(&mut *self.store, &BatchLookup::of(messages)).await?;
         let now = self.clock.now();
@@ -283,26 +283,26 @@ impl MessageBus {
         Ok(outcomes)
     }
 
-    /// Remembers what became of messages that this bus handed out to be published.
-    pub fn note(&mut self, result: PublishResult) {
-        self.note_published(result.confirmed);
+    /// Records the result of publishing messages of this bus.
+    pub fn record_result(&mut self, result: PublishResult) {
+        self.record_confirmed(result.confirmed);
         if !result.kept.is_empty() {
-            self.in_flight.leave(result.kept.iter().map(|key| key.event_id));
+            self.in_flight.leave_to_relay(result.kept.iter().map(|key| key.event_id));
         }
     }
 
-    /// Remembers messages that the broker confirmed, to be taken out of the outbox.
-    pub fn note_published(&mut self, published: impl IntoIterator<Item = OutboxKey>) {
+    /// Records messages that the broker confirmed, to be deleted from the outbox.
+    pub fn record_confirmed(&mut self, published: impl IntoIterator<Item = OutboxKey>) {
         self.published.extend(published);
     }
 
-    /// Leaves a message in the outbox, to the relay.
-    pub fn note_unpublished(&self, unpublished: &OutboxKey) {
-        self.in_flight.leave([unpublished.event_id]);
+    /// Leaves a message in the outbox for the relay.
+    pub fn leave_to_relay(&self, unpublished: &OutboxKey) {
+        self.in_flight.leave_to_relay([unpublished.event_id]);
     }
 
-    /// Takes confirmed messages out of the outbox now, for a bus with no next transaction in sight.
-    /// AttemptError is left to the next transaction.
+    /// Deletes confirmed messages from the outbox now, while there is no batch whose transaction
+    /// would do it. If that fails, the next transaction deletes them.
     pub async fn remove_published(&mut self) {
         if !self.published.is_empty() && self.store.remove_published(&self.published).await.is_ok()
         {
@@ -314,16 +314,16 @@ impl MessageBus {
         self.in_flight.remove(self.published.drain(..).map(|key| key.event_id));
     }
 
-    /// What a commit leaves to be published, without what is on its way already.
+    /// The messages to publish after a commit, without those that are in flight already.
     fn take_in_flight(&mut self, committed: Committed) -> Vec<OutboxMessage> {
-        let Committed { mut earlier, outgoing, left } = committed;
+        let Committed { mut earlier, new, for_relay } = committed;
         self.in_flight.retain_others(&mut earlier);
-        // Only now: what this commit took out of the outbox was still in the statement's view of it.
+        // Only now, as the statement's snapshot still contained the rows that this commit deleted.
         self.forget_published();
-        if !left.is_empty() {
-            self.in_flight.leave(left.iter().map(|message| message.key.event_id));
+        if !for_relay.is_empty() {
+            self.in_flight.leave_to_relay(for_relay.iter().map(|message| message.key.event_id));
         }
-        earlier.extend(outgoing);
+        earlier.extend(new);
         self.in_flight.insert(earlier.iter().map(|message| message.key.event_id));
         earlier
     }
@@ -336,10 +336,10 @@ impl MessageBus {
     async fn attempt(
         &mut self,
         messages: &[&Message],
-        needs: &BatchLookup,
+        lookup: &BatchLookup,
     ) -> Result<(Vec<Outcome>, Committed, Duration), AttemptError> {
-        let mut uow = UnitOfWork::begin(&mut *self.store, needs).await?;
-        if !needs.assume_new
+        let mut uow = UnitOfWork::begin(&mut *self.store, lookup).await?;
+        if !lookup.assume_new
             && messages.len() > 1
             && items_of_events(messages, &uow.orders) > MAX_LOADED_ITEMS
         {
@@ -363,8 +363,8 @@ impl MessageBus {
     }
 }
 
-/// About how many items the events of a batch have, as far as they are about orders that were loaded:
-/// many commands may be about one large order.
+/// An estimate of the items in the events of a batch, counting loaded orders only: many commands may
+/// concern one large order.
 fn items_of_events(messages: &[&Message], orders: &Orders) -> usize {
     let order_ids = messages.iter().filter_map(|message| message.command.order_id());
     order_ids
@@ -373,9 +373,9 @@ fn items_of_events(messages: &[&Message], orders: &Orders) -> usize {
         .sum()
 }
 
-/// Where all of a batch is of this kind, nearly always all of it is new, and is not looked up: that
-/// saves the database about 5 of 30 µs for each order. A repeat does no harm: it is refused, and the
-/// batch with it, by the keys of the tables.
+/// A batch of only these is assumed to be new and not looked up, which saves the database about 5
+/// of 30 µs per order. Duplicates do no harm: they violate a key, and the batch is retried with a
+/// lookup.
 fn places_an_order(message: &Message) -> bool {
     matches!(message.command, Command::PlaceOrder(_))
 }
@@ -404,9 +404,9 @@ fn process_in_span(message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Ut
     }
 }
 
-/// Handles one message and records in the unit of work what it leaves behind.
+/// Handles one message and adds its changes to the unit of work.
 fn process(message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) -> Outcome {
-    let outcome = match message.intent.as_ref().and_then(|intent| seen_before(intent, uow)) {
+    let outcome = match message.idempotency_key.as_ref().and_then(|key| find_duplicate(key, uow)) {
         Some(outcome) => outcome,
         None => match handlers::handle(message.command.clone(), &mut uow.orders, now) {
             Ok(Effect::Changed(order_id, change)) => changed(&order_id, change, message, uow),
@@ -414,8 +414,8 @@ fn process(message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) -> O
             Ok(Effect::AlreadyPlaced(order_id)) => {
                 Outcome::Duplicate(Some(state_of(&order_id, uow)))
             }
-            Err(HandlerError::Refused(order_id, refusal)) => {
-                refused(&order_id, refusal, message, uow, now)
+            Err(HandlerError::Rejected(order_id, rejection)) => {
+                rejected(&order_id, rejection, message, uow, now)
             }
             Err(HandlerError::OrderNotFound(order_id)) => {
                 Outcome::RetryLater(RetryReason::OrderNotFound { order_id })
@@ -423,21 +423,21 @@ fn process(message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) -> O
             Err(HandlerError::OrderIdReused(order_id)) => order_id_reused(&order_id),
         },
     };
-    remember(&outcome, message, uow, now);
-    answer(&outcome, message, uow, now);
+    add_to_inbox(&outcome, message, uow, now);
+    add_reply(&outcome, message, uow, now);
     outcome
 }
 
-fn seen_before(intent: &IdempotencyKey, uow: &UnitOfWork<'_>) -> Option<Outcome> {
-    let handled = uow.inbox.get(&intent.message_id)?;
-    if handled.body_hash != intent.body_hash {
+fn find_duplicate(key: &IdempotencyKey, uow: &UnitOfWork<'_>) -> Option<Outcome> {
+    let handled = uow.inbox.get(&key.message_id)?;
+    if handled.body_hash != key.body_hash {
         return Some(Outcome::DeadLetter(DeadLetterReason::new(
             DeadLetterCode::MessageIdReused,
-            format!("message id {} was used before with another body", intent.message_id),
+            format!("message id {} was used before with another body", key.message_id),
         )));
     }
-    let present = uow.orders.get(&handled.order.order_id).map(Order::status);
-    let status = present.unwrap_or(handled.order.status);
+    let current = uow.orders.get(&handled.order.order_id).map(Order::status);
+    let status = current.unwrap_or(handled.order.status);
     Some(Outcome::Duplicate(Some(OrderState { order_id: handled.order.order_id.clone(), status })))
 }
 
@@ -460,24 +460,24 @@ fn changed(
     Outcome::Accepted(OrderState { order_id: order_id.clone(), status: change.status })
 }
 
-fn refused(
+fn rejected(
     order_id: &OrderId,
-    refusal: Rejection,
+    rejection: Rejection,
     message: &Message,
     uow: &mut UnitOfWork<'_>,
     now: DateTime<Utc>,
 ) -> Outcome {
-    let order = uow.orders.get(order_id).expect("a refusal names an order of the unit of work");
+    let order = uow.orders.get(order_id).expect("a rejection names an order of the unit of work");
     let event = Rejected {
         command: message.command.kind(),
         order_id: order_id.clone(),
-        rejection: refusal,
+        rejection,
         status: order.status(),
         version: order.version(),
         at: now,
     };
     uow.outbox.push(OutboxMessage::rejected(&event, message));
-    Outcome::Rejected(OrderState { order_id: order_id.clone(), status: event.status }, refusal)
+    Outcome::Rejected(OrderState { order_id: order_id.clone(), status: event.status }, rejection)
 }
 
 fn order_id_reused(order_id: &OrderId) -> Outcome {
@@ -492,31 +492,39 @@ fn state_of(order_id: &OrderId, uow: &UnitOfWork<'_>) -> OrderState {
     OrderState { order_id: order_id.clone(), status: order.status() }
 }
 
-/// Puts a message that is done with into the inbox, unless it is there already.
-fn remember(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) {
-    let Some(intent) = &message.intent else { return };
+/// Adds a processed message to the inbox, unless it is in there.
+fn add_to_inbox(
+    outcome: &Outcome,
+    message: &Message,
+    uow: &mut UnitOfWork<'_>,
+    now: DateTime<Utc>,
+) {
+    let Some(key) = &message.idempotency_key else { return };
     let (order, outcome) = match outcome {
         Outcome::Accepted(order) => (order, InboxOutcome::Accepted),
         Outcome::Duplicate(Some(order)) => (order, InboxOutcome::Duplicate),
-        Outcome::Rejected(order, refusal) => (order, InboxOutcome::Rejected(refusal.code().into())),
+        Outcome::Rejected(order, rejection) => {
+            (order, InboxOutcome::Rejected(rejection.code().into()))
+        }
         Outcome::Duplicate(None) | Outcome::RetryLater(_) | Outcome::DeadLetter(_) => return,
     };
-    if uow.inbox.contains_key(&intent.message_id) {
+    if uow.inbox.contains_key(&key.message_id) {
         return;
     }
     let handled = InboxEntry {
-        message_id: intent.message_id.clone(),
-        body_hash: intent.body_hash,
+        message_id: key.message_id.clone(),
+        body_hash: key.body_hash,
         command: message.command.kind(),
         order: order.clone(),
         outcome,
         handled_at: now,
     };
-    uow.inbox.insert(intent.message_id.clone(), handled.clone());
+    uow.inbox.insert(key.message_id.clone(), handled.clone());
     uow.handled.push(handled);
 }
 
-fn answer(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) {
+/// Adds the reply to the outbox, if the message asks for one.
+fn add_reply(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<'_>, now: DateTime<Utc>) {
     let order_id = match outcome {
         Outcome::Accepted(order)
         | Outcome::Rejected(order, _)
@@ -527,26 +535,26 @@ fn answer(outcome: &Outcome, message: &Message, uow: &mut UnitOfWork<'_>, now: D
     uow.outbox.extend(OutboxMessage::reply(outcome, version, message, now));
 }
 
-fn internal_error(trouble: &AttemptError) -> Outcome {
-    Outcome::DeadLetter(DeadLetterReason::new(DeadLetterCode::InternalError, trouble.to_string()))
+fn internal_error(error: &AttemptError) -> Outcome {
+    Outcome::DeadLetter(DeadLetterReason::new(DeadLetterCode::InternalError, error.to_string()))
 }
 
 impl Failures {
-    fn none() -> Self {
+    fn new() -> Self {
         let backoff = Backoff::for_database();
         Self { backoff, conflicts: 0, failed: 0, lost_sessions: 0, refused_alone: None }
     }
 
-    /// Something succeeded.
-    fn end(&mut self) {
+    /// After a success.
+    fn reset(&mut self) {
         self.backoff.reset();
         self.conflicts = 0;
         self.lost_sessions = 0;
     }
 
-    /// Whether a message stands alone, and is refused so for the first time.
+    /// Whether the part is a single message that is refused for the first time.
     fn is_first_refusal(&mut self, part: &[usize]) -> bool {
-        let [alone] = *part else { return false };
-        self.refused_alone.replace(alone) != Some(alone)
+        let [index] = *part else { return false };
+        self.refused_alone.replace(index) != Some(index)
     }
 }

@@ -1,10 +1,11 @@
-//! What the worker does with commands, free of any broker and database.
+//! Processing of commands, independent of any broker and database.
 //!
-//! [`MessageBus::handle_batch`] is the heart: a batch of messages in, one outcome for each out, all
-//! effects in one unit of work. The ports that it and the entrypoints need live here, beside their
-//! users: [`Store`], [`Publisher`], [`Delivery`] and [`CommandSource`], [`OrderQueries`], [`Clock`].
+//! [`MessageBus::handle_batch`] is the core: it handles a batch of messages in one unit of work and
+//! returns one outcome for each. The ports are defined here, next to their users: [`Store`],
+//! [`Publisher`], [`Delivery`] and [`CommandSource`], [`OrderQueries`], [`Clock`].
 
 mod backoff;
+mod bisection;
 mod byte_budget;
 mod clock;
 mod cooldown;
@@ -18,7 +19,6 @@ mod in_flight;
 mod log_throttle;
 mod message_bus;
 mod outage_reasons;
-mod parts;
 mod pii_access;
 mod publisher;
 mod queries;
@@ -46,8 +46,8 @@ pub use message_bus::MessageBus;
 pub use pii_access::{PiiAccess, PiiAccessLog};
 pub use publisher::{PublishError, Publisher, publish_window};
 pub use queries::{
-    Cause, HistoryEntry, InvalidQuery, OrderHistory, OrderQueries, OrderQuery, OrderQueryText,
-    Page, Place, Sort, StatusFilter,
+    Cause, HistoryEntry, InvalidQuery, OrderCursor, OrderHistory, OrderQueries, OrderQuery,
+    OrderQueryText, Page, Sort, StatusFilter,
 };
 pub use relay::{Relay, RelayHolder, RelayPass, RelayStore};
 pub use reply_publisher::{ReplyPublisher, ReplySender};

@@ -1,4 +1,4 @@
-//! The port of the record of who was shown what the console hides.
+//! The port of the audit log of revealed e-mail addresses.
 
 use std::fmt::Debug;
 
@@ -8,27 +8,27 @@ use chrono::{DateTime, Utc};
 use super::StoreError;
 use crate::domain::OrderId;
 
-/// Somebody was shown the e-mail address of an order's customer.
+/// An operator revealed the e-mail address of an order's customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PiiAccess {
     pub at: DateTime<Utc>,
-    /// The name of their token.
+    /// The name of the operator's token.
     pub who: String,
     pub order_id: OrderId,
 }
 
-/// Keeps disclosures for good.
+/// Records accesses permanently.
 #[async_trait]
 pub trait PiiAccessLog: Debug + Send + Sync {
-    /// MUST be committed when this answers: only then is anything shown.
+    /// The record MUST be committed when this returns; the address is shown only after that.
     ///
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database is unavailable.
     async fn record_access(&self, access: &PiiAccess) -> Result<(), StoreError>;
 
-    /// At most `limit` disclosures of an order, the latest first.
+    /// At most `limit` accesses of an order, the latest first.
     ///
     /// # Errors
-    /// When the database is in trouble or holds a row that is no disclosure.
+    /// When the database is unavailable or contains an invalid row.
     async fn accesses(&self, order_id: &OrderId, limit: u32) -> Result<Vec<PiiAccess>, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! The port through which messages go out.
+//! The port for publishing.
 
 use std::fmt::Debug;
 
@@ -7,36 +7,37 @@ use async_trait::async_trait;
 use super::{Backoff, Health};
 use crate::messages::{Publication, PublishStatus};
 
-/// Why nothing is known about a window: the connection broke, or could not be opened.
+/// The connection broke or could not be opened, so the result of the window is unknown.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the broker took no messages: {0}")]
+#[error("publishing failed: {0}")]
 pub struct PublishError(pub String);
 
-/// Publishes windows of messages.
+/// Publishes windows: messages that are published together, before waiting for their confirms.
 #[async_trait]
 pub trait Publisher: Debug + Send + Sync {
-    /// Publishes the window in its order and waits until each message is judged by itself.
+    /// Publishes the messages in order and waits for the result of each.
     ///
-    /// The result MUST hold one status for each message, in the same order. A returned message MUST
-    /// be told from its neighbours by its message id. A message whose confirm does not come MUST
-    /// end as [`PublishStatus::Unconfirmed`] within a bounded time, the time of a blocked connection
-    /// not counted; a target that was slow before MUST delay later windows only briefly. A reply
-    /// ([`Target::Queue`](crate::messages::Target::Queue)) MUST NOT reach a queue of the worker's own.
+    /// MUST return one status per message, in the same order. Returned messages MUST be matched by
+    /// message id. A message without a confirm MUST become [`PublishStatus::Unconfirmed`] within a
+    /// bounded time, not counting the time for which the connection is blocked; a target that was
+    /// slow before MUST delay later windows only briefly. A reply
+    /// ([`Target::Queue`](crate::messages::Target::Queue)) MUST NOT reach one of the worker's own
+    /// queues.
     ///
-    /// One message that the broker does not accept MUST NOT keep the others from being published; these
-    /// may be published more than once then.
+    /// A message that the broker does not accept MUST NOT prevent the others from being published;
+    /// these may then be published more than once.
     ///
-    /// Cancel safety: a window that was dropped midway may be published in part.
+    /// Cancel safety: if the future is dropped, some of the messages may have been published.
     ///
     /// # Errors
-    /// When the connection broke or could not be opened. Some of the messages may have been
-    /// published; publishing the window again is then the caller's choice.
+    /// When the connection broke or could not be opened. Some of the messages may have been published; the
+    /// caller decides whether to publish the window again.
     async fn publish(&mut self, window: &[Publication])
     -> Result<Vec<PublishStatus>, PublishError>;
 }
 
-/// Publishes a window once, and again only after trouble with the connection: then without end. The
-/// caller stops it by dropping the future.
+/// Publishes a window. Retries without limit after connection failures; the caller can stop it by
+/// dropping the future.
 pub async fn publish_window(
     publisher: &mut dyn Publisher,
     health: &Health,
@@ -46,10 +47,10 @@ pub async fn publish_window(
     loop {
         match publisher.publish(window).await {
             Ok(statuses) => {
-                health.publishes();
+                health.publishing_up();
                 return statuses;
             }
-            Err(error) => health.cannot_publish(&error.to_string()),
+            Err(error) => health.publishing_down(&error.to_string()),
         }
         backoff.pause().await;
     }

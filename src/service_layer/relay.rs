@@ -1,4 +1,4 @@
-//! Publishes what is left in the outbox.
+//! The relay: publishes messages that were left in the outbox.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
@@ -17,35 +17,35 @@ use crate::messages::{
     RawOutboxKey, Target,
 };
 
-/// Most messages that the relay takes at a time.
+/// Maximum messages that the relay reads and publishes at once.
 pub const RELAY_WINDOW: usize = 500;
 
-/// The first pause before something that was not taken is tried again.
+/// The first delay before messages that were not confirmed are retried.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// The outbox as the relay sees it.
+/// The outbox, as used by the relay.
 #[async_trait]
 pub trait RelayStore: Debug + Send {
-    /// Becomes the one relay of this database, or says that there is another. It MUST stay so until
-    /// this value is dropped or its connection breaks.
+    /// Tries to become the only relay of this database; returns false if there is another. The role
+    /// MUST be held until this value is dropped or its connection breaks.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn try_become_relay(&mut self) -> Result<bool, StoreError>;
 
-    /// Who was the relay when this one tried to become it in vain, as far as the database tells.
+    /// The session that held the role when `try_become_relay` last returned false, if it is known.
     fn holder(&self) -> Option<RelayHolder> {
         None
     }
 
-    /// The moment by the clock that also says when a message was committed.
+    /// The time by the clock that also provides the commit times of messages.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn now(&mut self) -> Result<DateTime<Utc>, StoreError>;
 
-    /// The next rows of the outbox that were committed up to a moment, after the key `after`, sorted
-    /// by their keys. What cannot be read MUST be among them.
+    /// The next rows that were committed by `committed_until`, after the key `after`, sorted by
+    /// key. MUST include rows that cannot be decoded.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -56,42 +56,43 @@ pub trait RelayStore: Debug + Send {
         limit: usize,
     ) -> Result<Vec<OutboxRow>, StoreError>;
 
-    /// Takes published messages out of the outbox. What somebody else has locked MUST NOT be waited
-    /// for: it stays, and is published again by the next pass.
+    /// Deletes published messages from the outbox. MUST NOT wait for rows that another transaction
+    /// has locked: these stay, and the next pass publishes them again.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn remove(&mut self, published: &[OutboxKey]) -> Result<(), StoreError>;
 }
 
-/// The session that has the relay's lock.
+/// The session that holds the relay lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayHolder {
-    /// The process id that the database gave it.
+    /// Its process id in the database.
     pub session: i32,
-    /// The name that its program gave it.
+    /// Its application name.
     pub application: String,
-    /// The address of its machine.
+    /// The address of its client.
     pub client: String,
-    /// Since its last sign of life.
+    /// The time since its last statement.
     pub idle: Duration,
 }
 
-/// What one pass over the outbox came to.
+/// The result of one pass over the outbox.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RelayPass {
-    /// Messages that left the outbox.
+    /// Messages deleted from the outbox.
     pub published: usize,
-    /// Events that were not taken, or not tried because one before them was not taken.
+    /// Events that were not confirmed, or not published because an earlier one was not confirmed.
     pub left: usize,
 }
 
-/// Publishes messages that were left in the outbox: by a crash, or because their target did not take
-/// them. Per order in the order of versions, each event after the confirm of the one before.
+/// Publishes messages that were left in the outbox by a crash, or because they were not confirmed.
+/// The events of an order are published in the order of their versions, each after the confirm of
+/// the one before.
 ///
-/// An event that one of several subscribers refuses is a copy for all others. So a routing key of
-/// which an event was not taken gets a single event in the next pass, and twice as many each time all
-/// are taken; after a refusal no more in that pass.
+/// Each retry of an event that one of several subscribers refuses is a duplicate for the others. So a
+/// routing key with an unconfirmed event gets a single event in the next pass, and twice as many each
+/// time all of them are confirmed; after a failure, none in the same pass.
 #[derive(Debug)]
 pub struct Relay {
     store: Box<dyn RelayStore>,
@@ -99,20 +100,21 @@ pub struct Relay {
     health: Health,
     in_flight: InFlight,
     keep_unroutable: bool,
-    made_at: Instant,
-    /// Events that are published together, by routing keys of which one was not taken lately.
+    created_at: Instant,
+    /// Maximum events that are published together, by routing keys that had an unconfirmed event
+    /// lately.
     allowances: HashMap<String, usize>,
-    /// Rows that the log has named.
+    /// Rows that were logged.
     unreadable: HashSet<RawOutboxKey>,
 }
 
-/// What is not to be published in this pass.
+/// Events that must not be published in this pass.
 #[derive(Debug, Default)]
 struct Held {
-    /// Orders of which an earlier event is not published.
+    /// Orders with an earlier event that is not published.
     orders: HashSet<OrderId>,
     routing_keys: HashSet<String>,
-    /// Orders of which an earlier row cannot be read.
+    /// Orders with an earlier row that cannot be decoded.
     unreadable: HashSet<String>,
 }
 
@@ -130,35 +132,35 @@ impl Relay {
         in_flight: InFlight,
         keep_unroutable: bool,
     ) -> Self {
-        let (made_at, allowances, unreadable) = (Instant::now(), HashMap::new(), HashSet::new());
+        let (created_at, allowances, unreadable) = (Instant::now(), HashMap::new(), HashSet::new());
         Self {
             store,
             publisher,
             health,
             in_flight,
             keep_unroutable,
-            made_at,
+            created_at,
             allowances,
             unreadable,
         }
     }
 
-    /// Runs until dropped: first for everything that was there when this value was made, then every
-    /// `interval` for what has been there for `interval` at least: what is younger, other workers may
-    /// be publishing. What this worker left is tried sooner: after a second, then with a growing
-    /// pause as long as nothing of it is taken.
+    /// Runs until dropped: first for all messages that existed when this value was created, then
+    /// every `interval` for messages that are at least `interval` old, as other workers may be
+    /// publishing newer ones. Messages that this worker left are retried after a second, then with
+    /// increasing delays while none of them is confirmed.
     pub async fn run(mut self, interval: Duration) {
-        let mut since = self.made_at;
+        let mut since = self.created_at;
         let mut backoff = Backoff::new(FIRST_RETRY, interval.max(FIRST_RETRY));
         loop {
             let pass = self.publish_waiting(since).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "Relay could not read the outbox, trying again later");
+                tracing::warn!(%error, "Relay cannot read the outbox, retrying");
                 RelayPass::default()
             });
             if pass.published > 0 {
                 tracing::info!(
                     published = pass.published,
-                    "Relay published what the outbox still held"
+                    "Relay published messages from the outbox"
                 );
                 backoff.reset();
             }
@@ -170,7 +172,7 @@ impl Relay {
             backoff.reset();
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
-                () = self.in_flight.left_over() => {
+                () = self.in_flight.wait_for_left() => {
                     since = Instant::now();
                     backoff.pause().await;
                 }
@@ -178,28 +180,29 @@ impl Relay {
         }
     }
 
-    /// One pass over what has been waiting since a moment.
+    /// One pass over the messages that were committed before `since`.
     ///
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database is unavailable or the query fails.
     pub async fn publish_waiting(&mut self, since: Instant) -> Result<RelayPass, StoreError> {
         let mut pass = RelayPass::default();
         if !self.store.try_become_relay().await? {
-            self.health.another_relays(self.store.holder());
+            self.health.relay_held_by(self.store.holder());
             return Ok(pass);
         }
-        self.health.relays();
-        // In this order: the time that the answer took must not make younger messages look old.
+        self.health.relay_acquired();
+        // In this order, so that the duration of the query does not make newer messages look old.
         let committed_until = self.store.now().await? - since.elapsed();
         let mut after = None;
         let mut held = Held::default();
         let mut unreadable = HashSet::new();
         loop {
-            // Before the look at the outbox: what the lanes get rid of meanwhile is still in it.
+            // Before the outbox is read: messages that the lanes complete meanwhile are still in
+            // the snapshot.
             let in_flight = self.in_flight.snapshot();
             let waiting = self.store.waiting(committed_until, after.as_ref(), RELAY_WINDOW).await?;
             let Some(last) = waiting.last().map(OutboxRow::key) else {
-                // Those that are gone are named again if they come back.
+                // Rows that were repaired or deleted are forgotten.
                 self.unreadable = unreadable;
                 return Ok(pass);
             };
@@ -218,7 +221,7 @@ impl Relay {
             }
             self.publish_events(events, &in_flight, &mut held, &mut pass).await?;
             self.publish_replies(replies, &in_flight, &mut pass).await?;
-            // The rows are sorted by order: of those before the last one no more will come.
+            // Rows are sorted by order id: there are no more rows of the orders before the last one.
             held.orders.retain(|order_id| order_id.as_str() == last.order_id);
             held.unreadable.retain(|order_id| *order_id == last.order_id);
             after = Some(last);
@@ -229,13 +232,13 @@ impl Relay {
         if self.unreadable.insert(key.clone()) {
             tracing::error!(
                 %key,
-                "A row of the outbox cannot be read: it stays, and the later events of its order with \
-                 it, until somebody repairs or deletes it"
+                "A row of the outbox cannot be decoded; it and the later events of its order are not \
+                 published until it is repaired or deleted"
             );
         }
     }
 
-    /// Publishes events in rounds, of each order one at a time.
+    /// Publishes events in rounds with at most one event per order.
     async fn publish_events(
         &mut self,
         mut events: Vec<OutboxMessage>,
@@ -254,8 +257,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Takes from the events, which are sorted by their keys, those that may be published now. What has
-    /// to wait for one of them comes back beside them; what has to wait longer is left.
+    /// Divides the events, which are sorted by key, into those to publish now and those to publish
+    /// in a later round. Events that cannot be published in this pass are in neither.
     fn next_round(
         &self,
         events: Vec<OutboxMessage>,
@@ -271,7 +274,7 @@ impl Relay {
             if in_flight.contains(&event.key.event_id) {
                 held.orders.insert(order_id.clone());
             } else if held.orders.contains(order_id) {
-                // Left with the one before.
+                // Not published, like the one before.
             } else if held.routing_keys.contains(&event.routing_key) {
                 held.orders.insert(order_id.clone());
                 pass.left += 1;
@@ -288,7 +291,7 @@ impl Relay {
         (round, later)
     }
 
-    /// Publishes the events; returns the keys of those that leave the outbox.
+    /// Publishes the events; returns the keys of those to delete from the outbox.
     async fn publish_round(
         &mut self,
         round: Vec<OutboxMessage>,
@@ -298,9 +301,9 @@ impl Relay {
         let (entries, window): (Vec<_>, Vec<_>) =
             round.into_iter().map(OutboxMessage::into_publication).unzip();
         let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
-        let (mut done, mut taken) = (Vec::with_capacity(entries.len()), HashSet::new());
+        let (mut done, mut confirmed) = (Vec::with_capacity(entries.len()), HashSet::new());
         for ((entry, publication), status) in entries.into_iter().zip(window).zip(statuses) {
-            self.health.event_judged(&entry, &publication.target, status);
+            self.health.record_event_status(&entry, &publication.target, status);
             let kept = is_kept(status, self.keep_unroutable);
             let Target::Events { routing_key } = publication.target else { continue };
             if kept && status != PublishStatus::Unroutable {
@@ -308,27 +311,27 @@ impl Relay {
                 held.orders.insert(entry.key.order_id.clone());
                 held.routing_keys.insert(routing_key);
             } else if self.allowances.contains_key(&routing_key) {
-                taken.insert(routing_key);
+                confirmed.insert(routing_key);
             }
             if !kept {
                 done.push(entry.key);
             }
         }
-        self.adjust_allowances(&taken, &held.routing_keys);
+        self.adjust_allowances(&confirmed, &held.routing_keys);
         done
     }
 
-    fn adjust_allowances(&mut self, taken: &HashSet<String>, refused: &HashSet<String>) {
-        for routing_key in taken.difference(refused) {
+    fn adjust_allowances(&mut self, confirmed: &HashSet<String>, failed: &HashSet<String>) {
+        for routing_key in confirmed.difference(failed) {
             if let Some(allowance) = self.allowances.get_mut(routing_key) {
                 *allowance *= 2;
             }
         }
         self.allowances.retain(|_, allowance| *allowance < RELAY_WINDOW);
-        self.allowances.extend(refused.iter().map(|routing_key| (routing_key.clone(), 1)));
+        self.allowances.extend(failed.iter().map(|routing_key| (routing_key.clone(), 1)));
     }
 
-    /// Tries each reply once: whoever left it may have tried it before, and a reply may be lost.
+    /// Publishes each reply once. The lane may have tried before, and a reply may be lost.
     async fn publish_replies(
         &mut self,
         mut replies: Vec<OutboxMessage>,
@@ -343,9 +346,9 @@ impl Relay {
             replies.into_iter().map(OutboxMessage::into_publication).unzip();
         let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
         for (publication, status) in window.iter().zip(statuses) {
-            self.health.metrics().publishing.judged(OutboxMessageKind::Reply, status);
+            self.health.metrics().publishing.record_status(OutboxMessageKind::Reply, status);
             if let Some(reason) = DropReason::of(status) {
-                self.health.reply_dropped(&publication.target, reason);
+                self.health.record_dropped_reply(&publication.target, reason);
             }
         }
         self.remove(entries.into_iter().map(|entry| entry.key).collect(), pass).await

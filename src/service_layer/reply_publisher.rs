@@ -1,4 +1,4 @@
-//! Publishes replies. A reply may be lost; it must not hold up anything else.
+//! Publishes replies. They are best effort and must not delay anything else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use crate::messages::{
     DropReason, OutboxKey, OutboxMessage, OutboxMessageKind, Publication, PublishStatus, Target,
 };
 
-/// Most replies that are published together: few enough that a queue which stands still does not make
-/// the broker stop reading from the connection.
+/// Maximum replies that are published together: few enough that a queue that does not respond does
+/// not exhaust the broker's credit for the connection.
 const MAX_TOGETHER: usize = 200;
 
-/// Attempts at a reply that is refused or not confirmed. A target that was given up gets one.
+/// Maximum attempts at a reply that is refused or not confirmed. A failed target gets one.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Longest time for all attempts at a reply.
+/// Maximum time for all attempts at a reply.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
-/// Between two attempts.
+/// Delay between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How long a target that was given up gets no second attempts.
+/// How long a failed target gets no further attempts.
 const COOLDOWN: Duration = Duration::from_secs(60);
 
-/// How long a worker that stops waits for its last replies. What is in the outbox stays there.
+/// Maximum time for the last replies on shutdown. Those in the outbox stay there.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
-/// Takes replies, and never waits; clones share the queue. The publisher ends after the last of them.
+/// Queues replies without waiting; clones share the queue. The publisher ends after the last clone.
 #[derive(Debug, Clone)]
 pub struct ReplySender {
     replies: mpsc::UnboundedSender<QueuedReply>,
@@ -49,59 +49,59 @@ struct QueuedReply {
     delivery: ReplyDelivery,
 }
 
-/// How far a reply has come.
+/// The progress of a reply.
 #[derive(Debug)]
 struct ReplyDelivery {
-    /// Its row in the outbox, and the lane that removes it.
+    /// The lane that deletes its outbox row, and the key of the row; `None` if it has no row.
     row: Option<(usize, OutboxKey)>,
     attempts: u32,
-    /// Known from the first attempt on.
+    /// Set at the first attempt.
     give_up_at: Option<Instant>,
-    _room: ByteReservation,
+    _reservation: ByteReservation,
 }
 
-/// Publishes the replies of all lanes, within bounds of attempts, time and memory.
+/// Publishes the replies of all lanes, with limits on attempts, time and memory.
 ///
-/// A reply that is refused or not confirmed waits for its next attempt while others are published.
+/// While a reply that was refused or not confirmed waits for its next attempt, others are published.
 #[derive(Debug)]
 pub struct ReplyPublisher {
     publisher: Box<dyn Publisher>,
     health: Health,
     replies: mpsc::UnboundedReceiver<QueuedReply>,
-    /// By the number of the lane.
+    /// Indexed by lane number.
     results: Vec<mpsc::UnboundedSender<PublishResult>>,
     waiting: Vec<QueuedReply>,
     retry_at: Instant,
-    /// By the name of the queue.
-    given_up: Cooldown<String>,
+    /// Names of queues.
+    failed_targets: Cooldown<String>,
     stopping: CancellationToken,
 }
 
 impl ReplySender {
-    /// Hands over a reply that has a row in the outbox.
+    /// Queues a reply that has a row in the outbox.
     ///
     /// # Errors
-    /// When too many replies wait: the key of the row, in which it stays.
+    /// The key of the row, in which the reply stays, when the queue is full.
     pub fn send_stored(&self, lane: usize, reply: OutboxMessage) -> Result<(), OutboxKey> {
         let (entry, publication) = reply.into_publication();
-        match self.room_for(&publication) {
-            Some(room) => {
-                self.queue(publication, Some((lane, entry.key)), room);
+        match self.reserve_for(&publication) {
+            Some(reservation) => {
+                self.queue(publication, Some((lane, entry.key)), reservation);
                 Ok(())
             }
             None => Err(entry.key),
         }
     }
 
-    /// Hands over a reply that is nowhere else: it is dropped when too many replies wait.
+    /// Queues a reply that has no row in the outbox. It is dropped when the queue is full.
     pub fn send(&self, reply: Publication) {
-        match self.room_for(&reply) {
-            Some(room) => self.queue(reply, None, room),
-            None => self.health.reply_dropped(&reply.target, DropReason::Overflow),
+        match self.reserve_for(&reply) {
+            Some(reservation) => self.queue(reply, None, reservation),
+            None => self.health.record_dropped_reply(&reply.target, DropReason::Overflow),
         }
     }
 
-    fn room_for(&self, reply: &Publication) -> Option<ByteReservation> {
+    fn reserve_for(&self, reply: &Publication) -> Option<ByteReservation> {
         self.budget.try_reserve(reply.body.len() + MESSAGE_OVERHEAD)
     }
 
@@ -109,16 +109,17 @@ impl ReplySender {
         &self,
         publication: Publication,
         row: Option<(usize, OutboxKey)>,
-        room: ByteReservation,
+        reservation: ByteReservation,
     ) {
-        let delivery = ReplyDelivery { row, attempts: 0, give_up_at: None, _room: room };
-        // Without a publisher the worker is ending.
+        let delivery =
+            ReplyDelivery { row, attempts: 0, give_up_at: None, _reservation: reservation };
+        // Fails only when the worker is ending.
         let _ = self.replies.send(QueuedReply { publication, delivery });
     }
 }
 
 impl ReplyPublisher {
-    /// A publisher and its queue. `results` are of the lanes, by their numbers.
+    /// A publisher and the sender of its queue. `results` is indexed by lane number.
     pub fn new(
         publisher: Box<dyn Publisher>,
         health: Health,
@@ -140,23 +141,23 @@ impl ReplyPublisher {
             results,
             waiting: Vec::new(),
             retry_at: Instant::now(),
-            given_up: Cooldown::new(COOLDOWN),
+            failed_targets: Cooldown::new(COOLDOWN),
             stopping,
         };
         (sender, this)
     }
 
-    /// Runs until the last sender is gone and all replies are published or given up; from then on for
-    /// 2 s at most.
+    /// Runs until the last sender is dropped and all replies are published or dropped, but for at
+    /// most 2 s after the last sender.
     pub async fn run(mut self) {
         let stopping = self.stopping.clone();
-        let out_of_time = async {
+        let deadline = async {
             stopping.cancelled().await;
             sleep(STOP_WITHIN).await;
         };
         tokio::select! {
             () = self.publish_all() => {}
-            () = out_of_time => {}
+            () = deadline => {}
         }
     }
 
@@ -188,11 +189,11 @@ impl ReplyPublisher {
         let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
         let mut done: Vec<PublishResult> = Vec::new();
         done.resize_with(self.results.len(), PublishResult::default);
-        let judged = window.into_iter().zip(deliveries).zip(statuses);
-        for ((publication, mut delivery), status) in judged {
+        let replies = window.into_iter().zip(deliveries).zip(statuses);
+        for ((publication, mut delivery), status) in replies {
             delivery.attempts += 1;
             delivery.give_up_at.get_or_insert(began + MAX_TIME);
-            if self.is_tried_again(&delivery, &publication.target, status) {
+            if self.is_retried(&delivery, &publication.target, status) {
                 self.wait(QueuedReply { publication, delivery });
                 continue;
             }
@@ -202,23 +203,18 @@ impl ReplyPublisher {
             }
         }
         for (results, done) in self.results.iter().zip(done).filter(|(_, done)| !done.is_empty()) {
-            // The lane waits for it until its own end.
+            // The lane receives results until it ends.
             let _ = results.send(done);
         }
     }
 
-    fn is_tried_again(
-        &self,
-        reply: &ReplyDelivery,
-        target: &Target,
-        status: PublishStatus,
-    ) -> bool {
+    fn is_retried(&self, reply: &ReplyDelivery, target: &Target, status: PublishStatus) -> bool {
         let has_time = reply.give_up_at.is_none_or(|end| Instant::now() + PAUSE < end);
-        let is_given_up = queue_of(target).is_some_and(|queue| self.given_up.contains(queue));
-        DropReason::of(status).is_some_and(DropReason::may_pass)
+        let has_failed = queue_of(target).is_some_and(|queue| self.failed_targets.contains(queue));
+        DropReason::of(status).is_some_and(DropReason::is_transient)
             && reply.attempts < MAX_ATTEMPTS
             && has_time
-            && !is_given_up
+            && !has_failed
     }
 
     fn wait(&mut self, reply: QueuedReply) {
@@ -228,18 +224,18 @@ impl ReplyPublisher {
         self.waiting.push(reply);
     }
 
-    /// The last attempt is over, whatever came of it.
+    /// Records the result of the last attempt.
     fn finish(&mut self, target: &Target, status: PublishStatus) {
-        self.health.metrics().publishing.judged(OutboxMessageKind::Reply, status);
+        self.health.metrics().publishing.record_status(OutboxMessageKind::Reply, status);
         let reason = DropReason::of(status);
         if let Some(reason) = reason {
-            self.health.reply_dropped(target, reason);
+            self.health.record_dropped_reply(target, reason);
         }
         let Some(queue) = queue_of(target) else { return };
-        if reason.is_some_and(DropReason::may_pass) {
-            self.given_up.start(queue.to_owned());
-        } else if !self.given_up.is_empty() {
-            self.given_up.end(queue);
+        if reason.is_some_and(DropReason::is_transient) {
+            self.failed_targets.start(queue.to_owned());
+        } else if !self.failed_targets.is_empty() {
+            self.failed_targets.end(queue);
         }
     }
 }

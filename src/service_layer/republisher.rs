@@ -1,5 +1,5 @@
-//! Publishes copies of commands that are not done with, to a retry queue or to the dead letters; the
-//! broker gets the acknowledgement of a command when its copy is safe.
+//! Publishes copies of commands to a retry queue or to the dead letters. A command is acknowledged
+//! when its copy is confirmed.
 
 use std::time::Duration;
 
@@ -12,31 +12,31 @@ use super::{
 };
 use crate::messages::{DeadLetterCode, Publication, PublishStatus};
 
-/// Most copies that are published together.
+/// Maximum copies that are published together.
 const MAX_TOGETHER: usize = 500;
 
-/// The copy of a command that is acknowledged once the copy is confirmed.
+/// A copy of a command, and what to do when the copy is confirmed.
 #[derive(Debug)]
 pub struct Republish {
     pub copy: Publication,
     pub original: Original,
 }
 
-/// What happens when the copy is confirmed.
+/// The original command: what happens to it when the copy is confirmed.
 #[derive(Debug)]
 pub struct Original {
-    /// Acknowledged then.
+    /// Acknowledged.
     pub tag: DeliveryTag,
-    /// What the command becomes with it, if it makes a dead letter of it.
+    /// Set if the copy is a dead letter; counted.
     pub dead_letter: Option<DeadLetterCode>,
-    /// Sent then; the acknowledgement does not wait for it.
+    /// Sent, without delaying the acknowledgement.
     pub reply: Option<Publication>,
-    /// The bytes that the command takes of the budget; given back then.
+    /// The command's share of the byte budget; released.
     pub reservation: Option<ByteReservation>,
 }
 
-/// Publishes the copies of all lanes, each judged by itself: one that is not taken is tried again with
-/// a growing pause, while the others are acknowledged.
+/// Publishes the copies of all lanes. A copy that is not confirmed is retried with increasing
+/// delays; the others are not affected.
 #[derive(Debug)]
 pub struct Republisher {
     pub publisher: Box<dyn Publisher>,
@@ -44,12 +44,12 @@ pub struct Republisher {
     pub settlements: AckSender,
     pub channel_epoch: ChannelEpoch,
     pub replies: ReplySender,
-    /// Those of one batch at a time. No lane waits here, so the channel is not bounded by count: each
-    /// copy stands for an unacknowledged delivery, and of those the prefetch allows only so many.
+    /// The copies of one batch each. Unbounded, so that no lane waits here; the prefetch limits their
+    /// number, as each copy belongs to an unacknowledged delivery.
     pub copies: mpsc::UnboundedReceiver<Vec<Republish>>,
 }
 
-/// Copies that were not taken.
+/// Copies that were not confirmed.
 #[derive(Debug)]
 struct Waiting {
     copies: Vec<Republish>,
@@ -58,8 +58,8 @@ struct Waiting {
 }
 
 impl Republisher {
-    /// Runs until the lanes have ended and all that they left is published, or was tried once more. The
-    /// commands whose copies are not taken then are not acknowledged: the broker hands them out again.
+    /// Runs until the lanes have ended, then tries each remaining copy once more. Commands whose
+    /// copies are not confirmed stay unacknowledged, and the broker redelivers them.
     pub async fn run(mut self) {
         let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let mut waiting = Waiting { copies: Vec::new(), retry_at: Instant::now(), backoff };
@@ -81,12 +81,12 @@ impl Republisher {
         if left > 0 {
             tracing::warn!(
                 copies = left,
-                "Copies of commands were not taken before the end: the broker hands out the commands again"
+                "Copies of commands were not confirmed before shutdown; the broker will redeliver the commands"
             );
         }
     }
 
-    /// Publishes copies and settles those that were taken; the others are returned.
+    /// Publishes copies and acknowledges the originals of the confirmed ones. Returns the others.
     async fn publish(&mut self, copies: Vec<Republish>) -> Vec<Republish> {
         let parts = |Republish { copy, original }| (copy, original);
         let (window, originals): (Vec<_>, Vec<_>) = copies.into_iter().map(parts).unzip();
@@ -96,18 +96,18 @@ impl Republisher {
         for ((copy, original), status) in window.into_iter().zip(originals).zip(statuses) {
             if status == PublishStatus::Confirmed {
                 acks.push(Settlement::Ack(original.tag));
-                self.note_confirmed(original);
+                self.on_confirmed(original);
             } else {
-                self.health.copy_not_taken(&copy.target, status);
+                self.health.record_copy_failure(&copy.target, status);
                 kept.push(Republish { copy, original });
             }
         }
-        // Without a source to take them, the messages come again: a copy more, none less.
+        // If the source has ended, the broker redelivers the commands: duplicates, but no loss.
         let _ = self.settlements.send(acks);
         kept
     }
 
-    /// The same, for any number of copies.
+    /// Publishes any number of copies, in chunks; see [`publish`](Self::publish).
     async fn publish_all(&mut self, mut copies: Vec<Republish>) -> Vec<Republish> {
         let mut kept = Vec::new();
         while !copies.is_empty() {
@@ -118,7 +118,7 @@ impl Republisher {
         kept
     }
 
-    fn note_confirmed(&self, Original { dead_letter, reply, .. }: Original) {
+    fn on_confirmed(&self, Original { dead_letter, reply, .. }: Original) {
         if let Some(code) = dead_letter {
             self.health.metrics().publishing.dead_lettered(code);
         }
@@ -129,13 +129,13 @@ impl Republisher {
 }
 
 impl Waiting {
-    /// What is to be tried again now.
+    /// The copies, if their retry is due.
     fn due(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
         if self.retry_at > Instant::now() { Vec::new() } else { self.take(channel_epoch) }
     }
 
-    /// All that waits. Copies of messages that the broker has again are forgotten: else each new
-    /// channel would bring as many copies more as the prefetch allows.
+    /// All copies, without those of stale deliveries: after each reconnect, these would add up to
+    /// as many copies as the prefetch allows.
     fn take(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
         self.copies.retain(|it| !channel_epoch.is_stale(it.original.tag));
         std::mem::take(&mut self.copies)

@@ -1,4 +1,4 @@
-//! Publishes commands again with the header by which they are spread over the partitions.
+//! Republishes commands with the header that assigns them to a partition.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use super::{
 use crate::domain::OrderId;
 use crate::messages::{Properties, Publication, PublishStatus};
 
-/// The header that names the order of a command.
+/// The header with the order id of a command, which determines its partition.
 pub const ORDER_ID_HEADER: &str = "order-id";
 
 /// Maximum commands that are published together.
 const MAX_TOGETHER: usize = 500;
 
-/// A command that came to a partition without the header, or with that of another order.
+/// A command that was published without the header, or with the id of another order.
 #[derive(Debug)]
 pub struct Reroute {
     pub order_id: OrderId,
@@ -27,26 +27,25 @@ pub struct Reroute {
     pub copy: Publication,
     /// Acknowledged when the copy is confirmed.
     pub tag: DeliveryTag,
-    /// The bytes that the command takes of the budget; given back then.
+    /// The command's share of the byte budget; released when the copy is confirmed.
     pub reservation: Option<ByteReservation>,
 }
 
-/// Publishes such commands to the partitions and acknowledges each when its copy is confirmed.
+/// Publishes these commands to their partitions and acknowledges each when its copy is confirmed.
 ///
-/// All messages without the header come to one partition, in the order in which they were published.
-/// Here they keep it: of each order one command at a time is published.
+/// All messages without the header arrive in one partition, in the order in which they were
+/// published. To preserve this order, only one command per order is published at a time.
 #[derive(Debug)]
 pub struct Rerouter {
     pub publisher: Box<dyn Publisher>,
     pub health: Health,
     pub settlements: AckSender,
     pub channel_epoch: ChannelEpoch,
-    /// Not bounded by count: each command is an unacknowledged delivery, and of those the prefetch
-    /// allows only so many.
+    /// Unbounded; the prefetch limits their number, as each command is an unacknowledged delivery.
     pub commands: mpsc::UnboundedReceiver<Reroute>,
 }
 
-/// Whether the header names this order.
+/// Whether the header contains this order id.
 pub fn has_order_id(properties: &Properties, order_id: &OrderId) -> bool {
     let header = properties.headers.get(ORDER_ID_HEADER);
     header.and_then(|value| value.as_text()) == Some(order_id.as_str())
@@ -57,8 +56,8 @@ pub fn set_order_id(properties: &mut Properties, order_id: &OrderId) {
 }
 
 impl Rerouter {
-    /// Runs until the source has ended and all that came before is published. The caller bounds that
-    /// time by dropping the future: the broker delivers the rest again.
+    /// Runs until the source has ended and all commands are published. The caller limits that time by
+    /// dropping the future; the broker redelivers the rest.
     pub async fn run(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let mut waiting = VecDeque::new();
@@ -79,12 +78,12 @@ impl Rerouter {
             } else {
                 sleep(backoff.next_wait()).await;
             }
-            // Before the later ones of their orders.
+            // Before later commands of the same orders.
             waiting = kept.into_iter().chain(later).collect();
         }
     }
 
-    /// The first command of each order, and the others. Commands that the broker has again are dropped.
+    /// The first command of each order, and the others. Stale commands are dropped.
     fn next_round(&self, waiting: VecDeque<Reroute>) -> (Vec<Reroute>, VecDeque<Reroute>) {
         let (mut round, mut later) = (Vec::new(), VecDeque::new());
         let mut orders = HashSet::new();
@@ -113,11 +112,11 @@ impl Rerouter {
             if status == PublishStatus::Confirmed {
                 acks.push(Settlement::Ack(command.tag));
             } else {
-                self.health.copy_not_taken(&command.copy.target, status);
+                self.health.record_copy_failure(&command.copy.target, status);
                 kept.push(command);
             }
         }
-        // Without a source, the broker delivers them again: a copy more, which the inbox knows.
+        // If the source has ended, the broker redelivers them: duplicates, which the inbox detects.
         let _ = self.settlements.send(acks);
         kept
     }

@@ -1,4 +1,4 @@
-//! What waits in the database and at the broker, asked now and then.
+//! Samples the backlog of the database and of the queues at intervals, for the metrics.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -11,75 +11,76 @@ use super::StoreError;
 use crate::messages::{Backlog, ConsumedQueue, QueueDepth};
 use crate::metrics::Metrics;
 
-/// Between two looks.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Minimum time between two samples.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Longest wait for an answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Maximum time for one query.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A look that took long is not repeated before this many times as long has passed: looking must not
-/// be what keeps a server busy.
-const REST: u32 = 20;
+/// A query that took long is repeated only after this many times its duration, so that sampling does
+/// not keep a server busy.
+const PAUSE_FACTOR: u32 = 20;
 
-/// Nor later than this.
-const MAX_REST: Duration = Duration::from_secs(30);
+/// Maximum pause after a slow query.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// A database that can say what waits in it. Each answer MUST cost the same, however large the
-/// tables are: rows are counted up to [`MAX_COUNTED`](crate::messages::MAX_COUNTED).
+/// Reads the backlog of a database. The cost MUST NOT grow with the size of the tables: rows are
+/// counted up to [`MAX_COUNTED`](crate::messages::MAX_COUNTED).
 #[async_trait]
 pub trait BacklogProbe: Debug + Send {
     /// # Errors
-    /// When the database is in trouble.
+    /// When the database is unavailable or the query fails.
     async fn backlog(&mut self) -> Result<Backlog, StoreError>;
 }
 
-/// A broker that can say what waits in its queues.
+/// Reads the depth of the broker's queues.
 #[async_trait]
 pub trait QueueDepths: Send {
-    /// None when the broker does not answer, or has no such queue.
+    /// `None` when the broker does not respond, or the queue does not exist.
     ///
-    /// Cancel safety: dropping the future MUST leave the next question answerable.
-    async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth>;
+    /// Cancel safety: after the future is dropped, the next call MUST work.
+    async fn depth(&mut self, queue: ConsumedQueue) -> Option<QueueDepth>;
 }
 
-/// Asks the database until `stop` is cancelled, and notes what it says, also when it says nothing.
+/// Samples the backlog until `stop` is cancelled. Failed queries are recorded as well.
 pub async fn sample_backlog(
     mut database: Box<dyn BacklogProbe>,
     metrics: Metrics,
     stop: CancellationToken,
 ) {
-    let look_again = async {
+    let sample = async {
         loop {
             let began = Instant::now();
-            let stock = timeout(ANSWER_WITHIN, database.backlog()).await.ok().and_then(Result::ok);
-            metrics.sampled.database(stock.as_ref());
-            rest(began).await;
+            let backlog =
+                timeout(QUERY_TIMEOUT, database.backlog()).await.ok().and_then(Result::ok);
+            metrics.sampled.record_backlog(backlog.as_ref());
+            pause_after(began).await;
         }
     };
-    stop.run_until_cancelled(look_again).await;
+    stop.run_until_cancelled(sample).await;
 }
 
-/// The same for the broker. Answers what was asked, for whoever has to close a connection.
+/// Samples the depth of the queues until `stop` is cancelled. Returns `broker`, so that the caller
+/// can close its connection.
 pub async fn sample_queues<B: QueueDepths>(
     mut broker: B,
     metrics: Metrics,
     stop: CancellationToken,
 ) -> B {
-    let look_again = async {
+    let sample = async {
         loop {
             let began = Instant::now();
-            for inflow in ConsumedQueue::ALL {
-                let depth = timeout(ANSWER_WITHIN, broker.depth(inflow)).await.ok().flatten();
-                metrics.sampled.queue(inflow, depth);
+            for queue in ConsumedQueue::ALL {
+                let depth = timeout(QUERY_TIMEOUT, broker.depth(queue)).await.ok().flatten();
+                metrics.sampled.record_depth(queue, depth);
             }
-            rest(began).await;
+            pause_after(began).await;
         }
     };
-    stop.run_until_cancelled(look_again).await;
+    stop.run_until_cancelled(sample).await;
     broker
 }
 
-/// After a look that began then.
-async fn rest(began: Instant) {
-    sleep((began.elapsed() * REST).clamp(LOOK_AGAIN, MAX_REST)).await;
+async fn pause_after(began: Instant) {
+    sleep((began.elapsed() * PAUSE_FACTOR).clamp(SAMPLE_INTERVAL, MAX_PAUSE)).await;
 }

@@ -1,4 +1,4 @@
-//! The port behind the unit of work: what a database must do for a batch.
+//! The port of the unit of work: a transaction over a batch.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -10,84 +10,86 @@ use chrono::{DateTime, Utc};
 use crate::domain::{CommandKind, MessageId, Order, OrderId, StatusChange};
 use crate::messages::{BodyHash, Message, OrderState, OutboxKey, OutboxMessage, OutboxRow};
 
-/// The first number that the worker assigns. Far above what a store that names its orders itself
-/// begins with, so that the two rarely meet; a number that is taken all the same is left out.
+/// The first order number that the worker assigns. Far above the numbers that a shop which assigns
+/// its own would start with, so that they rarely collide; a number that is taken is skipped.
 pub const FIRST_NUMBER: u32 = 1_000_001;
 
-/// Most items that are loaded at once, of all orders of a batch together; also the most items in the
-/// events of a batch. An order has at most 500: 20,000 of them are about 6 MB.
+/// Maximum items of all orders of a batch that are loaded at once; also the maximum items in the
+/// events of a batch. An order has at most 500 items; 20,000 items take about 6 MB.
 pub const MAX_LOADED_ITEMS: usize = 20_000;
 
-/// Most rows of the outbox that a commit returns: about as many events as a lane may have on their way
-/// itself, which are among them. Where there are more, the broker takes too little for it to help that
-/// a lane publishes them as well.
+/// Maximum outbox rows that a commit returns: about as many as the events that a lane can have in
+/// flight, which are among them. With more than that, the broker is the bottleneck, and it would
+/// not help if the lane published them as well.
 pub const MAX_EARLIER_ROWS: usize = 2_000;
 
-/// What a batch of messages names, told to the store in one go.
+/// What a batch looks up at the start of its transaction.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BatchLookup {
     pub message_ids: Vec<MessageId>,
     /// Sorted, so that two units of work lock in the same order.
     pub order_ids: Vec<OrderId>,
-    /// How many orders still have no number.
+    /// The number of orders to be placed without an order id.
     pub new_orders: usize,
-    /// Whether the caller takes none of the messages and orders for known. What is known all the same
-    /// makes the commit fail.
+    /// Assume that none of the messages and orders exist, and look nothing up. If one does exist, the
+    /// commit fails.
     pub assume_new: bool,
-    /// Whether to wait for no lock: orders that somebody has are [`StoreError::Locked`] at once.
+    /// Do not wait for locks: orders that another transaction has locked are [`StoreError::Locked`]
+    /// at once.
     pub skip_locked: bool,
 }
 
 impl BatchLookup {
     pub fn of<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Self {
-        let mut needs = Self::default();
+        let mut lookup = Self::default();
         for message in messages {
-            needs.message_ids.extend(message.message_id().cloned());
+            lookup.message_ids.extend(message.message_id().cloned());
             match message.command.order_id() {
-                Some(order_id) => needs.order_ids.push(order_id.clone()),
-                None => needs.new_orders += 1,
+                Some(order_id) => lookup.order_ids.push(order_id.clone()),
+                None => lookup.new_orders += 1,
             }
         }
-        needs.message_ids.sort_unstable();
-        needs.message_ids.dedup();
-        needs.order_ids.sort_unstable();
-        needs.order_ids.dedup();
-        needs
+        lookup.message_ids.sort_unstable();
+        lookup.message_ids.dedup();
+        lookup.order_ids.sort_unstable();
+        lookup.order_ids.dedup();
+        lookup
     }
 }
 
-/// What the store knew of what a batch named.
+/// The result of a [`BatchLookup`].
 #[derive(Debug, Default)]
 pub struct BatchState {
     pub handled: HashMap<MessageId, InboxEntry>,
     pub orders: Vec<Order>,
-    /// As many unused order numbers as were needed.
+    /// One unused order number for each of the new orders.
     pub numbers: Vec<OrderId>,
 }
 
-/// A message that is done with. A dead letter never becomes one: its replay must count.
+/// A row of the inbox: a processed message. Dead letters have none, as a replay must not be a
+/// duplicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxEntry {
     pub message_id: MessageId,
     pub body_hash: BodyHash,
     pub command: CommandKind,
-    /// The order and its present status, as far as the message had to do with one.
+    /// The order, and its status after the message.
     pub order: OrderState,
     pub outcome: InboxOutcome,
     pub handled_at: DateTime<Utc>,
 }
 
-/// The outcomes that end a message.
+/// The outcomes that are recorded in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InboxOutcome {
     Accepted,
     Duplicate,
-    /// With the code of the rule.
+    /// The code of the business rule.
     Rejected(Cow<'static, str>),
 }
 
 impl InboxOutcome {
-    /// The word in tables.
+    /// The value in the database.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -96,7 +98,7 @@ impl InboxOutcome {
         }
     }
 
-    /// The rule that rejected.
+    /// The code of the business rule that rejected the command.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Accepted | Self::Duplicate => None,
@@ -105,36 +107,36 @@ impl InboxOutcome {
     }
 }
 
-/// One line of an order's history.
+/// A row of an order's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryRow {
     pub order_id: OrderId,
     pub change: StatusChange,
     pub command: CommandKind,
     pub caused_by: Option<MessageId>,
-    /// Why, where the command said so.
+    /// The reason given in the command, if any.
     pub reason: Option<String>,
 }
 
-/// All that a batch leaves behind.
+/// Everything that a batch writes.
 #[derive(Debug, Default)]
 pub struct Changes {
     pub placed: Vec<Order>,
-    /// Each with the version that was loaded.
+    /// Each with the version as loaded.
     pub updated: Vec<(Order, i32)>,
     pub history: Vec<HistoryRow>,
     pub handled: Vec<InboxEntry>,
-    pub outgoing: Vec<OutboxMessage>,
-    /// Messages that the broker confirmed since: they leave the outbox with this transaction.
+    pub outbox: Vec<OutboxMessage>,
+    /// Messages that the broker has confirmed, to be deleted from the outbox in this transaction.
     pub published: Vec<OutboxKey>,
 }
 
 impl Changes {
-    /// The orders that were there before and that these changes have events of: what the outbox holds
-    /// of them must be published first. Each once.
+    /// The orders with new events that existed before this batch, without repeats: their earlier
+    /// events in the outbox must be published first.
     pub fn known_orders_with_events(&self) -> Vec<&OrderId> {
         let placed: HashSet<&OrderId> = self.placed.iter().map(Order::order_id).collect();
-        let events = self.outgoing.iter().filter(|message| message.kind.is_event());
+        let events = self.outbox.iter().filter(|message| message.kind.is_event());
         let mut order_ids: Vec<&OrderId> = events
             .map(|event| &event.key.order_id)
             .filter(|order_id| !placed.contains(order_id))
@@ -145,45 +147,44 @@ impl Changes {
     }
 }
 
-/// Why a store did not do what it was asked.
+/// Why a store operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The database is in trouble: try the same again later, as often as it takes. Whether a commit
-    /// took effect may be unknown; the inbox tells on the next attempt.
+    /// The database is unavailable: retry later, without limit. The result of a commit may be
+    /// unknown; on the next attempt, the inbox shows it.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The database answers, and cannot do what it was asked: for want of a right, because of a broken
-    /// index, because somebody canceled it. Mostly no message has part in it, so none becomes a dead
-    /// dead letter: try the same again later. Where that does not help, one of the messages may be what it
-    /// fails at, so try the others without it.
+    /// The database reports an error that is not known to be caused by a message, such as a missing
+    /// privilege, a corrupted index or a canceled statement. No message becomes a dead letter:
+    /// retry later. If the error persists, one of the messages may cause it, so process the others
+    /// without it.
     #[error("the database failed: {0}")]
     Failed(String),
-    /// The session was of no use any more and is given up, nothing is changed: try the same again at
-    /// once, on a new one.
+    /// The session broke before anything changed: retry at once, on a new session.
     #[error("the session with the database is lost: {0}")]
     SessionLost(String),
-    /// The database cannot be used before somebody changes something: its address is malformed, or
-    /// its tables are of another program.
+    /// The database cannot be used until an operator acts: the URL is malformed, or the schema is
+    /// not one that this program supports.
     #[error("the database cannot be used: {0}")]
     Unusable(String),
-    /// Another unit of work was faster: try the same again at once.
-    #[error("another transaction was faster: {0}")]
+    /// A concurrent transaction changed the same rows: retry at once.
+    #[error("conflict with another transaction: {0}")]
     Conflict(String),
-    /// Another transaction has these orders, and keeps them. None are named where the store cannot
-    /// tell which: then it is for one of the messages.
-    #[error("another transaction has locked what a message names")]
+    /// Another transaction keeps these orders locked. Empty if the store cannot tell which of the
+    /// messages' orders are locked.
+    #[error("another transaction has locked an order")]
     Locked(Vec<OrderId>),
-    /// The orders have more than [`MAX_LOADED_ITEMS`] items in all: ask for fewer orders at once. Of
-    /// one order alone, all items are loaded.
+    /// The orders have more than [`MAX_LOADED_ITEMS`] items in total: load fewer orders at once. A
+    /// single order is always loaded with all its items.
     #[error("the orders have too many items to be loaded at once")]
     TooLarge,
-    /// The database does not take what one of the messages wants.
+    /// The database rejects the values of one of the messages.
     #[error("the database refused a message: {0}")]
     Refused(String),
 }
 
 impl StoreError {
-    /// Whether a transaction that failed like this can be rolled back, and its session used again.
+    /// Whether the session can be used again after a rollback.
     pub fn keeps_session(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::SessionLost(_) | Self::Unusable(_) => false,
@@ -196,28 +197,27 @@ impl StoreError {
     }
 }
 
-/// A session with a database: one lane's own.
+/// A database session. Each lane has its own.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
-    /// Begins a transaction and loads what a batch names. MUST lock the orders that exist until the
-    /// transaction ends, so that no other unit of work changes them, and MUST return only numbers
-    /// that no order has and no other transaction gets. MAY load nothing where all is
-    /// [assumed new](BatchLookup::assume_new). MUST NOT wait for somebody's lock for more than about a
-    /// second, and not at all where [locked orders are skipped](BatchLookup::skip_locked).
+    /// Begins a transaction and loads the messages and orders of a batch. MUST lock the existing
+    /// orders until the transaction ends, and MUST return only order numbers that no order has and
+    /// that no other transaction gets. MAY load nothing if everything is [assumed
+    /// new](BatchLookup::assume_new). MUST NOT wait for a lock for longer than about a second, and
+    /// not at all with [`skip_locked`](BatchLookup::skip_locked).
     ///
     /// Cancel safety: dropping the future, or the transaction, at any point MUST leave the next
     /// transaction clean.
     ///
     /// # Errors
-    /// See [`StoreError`]; nothing is changed then.
+    /// See [`StoreError`]. Nothing is changed.
     async fn begin(
         &mut self,
-        needs: &BatchLookup,
+        lookup: &BatchLookup,
     ) -> Result<(BatchState, Box<dyn StoreTransaction + '_>), StoreError>;
 
-    /// Takes published messages out of the outbox; those that are gone already are no error. What
-    /// somebody else has locked MUST NOT be waited for: it stays for the relay, which publishes it
-    /// again.
+    /// Deletes published messages from the outbox; missing rows are not an error. MUST NOT wait for
+    /// rows that another transaction has locked: these stay, and the relay publishes them again.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -227,23 +227,22 @@ pub trait Store: Debug + Send + Sync {
 /// An open transaction. Dropping it rolls it back.
 #[async_trait]
 pub trait StoreTransaction: Debug + Send {
-    /// Writes all changes and commits. All or none of them MUST become visible to others. Published
-    /// messages that somebody else has locked stay in the outbox, see [`Store::remove_published`].
+    /// Writes all changes and commits, atomically. Published messages that another transaction has
+    /// locked stay in the outbox, see [`Store::remove_published`].
     ///
-    /// Returns what was in the outbox already of the [known orders with
-    /// events](Changes::known_orders_with_events), but for the `published` messages: it must be
-    /// published before the new ones. Sorted by key, and at most the first [`MAX_EARLIER_ROWS`].
+    /// Returns the rows that the outbox already held for the [known orders with
+    /// events](Changes::known_orders_with_events), without the `published` messages: they must be
+    /// published before the new ones. Sorted by key; at most the first [`MAX_EARLIER_ROWS`].
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an order or a message id came into being meanwhile,
-    /// [`StoreError::Refused`] when a row is not acceptable; nothing is changed then. An order that
-    /// was there already may be either. After [`StoreError::Unavailable`] the changes may be committed
-    /// or not.
+    /// [`StoreError::Conflict`] when an order or a message id was inserted concurrently,
+    /// [`StoreError::Refused`] when a row is invalid; nothing is changed. An order that existed before may
+    /// cause either. After [`StoreError::Unavailable`], the changes may or may not be committed.
     async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError>;
 
-    /// Gives up all changes and keeps the session usable.
+    /// Discards all changes; the session stays usable.
     ///
     /// # Errors
-    /// See [`StoreError`]; the changes are given up all the same.
+    /// See [`StoreError`]. The changes are discarded in any case.
     async fn rollback(self: Box<Self>) -> Result<(), StoreError>;
 }

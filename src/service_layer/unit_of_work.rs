@@ -1,4 +1,4 @@
-//! A batch's view of the orders, and all that it leaves behind, committed at once or not at all.
+//! The unit of work: the orders of a batch and its changes, committed atomically.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -9,7 +9,7 @@ use super::{
 use crate::domain::{MessageId, Order, OrderId};
 use crate::messages::{OutboxKey, OutboxMessage, OutboxRow, RawOutboxKey};
 
-/// The orders that a batch names, as if all orders were a collection in memory.
+/// The orders of a batch, as an in-memory collection.
 #[derive(Debug, Default)]
 pub struct Orders {
     entries: HashMap<OrderId, Entry>,
@@ -19,7 +19,7 @@ pub struct Orders {
 #[derive(Debug)]
 struct Entry {
     order: Order,
-    /// None for an order that this batch places.
+    /// `None` for an order that this batch places.
     loaded_version: Option<i32>,
 }
 
@@ -37,7 +37,7 @@ impl Orders {
         self.entries.insert(order.order_id().clone(), Entry { order, loaded_version: None });
     }
 
-    /// The next unused order number; none when more are asked for than the batch needed.
+    /// The next unused order number; `None` after as many as the batch has new orders.
     pub fn next_number(&mut self) -> Option<OrderId> {
         self.numbers.pop_front()
     }
@@ -52,7 +52,7 @@ impl Orders {
                 Some(_) => {}
             }
         }
-        // In one order, so that two batches which place the same orders cannot wait for each other.
+        // Sorted, so that two batches which place the same orders do not deadlock.
         placed.sort_unstable_by(|one, other| one.order_id().cmp(other.order_id()));
         (placed, updated)
     }
@@ -67,31 +67,32 @@ impl From<(Vec<Order>, Vec<OrderId>)> for Orders {
     }
 }
 
-/// One transaction over a batch. `commit` consumes it; dropping it rolls everything back.
+/// One transaction over a batch. Dropping it rolls back.
 #[derive(Debug)]
 pub struct UnitOfWork<'a> {
     transaction: Box<dyn StoreTransaction + 'a>,
     pub orders: Orders,
-    /// The messages that are done with: before this batch, or in it.
+    /// Messages processed before or in this batch.
     pub inbox: HashMap<MessageId, InboxEntry>,
     pub history: Vec<HistoryRow>,
+    /// Inbox entries to insert.
     pub handled: Vec<InboxEntry>,
     pub outbox: Vec<OutboxMessage>,
 }
 
-/// What a commit leaves to be published, in this order.
+/// Messages to publish after a commit: first `earlier`, then `new`.
 #[derive(Debug)]
 pub struct Committed {
-    /// What the outbox still held of the same orders, perhaps published already.
+    /// Messages that the outbox already held for the same orders. They may have been published.
     pub earlier: Vec<OutboxMessage>,
-    pub outgoing: Vec<OutboxMessage>,
-    /// Events for the relay: before them in the outbox is what is not among the earlier messages.
-    pub left: Vec<OutboxMessage>,
+    pub new: Vec<OutboxMessage>,
+    /// New events that the lane must leave to the relay, as `earlier` lacks some that precede them.
+    pub for_relay: Vec<OutboxMessage>,
 }
 
 impl Committed {
-    fn new(rows: Vec<OutboxRow>, Changes { placed, outgoing, .. }: Changes) -> Self {
-        // Of the last order some rows may be missing, of those after it all of them.
+    fn new(rows: Vec<OutboxRow>, Changes { placed, outbox, .. }: Changes) -> Self {
+        // If the limit was reached, rows may be missing for the last order and all after it.
         let incomplete_from =
             if rows.len() < MAX_EARLIER_ROWS { None } else { rows.last().map(OutboxRow::key) };
         let mut unreadable = HashSet::new();
@@ -114,18 +115,18 @@ impl Committed {
                 && (unreadable.contains(order_id.as_str())
                     || incomplete_from.as_ref().is_some_and(is_behind))
         };
-        let (left, outgoing) = outgoing.into_iter().partition(must_wait);
-        Self { earlier, outgoing, left }
+        let (for_relay, new) = outbox.into_iter().partition(must_wait);
+        Self { earlier, new, for_relay }
     }
 }
 
 impl<'a> UnitOfWork<'a> {
-    /// Begins a unit of work over what the batch needs.
+    /// Begins a transaction and loads what the batch looks up.
     ///
     /// # Errors
     /// See [`Store::begin`].
-    pub async fn begin(store: &'a mut dyn Store, needs: &BatchLookup) -> Result<Self, StoreError> {
-        let (BatchState { handled, orders, numbers }, transaction) = store.begin(needs).await?;
+    pub async fn begin(store: &'a mut dyn Store, lookup: &BatchLookup) -> Result<Self, StoreError> {
+        let (BatchState { handled, orders, numbers }, transaction) = store.begin(lookup).await?;
         Ok(Self {
             transaction,
             orders: (orders, numbers).into(),
@@ -136,7 +137,7 @@ impl<'a> UnitOfWork<'a> {
         })
     }
 
-    /// Writes everything and commits; `published` leaves the outbox with it.
+    /// Writes all changes, deletes `published` from the outbox, and commits.
     ///
     /// # Errors
     /// See [`StoreTransaction::commit`].
@@ -147,14 +148,14 @@ impl<'a> UnitOfWork<'a> {
             updated,
             history: self.history,
             handled: self.handled,
-            outgoing: self.outbox,
+            outbox: self.outbox,
             published,
         };
         let earlier = self.transaction.commit(&changes).await?;
         Ok(Committed::new(earlier, changes))
     }
 
-    /// Gives everything up and keeps the session.
+    /// Discards all changes; the session stays usable.
     ///
     /// # Errors
     /// See [`StoreTransaction::rollback`].

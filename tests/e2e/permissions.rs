@@ -55,8 +55,8 @@ fn rabbitmqctl(ctl: &str, arguments: &[&str]) -> Output {
 /// Imports the definitions from standard input: the broker may not be able to read the file.
 fn import_definitions(ctl: &str) {
     let mut command = Command::new(ctl);
-    command.args(["rabbitmq", "ctl", "-q", "import_definitions"]);
-    // Not a pipe, which the shell of Erlang 29 does not read.
+    // Without -q: with it, rabbitmqctl 4.3 cannot read standard input.
+    command.args(["rabbitmq", "ctl", "import_definitions"]);
     let definitions = File::open(path("rabbitmq/definitions.json")).unwrap();
     printed(&command.stdin(definitions).output().unwrap());
 }
@@ -107,7 +107,7 @@ impl Deployment {
         eventually("the bindings are imported", || async {
             let listed = rabbitmqctl(&self.ctl, &["list_bindings", "-p", VHOST]);
             let listed = printed(&listed);
-            listed.contains("order.#") && listed.contains("orders.dead-letter\torders.dead-letter")
+            listed.contains("order.#") && listed.contains("\t#")
         })
         .await;
     }
@@ -227,7 +227,7 @@ async fn a_worker_that_may_not_see_its_retry_queues_starts_and_retries() {
     let file = commands_file(&folder, cancel);
     deployment.succeeds("orders_reader", "orders-operator", &["publish", &file]);
     let place = commands_file(&folder, &place_line("7"));
-    worker.wait_for_log("Command is retried later").await;
+    worker.wait_for_log("Command will be retried").await;
     deployment.succeeds("orders_reader", "orders-shop", &["publish", &place]);
 
     let cancelled = "orders where status = 6";

@@ -15,19 +15,21 @@ pub const PATIENT_RELAY: &str = "--relay-interval-seconds=30";
 
 /// What the worker logs; tests wait for it or assert that it did not happen.
 pub mod logged {
-    pub const DATABASE_OUTAGE: &str = "Database is in trouble";
-    pub const DATABASE_BACK: &str = "Database answers again";
-    pub const COMMANDS_STOPPED: &str = "Commands cannot be consumed";
-    pub const COMMANDS_RESUMED: &str = "Commands are consumed again";
-    pub const PUBLISHING_STOPPED: &str = "Messages cannot be published";
-    pub const PUBLISHING_RESUMED: &str = "Messages are published again";
-    pub const EVENTS_REFUSED: &str = "Events were not taken";
-    pub const COPIES_REFUSED: &str = "Copies of commands were not taken";
-    pub const DATABASE_REASON: &str = "Database is still unavailable";
-    pub const COMMANDS_REASON: &str = "Commands still cannot be consumed";
+    pub const DATABASE_OUTAGE: &str = "Database is unavailable";
+    pub const DATABASE_BACK: &str = "Database is available again";
+    pub const COMMANDS_STOPPED: &str = "Cannot consume commands";
+    pub const COMMANDS_RESUMED: &str = "Consuming commands again";
+    pub const PUBLISHING_STOPPED: &str = "Cannot publish messages";
+    pub const PUBLISHING_RESUMED: &str = "Publishing messages again";
+    pub const EVENTS_REFUSED: &str = "Events were not confirmed";
+    pub const COPIES_REFUSED: &str = "Copies of commands were not confirmed";
+    /// The outage goes on, for another reason.
+    pub const COMMANDS_REASON: &str = "Still cannot consume commands";
     pub const URL_READ_AGAIN: &str = "Read again: new connections use this URL";
     /// Commands or dead letters.
-    pub const CONSUMING_STOPPED: &str = "cannot be consumed";
+    pub const CONSUMING_STOPPED: &str = "Cannot consume";
+    /// Each starts an outage of a server.
+    pub const OUTAGES: [&str; 3] = [DATABASE_OUTAGE, CONSUMING_STOPPED, PUBLISHING_STOPPED];
 }
 
 /// Read-locked by tests that use the servers, write-locked by tests that stop them.

@@ -65,7 +65,8 @@ pub trait With {
 impl With for Message {
     fn with_id(mut self, message_id: &str) -> Self {
         let message_id = MessageId::new(message_id).unwrap();
-        self.intent = Some(IdempotencyKey { message_id, body_hash: hash_of(&self.command) });
+        self.idempotency_key =
+            Some(IdempotencyKey { message_id, body_hash: hash_of(&self.command) });
         self
     }
 
@@ -76,7 +77,13 @@ impl With for Message {
 }
 
 fn message(command: Command) -> Message {
-    Message { command, intent: None, correlation_id: None, reply_to: None, traceparent: None }
+    Message {
+        command,
+        idempotency_key: None,
+        correlation_id: None,
+        reply_to: None,
+        traceparent: None,
+    }
 }
 
 /// Equal for equal commands, as the real hash is for equal bodies.

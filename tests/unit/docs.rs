@@ -1,4 +1,4 @@
-//! The documentation says what the code says.
+//! The documentation matches the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -96,7 +96,7 @@ fn every_attack_has_its_tests() {
     assert!(tests_named_in(rows) > 20, "the check is blind");
 }
 
-/// How many tests these rows name in their last column; each names one, or why there is none.
+/// The number of tests named in the last column of these rows. Each row must name one, or a reason.
 fn tests_named_in<'a>(rows: impl Iterator<Item = &'a str>) -> usize {
     let sources = sources();
     let mut tests_named = 0;
@@ -115,7 +115,7 @@ fn tests_named_in<'a>(rows: impl Iterator<Item = &'a str>) -> usize {
     tests_named
 }
 
-/// All code, in which tests are looked up by their names.
+/// The source of all tests, to look up names.
 fn sources() -> String {
     let folders = ["tests", "src"].iter();
     folders.flat_map(|folder| files(folder, "rs")).map(|file| text_of(&file)).collect()
@@ -153,7 +153,7 @@ fn default_of(setting: &Arg, variable: &str) -> String {
     }
 }
 
-/// The text of `--help`, and the values to choose from where there are only few.
+/// The text of `--help`, with the possible values if there are any.
 fn meaning_of(setting: &Arg) -> String {
     let help = setting.get_help().unwrap().to_string();
     let stop = if help.ends_with('…') { "" } else { "." };
@@ -174,14 +174,14 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The targets of `[…](target)` that are not elsewhere on the web; code is no link.
+/// The targets of `[…](target)` within the repository; code is skipped.
 fn links(page: &str) -> Vec<String> {
     let prose: String = page.split("```").step_by(2).collect();
     let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets.filter(|target| !target.contains("://")).map(str::to_owned).collect()
 }
 
-/// The anchors that a page's headings get: lower case, dashes for spaces, no punctuation.
+/// The anchors of a page's headings: lower case, dashes for spaces, no punctuation.
 fn anchors(page: &str) -> BTreeSet<String> {
     let prose: String = page.split("```").step_by(2).collect();
     let headings = prose.lines().filter_map(|line| line.strip_prefix('#'));

@@ -1,4 +1,4 @@
-//! An in-memory store that fails as a test asks.
+//! An in-memory store that fails on demand.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

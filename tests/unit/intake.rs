@@ -268,7 +268,7 @@ async fn bodies_pass_within_the_byte_budget_and_are_dropped_after_discard() {
     assert!(gate.has_discarded(3) && !gate.has_discarded(2));
 }
 
-/// Values as a publisher may send them, and some that no broker would pass on.
+/// Valid values, and some that no broker would deliver.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
         Just(b"V".to_vec()),

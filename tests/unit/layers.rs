@@ -64,7 +64,7 @@ fn the_layers_import_one_way() {
     assert!(wrong.is_empty(), "imports against the arrows:\n{}", wrong.join("\n"));
 }
 
-/// Whoever handles commands and dead letters knows no server and no settings.
+/// Lanes depend on no server and on no settings.
 #[test]
 fn lanes_know_neither_adapters_nor_settings() {
     let outside = ["adapters", "bootstrap", "config"];

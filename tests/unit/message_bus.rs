@@ -78,7 +78,7 @@ async fn an_unchanged_status_is_accepted_without_an_event() {
     let handled = bus().handle_batch(&[place("14"), same]).await;
 
     assert!(handled.outcomes.iter().all(|outcome| outcome.as_str() == "accepted"));
-    assert_eq!(handled.outgoing.len(), 1);
+    assert_eq!(handled.to_publish.len(), 1);
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn the_event_of_a_rejected_command_names_the_rule() {
     let handled = bus().handle_batch(&messages).await;
 
     assert_eq!(handled.outcomes[2].as_str(), "rejected");
-    let event = &handled.outgoing[2];
+    let event = &handled.to_publish[2];
     assert_eq!(
         (event.kind, &*event.routing_key),
         (OutboxMessageKind::Rejected, "order.rejected.cancel")
@@ -108,7 +108,7 @@ async fn a_command_for_a_missing_order_is_retried_without_a_reply() {
 
     let order_id = id("14");
     let expected = Outcome::RetryLater(RetryReason::OrderNotFound { order_id });
-    assert_eq!((handled.outcomes, handled.outgoing), (vec![expected], vec![]));
+    assert_eq!((handled.outcomes, handled.to_publish), (vec![expected], vec![]));
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_batch_sees_what_its_earlier_messages_did() {
 async fn an_empty_batch_has_no_outcomes() {
     let handled = bus().handle_batch(&[]).await;
 
-    assert_eq!((handled.outcomes, handled.outgoing), (vec![], vec![]));
+    assert_eq!((handled.outcomes, handled.to_publish), (vec![], vec![]));
 }
 
 fn bus() -> MessageBus {
@@ -137,7 +137,7 @@ fn bus() -> MessageBus {
 }
 
 async fn outgoing(messages: &[Message]) -> Vec<OutboxMessage> {
-    bus().handle_batch(messages).await.outgoing
+    bus().handle_batch(messages).await.to_publish
 }
 
 fn body(outgoing: &OutboxMessage) -> Value {

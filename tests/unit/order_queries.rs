@@ -1,4 +1,4 @@
-//! What can be asked, and what cannot.
+//! Valid and invalid order queries.
 
 use order_worker::domain::{CustomerId, Status};
 use order_worker::service_layer::{OrderQuery, OrderQueryText, Sort, StatusFilter};
@@ -115,7 +115,7 @@ fn between<'a>(from: &'a str, until: &'a str) -> OrderQueryText<'a> {
     OrderQueryText { from: Some(from), until: Some(until), ..OrderQueryText::default() }
 }
 
-/// The argument that an error names, as its text does.
+/// The argument that an error names; its text must name it too.
 fn fault(query: OrderQueryText<'_>) -> &'static str {
     let error = query.read().unwrap_err();
     assert!(error.to_string().starts_with(error.argument), "{error}");

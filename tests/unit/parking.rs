@@ -1,4 +1,4 @@
-//! A lane of the queue, while another transaction has one of its orders.
+//! A lane of the queue, while another transaction has locked one of its orders.
 
 #![expect(clippy::float_cmp, reason = "counts are whole numbers, which a float holds exactly")]
 
@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 use crate::failing_store::FailingStore;
 use crate::support::messages::id;
 
-/// So few that 10 commands may be parked.
+/// Allows 10 parked commands.
 const PREFETCH: u16 = 20;
 
-/// A worker with one lane, and whether somebody has the order 0.
+/// A worker with one lane, and a switch that locks order 0.
 struct Worker {
     broker: InProcessBroker,
     database: InMemoryDatabase,
@@ -44,7 +44,7 @@ impl Worker {
             meets.then(|| StoreError::Locked(vec![id("0")]))
         });
         let (source, _source_task) = broker.consume(PREFETCH, stop.clone());
-        let ground = ConsumerDeps {
+        let deps = ConsumerDeps {
             source,
             lanes: vec![LanePorts {
                 store: Box::new(store),
@@ -63,7 +63,7 @@ impl Worker {
             keep_unroutable_events: false,
             reply_bytes: ByteBudget::new(1024 * 1024),
         };
-        let pipeline = tokio::spawn(async move { amqp::run(ground, settings).await.unwrap() });
+        let pipeline = tokio::spawn(async move { amqp::run(deps, settings).await.unwrap() });
         Self { broker, database, health, locked, stop, pipeline }
     }
 
@@ -79,7 +79,7 @@ impl Worker {
         seen.value("order_worker_parked_messages", &[("source", "queue")]).unwrap()
     }
 
-    /// The message ids of the changes of an order, but for the first.
+    /// The message ids of the changes of an order, without the first.
     async fn causes(&self, order_id: &str) -> Vec<String> {
         let found = self.database.queries().order(&id(order_id)).await.unwrap().unwrap();
         let changes = found.history.into_iter().skip(1);

@@ -1,4 +1,4 @@
-//! Properties in the table of dead letters and in files.
+//! Message properties as JSON, in the table of dead letters and in exports.
 
 use order_worker::messages::{HeaderValue, Headers, Properties};
 use order_worker::service_layer::dead_letters::{properties_from_json, properties_to_json};
@@ -11,7 +11,7 @@ proptest! {
 
         let back = properties_from_json(&json);
 
-        // By their text: a NaN is not equal to itself.
+        // Compared as text, as NaN is not equal to itself.
         prop_assert_eq!(format!("{:?}", back.unwrap()), format!("{properties:?}"));
     }
 }

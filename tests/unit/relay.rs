@@ -1,4 +1,4 @@
-//! The relay: what it publishes, in which order, and what it leaves to the lanes.
+//! The relay: which messages it publishes, in which order, and which it leaves to the lanes.
 
 use std::sync::{Arc, Mutex};
 
@@ -30,11 +30,11 @@ async fn the_relay_skips_events_that_a_lane_is_publishing() {
         false,
     );
 
-    let given_out = bus.handle_batch(&[place("14")]).await.outgoing;
+    let given_out = bus.handle_batch(&[place("14")]).await.to_publish;
     assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 0);
     assert_eq!(published.message_ids(), [] as [String; 0]);
 
-    bus.note_unpublished(&given_out[0].key);
+    bus.leave_to_relay(&given_out[0].key);
     assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 1);
     assert_eq!(published.message_ids(), [given_out[0].key.event_id.to_string()]);
 }
@@ -54,14 +54,14 @@ async fn the_relay_does_not_overtake_earlier_events_of_an_order() {
         in_flight,
         false,
     );
-    let first = bus.handle_batch(&[place("14")]).await.outgoing;
-    let second = bus.handle_batch(&[next_status("14")]).await.outgoing;
+    let first = bus.handle_batch(&[place("14")]).await.to_publish;
+    let second = bus.handle_batch(&[next_status("14")]).await.to_publish;
 
     // As after a commit whose response was lost: no lane publishes the second event.
-    bus.note_unpublished(&second[0].key);
+    bus.leave_to_relay(&second[0].key);
     assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 0);
 
-    bus.note_published([first[0].key.clone()]);
+    bus.record_confirmed([first[0].key.clone()]);
     bus.remove_published().await;
     assert_eq!(relay.publish_waiting(Instant::now()).await.unwrap().published, 1);
     assert_eq!(published.message_ids(), [second[0].key.event_id.to_string()]);
@@ -155,9 +155,9 @@ async fn events_left_to_the_relay_are_published_before_its_interval() {
     let relay = tokio::spawn(outbox.relay.run(Duration::from_secs(30)));
     let clock = Arc::new(TickingClock::default());
     let mut bus = MessageBus::new(Box::new(database.store()), clock, Health::default(), in_flight);
-    let event = bus.handle_batch(&[place("1")]).await.outgoing.remove(0);
+    let event = bus.handle_batch(&[place("1")]).await.to_publish.remove(0);
 
-    bus.note_unpublished(&event.key);
+    bus.leave_to_relay(&event.key);
 
     let published = async {
         while broker.windows().is_empty() {

@@ -1,4 +1,4 @@
-//! The schemas in `schemas/`: as the code has them, and true of what goes out.
+//! The schemas in `schemas/` match the code, and published messages are valid against them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ fn validator(name: &str) -> Validator {
     jsonschema::validator_for(schema.schema.as_value()).unwrap()
 }
 
-/// Asserts that the body is valid, and that the schema minds each of its fields.
+/// Asserts that the body is valid, and that the schema requires each of its fields.
 fn assert_valid(name: &str, body: &str) {
     let validator = validator(name);
     let body: Value = serde_json::from_str(body).unwrap();
@@ -83,7 +83,7 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000, 123_456_789).unwrap()
 }
 
-/// The store's own order, as a message with or without an id.
+/// An order of the shop, as a message with or without an id.
 fn the_stores_message(message_id: Option<&str>) -> (Message, PlaceOrder) {
     let mut envelope = envelope("order.place", THE_STORES_ORDER);
     envelope.properties.message_id = message_id.map(str::to_owned);

@@ -66,7 +66,7 @@ async fn insert(session: &mut PgConnection, changes: &Changes) -> Result<(), Fai
     let query = bind_items(query, &changes.placed);
     let query = bind_history(query, &changes.history);
     let query = bind_handled(query, &changes.handled);
-    bind_outgoing(query, &changes.outgoing).execute(&mut *transaction).await?;
+    bind_outgoing(query, &changes.outbox).execute(&mut *transaction).await?;
     Ok(transaction.commit().await?)
 }
 

@@ -43,7 +43,8 @@ fn batch(messages: &[Message]) -> Result<Batch, Failure> {
 }
 
 fn place(message: &Message, changes: &mut Changes) -> Result<(), Failure> {
-    let (Command::PlaceOrder(placed), Some(intent)) = (&message.command, &message.intent) else {
+    let (Command::PlaceOrder(placed), Some(key)) = (&message.command, &message.idempotency_key)
+    else {
         return Err("a stage takes placed orders with message ids".into());
     };
     let order_id = placed.order_id.clone().ok_or("a stage takes orders with ids")?;
@@ -51,17 +52,17 @@ fn place(message: &Message, changes: &mut Changes) -> Result<(), Failure> {
     let (order, change) = Order::place(order_id.clone(), placed.clone(), at);
     let event = StatusChanged { order: &order, change };
     let command = message.command.kind();
-    changes.outgoing.push(OutboxMessage::status_changed(event, message));
+    changes.outbox.push(OutboxMessage::status_changed(event, message));
     changes.history.push(HistoryRow {
         order_id: order_id.clone(),
         change,
         command,
-        caused_by: Some(intent.message_id.clone()),
+        caused_by: Some(key.message_id.clone()),
         reason: None,
     });
     changes.handled.push(InboxEntry {
-        message_id: intent.message_id.clone(),
-        body_hash: intent.body_hash,
+        message_id: key.message_id.clone(),
+        body_hash: key.body_hash,
         command,
         order: OrderState { order_id, status: change.status },
         outcome: InboxOutcome::Accepted,

@@ -27,7 +27,7 @@ pub async fn run(env: &BenchEnv<'_>, batches: &[Batch]) -> Result<Sample, Failur
         publish_all(&channels[0], &exchange, shares.0),
         publish_all(&channels[1], &exchange, shares.1),
     )?;
-    let events = batches.iter().map(|batch| batch.changes.outgoing.len()).sum();
+    let events = batches.iter().map(|batch| batch.changes.outbox.len()).sum();
     let sample = clock.stop(events);
     ensure_equal("events", env.depth(&env.subscriber()).await?, events)?;
     Ok(sample)
@@ -36,7 +36,7 @@ pub async fn run(env: &BenchEnv<'_>, batches: &[Batch]) -> Result<Sample, Failur
 async fn publish_all(channel: &Channel, exchange: &str, batches: &[Batch]) -> Result<(), Failure> {
     for Batch { changes, .. } in batches {
         // Started together, the publishes share their writes to the socket.
-        let published = changes.outgoing.iter().map(|event| publish(channel, exchange, event));
+        let published = changes.outbox.iter().map(|event| publish(channel, exchange, event));
         let confirmations = try_join_all(try_join_all(published).await?).await?;
         if !confirmations.iter().all(lapin::Confirmation::is_ack) {
             return Err("RabbitMQ did not confirm an event".into());

@@ -19,7 +19,7 @@ pub async fn run(env: &BenchEnv<'_>, batches: Vec<Batch>) -> Result<Sample, Fail
         changes.published = std::mem::take(&mut published);
         let (_, transaction) = store.begin(&needs).await?;
         transaction.commit(&changes).await?;
-        published = changes.outgoing.into_iter().map(|outgoing| outgoing.key).collect();
+        published = changes.outbox.into_iter().map(|outgoing| outgoing.key).collect();
     }
     store.remove_published(&published).await?;
     let sample = clock.stop(orders);

@@ -45,7 +45,7 @@ impl StoreTransaction for Transaction<'_> {
             updated: changes.updated.clone(),
             history: changes.history.clone(),
             handled: changes.handled.clone(),
-            outgoing: changes.outgoing.clone(),
+            outbox: changes.outbox.clone(),
             published: Vec::new(),
         };
         let mut earlier = self.transaction.commit(&without_deletes).await?;

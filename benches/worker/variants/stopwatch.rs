@@ -87,7 +87,7 @@ impl StoreTransaction for Transaction<'_> {
     async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
         let earlier = self.transaction.commit(changes).await?;
         let committed = now();
-        let keys = changes.outgoing.iter().map(|outgoing| (outgoing.key.clone(), committed));
+        let keys = changes.outbox.iter().map(|outgoing| (outgoing.key.clone(), committed));
         self.times.record(|timestamps| timestamps.committed.extend(keys));
         Ok(earlier)
     }

@@ -247,9 +247,9 @@ impl InProcessBroker {
 
 #[async_trait]
 impl QueueDepths for InProcessBroker {
-    async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
+    async fn depth(&mut self, queue: ConsumedQueue) -> Option<QueueDepth> {
         let state = self.lock();
-        let (ready, consumers) = match inflow {
+        let (ready, consumers) = match queue {
             ConsumedQueue::Commands => (state.ready.len(), state.consumers),
             ConsumedQueue::DeadLetters => {
                 (state.dead_letters.len(), state.collector.is_some().into())

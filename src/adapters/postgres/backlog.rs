@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 
 use super::errors::store_error;
 use super::pool::Pool;
-use crate::messages::{Backlog, MAX_COUNTED, OpenDeadLetters, Outboxed};
+use crate::messages::{Backlog, MAX_COUNTED, OpenDeadLetters, OutboxBacklog};
 use crate::service_layer::{BacklogProbe, StoreError};
 
 const HAS_ORDERS: &str = "select exists (select from orders) as has_orders";
@@ -34,10 +34,10 @@ impl PgBacklogProbe {
         Self { pool }
     }
 
-    async fn outbox(&self) -> Result<Outboxed, StoreError> {
+    async fn outbox(&self) -> Result<OutboxBacklog, StoreError> {
         let query = || sqlx::query(OUTBOX).bind(i64::from(MAX_COUNTED));
         let row = self.pool.fetch_one(query).await?;
-        Ok(Outboxed { count: count(&row)?, oldest: oldest(&row)? })
+        Ok(OutboxBacklog { count: count(&row)?, oldest: oldest(&row)? })
     }
 
     async fn open_dead_letters(&self) -> Result<OpenDeadLetters, StoreError> {

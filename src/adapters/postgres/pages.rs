@@ -5,7 +5,7 @@ use sqlx::{Execute, Postgres, QueryBuilder};
 use super::order_rows::order_columns;
 use super::pool::PgQuery;
 use crate::domain::Status;
-use crate::service_layer::{OrderQuery, Page, Place, Sort};
+use crate::service_layer::{OrderCursor, OrderQuery, Page, Sort};
 
 /// The orders of a page, without their items.
 ///
@@ -49,24 +49,24 @@ fn push_period_and_cursor(sql: &mut QueryBuilder<Postgres>, query: &OrderQuery, 
             sql.push(format_args!(" and created_at {operator} ")).push_bind(moment);
         }
     }
-    if let Some(place) = &page.after {
-        push_after(sql, query.sort(), place);
+    if let Some(cursor) = &page.after {
+        push_after(sql, query.sort(), cursor);
     }
 }
 
 /// Adds the condition for orders after the cursor; see [`Page::until`] for its other half.
-fn push_after(sql: &mut QueryBuilder<Postgres>, sort: Sort, place: &Place) {
-    let status = place.status.code();
+fn push_after(sql: &mut QueryBuilder<Postgres>, sort: Sort, cursor: &OrderCursor) {
+    let status = cursor.status.code();
     match sort {
         Sort::ByStatus => {
             sql.push(" and status >= ").push_bind(status);
             sql.push(" and (status > ").push_bind(status);
-            sql.push(" or created_at < ").push_bind(place.created_at);
-            sql.push(" or created_at = ").push_bind(place.created_at).push(" and order_id > ");
+            sql.push(" or created_at < ").push_bind(cursor.created_at);
+            sql.push(" or created_at = ").push_bind(cursor.created_at).push(" and order_id > ");
         }
         Sort::NewestFirst => {
-            sql.push(" and (created_at < ").push_bind(place.created_at).push(" or order_id > ");
+            sql.push(" and (created_at < ").push_bind(cursor.created_at).push(" or order_id > ");
         }
     }
-    sql.push_bind(place.order_id.as_str()).push(")");
+    sql.push_bind(cursor.order_id.as_str()).push(")");
 }

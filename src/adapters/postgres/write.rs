@@ -93,7 +93,7 @@ pub(super) async fn write(
     let query = bind_updated(query, &changes.updated);
     let query = bind_history(query, changes);
     let query = bind_handled(query, changes);
-    let query = bind_outgoing(query, &changes.outgoing);
+    let query = bind_outgoing(query, &changes.outbox);
     let query = bind_keys(query, &changes.published);
     let known: Vec<&str> =
         changes.known_orders_with_events().into_iter().map(OrderId::as_str).collect();

@@ -152,7 +152,7 @@ impl Supervisor {
         while !self.stop.is_cancelled() {
             let error = match self.open().await {
                 Ok(mut session) => {
-                    self.health.consumes(self.queue);
+                    self.health.consumer_started(self.queue);
                     backoff.reset();
                     match self.serve(&mut session).await {
                         Ok(Ended::Stopped) => return session.requeue_unsettled().await,
@@ -173,7 +173,7 @@ impl Supervisor {
                 }
                 Err(error) => error,
             };
-            self.health.cannot_consume(self.queue, &error.to_string());
+            self.health.consumer_failed(self.queue, &error.to_string());
             tokio::select! {
                 () = backoff.pause() => {}
                 () = self.stop.cancelled() => {}
@@ -280,7 +280,7 @@ impl Supervisor {
     /// count towards the delivery limit of all unsettled messages.
     fn drain_timed_out(&self, session: &Session) -> bool {
         session.draining_since.is_some_and(|since| since.elapsed() >= MAX_DRAIN)
-            && self.health.troubles().database.is_none()
+            && self.health.outages().database.is_none()
     }
 
     /// Cancels the consumer; settlements are still acknowledged.
@@ -290,7 +290,7 @@ impl Supervisor {
         // Deliveries on their way are requeued; waiting for their bytes would delay
         // `basic.cancel-ok`.
         session.gate.discard();
-        self.health.consumes_no_more(self.queue);
+        self.health.consumer_stopped(self.queue);
         session.cancel().await
     }
 

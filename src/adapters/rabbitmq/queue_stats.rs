@@ -59,10 +59,10 @@ impl RabbitDepths {
 
 #[async_trait]
 impl QueueDepths for RabbitDepths {
-    async fn depth(&mut self, inflow: ConsumedQueue) -> Option<QueueDepth> {
+    async fn depth(&mut self, queue: ConsumedQueue) -> Option<QueueDepth> {
         let mut total = QueueDepth { ready: 0, consumers: 0 };
-        for queue in inflow.queue_names(&self.broker.topology) {
-            let depth = self.depth_of(&queue).await.ok()?;
+        for name in queue.queue_names(&self.broker.topology) {
+            let depth = self.depth_of(&name).await.ok()?;
             total.ready += depth.ready;
             // Each worker consumes all partitions.
             total.consumers = total.consumers.max(depth.consumers);

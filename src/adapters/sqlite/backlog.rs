@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::errors::store_error;
-use crate::messages::{Backlog, MAX_COUNTED, OpenDeadLetters, Outboxed};
+use crate::messages::{Backlog, MAX_COUNTED, OpenDeadLetters, OutboxBacklog};
 use crate::service_layer::{BacklogProbe, StoreError};
 
 const HAS_ORDERS: &str = "select exists (select 1 from orders) as has_orders";
@@ -55,7 +55,7 @@ impl BacklogProbe for SqliteBacklogProbe {
         let outbox = outbox.map_err(|error| store_error(&error))?;
         Ok(Backlog {
             has_orders: column(&orders.map_err(|error| store_error(&error))?, "has_orders")?,
-            outbox: Outboxed { count: count(&outbox)?, oldest: oldest(&outbox)? },
+            outbox: OutboxBacklog { count: count(&outbox)?, oldest: oldest(&outbox)? },
             open_dead_letters: Some(self.open_dead_letters().await?),
         })
     }

@@ -8,7 +8,8 @@ use super::errors::store_error;
 use super::rows::{entry_from, handled_columns, handled_from, order_columns, order_from};
 use crate::domain::{MessageId, Order, OrderId, Status};
 use crate::service_layer::{
-    InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page, Place, Sort, StatusFilter, StoreError,
+    InboxEntry, OrderCursor, OrderHistory, OrderQueries, OrderQuery, Page, Sort, StatusFilter,
+    StoreError,
 };
 
 /// Reads orders through the pool for readers.
@@ -87,8 +88,8 @@ fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Sqlite> {
             sql.push_bind(moment.timestamp_micros());
         }
     }
-    if let Some(place) = &page.after {
-        push_after(&mut sql, query.sort(), place);
+    if let Some(cursor) = &page.after {
+        push_after(&mut sql, query.sort(), cursor);
     }
     sql.push(match query.sort() {
         Sort::ByStatus => " order by o.status, o.created_at desc, o.order_id limit ",
@@ -99,16 +100,16 @@ fn page_statement(query: &OrderQuery, page: &Page) -> QueryBuilder<Sqlite> {
 }
 
 /// Adds the condition for orders after the cursor; see [`Page::until`] for its other half.
-fn push_after(sql: &mut QueryBuilder<Sqlite>, sort: Sort, place: &Place) {
-    let created_at = place.created_at.timestamp_micros();
+fn push_after(sql: &mut QueryBuilder<Sqlite>, sort: Sort, cursor: &OrderCursor) {
+    let created_at = cursor.created_at.timestamp_micros();
     match sort {
         Sort::ByStatus => {
             sql.push(" and (o.status, -o.created_at, o.order_id) > (");
-            sql.push_bind(place.status.code()).push(", ").push_bind(-created_at).push(", ");
+            sql.push_bind(cursor.status.code()).push(", ").push_bind(-created_at).push(", ");
         }
         Sort::NewestFirst => {
             sql.push(" and (o.created_at < ").push_bind(created_at).push(" or o.order_id > ");
         }
     }
-    sql.push_bind(place.order_id.as_str()).push(")");
+    sql.push_bind(cursor.order_id.as_str()).push(")");
 }

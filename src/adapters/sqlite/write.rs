@@ -44,7 +44,7 @@ pub(super) async fn write(
     connection: &mut SqliteConnection,
     changes: &Changes,
 ) -> Result<Vec<OutboxRow>, StoreError> {
-    let Changes { placed, updated, history, handled, outgoing, published } = changes;
+    let Changes { placed, updated, history, handled, outbox, published } = changes;
     outbox::remove(connection, published).await?;
     for_rows(connection, INSERT_ORDERS, json_list(placed.iter().map(order_columns))).await?;
     for_rows(connection, INSERT_ITEMS, json_list(placed.iter().flat_map(item_columns))).await?;
@@ -52,7 +52,7 @@ pub(super) async fn write(
     for_rows(connection, INSERT_HISTORY, json_list(history.iter().map(history_columns))).await?;
     for_rows(connection, INSERT_HANDLED, json_list(handled.iter().map(handled_columns))).await?;
     let earlier = outbox::rows_of(connection, changes.known_orders_with_events()).await?;
-    outbox::insert(connection, outgoing).await?;
+    outbox::insert(connection, outbox).await?;
     Ok(earlier)
 }
 

@@ -1,4 +1,4 @@
-//! The loop from the source to the lanes.
+//! The consumer: decodes deliveries and distributes them to the lanes.
 
 use std::sync::Arc;
 
@@ -19,26 +19,26 @@ use crate::service_layer::{
     Store,
 };
 
-/// How the consumer works.
+/// The settings of the consumer.
 #[derive(Debug, Clone)]
 pub struct ConsumerSettings {
     /// Maximum messages in a batch, at least 1.
     pub batch_max: usize,
-    /// Attempts at a message that names an order which does not exist, at least 1.
+    /// Maximum attempts at a command for an order that does not exist, at least 1.
     pub max_attempts: u32,
-    /// Whether an event without subscribers stays in the outbox.
+    /// Keep events without subscribers in the outbox.
     pub keep_unroutable_events: bool,
-    /// Limits the replies in memory, and so their number.
+    /// Limits the replies in memory.
     pub reply_bytes: ByteBudget,
 }
 
 /// A lane ended unexpectedly, because of a bug.
 #[derive(Debug, thiserror::Error)]
-#[error("a lane died, its messages stay with the broker: {0}")]
+#[error("a lane died; its messages stay in the queue: {0}")]
 pub struct LaneDied(String);
 
-/// How many windows of a lane are published at the same time, each with the events of its own orders:
-/// while one waits for its confirms, the broker works on another.
+/// Publishers per lane, each for a share of the orders: while one waits for confirms, the broker can
+/// process the messages of another.
 pub const EVENT_PUBLISHERS: usize = 2;
 
 /// The ports of one lane.
@@ -49,24 +49,24 @@ pub struct LanePorts {
     pub event_publishers: Vec<Box<dyn Publisher>>,
 }
 
-/// What the consumer stands on.
+/// The dependencies of the consumer.
 #[derive(Debug)]
 pub struct ConsumerDeps {
     pub source: CommandSource,
     pub lanes: Vec<LanePorts>,
-    /// For the copies of messages that are not done with.
+    /// For copies to the retry queues and the dead letters.
     pub republisher: Box<dyn Publisher>,
     /// For the replies of all lanes.
     pub reply_publisher: Box<dyn Publisher>,
-    /// For commands without the header that names their order. None where there is one partition.
+    /// For commands with a missing or wrong order-id header. `None` with a single partition.
     pub reroute_publisher: Option<Box<dyn Publisher>>,
     pub clock: Arc<dyn Clock>,
     pub health: Health,
     pub in_flight: InFlight,
 }
 
-/// Consumes until the source ends, and everything that it handed out is settled and published. The
-/// caller bounds that time by dropping the future, which loses nothing.
+/// Runs until the source has ended and all its deliveries are settled and published. The caller can
+/// limit that time by dropping the future, which loses nothing.
 ///
 /// # Errors
 /// When a lane died.
@@ -116,9 +116,9 @@ pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), L
         reroutes_in
     });
     let mut queues = Vec::with_capacity(lanes.len());
-    // Together the queues hold what a source can have out.
+    // The queues can hold all deliveries that the source can have unsettled.
     let queue_size = deliveries.max_capacity();
-    // All lanes together park at most half of it: there are always others to go on with.
+    // All lanes together park at most half of that, so that there are always others to process.
     let max_parked = queue_size / (2 * lanes.len().max(1));
     let lanes = lanes.into_iter().zip(results_in).zip(results).enumerate();
     for (number, ((ports, results_in), results)) in lanes {
@@ -157,14 +157,15 @@ pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), L
             parked: Parked::new(max_parked, metrics.clone(), Source::Queue),
             sink,
             results,
-            // What is parked waits for the end: later commands of its order must not overtake it.
+            // Parked commands stay parked on shutdown, so that later ones of their order do not
+            // overtake them.
             stop_parking: CancellationToken::new(),
         };
         queues.push(queue_in);
         tasks.spawn(lane.run());
     }
     drop((settlements, copies_in, replies));
-    // A task like the lanes: what it hands on within the runtime's threads wakes no other thread.
+    // A task like the lanes, so that passing messages does not wake the thread of the caller.
     tasks.spawn(distribute(deliveries, queues, reroutes, metrics.clone()));
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(|error| LaneDied(error.to_string()))?;
@@ -177,7 +178,7 @@ fn reroute(delivery: Delivery, order_id: OrderId) -> Reroute {
     Reroute { copy: republish::rerouted(envelope, &order_id), order_id, tag, reservation }
 }
 
-/// Passes deliveries to their lanes until the source ends.
+/// Passes deliveries to the lanes until the source ends.
 async fn distribute(
     mut deliveries: mpsc::Receiver<Delivery>,
     lanes: Vec<mpsc::Sender<Incoming<Delivery>>>,
@@ -189,7 +190,7 @@ async fn distribute(
         if let Some(reroutes) = &reroutes
             && let Some(order_id) = misrouted(&incoming)
         {
-            // It ends only with the worker.
+            // Fails only when the worker is ending.
             let _ = reroutes.send(reroute(incoming.origin, order_id));
             continue;
         }

@@ -1,4 +1,4 @@
-//! From a delivery to a command on its way to its lane.
+//! Decodes a delivery and chooses its lane.
 
 use super::hash_partition::hash_partition;
 use crate::domain::OrderId;
@@ -9,7 +9,7 @@ use crate::service_layer::{Delivery, decode, has_order_id};
 
 /// Decodes a delivery and counts it.
 pub fn decoded(delivery: Delivery, metrics: &Metrics) -> Incoming<Delivery> {
-    metrics.messages.received(Source::Queue, delivery.redelivered);
+    metrics.commands.received(Source::Queue, delivery.redelivered);
     let decoded = decode::decode(&delivery.envelope);
     deviations::count(decoded.deviations, &delivery.envelope.properties, metrics);
     Incoming {
@@ -21,9 +21,9 @@ pub fn decoded(delivery: Delivery, metrics: &Metrics) -> Incoming<Delivery> {
     }
 }
 
-/// The lane, of `lanes`: the same for all commands of an order, so that they take effect in the order
-/// of the queue. Orders without a number go by their message id, so that repeats meet in one batch. A
-/// refused message may go to any.
+/// The index of the lane: the same for all commands of an order, so that they take effect in queue
+/// order. New orders without an order id are assigned by message id, so that duplicates are in the
+/// same lane. A message that could not be decoded may go to any lane.
 pub fn lane_of(incoming: &Incoming<Delivery>, lanes: usize) -> usize {
     match &incoming.message {
         Ok(message) => match message.command.order_id() {
@@ -34,7 +34,8 @@ pub fn lane_of(incoming: &Incoming<Delivery>, lanes: usize) -> usize {
     }
 }
 
-/// The order of a command that came by the hash of something else.
+/// The order id of a command whose order-id header is missing or wrong, so that it may be in the
+/// wrong partition.
 pub fn misrouted(incoming: &Incoming<Delivery>) -> Option<OrderId> {
     let order_id = incoming.order_id()?;
     let properties = &incoming.origin.envelope.properties;

@@ -1,8 +1,8 @@
-//! From outcome to disposition: a total function, free of any broker.
+//! What to do with a delivery, as a pure function of the outcome.
 
 use crate::messages::{DeadLetterReason, Outcome};
 
-/// What happens to a message.
+/// What to do with a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
     /// Acknowledge it.
@@ -13,7 +13,7 @@ pub enum Disposition {
     DeadLetter { reason: DeadLetterReason, attempts: u32 },
 }
 
-/// Decides by the outcome of this attempt, which follows `failed` failed ones; `max_attempts` in all.
+/// Decides by the outcome of this attempt, after `failed` failed ones.
 pub fn dispose(outcome: &Outcome, failed: u32, max_attempts: u32) -> Disposition {
     let attempts = failed.saturating_add(1);
     match outcome {

@@ -1,8 +1,8 @@
-//! Distribution by hash.
+//! Distribution to lanes and publishers by hash.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The partition of a key, of `partitions`: always the same one within this process.
+/// The index of the key's partition, below `partitions`. Stable only within this process.
 pub fn hash_partition(key: impl Hash, partitions: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);

@@ -1,8 +1,8 @@
-//! The consumer of the commands queue: from deliveries to settlements.
+//! The consumer of the commands queue.
 //!
-//! [`run`] takes deliveries from a source, has them [decoded](crate::service_layer::decode) and passes
-//! them to [lanes](crate::entrypoints::lane), each with its share of the orders. What happens to a
-//! message is decided by its outcome alone, see [`disposition`].
+//! [`run`] receives deliveries from a source, [decodes](crate::service_layer::decode) them and
+//! passes them to [lanes](crate::entrypoints::lane), each with its share of the orders. What
+//! happens to a delivery depends on its outcome only, see [`disposition`].
 
 mod consumer;
 mod decoded_delivery;

@@ -1,9 +1,9 @@
-//! The log lines of outcomes.
+//! Logs the outcomes of messages.
 
 use crate::domain::CommandKind;
 use crate::messages::Outcome;
 
-/// Logs one line for an outcome that an operator may want to know; the usual ones are at level debug.
+/// Logs an outcome: accepted commands and duplicates at level debug, others above.
 pub fn log(kind: Option<CommandKind>, message_id: Option<&str>, outcome: &Outcome) {
     let command = kind.map(CommandKind::name);
     match outcome {
@@ -12,13 +12,13 @@ pub fn log(kind: Option<CommandKind>, message_id: Option<&str>, outcome: &Outcom
         }
         Outcome::Duplicate(order) => {
             let order_id = order.as_ref().map(|order| tracing::field::display(&order.order_id));
-            tracing::debug!(message_id, command, order_id, "Command was a duplicate");
+            tracing::debug!(message_id, command, order_id, "Command is a duplicate");
         }
-        Outcome::Rejected(order, refusal) => {
-            tracing::info!(message_id, command, order_id = %order.order_id, code = refusal.code(), "Command rejected");
+        Outcome::Rejected(order, rejection) => {
+            tracing::info!(message_id, command, order_id = %order.order_id, code = rejection.code(), "Command rejected");
         }
         Outcome::RetryLater(reason) => {
-            tracing::info!(message_id, command, %reason, "Command is retried later");
+            tracing::info!(message_id, command, %reason, "Command will be retried");
         }
         Outcome::DeadLetter(reason) => {
             tracing::warn!(
@@ -26,7 +26,7 @@ pub fn log(kind: Option<CommandKind>, message_id: Option<&str>, outcome: &Outcom
                 command,
                 code = reason.code.as_str(),
                 detail = reason.detail,
-                "Message is dead-lettered"
+                "Message dead-lettered"
             );
         }
     }

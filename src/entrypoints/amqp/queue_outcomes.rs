@@ -20,15 +20,15 @@ use crate::service_layer::{
 /// The outcomes of one lane's deliveries.
 #[derive(Debug)]
 pub struct QueueOutcomes {
-    /// The lane's number.
+    /// The number of the lane.
     pub lane: usize,
     pub clock: Arc<dyn Clock>,
     pub metrics: Metrics,
-    /// Attempts at a message that names an order which does not exist, at least 1.
+    /// Maximum attempts at a command for an order that does not exist, at least 1.
     pub max_attempts: u32,
     pub channel_epoch: ChannelEpoch,
     pub settlements: AckSender,
-    /// At least one, each with its share of the orders.
+    /// At least one, each for a share of the orders.
     pub event_publishers: Vec<mpsc::Sender<PublishBatch>>,
     pub copies: mpsc::UnboundedSender<Vec<Republish>>,
     pub replies: ReplySender,
@@ -40,7 +40,7 @@ impl OutcomeSink for QueueOutcomes {
 
     const SOURCE: Source = Source::Queue;
 
-    /// The broker will deliver a stale message again: handling this copy could only make a duplicate.
+    /// The broker will redeliver a stale message, so processing it now would only cause a duplicate.
     fn is_awaited(&self, delivery: &Delivery) -> bool {
         !self.channel_epoch.is_stale(delivery.tag)
     }
@@ -63,45 +63,49 @@ impl OutcomeSink for QueueOutcomes {
                     copies.push(Republish { copy, original });
                 }
             }
-            self.metrics.messages.handled(Source::Queue, handled.kind, &handled.outcome);
+            self.metrics.commands.handled(Source::Queue, handled.kind, &handled.outcome);
         }
-        // Without a source, the broker delivers the messages again, and the inbox knows them.
+        // If the source has ended, the broker redelivers the messages, and the inbox detects the
+        // duplicates.
         let _ = self.settlements.send(acks);
         if !copies.is_empty() {
-            // It ends only with the worker.
+            // Fails only when the worker is ending.
             let _ = self.copies.send(copies);
         }
     }
 
-    /// Passes each event to the publisher of its order, so that the events of an order stay in order. A
-    /// publisher that is full slows the lane down: the broker accepts less than the lane handles.
+    /// Passes each event to the publisher of its order, so that the events of an order stay in
+    /// order. Waits while that publisher's queue is full, which slows the lane down to the speed of
+    /// the broker.
     async fn publish(&mut self, messages: Vec<OutboxMessage>, committed_at: Instant) {
         let mut shares: Vec<Vec<OutboxMessage>> =
             self.event_publishers.iter().map(|_| Vec::new()).collect();
         for message in messages {
             if !message.kind.is_event() {
                 if let Err(key) = self.replies.send_stored(self.lane, message) {
-                    self.in_flight.leave([key.event_id]);
+                    self.in_flight.leave_to_relay([key.event_id]);
                 }
                 continue;
             }
-            // Salted: the hash of the order id alone is the same for all orders of a lane.
+            // Salted, as the hash of the order id has chosen the lane: all its orders could have
+            // one publisher.
             let publisher = hash_partition(("publisher", &message.key.order_id), shares.len());
             shares[publisher].push(message);
         }
         for (publisher, events) in self.event_publishers.iter().zip(shares) {
             if !events.is_empty() {
-                // It ends only with the worker.
-                let _ = publisher.send(PublishBatch { events, committed_at, room: None }).await;
+                // Fails only when the worker is ending.
+                let _ =
+                    publisher.send(PublishBatch { events, committed_at, reservation: None }).await;
             }
         }
     }
 }
 
 impl QueueOutcomes {
-    /// The copy that must be confirmed before the message is acknowledged, and the reply to send then.
-    /// None for a message to be acknowledged at once. The outcome of a message without attempts left
-    /// becomes the dead letter.
+    /// The copy that must be confirmed before the message is acknowledged, and the reply to send
+    /// then. `None` if it can be acknowledged at once. If there are no attempts left, the outcome
+    /// is changed to dead-lettered.
     fn copy_of(
         &self,
         handled: &mut Handled<Delivery>,
@@ -136,7 +140,7 @@ impl QueueOutcomes {
 
     fn count_end_to_end(&self, sent_at: Option<u64>, now: DateTime<Utc>) {
         if let Some(sent_at) = sent_at.and_then(|seconds| i64::try_from(seconds).ok()) {
-            self.metrics.messages.done_after(now.timestamp().saturating_sub(sent_at));
+            self.metrics.commands.observe_end_to_end(now.timestamp().saturating_sub(sent_at));
         }
     }
 }

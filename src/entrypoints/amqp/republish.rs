@@ -1,5 +1,5 @@
-//! Copies of a message: for a later attempt, or for the dead letters. Bytes and properties stay as
-//! they are, but for what the broker, or a forger, wrote about its way.
+//! Creates copies of a message for a retry, the dead letters, or another partition. Body and
+//! properties are kept, except headers that the broker adds, or that a publisher could forge.
 
 use chrono::{DateTime, Utc};
 
@@ -16,11 +16,11 @@ use crate::service_layer::dead_letters::headers::{
 };
 use crate::service_layer::set_order_id;
 
-/// Longest detail in a header, in bytes.
+/// Maximum length of the detail in a header, in bytes.
 const MAX_DETAIL_BYTES: usize = 1024;
 
-/// How many attempts at the message have failed, by the worker's own count. A dead letter that
-/// somebody moved back begins anew.
+/// The number of failed attempts, as recorded by the worker. 0 for a dead letter that was moved
+/// back to the queue.
 pub fn failed_attempts(properties: &Properties) -> u32 {
     if properties.headers.contains_key(CODE) {
         return 0;
@@ -29,18 +29,18 @@ pub fn failed_attempts(properties: &Properties) -> u32 {
     u32::try_from(attempts.max(0)).unwrap_or(u32::MAX)
 }
 
-/// The copy that waits for retry `attempt`. It names its command, since its routing key will be
-/// that of the way back.
+/// The copy for the queue of retry `attempt`. Its type is set to the command, because its routing key
+/// changes on the way back.
 pub fn retry(envelope: Envelope, kind: Option<CommandKind>, attempt: u32) -> Publication {
     let original = Original::of(&envelope);
     let mut properties = forwarded(envelope.properties);
     properties.kind = kind.map(|kind| kind.name().to_owned()).or(properties.kind);
     properties.headers.insert(ATTEMPTS.to_owned(), i64::from(attempt).into());
-    original.note_in(&mut properties.headers);
+    original.write_to(&mut properties.headers);
     Publication { target: Target::Retry { attempt }, properties, body: envelope.body }
 }
 
-/// The copy for the partition of its order, with the header by which it gets there.
+/// The copy for the partition of its order, with the order-id header.
 pub fn rerouted(envelope: Envelope, order_id: &OrderId) -> Publication {
     let Envelope { routing_key, properties, body, .. } = envelope;
     let mut properties = forwarded(properties);
@@ -57,24 +57,24 @@ pub fn dead_letter(
 ) -> Publication {
     let original = Original::of(&envelope);
     let mut properties = forwarded(envelope.properties);
-    let detail = shortened(&reason.detail);
+    let detail = truncated(&reason.detail);
     let headers = [
         (CODE, reason.code.as_str().into()),
         (DETAIL, detail.into()),
         (FAILED_AT, format_moment(at).as_str().into()),
         (ATTEMPTS, i64::from(attempts).into()),
         (DEAD_LETTER_ID, Uuid::now_v7().to_string().as_str().into()),
-        (EXCEPTION_MESSAGE, shortened(&format!("{}: {detail}", reason.code.as_str())).into()),
+        (EXCEPTION_MESSAGE, truncated(&format!("{}: {detail}", reason.code.as_str())).into()),
     ];
     properties
         .headers
         .extend(headers.map(|(name, value): (_, HeaderValue)| (name.to_owned(), value)));
-    original.note_in(&mut properties.headers);
+    original.write_to(&mut properties.headers);
     let target = Target::DeadLetters { routing_key: original.routing_key };
     Publication { target, properties, body: envelope.body }
 }
 
-/// Where the publisher sent the message; a retried one carries it in its headers.
+/// The exchange and routing key of the publisher. A retried message has them in its headers.
 struct Original {
     exchange: String,
     routing_key: String,
@@ -83,13 +83,13 @@ struct Original {
 impl Original {
     fn of(envelope: &Envelope) -> Self {
         let headers = &envelope.properties.headers;
-        let noted =
+        let stored =
             |name: &str| headers.get(name).and_then(HeaderValue::as_text).map(str::to_owned);
-        // An AMQP routing key has at most 255 bytes; a longer text in the header is a forgery.
-        let noted_key = noted(ORIGINAL_ROUTING_KEY).filter(|key| key.len() <= 255);
-        match (failed_attempts(&envelope.properties), noted_key) {
+        // An AMQP routing key has at most 255 bytes, so a longer value was not written by a worker.
+        let stored_key = stored(ORIGINAL_ROUTING_KEY).filter(|key| key.len() <= 255);
+        match (failed_attempts(&envelope.properties), stored_key) {
             (1.., Some(routing_key)) => {
-                Self { exchange: noted(ORIGINAL_EXCHANGE).unwrap_or_default(), routing_key }
+                Self { exchange: stored(ORIGINAL_EXCHANGE).unwrap_or_default(), routing_key }
             }
             _ => Self {
                 exchange: envelope.exchange.clone(),
@@ -98,17 +98,17 @@ impl Original {
         }
     }
 
-    fn note_in(&self, headers: &mut Headers) {
+    fn write_to(&self, headers: &mut Headers) {
         headers.insert(ORIGINAL_EXCHANGE.to_owned(), self.exchange.as_str().into());
         headers.insert(ORIGINAL_ROUTING_KEY.to_owned(), self.routing_key.as_str().into());
     }
 }
 
-/// The name of RabbitMQ's pseudo-queue for direct replies, as a requester writes it.
+/// RabbitMQ's pseudo-queue for direct reply-to, as named by a requester.
 const DIRECT_REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
-/// Properties that may go on. What would act on the broker again (copies to further queues,
-/// expiration, priority, a user id that is not ours) is only noted, so that nothing is lost.
+/// The properties of the copy. Those that would affect the broker again (CC and BCC, expiration,
+/// priority, the user id of another user) are moved to headers, so that nothing is lost.
 fn forwarded(mut properties: Properties) -> Properties {
     let mut noted: Vec<(&str, HeaderValue)> = Vec::new();
     for (name, noted_as) in
@@ -116,7 +116,8 @@ fn forwarded(mut properties: Properties) -> Properties {
     {
         noted.extend(properties.headers.remove(name).map(|value| (noted_as, value)));
     }
-    // Only the publisher itself may use this name: the broker closes the channel of anybody else.
+    // Only the requester itself may publish with this name; for others, the broker closes the
+    // channel.
     let direct = properties.reply_to.take_if(|queue| queue == DIRECT_REPLY_TO);
     noted.extend(direct.map(|queue| ("order-worker-original-reply-to", HeaderValue::Text(queue))));
     let user_id = properties.user_id.take().map(HeaderValue::Text);
@@ -130,8 +131,8 @@ fn forwarded(mut properties: Properties) -> Properties {
     properties
 }
 
-/// The beginning of a text, cut between characters.
-fn shortened(text: &str) -> &str {
+/// Truncates a text at a character boundary.
+fn truncated(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_DETAIL_BYTES)]
 }
 
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_acts_on_the_broker_is_noted_but_not_copied() {
+    fn properties_that_affect_the_broker_become_headers() {
         let mut envelope = envelope_with([
             ("CC", HeaderValue::List(vec!["other.queue".into()])),
             ("x-death", HeaderValue::List(Vec::new())),
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_that_was_moved_back_begins_anew() {
+    fn a_dead_letter_that_was_moved_back_starts_over() {
         let mut back = envelope_with([]);
         back.properties = dead(envelope_with([])).properties;
 

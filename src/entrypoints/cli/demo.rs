@@ -345,7 +345,7 @@ impl Sent {
         let properties_id = properties.message_id.clone();
         let envelope = Envelope { routing_key, properties, body, ..Envelope::default() };
         let decoded = decode::decode(&envelope);
-        let message_id = decoded.result.ok().and_then(|message| message.intent);
+        let message_id = decoded.result.ok().and_then(|message| message.idempotency_key);
         let message_id = message_id.map(|it| it.message_id.to_string()).or(properties_id);
         Self { kind: decoded.kind, message_id }
     }

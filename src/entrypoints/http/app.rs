@@ -66,9 +66,9 @@ impl App {
     /// Updates the health with whether the broker blocks publishing (memory or disk alarm).
     pub fn check_blocked(&self) {
         if self.broker.publishing_is_blocked() {
-            self.health.publishing_is_blocked();
+            self.health.publishing_blocked();
         } else {
-            self.health.publishing_is_not_blocked();
+            self.health.publishing_unblocked();
         }
     }
 

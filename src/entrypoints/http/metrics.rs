@@ -16,7 +16,7 @@ use tracing::field::Empty;
 
 use super::App;
 use super::auth::{Permission, require_permission};
-use crate::metrics::{LOOK_AGAIN, Metrics};
+use crate::metrics::{Metrics, SNAPSHOT_INTERVAL};
 use crate::telemetry;
 
 /// The text format of Prometheus.
@@ -68,11 +68,11 @@ impl Drop for RequestTimer {
 /// Records the metrics for the console every few seconds, and whether the broker blocks publishing,
 /// until `stop` is cancelled.
 pub async fn record_history(app: App, stop: CancellationToken) {
-    let mut next = interval(LOOK_AGAIN);
+    let mut next = interval(SNAPSHOT_INTERVAL);
     next.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(next.tick()).await.is_some() {
         app.check_blocked();
         let metrics = app.health.metrics();
-        metrics.recent.push(metrics.look());
+        metrics.recent.push(metrics.snapshot());
     }
 }

@@ -1,4 +1,4 @@
-//! A lane handles the commands of its share of the orders, one batch after the other.
+//! A lane processes the commands of its share of the orders, one batch at a time.
 //!
 //! The queue has several lanes, HTTP has one. They differ only in their [`OutcomeSink`].
 
@@ -20,8 +20,9 @@ use crate::metrics::{Metrics, Source};
 use crate::service_layer::{MessageBus, PublishResult};
 use crate::telemetry;
 
-/// Maximum messages in a batch that contains a redelivered one. The worker that had it before may have
-/// crashed because of it: should that happen again, only these few messages gain a delivery count.
+/// Maximum messages in a batch that contains a redelivered one. The worker that had it before may
+/// have crashed because of it: should that happen again, only these few messages gain a delivery
+/// count.
 const REDELIVERED_BATCH_MAX: usize = 16;
 
 /// A batch is full when its bodies have this many bytes. Commands, rows and events take several times
@@ -35,9 +36,9 @@ const IDLE: Duration = Duration::from_millis(50);
 /// A decoded message on its way through a lane.
 #[derive(Debug)]
 pub struct Incoming<O> {
-    /// The command, or why the message has none.
+    /// The command, or why the message could not be decoded.
     pub message: Result<Message, DeadLetterReason>,
-    /// None when the message does not say which command it is.
+    /// `None` if the message does not name a known command.
     pub kind: Option<CommandKind>,
     pub redelivered: bool,
     /// The size of the body.
@@ -46,14 +47,15 @@ pub struct Incoming<O> {
 }
 
 impl<O> Incoming<O> {
-    /// The order that the command names.
+    /// The order id of the command, if it has one.
     pub fn order_id(&self) -> Option<&OrderId> {
         self.message.as_ref().ok().and_then(|message| message.command.order_id())
     }
 
     fn with_outcome(self, outcome: Outcome) -> Handled<O> {
         let Self { message, kind, origin, .. } = self;
-        let message_id = message.ok().and_then(|message| message.intent).map(|it| it.message_id);
+        let message_id =
+            message.ok().and_then(|message| message.idempotency_key).map(|it| it.message_id);
         Handled { kind, message_id, outcome, origin }
     }
 }
@@ -62,26 +64,26 @@ impl<O> Incoming<O> {
 #[derive(Debug)]
 pub struct Handled<O> {
     pub kind: Option<CommandKind>,
-    /// None when the message could not be decoded.
+    /// `None` if the message has none or could not be decoded.
     pub message_id: Option<MessageId>,
     pub outcome: Outcome,
     pub origin: O,
 }
 
-/// Where the outcomes of a lane's commands go.
+/// Receives the outcomes of a lane's commands.
 pub trait OutcomeSink: Send {
-    /// Where a command came from, and its outcome goes.
+    /// Where a command came from, and where its outcome goes.
     type Origin: Send;
 
     const SOURCE: Source;
 
-    /// Whether the command is still to be handled.
+    /// Whether the command still has to be processed.
     fn is_awaited(&self, origin: &Self::Origin) -> bool;
 
-    /// Passes on the outcomes of a batch, which is committed.
+    /// Passes on the outcomes of a committed batch.
     fn settle(&mut self, batch: Vec<Handled<Self::Origin>>);
 
-    /// Has the messages that a batch left in the outbox published, or leaves them to the relay.
+    /// Queues the messages of a committed batch for publishing, or leaves them to the relay.
     fn publish(
         &mut self,
         messages: Vec<OutboxMessage>,
@@ -89,7 +91,7 @@ pub trait OutcomeSink: Send {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// Everything a lane works with.
+/// A lane with its dependencies.
 #[derive(Debug)]
 pub struct Lane<S: OutcomeSink> {
     pub number: usize,
@@ -101,12 +103,12 @@ pub struct Lane<S: OutcomeSink> {
     pub parked: Parked<Incoming<S::Origin>>,
     pub sink: S,
     pub results: mpsc::UnboundedReceiver<PublishResult>,
-    /// Once cancelled, parked commands are dropped, as are those that would be parked.
+    /// Once cancelled, parked commands are dropped, and no more are parked.
     pub stop_parking: CancellationToken,
 }
 
 impl<S: OutcomeSink> Lane<S> {
-    /// Runs until the queue has ended, then until everything it left is published.
+    /// Runs until the queue has ended and the publishers have returned all results.
     pub async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
             let span = tracing::info_span!(
@@ -122,12 +124,12 @@ impl<S: OutcomeSink> Lane<S> {
         }
         let Self { mut bus, mut results, sink, .. } = self;
         drop(sink);
-        // One publisher may never finish; what the others had confirmed must not be published again.
+        // One publisher may never finish; messages that the others had confirmed must be deleted.
         loop {
             tokio::select! {
                 biased;
                 result = results.recv() => match result {
-                    Some(result) => bus.note(result),
+                    Some(result) => bus.record_result(result),
                     None => break,
                 },
                 () = tokio::time::sleep(IDLE), if bus.has_published() => {
@@ -138,7 +140,7 @@ impl<S: OutcomeSink> Lane<S> {
         bus.remove_published().await;
     }
 
-    /// Waits for the first message and takes what else is there, up to the size of a batch.
+    /// Waits for the first message and adds those that are ready, up to the maximum size of a batch.
     async fn next_batch(&mut self) -> Option<Vec<Incoming<S::Origin>>> {
         let mut next = self.first().await?;
         let mut batch = Vec::new();
@@ -160,7 +162,7 @@ impl<S: OutcomeSink> Lane<S> {
         }
     }
 
-    /// The next message that is already here: parked ones that are due, before anything new.
+    /// The next message that is ready: first parked ones that are due, then new ones.
     fn next_ready(&mut self) -> Option<Incoming<S::Origin>> {
         while let Some(incoming) = self.parked.next_due() {
             if self.sink.is_awaited(&incoming.origin) {
@@ -176,7 +178,8 @@ impl<S: OutcomeSink> Lane<S> {
         None
     }
 
-    /// The message, if it is to be handled now. Behind a parked command of its order, it is parked too.
+    /// Returns the message if it can be processed now. It is parked if a command of its order is
+    /// parked.
     fn unless_parked(&mut self, incoming: Incoming<S::Origin>) -> Option<Incoming<S::Origin>> {
         if !self.sink.is_awaited(&incoming.origin) {
             return None;
@@ -189,23 +192,23 @@ impl<S: OutcomeSink> Lane<S> {
         Some(incoming)
     }
 
-    /// Waits for the next message, and meanwhile keeps the outbox clean. None when the queue has ended;
-    /// what is parked then stays where it came from.
+    /// Waits for the next message, and deletes published messages meanwhile. `None` when the queue
+    /// has ended; parked commands then stay unsettled.
     async fn first(&mut self) -> Option<Incoming<S::Origin>> {
         loop {
             if let Some(incoming) = self.next_ready() {
                 return Some(incoming);
             }
             self.parked.report();
-            let takes_more = !self.parked.is_full();
-            if !takes_more && self.queue.is_closed() {
+            let accepts_new = !self.parked.is_full();
+            if !accepts_new && self.queue.is_closed() {
                 return None;
             }
             tokio::select! {
                 biased;
-                Some(result) = self.results.recv() => self.bus.note(result),
+                Some(result) = self.results.recv() => self.bus.record_result(result),
                 () = self.stop_parking.cancelled(), if !self.parked.is_empty() => self.parked.clear(),
-                incoming = self.queue.recv(), if takes_more => {
+                incoming = self.queue.recv(), if accepts_new => {
                     if let Some(incoming) = self.unless_parked(incoming?) {
                         return Some(incoming);
                     }
@@ -226,12 +229,12 @@ impl<S: OutcomeSink> Lane<S> {
         let committed_at = Instant::now();
         kill_points::reached("committed");
         let messages = batch.len() - results.locked.len();
-        self.metrics.messages.batch(S::SOURCE, messages, &results, committed_at - began);
-        let outgoing = std::mem::take(&mut results.outgoing);
+        self.metrics.commands.batch(S::SOURCE, messages, &results, committed_at - began);
+        let to_publish = std::mem::take(&mut results.to_publish);
         let batch = self.park_locked(batch, results);
         self.parked.report();
         self.sink.settle(batch);
-        self.sink.publish(outgoing, committed_at).await;
+        self.sink.publish(to_publish, committed_at).await;
     }
 
     /// Parks the commands of locked orders and gives each other message its outcome.
@@ -243,20 +246,20 @@ impl<S: OutcomeSink> Lane<S> {
         let mut outcomes = results.outcomes.into_iter();
         let mut locked = results.locked.into_iter().peekable();
         let mut handled = Vec::with_capacity(batch.len());
-        let mut place = 0;
+        let mut index = 0;
         for incoming in batch {
             if let Err(reason) = &incoming.message {
                 let outcome = Outcome::DeadLetter(reason.clone());
                 handled.push(incoming.with_outcome(outcome));
                 continue;
             }
-            if locked.next_if_eq(&place).is_some() {
+            if locked.next_if_eq(&index).is_some() {
                 self.parked.park(incoming.order_id().cloned(), incoming);
             } else {
                 let outcome = outcomes.next().expect("each command that is not locked has one");
                 handled.push(incoming.with_outcome(outcome));
             }
-            place += 1;
+            index += 1;
         }
         handled
     }

@@ -1,4 +1,5 @@
-//! Commands that wait for an order which another transaction has locked, or which the database fails at.
+//! Commands that wait because another transaction has locked their order, or the database fails on
+//! them.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -8,42 +9,41 @@ use tokio::time::Instant;
 use crate::domain::OrderId;
 use crate::metrics::{Metrics, Source};
 
-/// How long parked commands wait before they are tried again.
+/// Delay between two attempts at parked commands.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Commands of locked orders, in the order in which they came, so that those of other orders go on.
-/// A command that comes later for a parked order is parked as well: the commands of an order keep
-/// their order.
+/// Parked commands, in their order of arrival, so that commands of other orders can be processed.
+/// Later commands of a parked order are parked as well, so that they are not reordered.
 ///
-/// They are tried again in rounds. A round takes all that is parked; who takes from here takes what
-/// is [due](Self::next_due) before anything new.
+/// They are retried in rounds, each with all commands that are parked. The caller must take
+/// commands that are [due](Self::next_due) before new ones.
 #[derive(Debug)]
 pub struct Parked<T> {
     waiting: Vec<(Option<OrderId>, T)>,
-    /// How many are waiting for each order.
+    /// The number of waiting commands per order.
     orders: HashMap<OrderId, usize>,
-    /// The rest of the present round.
+    /// The rest of the current round.
     due: VecDeque<(Option<OrderId>, T)>,
     next_round: Instant,
-    most: usize,
-    /// What the log said last.
+    capacity: usize,
+    /// The state that was logged last.
     is_reported: bool,
     is_reported_full: bool,
-    /// What the metrics say.
+    /// The value in the metrics.
     counted: usize,
     metrics: Metrics,
     source: Source,
 }
 
 impl<T> Parked<T> {
-    /// With room for `most` commands, at least one.
-    pub fn new(most: usize, metrics: Metrics, source: Source) -> Self {
+    /// `capacity` is in commands, at least 1.
+    pub fn new(capacity: usize, metrics: Metrics, source: Source) -> Self {
         Self {
             waiting: Vec::new(),
             orders: HashMap::new(),
             due: VecDeque::new(),
             next_round: Instant::now(),
-            most: most.max(1),
+            capacity: capacity.max(1),
             is_reported: false,
             is_reported_full: false,
             counted: 0,
@@ -60,17 +60,17 @@ impl<T> Parked<T> {
         self.len() == 0
     }
 
-    /// Whether nothing new is to be taken before there is room again.
+    /// Whether the capacity is reached, so that the lane must not accept new commands.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.most
+        self.len() >= self.capacity
     }
 
-    /// Whether a command has to wait behind others for its order.
+    /// Whether commands of this order are parked, so that a further one must wait behind them.
     pub fn holds(&self, order_id: Option<&OrderId>) -> bool {
         order_id.is_some_and(|order_id| self.orders.contains_key(order_id))
     }
 
-    /// Parks a command behind all others.
+    /// Parks a command after all others.
     pub fn park(&mut self, order_id: Option<OrderId>, command: T) {
         if self.waiting.is_empty() {
             self.next_round = Instant::now() + RETRY_AFTER;
@@ -81,7 +81,7 @@ impl<T> Parked<T> {
         self.waiting.push((order_id, command));
     }
 
-    /// The next command to be tried again, if it is time.
+    /// The next command to retry, if it is due.
     pub fn next_due(&mut self) -> Option<T> {
         if self.due.is_empty() && !self.waiting.is_empty() && Instant::now() >= self.next_round {
             self.due = std::mem::take(&mut self.waiting).into();
@@ -92,12 +92,12 @@ impl<T> Parked<T> {
             if !self.holds(order_id.as_ref()) {
                 return Some(command);
             }
-            // Others of this order were tried in this round, and it is still locked.
+            // An earlier command of this order was retried in this round and parked again.
             self.park(order_id, command);
         }
     }
 
-    /// Ends when it is time to try again; never, while nothing is parked.
+    /// Waits until a command is due; forever if none is parked.
     pub async fn until_due(&self) {
         if !self.due.is_empty() {
             return;
@@ -115,7 +115,7 @@ impl<T> Parked<T> {
         self.orders.clear();
     }
 
-    /// Says in the log and in the metrics what has changed; called after each batch.
+    /// Updates the metrics and logs changes. Called after each batch.
     pub fn report(&mut self) {
         self.count(self.len());
         let source = self.source.as_str();
@@ -127,29 +127,29 @@ impl<T> Parked<T> {
                 source,
                 order_id,
                 parked,
-                "An order is locked by another transaction or fails in the database, its commands wait and \
-                 others go on"
+                "An order is locked by another transaction or fails in the database; its commands are \
+                 parked and retried, others are processed"
             );
         }
         if self.is_empty() && self.is_reported {
-            tracing::info!(source, "No command waits for a locked order any more");
+            tracing::info!(source, "No commands are parked any more");
         }
         self.is_reported = !self.is_empty();
         if self.is_full() && !self.is_reported_full {
             tracing::warn!(
                 source,
                 parked,
-                "Too many commands wait for locked orders, the lane takes no more"
+                "Too many commands are parked; the lane accepts no more"
             );
         }
         if self.is_reported_full && !self.is_full() {
-            tracing::info!(source, parked, "The lane takes commands again");
+            tracing::info!(source, parked, "The lane accepts commands again");
         }
         self.is_reported_full = self.is_full();
     }
 
     fn count(&mut self, parked: usize) {
-        self.metrics.messages.parked(self.source, self.counted, parked);
+        self.metrics.commands.parked(self.source, self.counted, parked);
         self.counted = parked;
     }
 }
@@ -168,12 +168,12 @@ mod tests {
         OrderId::new(name).unwrap()
     }
 
-    fn parked(most: usize) -> Parked<u32> {
-        Parked::new(most, Metrics::new(), Source::Queue)
+    fn parked(capacity: usize) -> Parked<u32> {
+        Parked::new(capacity, Metrics::new(), Source::Queue)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_parked_is_due_after_a_second_in_its_order() {
+    async fn parked_commands_are_due_after_a_second_in_order() {
         let mut parked = parked(10);
         parked.park(Some(order("A")), 1);
         parked.park(Some(order("B")), 2);
@@ -198,7 +198,7 @@ mod tests {
 
         assert_eq!(parked.next_due(), Some(1));
         parked.park(Some(order("A")), 1);
-        assert_eq!(parked.next_due(), None, "they are parked as well");
+        assert_eq!(parked.next_due(), None, "later ones are parked as well");
 
         parked.until_due().await;
         assert_eq!(

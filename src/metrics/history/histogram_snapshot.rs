@@ -1,19 +1,19 @@
-//! How measurements are spread.
+//! The content of a histogram at one point in time.
 
 use prometheus::Histogram;
 use prometheus::core::Metric;
 
-/// What a histogram holds, or gained between two looks.
+/// The observations of a histogram, in total or between two snapshots.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HistogramSnapshot {
-    /// Upper bounds, each with how many measurements are at most that; the last one is endless.
+    /// Upper bounds with cumulative counts, as in Prometheus; the last bound is infinite.
     buckets: Vec<(f64, u64)>,
     count: u64,
     sum: f64,
 }
 
 impl HistogramSnapshot {
-    /// Of histograms with the same buckets, taken together.
+    /// The sum of histograms with the same buckets.
     pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Self {
         histograms.into_iter().map(Self::of_one).fold(Self::default(), |all, one| all.and(&one))
     }
@@ -40,7 +40,7 @@ impl HistogramSnapshot {
         Self { buckets: self.buckets, count: self.count + other.count, sum: self.sum + other.sum }
     }
 
-    /// What came since an earlier look at the same.
+    /// The observations since an earlier snapshot of the same histogram.
     #[expect(clippy::float_arithmetic, reason = "the sum of seconds is one")]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut gained = self.clone();
@@ -52,14 +52,14 @@ impl HistogramSnapshot {
         gained
     }
 
-    /// None of nothing.
+    /// `None` without observations.
     #[expect(clippy::float_arithmetic, reason = "a mean of seconds is a fraction")]
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / whole(self.count))
     }
 
-    /// What this percentage of the measurements is below of, as far as the buckets tell: evenly spread
-    /// within its bucket, and the last bound for what is beyond it. None of nothing.
+    /// The percentile, estimated by linear interpolation within its bucket, as `histogram_quantile`
+    /// of Prometheus does. The last finite bound if it is above that; `None` without observations.
     #[expect(clippy::float_arithmetic, reason = "bounds are fractions of seconds")]
     pub fn percentile(&self, percent: u32) -> Option<f64> {
         let rank = whole(self.count) * f64::from(percent) / 100.0;
@@ -76,7 +76,7 @@ impl HistogramSnapshot {
 }
 
 /// Exact up to 2^53.
-#[expect(clippy::cast_precision_loss, reason = "nobody counts that far within five minutes")]
+#[expect(clippy::cast_precision_loss, reason = "no counter gets that far within five minutes")]
 fn whole(count: u64) -> f64 {
     count as f64
 }

@@ -1,4 +1,4 @@
-//! The last five minutes of a worker, for whoever looks at it now.
+//! Snapshots of the metrics of the last five minutes, for the console.
 
 mod histogram_snapshot;
 mod snapshot;
@@ -10,26 +10,26 @@ use std::time::Duration;
 pub use histogram_snapshot::HistogramSnapshot;
 pub use snapshot::Snapshot;
 
-/// Between two looks.
-pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Time between two snapshots.
+pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How many are kept: five minutes of them, and the one before.
-pub const MAX_LOOKS: usize = 151;
+/// Five minutes, and one snapshot to compute the first difference.
+pub const MAX_SNAPSHOTS: usize = 151;
 
-/// Looks at the counters, the oldest first.
+/// The latest snapshots, oldest first.
 #[derive(Debug, Default)]
 pub struct MetricsHistory(Mutex<VecDeque<Arc<Snapshot>>>);
 
 impl MetricsHistory {
-    pub fn push(&self, look: Snapshot) {
-        let mut looks = self.lock();
-        if looks.len() == MAX_LOOKS {
-            looks.pop_front();
+    pub fn push(&self, snapshot: Snapshot) {
+        let mut snapshots = self.lock();
+        if snapshots.len() == MAX_SNAPSHOTS {
+            snapshots.pop_front();
         }
-        looks.push_back(Arc::new(look));
+        snapshots.push_back(Arc::new(snapshot));
     }
 
-    pub fn looks(&self) -> Vec<Arc<Snapshot>> {
+    pub fn snapshots(&self) -> Vec<Arc<Snapshot>> {
         self.lock().iter().cloned().collect()
     }
 

@@ -1,4 +1,4 @@
-//! All that the console shows, at one moment.
+//! The metrics that the console shows, at one point in time.
 
 use std::collections::BTreeMap;
 
@@ -6,41 +6,40 @@ use tokio::time::Instant;
 
 use super::HistogramSnapshot;
 use crate::metrics::Metrics;
-use crate::metrics::sampled::LastAnswers;
+use crate::metrics::sampled::LatestSamples;
 
-/// The counters at one moment. Two looks tell what happened between them.
+/// The metrics at one point in time. The difference of two snapshots is what happened between them.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub at: Instant,
-    /// Commands that came, whatever they came from.
+    /// Commands received, from all sources.
     pub received: u64,
-    /// Events and answers that the broker confirmed.
+    /// Events and replies that the broker confirmed.
     pub published: u64,
     pub unroutable_events: u64,
-    /// By the word of the outcome, in the order of [`OUTCOMES`](crate::metrics::OUTCOMES).
+    /// Commands by outcome, in the order of [`OUTCOMES`](crate::metrics::OUTCOMES).
     pub outcomes: [u64; 5],
-    /// New ones, by code.
+    /// Messages dead-lettered, by code.
     pub dead_letters: BTreeMap<&'static str, u64>,
     pub batch_messages: HistogramSnapshot,
     pub batch_seconds: HistogramSnapshot,
     pub confirm_seconds: HistogramSnapshot,
-    pub last_answers: LastAnswers,
+    pub latest_samples: LatestSamples,
 }
 
 impl Metrics {
-    /// What is to be seen now.
-    pub fn look(&self) -> Snapshot {
+    pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             at: Instant::now(),
-            received: self.messages.all_received(),
+            received: self.commands.total_received(),
             published: self.publishing.all_published(),
             unroutable_events: self.publishing.unroutable_events(),
-            outcomes: self.messages.outcomes(),
+            outcomes: self.commands.outcomes(),
             dead_letters: self.publishing.dead_letters_by_code(),
-            batch_messages: self.messages.batch_messages(),
-            batch_seconds: self.messages.batch_seconds(),
+            batch_messages: self.commands.batch_messages(),
+            batch_seconds: self.commands.batch_seconds(),
             confirm_seconds: self.publishing.confirm_seconds(),
-            last_answers: self.sampled.last_answers(),
+            latest_samples: self.sampled.latest_samples(),
         }
     }
 }

@@ -120,7 +120,7 @@ impl DryRun {
             }
             _ => DryRunOutcome::Outcome(outcome),
         };
-        Ok(DryRunResult { idempotency_key: message.intent, outcome })
+        Ok(DryRunResult { idempotency_key: message.idempotency_key, outcome })
     }
 
     /// The order of a command that changes a status, if its status has changed since the command

@@ -31,6 +31,6 @@ pub use properties_json::{Base64, properties_from_json, properties_to_json};
 pub use replay::{Replay, ReplayLimits, ReplayResult, abandoned_before};
 pub use replay_outcome::ReplayOutcome;
 pub use replay_schedule::{InvalidReplaySchedule, ReplaySchedule, interval};
-pub use retention::{RetentionPeriods, prune_for_ever};
+pub use retention::{RetentionPeriods, prune_forever};
 pub use selection::{Age, alike, current_order, replayable_ids};
 pub use store::{AuditAction, AuditEntry, DeadLetterStore, Pruned, Retention, Revision};

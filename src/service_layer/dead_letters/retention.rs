@@ -22,9 +22,9 @@ const BATCH_PAUSE: Duration = Duration::from_millis(100);
 pub struct RetentionPeriods {
     /// Since the last change.
     pub dead_letters: TimeDelta,
-    /// None: for ever, because without the collector dead letters may stay in their queue for any time.
+    /// None: forever, because without the collector dead letters may stay in their queue for any time.
     pub handled_messages: Option<TimeDelta>,
-    /// Of completed and cancelled orders; none: for ever.
+    /// Of completed and cancelled orders; none: forever.
     pub history: Option<TimeDelta>,
 }
 
@@ -40,7 +40,7 @@ impl RetentionPeriods {
 }
 
 /// Deletes old rows in small batches, until dropped.
-pub async fn prune_for_ever(
+pub async fn prune_forever(
     store: Arc<dyn DeadLetterStore>,
     periods: RetentionPeriods,
     clock: Arc<dyn Clock>,

@@ -67,7 +67,7 @@ pub struct Retention {
     /// Entries of the inbox for messages handled before this time, unless a dead letter has the same
     /// message id.
     pub handled_until: DateTime<Utc>,
-    /// Changes of completed and cancelled orders before this time; none: they are kept for ever.
+    /// Changes of completed and cancelled orders before this time; none: they are kept forever.
     pub history_until: Option<DateTime<Utc>>,
 }
 

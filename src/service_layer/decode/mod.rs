@@ -75,7 +75,7 @@ fn message(
         |message_id| IdempotencyKey { message_id, body_hash: properties::body_hash(kind, body) };
     Ok(Message {
         command,
-        intent: message_id.map(body_hash),
+        idempotency_key: message_id.map(body_hash),
         correlation_id: properties::returned(
             "correlation_id",
             properties.correlation_id.as_deref(),

@@ -1,4 +1,4 @@
-//! The port of the read side: lists of orders, one order with its history, one message's fate.
+//! The port of the read side: lists of orders, an order with its history, the outcome of a message.
 
 mod order_query;
 mod page;
@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use order_query::{InvalidQuery, OrderQuery, OrderQueryText, Sort, StatusFilter};
-pub use page::{Page, Place};
+pub use page::{OrderCursor, Page};
 
 use super::{InboxEntry, StoreError};
 use crate::domain::{MessageId, Order, OrderId, Status};
 
-/// An order and how it came to be what it is.
+/// An order with its changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderHistory {
     pub order: Order,
-    /// In the order of versions.
+    /// Sorted by version.
     pub history: Vec<HistoryEntry>,
 }
 
@@ -32,7 +32,7 @@ pub struct HistoryEntry {
     pub cause: Cause,
 }
 
-/// Who or what caused a change.
+/// The command that caused a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     pub command: String,
@@ -40,26 +40,26 @@ pub struct Cause {
     pub reason: Option<String>,
 }
 
-/// Answers questions about orders. Reads only what is committed.
+/// Queries of orders. They read committed data only.
 #[async_trait]
 pub trait OrderQueries: Debug + Send + Sync {
-    /// One page of the orders, sorted as [`OrderQuery::sort`] says; ties by order id. An order that
-    /// comes into being, or changes, while somebody goes from page to page MUST NOT make another
-    /// order appear twice or be left out.
+    /// One page of orders, sorted by [`OrderQuery::sort`], then by order id. An order that is
+    /// inserted or changed while a client pages through the list MUST NOT cause another order to be
+    /// repeated or skipped.
     ///
     /// # Errors
-    /// When the database is in trouble or holds a row that is no order.
+    /// When the database is unavailable or contains an invalid row.
     async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError>;
 
-    /// One order with its history; none when there is no such order.
+    /// An order with its history; `None` if it does not exist.
     ///
     /// # Errors
-    /// As above.
+    /// As [`orders`](Self::orders).
     async fn order(&self, order_id: &OrderId) -> Result<Option<OrderHistory>, StoreError>;
 
-    /// What became of a message; none when it is not done with.
+    /// The inbox entry of a message; `None` if it has not been processed.
     ///
     /// # Errors
-    /// As above.
+    /// As [`orders`](Self::orders).
     async fn message(&self, message_id: &MessageId) -> Result<Option<InboxEntry>, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! Which orders somebody asks for.
+//! A query of orders, and its parser.
 
 use std::ops::RangeInclusive;
 
@@ -6,21 +6,21 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 
 use crate::domain::{CustomerId, Order, Status};
 
-/// The years that have four digits: every database has a place for their moments.
+/// Years with four digits, whose timestamps both databases can store.
 pub(super) const YEARS: RangeInclusive<i32> = 0..=9999;
 
-/// The orders that meet every part that is given; all orders when none is.
+/// Selects the orders that match all given criteria; all orders if there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OrderQuery {
     pub customer_id: Option<CustomerId>,
     pub status: Option<StatusFilter>,
-    /// Created at this moment or later.
+    /// Created at this time or later.
     pub from: Option<DateTime<Utc>>,
-    /// Created at this moment or earlier.
+    /// Created at this time or earlier.
     pub until: Option<DateTime<Utc>>,
 }
 
-/// Which statuses.
+/// Selects orders by status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusFilter {
     Only(Status),
@@ -28,7 +28,7 @@ pub enum StatusFilter {
     Incomplete,
 }
 
-/// The order of a list; ties go by order id.
+/// The sort order of a list; ties are sorted by order id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     /// By status, then newest first.
@@ -36,20 +36,20 @@ pub enum Sort {
     NewestFirst,
 }
 
-/// The parts of a query as somebody wrote them.
+/// The arguments of a query as text.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OrderQueryText<'a> {
     pub customer: Option<&'a str>,
     /// By name or code.
     pub status: Option<&'a str>,
     pub incomplete: bool,
-    /// An RFC 3339 moment, or a day (`2026-11-20`, in UTC) from its beginning.
+    /// An RFC 3339 timestamp, or a day in UTC (`2026-11-20`), which means its start.
     pub from: Option<&'a str>,
-    /// As `from`; a day to its end.
+    /// As `from`, but a day means its end.
     pub until: Option<&'a str>,
 }
 
-/// An argument of a query that means nothing.
+/// An invalid argument of a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{argument}: {problem}")]
 pub struct InvalidQuery {
@@ -80,12 +80,12 @@ impl OrderQuery {
         Self { status: Some(StatusFilter::Only(status)), ..Self::default() }
     }
 
-    /// The orders of a period, both ends included.
+    /// The orders created in a period, including both ends.
     pub fn created_between(from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
         Self { from: Some(from), until: Some(until), ..Self::default() }
     }
 
-    /// By status where a customer is named and no single status; else newest first.
+    /// By status if the query has a customer but not a single status; otherwise newest first.
     pub fn sort(&self) -> Sort {
         match (&self.customer_id, self.status) {
             (Some(_), None | Some(StatusFilter::Incomplete)) => Sort::ByStatus,
@@ -93,8 +93,8 @@ impl OrderQuery {
         }
     }
 
-    /// Whether an order is one of them.
-    pub fn asks_for(&self, order: &Order) -> bool {
+    /// Whether the order matches the query.
+    pub fn matches(&self, order: &Order) -> bool {
         let created_at = order.created_at();
         self.customer_id.as_ref().is_none_or(|it| *it == order.customer().customer_id)
             && self.status.is_none_or(|filter| filter.includes(order.status()))
@@ -114,12 +114,12 @@ impl StatusFilter {
 
 impl OrderQueryText<'_> {
     /// # Errors
-    /// Naming the argument that is no customer id, status, day or moment; `until` when it lies
-    /// before `from`; `incomplete` beside a `status`.
+    /// Names the argument that is not a customer id, status, day or timestamp; `until` if it is before
+    /// `from`; `incomplete` if it is combined with a `status`.
     pub fn read(&self) -> Result<OrderQuery, InvalidQuery> {
         let customer_id = self.customer.map(CustomerId::new).transpose();
-        let from = self.from.map(|text| moments("from", text)).transpose()?;
-        let until = self.until.map(|text| moments("until", text)).transpose()?;
+        let from = self.from.map(|text| period_of("from", text)).transpose()?;
+        let until = self.until.map(|text| period_of("until", text)).transpose()?;
         let query = OrderQuery {
             customer_id: customer_id
                 .map_err(|error| InvalidQuery::new("customer", error.to_string()))?,
@@ -130,7 +130,7 @@ impl OrderQueryText<'_> {
         if let (Some(from), Some(until)) = (query.from, query.until)
             && until < from
         {
-            return Err(InvalidQuery::new("until", "must not lie before from"));
+            return Err(InvalidQuery::new("until", "must not be before from"));
         }
         Ok(query)
     }
@@ -140,7 +140,7 @@ impl OrderQueryText<'_> {
             return Ok(self.incomplete.then_some(StatusFilter::Incomplete));
         };
         if self.incomplete {
-            return Err(InvalidQuery::new("incomplete", "cannot stand beside a status"));
+            return Err(InvalidQuery::new("incomplete", "cannot be combined with a status"));
         }
         let status = text.parse().map_err(|error: crate::domain::UnknownStatus| {
             InvalidQuery::new("status", error.to_string())
@@ -155,17 +155,18 @@ impl InvalidQuery {
     }
 }
 
-/// The first and the last moment that a text names: both the same, but for a whole day.
-fn moments(
+/// The first and the last timestamp of a day; twice the same for a single timestamp.
+fn period_of(
     argument: &'static str,
     text: &str,
 ) -> Result<(DateTime<Utc>, DateTime<Utc>), InvalidQuery> {
-    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-        return Ok((moment.to_utc(), moment.to_utc()));
+    if let Ok(timestamp) = DateTime::parse_from_rfc3339(text) {
+        return Ok((timestamp.to_utc(), timestamp.to_utc()));
     }
     let day = text.parse::<NaiveDate>().ok().filter(|day| YEARS.contains(&day.year()));
     let day = day.ok_or_else(|| {
-        let problem = "must be a day such as 2026-11-20 or a moment such as 2026-11-20T09:30:00Z";
+        let problem =
+            "must be a day such as 2026-11-20 or a timestamp such as 2026-11-20T09:30:00Z";
         InvalidQuery::new(argument, problem)
     })?;
     let last =

@@ -1,4 +1,4 @@
-//! Long lists in pages, each found by where the one before it ended.
+//! Keyset pagination: each page starts after the last order of the previous one.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -12,20 +12,20 @@ use super::order_query::YEARS;
 use super::{InvalidQuery, OrderQuery, Sort};
 use crate::domain::{Order, OrderId, Status};
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Only orders behind this place; from the beginning when there is none.
-    pub after: Option<Place>,
-    /// Most orders.
+    /// Only orders after this position; `None` for the first page.
+    pub after: Option<OrderCursor>,
+    /// Maximum orders.
     pub limit: u32,
 }
 
-/// Where an order stands in a list, however the list is sorted.
+/// The position of an order in a list, for any sort order.
 ///
-/// As text it is a name for programs to hand back, not to be read.
+/// Its text is opaque to clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct OrderCursor {
     pub status: Status,
     pub created_at: DateTime<Utc>,
     pub order_id: OrderId,
@@ -37,22 +37,22 @@ impl Page {
         Self { after: None, limit }
     }
 
-    /// The orders behind a place.
-    pub fn after(place: Place, limit: u32) -> Self {
-        Self { after: Some(place), limit }
+    /// The orders after a position.
+    pub fn after(cursor: OrderCursor, limit: u32) -> Self {
+        Self { after: Some(cursor), limit }
     }
 
-    /// No order on this page was created later.
+    /// An upper bound of the creation times on this page.
     pub fn until(&self, query: &OrderQuery) -> Option<DateTime<Utc>> {
-        let place = match query.sort() {
-            Sort::NewestFirst => self.after.as_ref().map(|place| place.created_at),
+        let created_until = match query.sort() {
+            Sort::NewestFirst => self.after.as_ref().map(|cursor| cursor.created_at),
             Sort::ByStatus => None,
         };
-        query.until.into_iter().chain(place).min()
+        query.until.into_iter().chain(created_until).min()
     }
 }
 
-impl Place {
+impl OrderCursor {
     pub fn of(order: &Order) -> Self {
         Self {
             status: order.status(),
@@ -61,7 +61,7 @@ impl Place {
         }
     }
 
-    /// What sorts places as the orders of the list are sorted.
+    /// The sort key.
     pub fn key(&self, sort: Sort) -> impl Ord + use<> {
         let status = match sort {
             Sort::ByStatus => Some(self.status),
@@ -71,7 +71,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for OrderCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, created_at, order_id } = self;
         let fields = format!("{}.{}.{order_id}", status.code(), created_at.timestamp_micros());
@@ -79,30 +79,31 @@ impl fmt::Display for Place {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for OrderCursor {
     type Err = InvalidQuery;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(text)
-            .ok_or_else(|| InvalidQuery::new("after", "must be the next of an earlier answer"))
+        read(text).ok_or_else(|| {
+            InvalidQuery::new("after", "must be the value of next from an earlier response")
+        })
     }
 }
 
-fn read(text: &str) -> Option<Place> {
+fn read(text: &str) -> Option<OrderCursor> {
     let fields = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let mut fields = fields.splitn(3, '.');
     let status = Status::try_from(fields.next()?.parse::<i64>().ok()?).ok()?;
     let created_at = DateTime::from_timestamp_micros(fields.next()?.parse().ok()?)?;
     let order_id = OrderId::new(fields.next()?).ok()?;
-    YEARS.contains(&created_at.year()).then_some(Place { status, created_at, order_id })
+    YEARS.contains(&created_at.year()).then_some(OrderCursor { status, created_at, order_id })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn place(order_id: &str) -> Place {
-        Place {
+    fn cursor(order_id: &str) -> OrderCursor {
+        OrderCursor {
             status: Status::Shipping,
             created_at: "2026-11-20T09:30:37.123456Z".parse().unwrap(),
             order_id: OrderId::new(order_id).unwrap(),
@@ -110,18 +111,18 @@ mod tests {
     }
 
     #[test]
-    fn a_place_survives_being_text() {
+    fn a_cursor_can_be_parsed_from_its_text() {
         for order_id in ["1", "GS.1.2", "ü/?&=", "'; --", &"ü".repeat(64)] {
-            let text = place(order_id).to_string();
+            let text = cursor(order_id).to_string();
 
-            assert_eq!(text.parse(), Ok(place(order_id)), "{text}");
+            assert_eq!(text.parse(), Ok(cursor(order_id)), "{text}");
             let is_plain = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
             assert!(text.bytes().all(is_plain), "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_place_is_refused() {
+    fn an_invalid_cursor_is_rejected() {
         let encode = |fields: &str| BASE64_URL_SAFE_NO_PAD.encode(fields);
         for text in [
             String::new(),
@@ -135,14 +136,14 @@ mod tests {
             encode("4.0."),
             encode("4.0.a\0b"),
         ] {
-            assert_eq!(text.parse::<Place>().unwrap_err().argument, "after", "{text:?}");
+            assert_eq!(text.parse::<OrderCursor>().unwrap_err().argument, "after", "{text:?}");
         }
     }
 
     #[test]
     fn the_status_counts_only_where_the_list_is_sorted_by_it() {
-        let received = Place { status: Status::Received, ..place("2") };
-        let shipping = place("1");
+        let received = OrderCursor { status: Status::Received, ..cursor("2") };
+        let shipping = cursor("1");
 
         assert!(received.key(Sort::ByStatus) < shipping.key(Sort::ByStatus));
         assert!(shipping.key(Sort::NewestFirst) < received.key(Sort::NewestFirst));

@@ -71,7 +71,7 @@ async fn an_invalid_search_shows_an_error() {
     let console = Console::without_tokens().await;
     for (search, error) in [
         ("?from=yesterday", "from: must be a day"),
-        ("?from=2026-11-21&until=2026-11-20", "until: must not lie before from"),
+        ("?from=2026-11-21&until=2026-11-20", "until: must not be before from"),
         ("?after=x", "after: "),
     ] {
         let page = console.browser().get(&format!("/orders{search}")).await.body;

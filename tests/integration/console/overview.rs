@@ -1,7 +1,7 @@
 //! The overview of a worker with orders.
 
 use order_worker::entrypoints::http::auth::Role;
-use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
+use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, OutboxBacklog, QueueDepth};
 
 use super::worker::Console;
 use crate::support::messages::{cancel, place};
@@ -11,7 +11,7 @@ const FIGURES_PATH: &str = "/overview/figures";
 /// The overview after a new snapshot of the metrics.
 async fn page(console: &Console) -> String {
     let metrics = console.health.metrics();
-    metrics.recent.push(metrics.look());
+    metrics.recent.push(metrics.snapshot());
     console.browser().get("/").await.body
 }
 
@@ -33,7 +33,7 @@ fn backlog(open_dead_letters: &[(&str, u64)]) -> Backlog {
         open_dead_letters.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
     Backlog {
         has_orders: true,
-        outbox: Outboxed { count: 1_234, oldest: None },
+        outbox: OutboxBacklog { count: 1_234, oldest: None },
         open_dead_letters: Some(OpenDeadLetters { counts, oldest: None }),
     }
 }
@@ -62,10 +62,10 @@ async fn sampled_values_are_shown_and_missing_ones_are_unknown() {
     let sampled = &console.health.metrics().sampled;
     page(&console).await;
 
-    sampled.database(Some(&backlog(&[("missing_field", 7), ("nobody's", 2)])));
-    sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 56, consumers: 3 }));
+    sampled.record_backlog(Some(&backlog(&[("missing_field", 7), ("nobody's", 2)])));
+    sampled.record_depth(ConsumedQueue::Commands, Some(QueueDepth { ready: 56, consumers: 3 }));
     let sampled_page = page(&console).await;
-    sampled.database(None);
+    sampled.record_backlog(None);
     let unknown_page = page(&console).await;
 
     assert_eq!(row(&sampled_page, "command queue"), ["56", "56"]);
@@ -84,8 +84,8 @@ async fn outages_are_shown_once_in_the_part_that_is_refreshed() {
     let console = Console::without_tokens().await;
     console.handle(place("1")).await;
 
-    console.health.database_in_trouble("connection refused");
-    console.health.publishing_is_blocked();
+    console.health.database_down("connection refused");
+    console.health.publishing_blocked();
 
     let page = page(&console).await;
     let figures = console.browser().get(FIGURES_PATH).await.body;
@@ -100,7 +100,7 @@ async fn a_command_queue_without_consumers_is_an_alert() {
     console.handle(place("1")).await;
     page(&console).await;
     let no_consumers = QueueDepth { ready: 9, consumers: 0 };
-    console.health.metrics().sampled.queue(ConsumedQueue::Commands, Some(no_consumers));
+    console.health.metrics().sampled.record_depth(ConsumedQueue::Commands, Some(no_consumers));
 
     let page = page(&console).await;
 
@@ -161,7 +161,7 @@ async fn the_first_steps_are_not_shown_if_the_database_has_orders() {
     let console = Console::without_tokens().await;
 
     let unknown = page(&console).await;
-    console.health.metrics().sampled.database(Some(&backlog(&[])));
+    console.health.metrics().sampled.record_backlog(Some(&backlog(&[])));
     let known = page(&console).await;
 
     assert!(unknown.contains("No orders yet"), "{unknown}");

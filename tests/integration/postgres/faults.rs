@@ -164,10 +164,10 @@ async fn locked_published_rows_are_skipped_and_removed_later() {
     let database = Postgres::start().await;
     let mut bus = bus_on(&database);
     let published: Vec<OutboxKey> =
-        bus.handle_batch(&[place("1")]).await.outgoing.into_iter().map(|it| it.key).collect();
+        bus.handle_batch(&[place("1")]).await.to_publish.into_iter().map(|it| it.key).collect();
     let mut lock = database.session().await;
     run(&mut lock, "begin; select from outbox for update").await;
-    bus.note_published(published.clone());
+    bus.record_confirmed(published.clone());
     let mut relay = database.relay();
     assert!(relay.try_become_relay().await.unwrap());
 
@@ -179,7 +179,7 @@ async fn locked_published_rows_are_skipped_and_removed_later() {
 
     assert_eq!((words(&handled.outcomes), handled.locked), (vec!["accepted"; 2], vec![]));
     assert!(took < Duration::from_millis(900), "{took:?}");
-    assert_eq!(handled.outgoing.len(), 2, "published messages are not published again");
+    assert_eq!(handled.to_publish.len(), 2, "published messages are not published again");
     run(&mut lock, "rollback").await;
     let now = relay.now().await.unwrap();
     let left = relay.waiting(now, None, 10).await.unwrap();
@@ -200,7 +200,7 @@ async fn the_age_of_an_event_starts_at_its_write_and_not_at_begin() {
     let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
 
     let before = relay.now().await.unwrap();
-    let changes = Changes { outgoing: vec![event], ..Changes::default() };
+    let changes = Changes { outbox: vec![event], ..Changes::default() };
     transaction.commit(&changes).await.unwrap();
 
     assert_eq!(relay.waiting(before, None, 10).await.unwrap(), []);
@@ -211,7 +211,7 @@ async fn the_age_of_an_event_starts_at_its_write_and_not_at_begin() {
 
 /// An event that is not in the outbox.
 async fn event_without_a_row(database: &Postgres) -> OutboxMessage {
-    let event = handle(database, &[place("1")]).await.outgoing.remove(0);
+    let event = handle(database, &[place("1")]).await.to_publish.remove(0);
     database.store().remove_published(std::slice::from_ref(&event.key)).await.unwrap();
     event
 }

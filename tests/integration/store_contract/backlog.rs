@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use order_worker::messages::Outboxed;
+use order_worker::messages::OutboxBacklog;
 use order_worker::service_layer::{BacklogProbe, Store};
 
 use super::{TestDatabase, handle};
 use crate::support::messages::place;
 
 pub async fn the_outbox_is_counted<D: TestDatabase>(database: &D) {
-    assert_eq!(outbox(database).await, Outboxed { count: 0, oldest: None });
-    let outgoing = handle(database, &[place("14"), place("15"), place("16")]).await.outgoing;
+    assert_eq!(outbox(database).await, OutboxBacklog { count: 0, oldest: None });
+    let outgoing = handle(database, &[place("14"), place("15"), place("16")]).await.to_publish;
 
     database.store().remove_published(&[outgoing[0].key.clone()]).await.unwrap();
 
@@ -29,6 +29,6 @@ pub async fn the_age_of_the_outbox_is_that_of_its_oldest_message<D: TestDatabase
     assert!(older < Duration::from_hours(1), "{older:?}");
 }
 
-async fn outbox<D: TestDatabase>(database: &D) -> Outboxed {
+async fn outbox<D: TestDatabase>(database: &D) -> OutboxBacklog {
     database.backlog_probe().backlog().await.unwrap().outbox
 }

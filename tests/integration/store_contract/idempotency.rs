@@ -117,7 +117,7 @@ pub async fn known_orders_among_new_ones_are_found<D: TestDatabase>(database: &D
     let expected = ["accepted", "duplicate", "duplicate", "dead_lettered", "accepted"];
     assert_eq!(words(&handled.outcomes), expected);
     assert_eq!(dead_letter_code(&handled.outcomes[3]), "message_id_reused");
-    assert_eq!((handled.outgoing.len(), handled.conflicts), (2, 0));
+    assert_eq!((handled.to_publish.len(), handled.conflicts), (2, 0));
     let orders = database.queries().orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
     assert_eq!(orders.len(), 4);
 }

@@ -14,7 +14,7 @@ pub async fn the_outbox_contains_what_was_committed<D: TestDatabase>(database: &
     let messages =
         [place("14").with_id("m").with_reply_to("answers"), completed, cancel("14"), cancel("15")];
 
-    let mut outgoing = handle(database, &messages).await.outgoing;
+    let mut outgoing = handle(database, &messages).await.to_publish;
 
     let routing_keys: Vec<&str> = outgoing.iter().map(|out| out.routing_key.as_str()).collect();
     let events = ["order.status.received", "answers", "order.status.completed"];
@@ -24,7 +24,8 @@ pub async fn the_outbox_contains_what_was_committed<D: TestDatabase>(database: &
 }
 
 pub async fn removing_what_was_published_empties_the_outbox<D: TestDatabase>(database: &D) {
-    let outgoing = handle(database, &[place("14"), place("15"), next_status("14")]).await.outgoing;
+    let outgoing =
+        handle(database, &[place("14"), place("15"), next_status("14")]).await.to_publish;
     let published = keys(&outgoing);
 
     database.store().remove_published(&published).await.unwrap();
@@ -37,19 +38,19 @@ pub async fn published_messages_leave_the_outbox_with_the_next_commit<D: TestDat
     database: &D,
 ) {
     let mut bus = bus_on(database);
-    let first = bus.handle_batch(&[place("14")]).await.outgoing;
-    bus.note_published(keys(&first));
+    let first = bus.handle_batch(&[place("14")]).await.to_publish;
+    bus.record_confirmed(keys(&first));
 
-    let second = bus.handle_batch(&[next_status("14")]).await.outgoing;
+    let second = bus.handle_batch(&[next_status("14")]).await.to_publish;
 
     assert_eq!(versions(&second), [2], "published messages are not published again");
     assert_eq!(waiting(database).await, second);
 }
 
 pub async fn a_commit_returns_earlier_messages_of_its_orders<D: TestDatabase>(database: &D) {
-    let earlier = handle(database, &[place("14"), next_status("14"), place("15")]).await.outgoing;
+    let earlier = handle(database, &[place("14"), next_status("14"), place("15")]).await.to_publish;
 
-    let outgoing = handle(database, &[next_status("14")]).await.outgoing;
+    let outgoing = handle(database, &[next_status("14")]).await.to_publish;
 
     assert_eq!(versions(&outgoing), [1, 2, 3]);
     assert_eq!(outgoing[..2], earlier[..2]);
@@ -59,9 +60,9 @@ pub async fn a_commit_returns_earlier_messages_of_its_orders<D: TestDatabase>(da
 pub async fn a_rejection_is_published_after_earlier_messages_of_its_order<D: TestDatabase>(
     database: &D,
 ) {
-    let earlier = handle(database, &[place("14"), cancel("14"), place("15")]).await.outgoing;
+    let earlier = handle(database, &[place("14"), cancel("14"), place("15")]).await.to_publish;
 
-    let outgoing = handle(database, &[cancel("14")]).await.outgoing;
+    let outgoing = handle(database, &[cancel("14")]).await.to_publish;
 
     let routing_keys: Vec<&str> = outgoing.iter().map(|out| out.routing_key.as_str()).collect();
     assert_eq!(
@@ -74,18 +75,18 @@ pub async fn a_rejection_is_published_after_earlier_messages_of_its_order<D: Tes
 pub async fn events_behind_too_many_earlier_rows_are_left_to_the_relay<D: TestDatabase>(
     database: &D,
 ) {
-    let event = handle(database, &[place("14"), place("13")]).await.outgoing.remove(0);
+    let event = handle(database, &[place("14"), place("13")]).await.to_publish.remove(0);
     let more = (0..MAX_EARLIER_ROWS).map(|_| {
         let key = OutboxKey { event_id: Uuid::now_v7(), ..event.key.clone() };
         OutboxMessage { key, ..event.clone() }
     });
     let mut store = database.store();
     let (_, transaction) = store.begin(&BatchLookup::default()).await.unwrap();
-    let changes = Changes { outgoing: more.collect(), ..Changes::default() };
+    let changes = Changes { outbox: more.collect(), ..Changes::default() };
     assert_eq!(transaction.commit(&changes).await.unwrap().len(), 1);
 
     let batch = ["13", "14", "14"].map(next_status).into_iter().chain([place("15")]);
-    let outgoing = handle(database, &batch.collect::<Vec<_>>()).await.outgoing;
+    let outgoing = handle(database, &batch.collect::<Vec<_>>()).await.to_publish;
 
     let of = |order_id: &str| -> Vec<OutboxMessage> {
         outgoing.iter().filter(|out| out.key.order_id.as_str() == order_id).cloned().collect()
@@ -106,12 +107,13 @@ pub async fn an_unreadable_row_holds_back_only_later_events_of_its_order<D: Test
     let handled = handle(database, &["14", "15"].map(next_status)).await;
 
     assert_eq!(words(&handled.outcomes), ["accepted"; 2]);
-    let outgoing = handled.outgoing.iter().map(|out| (out.key.order_id.as_str(), out.key.version));
+    let outgoing =
+        handled.to_publish.iter().map(|out| (out.key.order_id.as_str(), out.key.version));
     assert_eq!(outgoing.collect::<Vec<_>>(), [("15", 1), ("15", 2)]);
 }
 
 pub async fn the_relay_sees_unreadable_rows<D: TestDatabase>(database: &D) {
-    let outgoing = handle(database, &[place("14"), place("15")]).await.outgoing;
+    let outgoing = handle(database, &[place("14"), place("15")]).await.to_publish;
     database.garble_outbox("14").await;
     let mut relay = relay_on(database).await;
 

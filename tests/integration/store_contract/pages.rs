@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use order_worker::domain::{OrderId, Status};
 use order_worker::messages::Message;
-use order_worker::service_layer::{OrderQueries, OrderQuery, Page, Place};
+use order_worker::service_layer::{OrderCursor, OrderQueries, OrderQuery, Page};
 
 use super::queries::{customer, handle_each, place_sample_orders};
 use super::{TestDatabase, bus_with_clock, outcomes};
@@ -86,11 +86,11 @@ pub async fn a_page_behind_the_last_order_is_empty<D: TestDatabase>(database: &D
 async fn page<D: TestDatabase>(
     database: &D,
     query: &OrderQuery,
-    after: Option<Place>,
+    after: Option<OrderCursor>,
     limit: u32,
-) -> (Vec<String>, Option<Place>) {
+) -> (Vec<String>, Option<OrderCursor>) {
     let orders = database.queries().orders(query, &Page { after, limit }).await.unwrap();
-    let place = orders.last().map(|order| Place::of(order).to_string().parse().unwrap());
+    let place = orders.last().map(|order| OrderCursor::of(order).to_string().parse().unwrap());
     (orders.iter().map(|order| order.order_id().to_string()).collect(), place)
 }
 

@@ -92,8 +92,8 @@ pub async fn a_message_can_be_looked_up<D: TestDatabase>(database: &D) {
     let message_id = MessageId::new("'; --").unwrap();
     let handled = database.queries().message(&message_id).await.unwrap().unwrap();
 
-    let intent = message.intent.unwrap();
-    assert_eq!((handled.message_id, handled.body_hash), (intent.message_id, intent.body_hash));
+    let key = message.idempotency_key.unwrap();
+    assert_eq!((handled.message_id, handled.body_hash), (key.message_id, key.body_hash));
     assert_eq!(handled.command, message.command.kind());
     assert_eq!(handled.outcome, InboxOutcome::Accepted);
     assert_eq!(handled.order.status.name(), "Processing", "the current status");

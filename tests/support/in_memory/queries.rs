@@ -4,8 +4,8 @@ use super::InMemoryDatabase;
 use async_trait::async_trait;
 use order_worker::domain::{MessageId, Order, OrderId};
 use order_worker::service_layer::{
-    Cause, HistoryEntry, HistoryRow, InboxEntry, OrderHistory, OrderQueries, OrderQuery, Page,
-    Place, StoreError,
+    Cause, HistoryEntry, HistoryRow, InboxEntry, OrderCursor, OrderHistory, OrderQueries,
+    OrderQuery, Page, StoreError,
 };
 
 /// Queries on the in-memory database.
@@ -24,10 +24,10 @@ impl InMemoryQueries {
 impl OrderQueries for InMemoryQueries {
     async fn orders(&self, query: &OrderQuery, page: &Page) -> Result<Vec<Order>, StoreError> {
         let tables = self.database.lock().await?;
-        let key = |place: &Place| place.key(query.sort());
+        let key = |cursor: &OrderCursor| cursor.key(query.sort());
         let after = page.after.as_ref().map(key);
-        let found = tables.orders().filter(|order| query.asks_for(order));
-        let mut found: Vec<_> = found.map(|order| (key(&Place::of(order)), order)).collect();
+        let found = tables.orders().filter(|order| query.matches(order));
+        let mut found: Vec<_> = found.map(|order| (key(&OrderCursor::of(order)), order)).collect();
         found.retain(|(place, _)| after.as_ref().is_none_or(|after| place > after));
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         let found = found.into_iter().take(page.limit as usize);

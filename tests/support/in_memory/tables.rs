@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use order_worker::adapters::clock::SystemClock;
 use order_worker::domain::{MessageId, Order, OrderId};
-use order_worker::messages::{OutboxKey, OutboxMessage, OutboxRow, Outboxed, RawOutboxKey};
+use order_worker::messages::{OutboxBacklog, OutboxKey, OutboxMessage, OutboxRow, RawOutboxKey};
 use order_worker::service_layer::{
     BatchLookup, BatchState, Changes, Clock, FIRST_NUMBER, HistoryRow, InboxEntry,
     MAX_EARLIER_ROWS, StoreError,
@@ -92,7 +92,7 @@ impl Tables {
             self.handled.insert(handled.message_id.clone(), handled.clone());
         }
         let committed_at = SystemClock.now();
-        for outgoing in &changes.outgoing {
+        for outgoing in &changes.outbox {
             let waiting = Waiting { outgoing: outgoing.clone(), committed_at, is_readable: true };
             self.outbox.insert(outgoing.key.clone(), waiting);
         }
@@ -142,10 +142,10 @@ impl Tables {
         old.take(limit).map(Waiting::row).collect()
     }
 
-    pub(super) fn outbox_at(&self, now: DateTime<Utc>) -> Outboxed {
+    pub(super) fn outbox_at(&self, now: DateTime<Utc>) -> OutboxBacklog {
         let oldest = self.outbox.values().map(|waiting| waiting.committed_at).min();
         let age = oldest.map(|oldest| (now - oldest).to_std().unwrap_or_default());
-        Outboxed { count: self.outbox.len() as u64, oldest: age }
+        OutboxBacklog { count: self.outbox.len() as u64, oldest: age }
     }
 
     pub(super) fn orders(&self) -> impl Iterator<Item = &Order> {

@@ -13,7 +13,8 @@ fn decode_in_every_way(body: &[u8]) {
         match decoded(routing_key, body).result {
             Ok(message) => {
                 assert!(
-                    message.command.missing_for_idempotence().is_none() || message.intent.is_some()
+                    message.command.missing_for_idempotence().is_none()
+                        || message.idempotency_key.is_some()
                 );
             }
             Err(dead) => assert!(dead.detail.len() <= 1024),

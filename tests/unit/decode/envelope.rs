@@ -71,26 +71,26 @@ fn only_what_is_harmless_to_repeat_is_taken_without_a_message_id() {
     }
 }
 
-fn intent(kind: &str, body: &str) -> IdempotencyKey {
+fn idempotency_key(kind: &str, body: &str) -> IdempotencyKey {
     let mut envelope = envelope("", body);
     envelope.properties.kind = text(kind);
     envelope.properties.message_id = text("intent-1");
-    decode(&envelope).result.unwrap().intent.unwrap()
+    decode(&envelope).result.unwrap().idempotency_key.unwrap()
 }
 
 #[test]
 fn an_intent_is_the_same_only_for_the_same_command_and_bytes() {
-    let cancel = intent("CancelOrder", r#"{"order_id": 7}"#);
+    let cancel = idempotency_key("CancelOrder", r#"{"order_id": 7}"#);
 
-    assert_eq!(intent("cancel_order", r#"{"order_id": 7}"#), cancel);
-    assert_ne!(intent("CancelOrder", r#"{"order_id":7}"#), cancel);
-    assert_ne!(intent("SetNextStatus", r#"{"order_id": 7}"#), cancel);
+    assert_eq!(idempotency_key("cancel_order", r#"{"order_id": 7}"#), cancel);
+    assert_ne!(idempotency_key("CancelOrder", r#"{"order_id":7}"#), cancel);
+    assert_ne!(idempotency_key("SetNextStatus", r#"{"order_id": 7}"#), cancel);
 }
 
 /// If the hash changed, every duplicate of an older message would become a `message_id_reused`.
 #[test]
 fn the_hash_of_an_intent_stays_what_it_was() {
-    let hash = intent("CancelOrder", r#"{"order_id": 7}"#).body_hash;
+    let hash = idempotency_key("CancelOrder", r#"{"order_id": 7}"#).body_hash;
 
     let shown = hash.iter().fold(String::new(), |mut shown, byte| {
         write!(shown, "{byte:02x}").unwrap();
@@ -127,7 +127,7 @@ fn empty_properties_are_absent_ones() {
     let message = with_properties(properties, &an_order()).result.unwrap();
 
     assert_eq!((message.correlation_id, message.reply_to), (None, None));
-    assert_eq!(message.intent, None);
+    assert_eq!(message.idempotency_key, None);
 }
 
 #[test]

@@ -59,9 +59,9 @@ fn the_story_says_one_thing_twice_and_another_under_its_name() {
     let messages = COMMANDS.lines().filter_map(|line| decode(&delivered(line)).result.ok());
 
     let hashes: Vec<_> = messages
-        .filter_map(|message| message.intent)
-        .filter(|intent| intent.message_id.as_str() == "cart-7301")
-        .map(|intent| intent.body_hash)
+        .filter_map(|message| message.idempotency_key)
+        .filter(|key| key.message_id.as_str() == "cart-7301")
+        .map(|key| key.body_hash)
         .collect();
 
     let [first, repeat, mistake] = hashes[..] else { panic!("{} messages", hashes.len()) };

@@ -39,11 +39,11 @@ async fn a_database_outage_is_visible_in_the_health() {
 
     let gave_up = timeout(Duration::from_mins(1), bus.handle_batch(&[place("14")])).await;
     assert!(gave_up.is_err());
-    assert!(health.troubles().database.is_some());
+    assert!(health.outages().database.is_some());
 
     database.set_available(true);
     bus.handle_batch(&[place("14")]).await;
-    assert!(health.troubles().none());
+    assert!(health.outages().none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +51,7 @@ async fn a_cancelled_wait_for_the_database_loses_nothing() {
     let database = InMemoryDatabase::new();
     let mut bus = bus_on(&database, Health::default());
     let first = bus.handle_batch(&[place("14")]).await;
-    bus.note_published(first.outgoing.into_iter().map(|outgoing| outgoing.key));
+    bus.record_confirmed(first.to_publish.into_iter().map(|outgoing| outgoing.key));
     database.set_available(false);
     let message = [next_status("14").with_id("m")];
     assert!(timeout(Duration::from_mins(1), bus.handle_batch(&message)).await.is_err());
@@ -60,7 +60,7 @@ async fn a_cancelled_wait_for_the_database_loses_nothing() {
     let handled = bus.handle_batch(&message).await;
 
     assert_eq!(handled.outcomes[0].as_str(), "accepted");
-    assert_eq!(handled.outgoing.len(), 1, "the published event is deleted, not returned again");
+    assert_eq!(handled.to_publish.len(), 1, "the published event is deleted, not returned again");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn only_the_message_that_the_database_rejects_becomes_a_dead_letter() {
 
     let words: Vec<&str> = handled.outcomes.iter().map(Outcome::as_str).collect();
     assert_eq!(words, ["accepted", "accepted", "dead_lettered", "accepted", "accepted"]);
-    assert_eq!(handled.outgoing.len(), 4);
+    assert_eq!(handled.to_publish.len(), 4);
     let orders = database.queries().orders(&OrderQuery::all(), &Page::first(10)).await.unwrap();
     assert_eq!(orders.len(), 4);
 }
@@ -82,13 +82,13 @@ async fn only_the_message_that_the_database_rejects_becomes_a_dead_letter() {
 async fn published_messages_are_deleted_from_the_outbox_without_a_batch() {
     let database = InMemoryDatabase::new();
     let mut bus = bus_on(&database, Health::default());
-    let outgoing = bus.handle_batch(&[place("14")]).await.outgoing;
-    bus.note_published(outgoing.into_iter().map(|outgoing| outgoing.key));
+    let outgoing = bus.handle_batch(&[place("14")]).await.to_publish;
+    bus.record_confirmed(outgoing.into_iter().map(|outgoing| outgoing.key));
 
     bus.remove_published().await;
 
     assert!(!bus.has_published());
-    let outgoing = bus.handle_batch(&[next_status("14")]).await.outgoing;
+    let outgoing = bus.handle_batch(&[next_status("14")]).await.to_publish;
     assert_eq!(outgoing.len(), 1, "no earlier event is left");
 }
 
@@ -96,8 +96,8 @@ async fn published_messages_are_deleted_from_the_outbox_without_a_batch() {
 async fn published_messages_are_remembered_while_the_database_is_unavailable() {
     let database = InMemoryDatabase::new();
     let mut bus = bus_on(&database, Health::default());
-    let outgoing = bus.handle_batch(&[place("14")]).await.outgoing;
-    bus.note_published(outgoing.into_iter().map(|outgoing| outgoing.key));
+    let outgoing = bus.handle_batch(&[place("14")]).await.to_publish;
+    bus.record_confirmed(outgoing.into_iter().map(|outgoing| outgoing.key));
     database.set_available(false);
 
     bus.remove_published().await;

@@ -23,15 +23,15 @@ fn publishers_beyond_the_limit_share_one_label() {
     let metrics = Metrics::new();
 
     for publisher in 0..100 {
-        metrics.drift.count(Some(&format!("shop {publisher}")), one());
+        metrics.deviations.count(Some(&format!("shop {publisher}")), one());
     }
-    metrics.drift.count(Some("shop 7"), one());
+    metrics.deviations.count(Some("shop 7"), one());
 
     let seen = scrape(&metrics);
     assert_eq!(values_of(&seen, UNKNOWN, "publisher").len(), MAX_PUBLISHERS + 2);
     assert_eq!(seen.value(UNKNOWN, &[("publisher", "shop 7")]), Some(2.0));
     assert_eq!(seen.value(UNKNOWN, &[("publisher", "other")]), Some(80.0));
-    assert_eq!(metrics.drift.so_far().unknown_fields, 101);
+    assert_eq!(metrics.deviations.totals().unknown_fields, 101);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn any_publisher_name_becomes_a_valid_label() {
     let metrics = Metrics::new();
 
     for name in ["", "\"}\n# TYPE x", "back\\slash", "\u{1b}[31m", &"ü".repeat(500)] {
-        metrics.drift.count(Some(name), one());
+        metrics.deviations.count(Some(name), one());
     }
 
     let seen = scrape(&metrics);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
+use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, OutboxBacklog, QueueDepth};
 use order_worker::metrics::{Kind, Metrics, catalog};
 
 use super::scrape;
@@ -10,14 +10,16 @@ use super::scrape;
 /// Metrics in which every metric has at least one series.
 pub fn eventful() -> Metrics {
     let metrics = Metrics::new();
-    let nothing = Outboxed { count: 0, oldest: None };
+    let nothing = OutboxBacklog { count: 0, oldest: None };
     let no_dead_letters = OpenDeadLetters { counts: Vec::new(), oldest: None };
-    metrics.sampled.database(Some(&Backlog {
+    metrics.sampled.record_backlog(Some(&Backlog {
         has_orders: false,
         outbox: nothing,
         open_dead_letters: Some(no_dead_letters),
     }));
-    metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
+    metrics
+        .sampled
+        .record_depth(ConsumedQueue::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
     metrics.http.ended(None, "GET", Some(500), Duration::ZERO);
     metrics.state.connected("consumes");
     metrics

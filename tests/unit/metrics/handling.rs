@@ -98,7 +98,7 @@ fn conflicting_transactions_are_counted() {
     let metrics = Metrics::new();
     let handled = BatchResult { conflicts: 2, ..BatchResult::default() };
 
-    metrics.messages.batch(Source::Queue, 1, &handled, Duration::from_millis(5));
+    metrics.commands.batch(Source::Queue, 1, &handled, Duration::from_millis(5));
 
     let conflicts = scrape(&metrics).value("order_worker_conflicts_total", &[("source", "queue")]);
     assert_eq!(conflicts, Some(2.0));

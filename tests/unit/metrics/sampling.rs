@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::in_memory::InMemoryDatabase;
 use async_trait::async_trait;
-use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, Outboxed, QueueDepth};
+use order_worker::messages::{Backlog, ConsumedQueue, OpenDeadLetters, OutboxBacklog, QueueDepth};
 use order_worker::metrics::Metrics;
 use order_worker::service_layer::{
     BacklogProbe, QueueDepths, StoreError, sample_backlog, sample_queues,
@@ -28,7 +28,7 @@ fn backlog() -> Backlog {
     let counts = vec![("missing_field".to_owned(), 3), ("unknown_code".to_owned(), 2)];
     Backlog {
         has_orders: true,
-        outbox: Outboxed { count: 7, oldest: Some(Duration::from_millis(2500)) },
+        outbox: OutboxBacklog { count: 7, oldest: Some(Duration::from_millis(2500)) },
         open_dead_letters: Some(OpenDeadLetters { counts, oldest: None }),
     }
 }
@@ -36,8 +36,10 @@ fn backlog() -> Backlog {
 #[test]
 fn sampled_values_are_exposed() {
     let metrics = Metrics::new();
-    metrics.sampled.database(Some(&backlog()));
-    metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
+    metrics.sampled.record_backlog(Some(&backlog()));
+    metrics
+        .sampled
+        .record_depth(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
 
     let seen = scrape(&metrics);
 
@@ -55,11 +57,13 @@ fn sampled_values_are_exposed() {
 fn a_failed_sample_is_absent_and_not_zero() {
     let metrics = Metrics::new();
     let before = scrape(&metrics);
-    metrics.sampled.database(Some(&backlog()));
-    metrics.sampled.queue(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
+    metrics.sampled.record_backlog(Some(&backlog()));
+    metrics
+        .sampled
+        .record_depth(ConsumedQueue::Commands, Some(QueueDepth { ready: 9, consumers: 2 }));
 
-    metrics.sampled.database(None);
-    metrics.sampled.queue(ConsumedQueue::Commands, None);
+    metrics.sampled.record_backlog(None);
+    metrics.sampled.record_depth(ConsumedQueue::Commands, None);
 
     let seen = scrape(&metrics);
     for name in SAMPLED {

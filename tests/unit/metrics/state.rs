@@ -8,12 +8,12 @@ use super::scrape;
 #[test]
 fn a_pause_is_exposed_while_it_lasts_and_counted_once() {
     let health = Health::default();
-    health.database_in_trouble("refused");
-    health.database_in_trouble("refused again");
-    health.publishing_is_blocked();
+    health.database_down("refused");
+    health.database_down("refused again");
+    health.publishing_blocked();
 
     let paused = scrape(health.metrics());
-    health.database_answers();
+    health.database_up();
     let goes_on = scrape(health.metrics());
 
     let reason = [("reason", "database")];
@@ -26,22 +26,22 @@ fn a_pause_is_exposed_while_it_lasts_and_counted_once() {
 #[test]
 fn each_reason_for_a_pause_has_a_label() {
     let health = Health::default();
-    health.database_in_trouble("x");
-    health.cannot_consume(ConsumedQueue::Commands, "x");
-    health.cannot_consume(ConsumedQueue::DeadLetters, "x");
-    health.cannot_publish("x");
-    health.publishing_is_blocked();
+    health.database_down("x");
+    health.consumer_failed(ConsumedQueue::Commands, "x");
+    health.consumer_failed(ConsumedQueue::DeadLetters, "x");
+    health.publishing_down("x");
+    health.publishing_blocked();
 
     let seen = scrape(health.metrics());
 
     for reason in ["database", "consuming", "collecting", "publishing", "blocked"] {
         assert_eq!(seen.value("order_worker_paused", &[("reason", reason)]), Some(1.0), "{reason}");
     }
-    health.publishes();
-    health.publishing_is_not_blocked();
-    health.consumes(ConsumedQueue::Commands);
-    health.consumes(ConsumedQueue::DeadLetters);
-    health.database_answers();
+    health.publishing_up();
+    health.publishing_unblocked();
+    health.consumer_started(ConsumedQueue::Commands);
+    health.consumer_started(ConsumedQueue::DeadLetters);
+    health.database_up();
     assert_eq!(scrape(health.metrics()).sum("order_worker_paused", &[]), 0.0);
 }
 
@@ -51,15 +51,15 @@ fn a_consumer_is_up_from_its_confirmation_to_its_end() {
     let up =
         || scrape(health.metrics()).value("order_worker_consumer_up", &[("queue", "commands")]);
 
-    assert_eq!((up(), health.consumes_commands()), (Some(0.0), false));
-    health.consumes(ConsumedQueue::Commands);
-    assert_eq!((up(), health.consumes_commands()), (Some(1.0), true));
-    health.cannot_consume(ConsumedQueue::Commands, "the broker cancelled the consumer");
-    assert_eq!((up(), health.consumes_commands()), (Some(0.0), false));
-    health.consumes(ConsumedQueue::Commands);
-    health.consumes_no_more(ConsumedQueue::Commands);
-    assert_eq!((up(), health.consumes_commands()), (Some(0.0), false));
-    assert!(health.troubles().none(), "a clean stop is not an outage");
+    assert_eq!((up(), health.is_consuming_commands()), (Some(0.0), false));
+    health.consumer_started(ConsumedQueue::Commands);
+    assert_eq!((up(), health.is_consuming_commands()), (Some(1.0), true));
+    health.consumer_failed(ConsumedQueue::Commands, "the broker cancelled the consumer");
+    assert_eq!((up(), health.is_consuming_commands()), (Some(0.0), false));
+    health.consumer_started(ConsumedQueue::Commands);
+    health.consumer_stopped(ConsumedQueue::Commands);
+    assert_eq!((up(), health.is_consuming_commands()), (Some(0.0), false));
+    assert!(health.outages().none(), "a clean stop is not an outage");
 }
 
 #[test]

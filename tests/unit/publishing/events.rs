@@ -47,7 +47,7 @@ async fn publish<const N: usize>(
     let (batches_in, waiting) = mpsc::channel(N);
     let (results_in, mut results) = mpsc::unbounded_channel();
     for events in batches {
-        let batch = PublishBatch { events, committed_at: Instant::now(), room: None };
+        let batch = PublishBatch { events, committed_at: Instant::now(), reservation: None };
         batches_in.send(batch).await.unwrap();
     }
     drop(batches_in);

@@ -74,7 +74,7 @@ impl LaneEnv {
             publisher: Box::new(self.broker.clone()),
             clock: Arc::new(TickingClock::default()),
             health: Health::default(),
-            in_flight: self.in_flight.of_requests(),
+            in_flight: self.in_flight.for_command_client(),
             batch_max: self.batch_max,
             keep_unroutable_events: false,
             max_waiting_bytes: self.max_waiting_bytes,

@@ -79,14 +79,14 @@ async fn a_newer_event_of_a_queue_lane_does_not_overtake_one_of_http() {
     let handled = env.bus_of_queue_lane().handle_batch(&[next_status("1")]).await;
 
     // A copy of version 1 goes first, as the other lane may publish it later.
-    assert_eq!(versions(&handled.outgoing), [1, 2]);
+    assert_eq!(versions(&handled.to_publish), [1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_newer_event_of_http_does_not_overtake_one_of_a_queue_lane() {
     let env = LaneEnv::new();
     let (client, _lane) = env.lane();
-    let given_out = env.bus_of_queue_lane().handle_batch(&[place("1")]).await.outgoing;
+    let given_out = env.bus_of_queue_lane().handle_batch(&[place("1")]).await.to_publish;
     assert_eq!(versions(&given_out), [1]);
 
     client.handle(next_status("1")).await.unwrap();
@@ -114,14 +114,14 @@ async fn the_relay_skips_events_that_any_lane_is_publishing() {
     let (client, _lane) = env.lane();
     client.handle(place("1")).await.unwrap();
     let mut bus = env.bus_of_queue_lane();
-    let of_the_queue = bus.handle_batch(&[place("2")]).await.outgoing;
+    let of_the_queue = bus.handle_batch(&[place("2")]).await.to_publish;
 
     let relayed = env.relay().publish_waiting(Instant::now()).await.unwrap().published;
     assert_eq!((relayed, env.in_flight.snapshot().len()), (0, 2));
 
     // The relay takes over what the queue lane gives up, and leaves the HTTP lane's event.
     let kept = vec![of_the_queue[0].key.clone()];
-    bus.note(PublishResult { kept, ..PublishResult::default() });
+    bus.record_result(PublishResult { kept, ..PublishResult::default() });
     env.broker.release();
     let relayed = env.relay().publish_waiting(Instant::now()).await.unwrap().published;
     assert_eq!(relayed, 1);

@@ -93,7 +93,7 @@ impl Ledger {
         for handled in &changes.handled {
             state.handled.insert(handled.message_id.to_string(), handled.body_hash);
         }
-        for outgoing in &changes.outgoing {
+        for outgoing in &changes.outbox {
             state.announced.extend(outgoing.correlation_id.clone());
             let commit = Commit { at: Instant::now(), place: state.commits.len() };
             state.commits.insert(outgoing.key.event_id, commit);

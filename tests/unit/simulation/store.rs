@@ -105,7 +105,7 @@ impl StoreTransaction for SimulatedTransaction<'_> {
         })?;
         ledger.removes(&changes.published);
         ledger.committed(changes);
-        chance.log(&format!("commits {}", summary(&changes.outgoing)));
+        chance.log(&format!("commits {}", summary(&changes.outbox)));
         let earlier = sorted(&ledger, earlier);
         chance.latency().await;
         if chance.fires(Fault::CommitUnknown) {

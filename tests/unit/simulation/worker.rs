@@ -78,7 +78,7 @@ impl Worker {
         };
         let (requests, queue) = CommandClient::channel();
         env.clients.connect_to(Some(requests));
-        let serving = env.serve(queue, in_flight.of_requests(), stop.clone());
+        let serving = env.serve(queue, in_flight.for_command_client(), stop.clone());
         let pipeline = amqp::run(deps, env.settings.clone());
         Self {
             env: env.clone(),

@@ -28,7 +28,7 @@ struct Readiness {
 
 /// The address of the worker from this machine; none for port 0, which only the worker knows.
 pub fn address(setting: &HttpAddr) -> Option<String> {
-    let HttpAddr::At(address) = setting else { return None };
+    let HttpAddr::Listen(address) = setting else { return None };
     let (host, port) = address.rsplit_once(':')?;
     match (host, port) {
         (_, port) if port.parse() == Ok(0_u16) => None,

@@ -94,7 +94,7 @@ impl FromRequestParts<App> for CurrentUser {
         }
         let signed_in = app.tokens.are_required();
         let refreshes = parts.headers.contains_key("x-refresh");
-        Ok(Self { session, signed_in, refreshes, outages: app.health.troubles() })
+        Ok(Self { session, signed_in, refreshes, outages: app.health.outages() })
     }
 }
 

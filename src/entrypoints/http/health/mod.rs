@@ -24,7 +24,7 @@ pub fn routes() -> Router<App> {
 
 /// Checks the lane of HTTP commands: a worker whose lane of the queue fails ends by itself.
 async fn live(State(app): State<App>) -> impl IntoResponse {
-    let status = if app.requests.lane_lives() {
+    let status = if app.requests.has_lane() {
         (StatusCode::OK, "alive\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the lane of HTTP commands has ended\n")

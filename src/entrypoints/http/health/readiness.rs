@@ -38,8 +38,8 @@ impl Readiness {
             Err(_) => None,
         };
         app.check_blocked();
-        let outages = app.health.troubles();
-        let consumes = app.health.consumes_commands();
+        let outages = app.health.outages();
+        let consumes = app.health.is_consuming_commands();
         let checks = [
             Check::new("database", of_database(database)),
             Check::new("migrations", of_migrations(database)),
@@ -55,7 +55,7 @@ impl Readiness {
                 app.health.is_stopping().then_some("the worker is stopping"),
             ),
         ];
-        let relay = of_relay(&app.health.relay());
+        let relay = of_relay(&app.health.relay_role());
         Self { ready: checks.iter().all(|check| check.passed), checks, relay }
     }
 }

@@ -50,8 +50,8 @@ impl Server {
     /// When the address that is set cannot be bound.
     pub async fn bind(settings: &Settings) -> Result<Option<Self>, InvalidSetting> {
         let address = match &settings.http_addr {
-            Some(HttpAddr::Nowhere) => return Ok(None),
-            Some(HttpAddr::At(address)) => address,
+            Some(HttpAddr::Disabled) => return Ok(None),
+            Some(HttpAddr::Listen(address)) => address,
             None => DEFAULT_HTTP_ADDR,
         };
         match Self::at(address).await {

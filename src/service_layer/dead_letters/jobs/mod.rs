@@ -67,7 +67,7 @@ impl Jobs {
         Self { kept, tasks, stop: CancellationToken::new(), clock }
     }
 
-    /// Starts a job. The work reports each dead letter, ends soon after it is told to stop, and
+    /// Starts a job. The work reports each dead letter, ends soon after it is cancelled, and
     /// returns how many it did not try.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use super::order::StoreOrder;
 use crate::domain::Order;
 use crate::entrypoints::http::Problem;
 use crate::entrypoints::http::api::response::{json, json_body};
-use crate::service_layer::{OrderQueries, OrderQuery, Page, Place, StoreError};
+use crate::service_layer::{OrderCursor, OrderQueries, OrderQuery, Page, StoreError};
 
 /// Maximum number of orders read at a time.
 const PAGE_SIZE: u32 = 500;
@@ -48,7 +48,7 @@ struct LongList {
 
 enum Next {
     First(Vec<Order>),
-    After(Place),
+    After(OrderCursor),
     End,
 }
 
@@ -60,17 +60,17 @@ impl LongList {
     async fn next_chunk(mut self) -> Result<Option<(Bytes, Self)>, BoxError> {
         let (opening, orders) = match std::mem::replace(&mut self.next, Next::End) {
             Next::First(orders) => ("[", orders),
-            Next::After(place) => (",", self.page_after(place).await?),
+            Next::After(cursor) => (",", self.page_after(cursor).await?),
             Next::End => return Ok(None),
         };
         if let Some(last) = orders.last().filter(|_| !is_last(&orders)) {
-            self.next = Next::After(Place::of(last));
+            self.next = Next::After(OrderCursor::of(last));
         }
         Ok(Some((chunk(opening, &orders)?, self)))
     }
 
-    async fn page_after(&self, place: Place) -> Result<Vec<Order>, StoreError> {
-        let page = Page::after(place, PAGE_SIZE);
+    async fn page_after(&self, cursor: OrderCursor) -> Result<Vec<Order>, StoreError> {
+        let page = Page::after(cursor, PAGE_SIZE);
         let orders = self.queries.orders(&self.query, &page).await;
         orders.inspect_err(|error| tracing::warn!(%error, "A list of orders was cut off"))
     }
@@ -128,7 +128,13 @@ mod tests {
             items: vec![item].try_into().unwrap(),
             total: Money::ZERO,
         });
-        Message { command, intent: None, correlation_id: None, reply_to: None, traceparent: None }
+        Message {
+            command,
+            idempotency_key: None,
+            correlation_id: None,
+            reply_to: None,
+            traceparent: None,
+        }
     }
 
     async fn listed(database: &SqliteDatabase) -> Vec<i64> {

@@ -15,7 +15,7 @@ use crate::entrypoints::http::api::{parameters, problems, response};
 use crate::entrypoints::http::auth::Permission;
 use crate::entrypoints::http::{App, Problem};
 use crate::entrypoints::order_body::OrderBody;
-use crate::service_layer::{OrderQuery, OrderQueryText, Page, Place};
+use crate::service_layer::{OrderCursor, OrderQuery, OrderQueryText, Page};
 
 /// Orders per page.
 const MAX_LIMIT: u32 = 500;
@@ -138,7 +138,7 @@ async fn list(State(app): State<App>, parameters: QueryParameters) -> Result<Res
     let mut orders = app.database()?.orders().orders(&query, &page).await?;
     let has_more = orders.len() > limit;
     orders.truncate(limit);
-    let next = orders.last().filter(|_| has_more).map(|last| Place::of(last).to_string());
+    let next = orders.last().filter(|_| has_more).map(|last| OrderCursor::of(last).to_string());
     let shown = OrderPage { orders: orders.iter().map(OrderBody::from).collect(), next };
     response::json(StatusCode::OK, &shown, 500 * orders.len() + 100)
 }

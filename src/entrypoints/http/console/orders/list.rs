@@ -12,7 +12,7 @@ use crate::entrypoints::http::console::components::{
 };
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{InvalidQuery, Page, Place};
+use crate::service_layer::{InvalidQuery, OrderCursor, Page};
 
 const PAGE_SIZE: u32 = 50;
 
@@ -35,7 +35,7 @@ pub async fn show(
     let has_more = orders.len() > PAGE_SIZE as usize;
     orders.truncate(PAGE_SIZE as usize);
     let next = orders.last().filter(|_| has_more);
-    let next = next.map(|last| search.url_from(&Place::of(last).to_string()));
+    let next = next.map(|last| search.url_from(&OrderCursor::of(last).to_string()));
     let results = html! {
         @if orders.is_empty() { (no_results(&search)) } @else { (table(&orders)) }
         (pagination(search.first_page_url().as_deref(), next.as_deref()))

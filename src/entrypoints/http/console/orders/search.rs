@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::domain::Status;
 use crate::entrypoints::http::console::components::address;
-use crate::service_layer::{InvalidQuery, OrderQuery, OrderQueryText, Place};
+use crate::service_layer::{InvalidQuery, OrderCursor, OrderQuery, OrderQueryText};
 
 /// The value of the field `status` for every status except Completed.
 const INCOMPLETE: &str = "incomplete";
@@ -39,7 +39,7 @@ impl Search {
 
     /// # Errors
     /// When the cursor is invalid.
-    pub fn after(&self) -> Result<Option<Place>, InvalidQuery> {
+    pub fn after(&self) -> Result<Option<OrderCursor>, InvalidQuery> {
         given(&self.after).map(str::parse).transpose()
     }
 

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::numbers::{UNKNOWN, age, counted, rough, whole};
 use super::recent_metrics::RecentMetrics;
-use crate::messages::{OpenDeadLetters, Outboxed, QueueDepth};
+use crate::messages::{OpenDeadLetters, OutboxBacklog, QueueDepth};
 
 /// Older outbox messages mean that neither the lanes nor the relay publish them.
 const MAX_OUTBOX_AGE: Duration = Duration::from_mins(2);
@@ -20,8 +20,8 @@ struct Card {
 }
 
 pub fn cards(metrics: &RecentMetrics) -> Markup {
-    let sampled = metrics.latest().map(|snapshot| &snapshot.last_answers);
-    let backlog = sampled.and_then(|it| it.stock.as_ref());
+    let sampled = metrics.latest().map(|snapshot| &snapshot.latest_samples);
+    let backlog = sampled.and_then(|it| it.backlog.as_ref());
     let cards = [
         rate("Commands received", metrics.rate(|it| it.received).now),
         rate("Messages published", metrics.rate(|it| it.published).now),
@@ -53,7 +53,7 @@ fn command_backlog(commands: Option<QueueDepth>) -> Card {
     }
 }
 
-fn outbox_backlog(outbox: Option<Outboxed>) -> Card {
+fn outbox_backlog(outbox: Option<OutboxBacklog>) -> Card {
     let oldest = outbox.and_then(|it| it.oldest);
     Card {
         label: "Outbox backlog",

@@ -43,7 +43,7 @@ pub async fn figures(
 
 /// Both the page and each refresh have `data-refresh`: the script stops without it.
 fn refreshing(content: &Markup) -> Markup {
-    let seconds = crate::metrics::LOOK_AGAIN.as_secs();
+    let seconds = crate::metrics::SNAPSHOT_INTERVAL.as_secs();
     html! {
         div #overview data-refresh=(seconds) data-refresh-from=(FIGURES_PATH) { (content) }
     }
@@ -56,17 +56,17 @@ async fn content(user: &CurrentUser, app: &App, headers: &HeaderMap) -> Markup {
             (onboarding::first_steps(user, app, headers))
         };
     }
-    let metrics = RecentMetrics::new(&app.health.metrics().recent.looks());
+    let metrics = RecentMetrics::new(&app.health.metrics().recent.snapshots());
     panels::overview(&metrics, &user.outages)
 }
 
 /// Whether there is no order yet. False if the database is unavailable: it may have some.
 async fn has_no_orders(app: &App) -> bool {
     let metrics = app.health.metrics();
-    if metrics.messages.all_received() > 0 {
+    if metrics.commands.total_received() > 0 {
         return false;
     }
-    if let Some(backlog) = metrics.sampled.last_answers().stock {
+    if let Some(backlog) = metrics.sampled.latest_samples().backlog {
         return !backlog.has_orders;
     }
     let Ok(database) = app.database() else { return false };

@@ -70,7 +70,7 @@ fn latency(metrics: &RecentMetrics) -> Markup {
 }
 
 fn backlog(metrics: &RecentMetrics) -> Markup {
-    let outbox = metrics.gauge(|it| it.stock.as_ref().map(|backlog| backlog.outbox.count));
+    let outbox = metrics.gauge(|it| it.backlog.as_ref().map(|backlog| backlog.outbox.count));
     let lines = [
         Line { name: "command queue", series: metrics.gauge(|it| Some(it.commands?.ready)) },
         Line { name: "outbox", series: outbox },

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::metrics::{HistogramSnapshot, LastAnswers, Snapshot};
+use crate::metrics::{HistogramSnapshot, LatestSamples, Snapshot};
 
 /// Snapshots over which rates and percentiles are computed: 10 s. Values over 2 s would flicker.
 const INTERVAL_SNAPSHOTS: usize = 5;
@@ -75,8 +75,8 @@ impl RecentMetrics {
     }
 
     /// A value sampled from a server.
-    pub fn gauge(&self, gauge: impl Fn(&LastAnswers) -> Option<u64>) -> Series {
-        let value = |snapshot: &Snapshot| gauge(&snapshot.last_answers).map(exact);
+    pub fn gauge(&self, gauge: impl Fn(&LatestSamples) -> Option<u64>) -> Series {
+        let value = |snapshot: &Snapshot| gauge(&snapshot.latest_samples).map(exact);
         let points = self.snapshots.iter().map(|it| self.point(it, value(it)));
         Series::new(points.collect())
     }
@@ -120,13 +120,13 @@ mod tests {
 
     use super::*;
     use crate::messages::QueueDepth;
-    use crate::metrics::{LOOK_AGAIN, MAX_LOOKS, Metrics};
+    use crate::metrics::{MAX_SNAPSHOTS, Metrics, SNAPSHOT_INTERVAL};
 
     /// Snapshots at the usual interval, with these counts of received commands.
     fn metrics(received: &[u64]) -> RecentMetrics {
-        let first = Metrics::new().look();
+        let first = Metrics::new().snapshot();
         let snapshots = (0..).zip(received).map(|(index, received)| {
-            let at = first.at + LOOK_AGAIN * index;
+            let at = first.at + SNAPSHOT_INTERVAL * index;
             Arc::new(Snapshot { at, received: *received, ..first.clone() })
         });
         RecentMetrics { snapshots: snapshots.collect() }
@@ -153,11 +153,14 @@ mod tests {
     fn the_kept_snapshots_span_five_minutes() {
         let metrics = Metrics::new();
         for _ in 0..200 {
-            metrics.recent.push(metrics.look());
+            metrics.recent.push(metrics.snapshot());
         }
 
-        assert_eq!(metrics.recent.looks().len(), MAX_LOOKS);
-        assert_eq!(LOOK_AGAIN * u32::try_from(MAX_LOOKS - 1).unwrap(), Duration::from_mins(5));
+        assert_eq!(metrics.recent.snapshots().len(), MAX_SNAPSHOTS);
+        assert_eq!(
+            SNAPSHOT_INTERVAL * u32::try_from(MAX_SNAPSHOTS - 1).unwrap(),
+            Duration::from_mins(5)
+        );
     }
 
     #[test]
@@ -170,7 +173,7 @@ mod tests {
     fn a_gauge_without_a_sample_is_a_gap() {
         let mut metrics = metrics(&[0, 0]);
         let latest = Arc::make_mut(&mut metrics.snapshots[1]);
-        latest.last_answers.commands = Some(QueueDepth { ready: 4, consumers: 1 });
+        latest.latest_samples.commands = Some(QueueDepth { ready: 4, consumers: 1 });
 
         let gauge = metrics.gauge(|it| Some(it.commands?.ready));
 

@@ -61,7 +61,7 @@ struct Row {
 }
 
 pub fn dead_letters(metrics: &RecentMetrics) -> Markup {
-    let backlog = metrics.latest().and_then(|it| it.last_answers.stock.as_ref());
+    let backlog = metrics.latest().and_then(|it| it.latest_samples.backlog.as_ref());
     let open = backlog.and_then(|backlog| backlog.open_dead_letters.as_ref());
     let rows: Vec<Row> =
         rows(metrics, open).filter(|row| row.new + row.open.unwrap_or(0) > 0).collect();

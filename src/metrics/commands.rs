@@ -1,4 +1,4 @@
-//! Commands and what becomes of them.
+//! Metrics of commands and their batches.
 
 use std::array;
 use std::time::Duration;
@@ -27,19 +27,19 @@ impl Source {
     }
 }
 
-/// The kinds of commands, and one place for messages of unknown kind.
+/// The number of kinds of commands, plus one for unknown ones.
 const COMMANDS: usize = CommandKind::ALL.len() + 1;
 
-/// As [`Outcome::as_str`] has them.
+/// The values of [`Outcome::as_str`].
 pub const OUTCOMES: [&str; 5] =
     ["accepted", "duplicate", "rejected", "retry_later", "dead_lettered"];
 
-/// For commands and their batches.
+/// The metrics of commands and their batches.
 ///
-/// What is counted for each message is looked up once, here: then it costs no more than an addition.
+/// Counters that change for each message are looked up once, so that counting is a single addition.
 #[derive(Debug)]
-pub struct Messages {
-    of_source: [OfSource; 2],
+pub struct Commands {
+    by_source: [SourceMetrics; 2],
     redelivered: IntCounter,
     rejected: IntCounterVec,
     retries: IntCounterVec,
@@ -47,9 +47,9 @@ pub struct Messages {
 }
 
 #[derive(Debug)]
-struct OfSource {
+struct SourceMetrics {
     received: IntCounter,
-    /// By command, then by outcome.
+    /// Indexed by command, then by outcome.
     handled: [[IntCounter; 5]; COMMANDS],
     batch_messages: Histogram,
     batch_seconds: Histogram,
@@ -58,7 +58,7 @@ struct OfSource {
     parked: IntGauge,
 }
 
-impl Messages {
+impl Commands {
     pub(super) fn new(registry: &Registry) -> Self {
         let received = catalog::RECEIVED.counters(registry);
         let handled = catalog::HANDLED.counters(registry);
@@ -67,7 +67,7 @@ impl Messages {
         let commit_seconds = catalog::COMMIT_SECONDS.histograms(registry);
         let conflicts = catalog::CONFLICTS.counters(registry);
         let parked = catalog::PARKED.gauges(registry);
-        let of_source = Source::ALL.map(|source| OfSource {
+        let by_source = Source::ALL.map(|source| SourceMetrics {
             received: received.with_label_values(&[source.as_str()]),
             handled: array::from_fn(|place| {
                 let command = CommandKind::ALL.get(place).map_or("unknown", |kind| kind.name());
@@ -86,7 +86,7 @@ impl Messages {
         let retries = catalog::RETRIES.counters(registry);
         retries.with_label_values(&[RetryReason::ORDER_NOT_FOUND]);
         Self {
-            of_source,
+            by_source,
             redelivered: catalog::REDELIVERED.counters(registry).with_label_values::<&str>(&[]),
             rejected,
             retries,
@@ -96,18 +96,18 @@ impl Messages {
         }
     }
 
-    /// A command came.
+    /// A command was received.
     pub fn received(&self, source: Source, redelivered: bool) {
         self.of(source).received.inc();
         self.redelivered.inc_by(redelivered.into());
     }
 
-    /// This became of a command; of one that is not retried any more, the dead letter.
+    /// Counts the outcome of a command. After the last retry, that is the dead letter.
     pub fn handled(&self, source: Source, command: Option<CommandKind>, outcome: &Outcome) {
-        self.of(source).handled[place_of_command(command)][place_of_outcome(outcome)].inc();
+        self.of(source).handled[index_of_command(command)][index_of_outcome(outcome)].inc();
         match outcome {
-            Outcome::Rejected(_, refusal) => {
-                self.rejected.with_label_values(&[refusal.code()]).inc();
+            Outcome::Rejected(_, rejection) => {
+                self.rejected.with_label_values(&[rejection.code()]).inc();
             }
             Outcome::RetryLater(reason) if source == Source::Queue => {
                 self.retries.with_label_values(&[reason.as_str()]).inc();
@@ -119,58 +119,58 @@ impl Messages {
         }
     }
 
-    /// A batch of so many messages is committed, after so long.
+    /// A batch of `messages` messages was committed; `took` from its start.
     pub fn batch(&self, source: Source, messages: usize, handled: &BatchResult, took: Duration) {
-        let of_source = self.of(source);
-        of_source.batch_messages.observe(size(messages));
-        of_source.batch_seconds.observe(took.as_secs_f64());
+        let metrics = self.of(source);
+        metrics.batch_messages.observe(size(messages));
+        metrics.batch_seconds.observe(took.as_secs_f64());
         for commit in &handled.commits {
-            of_source.commit_seconds.observe(commit.as_secs_f64());
+            metrics.commit_seconds.observe(commit.as_secs_f64());
         }
-        of_source.conflicts.inc_by(handled.conflicts);
+        metrics.conflicts.inc_by(handled.conflicts);
     }
 
-    /// A lane has so many commands of locked orders now, after so many before.
+    /// The number of parked commands of a lane changed.
     pub fn parked(&self, source: Source, before: usize, now: usize) {
         let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
         self.of(source).parked.add(gauge(now) - gauge(before));
     }
 
-    /// A command of the queue is done with, so many whole seconds after its publisher's timestamp. A
-    /// timestamp of the future counts as now.
-    pub fn done_after(&self, seconds: i64) {
+    /// A command from the queue was completed this many seconds after its publisher's timestamp. A
+    /// timestamp in the future counts as now.
+    pub fn observe_end_to_end(&self, seconds: i64) {
         self.end_to_end.observe(f64::from(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)));
     }
 
-    /// Commands that came so far.
-    pub fn all_received(&self) -> u64 {
-        self.of_source.iter().map(|it| it.received.get()).sum()
+    /// Commands received so far, from all sources.
+    pub fn total_received(&self) -> u64 {
+        self.by_source.iter().map(|it| it.received.get()).sum()
     }
 
     /// In the order of [`OUTCOMES`], over all sources and commands.
     pub(super) fn outcomes(&self) -> [u64; 5] {
-        let of_commands = || self.of_source.iter().flat_map(|it| &it.handled);
-        array::from_fn(|place| of_commands().map(|outcomes| outcomes[place].get()).sum())
+        let of_commands = || self.by_source.iter().flat_map(|it| &it.handled);
+        array::from_fn(|index| of_commands().map(|outcomes| outcomes[index].get()).sum())
     }
 
     pub(super) fn batch_messages(&self) -> HistogramSnapshot {
-        HistogramSnapshot::of(self.of_source.iter().map(|it| &it.batch_messages))
+        HistogramSnapshot::of(self.by_source.iter().map(|it| &it.batch_messages))
     }
 
     pub(super) fn batch_seconds(&self) -> HistogramSnapshot {
-        HistogramSnapshot::of(self.of_source.iter().map(|it| &it.batch_seconds))
+        HistogramSnapshot::of(self.by_source.iter().map(|it| &it.batch_seconds))
     }
 
-    fn of(&self, source: Source) -> &OfSource {
-        &self.of_source[source as usize]
+    fn of(&self, source: Source) -> &SourceMetrics {
+        &self.by_source[source as usize]
     }
 }
 
-fn place_of_command(command: Option<CommandKind>) -> usize {
+fn index_of_command(command: Option<CommandKind>) -> usize {
     command.map_or(COMMANDS - 1, |command| command as usize)
 }
 
-fn place_of_outcome(outcome: &Outcome) -> usize {
+fn index_of_outcome(outcome: &Outcome) -> usize {
     match outcome {
         Outcome::Accepted(_) => 0,
         Outcome::Duplicate(_) => 1,
