@@ -17,7 +17,8 @@ grant select, insert on email_disclosures to orders_worker;
 -- rolls back, so it needs a worker's rights on the orders.
 grant select on _sqlx_migrations to orders_operator;
 grant select, insert, update on orders to orders_operator;
-grant select, insert on order_items, order_history, handled_messages, outbox to orders_operator;
+grant select, insert on order_items, order_history, handled_messages to orders_operator;
+grant select, insert, update, delete on outbox to orders_operator;
 grant usage on sequence order_numbers to orders_operator;
 grant select, insert, update on dead_letters to orders_operator;
 grant select, insert on dead_letter_actions to orders_operator;

@@ -374,7 +374,7 @@ async fn an_operator_may_repair_dead_letters_and_a_reader_may_only_read() {
     assert!(reader(&["dead-letters", "export"]).contains("missing_field"));
     for changes in [
         &["dead-letters", "discard", second, "--why", "no", "--yes"][..],
-        &["dead-letters", "replay", second, "--dry-run"],
+        &["dead-letters", "edit", second, "--body", fixed.to_str().unwrap(), "--why", "no"],
         &["migrate"],
     ] {
         deployment.is_refused("orders_reader", "orders-operator", changes);
