@@ -1,28 +1,37 @@
 .DEFAULT_GOAL := help
-.PHONY: help test test-newer lint bench servers schemas screenshots demo clean-servers
+.PHONY: help test test-newer test-cluster lint bench servers schemas screenshots demo clean-servers
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Builds first, so that compile errors show before any server starts.
 # `exec`, here and below, lets with-servers receive the signals that stop make.
+# The tests below cluster:: need three nodes; see test-cluster.
 test: ## Run all tests, against a real RabbitMQ and PostgreSQL (see scripts/with-servers)
 	cargo test --locked --all-features --no-run
 	python=$$(scripts/python-for-tests) && \
 	driver=$$(scripts/chromedriver) && \
 	export ORDER_WORKER_TEST_PYTHON="$$python" ORDER_WORKER_TEST_CHROMEDRIVER="$$driver" && \
-	exec scripts/with-servers cargo test --locked --all-features -- --include-ignored
+	exec scripts/with-servers cargo test --locked --all-features -- --include-ignored --skip cluster::
 
-# Only tests that depend on the servers (they are marked as ignored): the others would be the same as in
-# `make test`. So would those in a browser and of a store's web site, which look at pages.
-test-newer: ## Run the tests that need servers on newer ones (see scripts/newer-servers)
-	cargo test --locked --all-features --no-run --test e2e --test integration
-	servers=$$(scripts/newer-servers) && \
+# What the two targets below have in common: the newer servers, whatever servers are set.
+newer = servers=$$(scripts/newer-servers) && \
 	python=$$(scripts/python-for-tests) && \
 	export ORDER_WORKER_TEST_SERVERS_ROOT="$$servers" ORDER_WORKER_TEST_PYTHON="$$python" && \
 	unset AMQP_URL DATABASE_URL && \
-	exec scripts/with-servers cargo test --locked --all-features --test e2e --test integration -- \
-	    --ignored --skip console:: --skip store_site::
+	exec scripts/with-servers
+
+# Only tests that depend on the servers (they are marked as ignored): the others would be the same as in
+# `make test`. So would those in a browser and of a store's web site, which look at pages.
+test-newer: ## Run the tests that need servers on newer ones (see scripts/newer-servers), then test-cluster
+	cargo test --locked --all-features --no-run --test e2e --test integration
+	$(newer) cargo test --locked --all-features --test e2e --test integration -- \
+	    --ignored --skip console:: --skip store_site:: --skip cluster::
+	@$(MAKE) test-cluster
+
+test-cluster: ## Run the tests that need a RabbitMQ cluster of three nodes, on the newer servers
+	cargo test --locked --all-features --no-run --test e2e
+	$(newer) --nodes 3 cargo test --locked --all-features --test e2e -- --ignored cluster::
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --check

@@ -27,8 +27,9 @@ const RETRY_GROWTH: u32 = 5;
 #[command(next_help_heading = "Settings")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct Settings {
-    /// The RabbitMQ server, such as amqp://user:password@host:5672/vhost (amqps:// for TLS). If not
-    /// set, an in-process broker is used, which is not durable.
+    /// The RabbitMQ server, such as amqp://user:password@host:5672/vhost (amqps:// for TLS). Separate
+    /// the nodes of a cluster with commas: host-1:5672,host-2:5672. If not set, an in-process broker
+    /// is used, which is not durable.
     #[arg(long, env, value_name = "AMQP_URL", hide_env_values = true, global = true)]
     pub amqp_url: Option<SecretUrl>,
 
@@ -36,12 +37,13 @@ pub struct Settings {
     #[arg(long, env, value_name = "AMQP_URL_FILE", global = true)]
     pub amqp_url_file: Option<PathBuf>,
 
-    /// The database: postgres://user:password@host:5432/database, or sqlite://FILE.
+    /// The database: postgres://user:password@host:5432/database, or sqlite://FILE. Several PostgreSQL
+    /// hosts are allowed: host1:5432,host2:5432.
     #[arg(long, env, value_name = "DATABASE_URL", hide_env_values = true, global = true)]
     #[arg(hide_default_value = true)]
     pub database_url: Option<SecretUrl>,
 
-    /// A file that contains the DATABASE_URL.
+    /// A file that contains the DATABASE_URL. It is read again before each connection.
     #[arg(long, env, value_name = "DATABASE_URL_FILE", global = true)]
     pub database_url_file: Option<PathBuf>,
 
@@ -189,7 +191,7 @@ pub struct Settings {
     )]
     pub commands_exchange: BrokerName,
 
-    /// The quorum queue of commands. The retry queues are named after it: .retry.1, .retry.2, …
+    /// The quorum queue of commands. Partitions and retry queues are named after it.
     #[arg(
         long,
         env,

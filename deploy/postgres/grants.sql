@@ -2,7 +2,7 @@
 -- tables' schema as the search_path. It can be run again.
 
 -- `run` with MIGRATE=false: commands, relay, dead letters, retention, console and API.
-grant select on _sqlx_migrations to orders_worker;
+grant select on _sqlx_migrations, schema_compatibility to orders_worker;
 grant select, insert, update on orders to orders_worker;
 grant select, insert on order_items to orders_worker;
 grant select, insert, delete on order_history, handled_messages to orders_worker;
@@ -15,7 +15,7 @@ grant select, insert on email_disclosures to orders_worker;
 
 -- `dead-letters`, also to edit, replay and discard. A dry run processes the command like a worker and
 -- rolls back, so it needs a worker's rights on the orders.
-grant select on _sqlx_migrations to orders_operator;
+grant select on _sqlx_migrations, schema_compatibility to orders_operator;
 grant select, insert, update on orders to orders_operator;
 grant select, insert on order_items, order_history, handled_messages to orders_operator;
 grant select, insert, update, delete on outbox to orders_operator;
@@ -25,6 +25,6 @@ grant select, insert on dead_letter_actions to orders_operator;
 
 -- `orders`, `dead-letters list`, `show` and `export`, `healthcheck`. Orders and dead letters contain
 -- names and e-mail addresses of customers.
-grant select on _sqlx_migrations, orders, order_items, order_history, handled_messages
+grant select on _sqlx_migrations, schema_compatibility, orders, order_items, order_history, handled_messages
     to orders_reader;
 grant select on dead_letters, dead_letter_actions to orders_reader;

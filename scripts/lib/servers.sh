@@ -361,9 +361,13 @@ postgres_find_user() {
 # Not in the current folder: it may be closed to the other user.
 postgres_run() { run_server_program "$postgres_user" / LC_ALL=C "$@"; }
 
+# The functions below act on the server in this folder; its port is postgres_port.
+postgres_dir() { echo "${postgres_dir:-$run/postgres}"; }
+
 # postgres_create PASSWORD
 postgres_create() {
-    local dir=$run/postgres
+    local dir
+    dir=$(postgres_dir)
     pick_port postgres_port
     mkdir -p "$dir"
     chmod 700 "$dir"
@@ -372,10 +376,11 @@ postgres_create() {
 }
 
 postgres_initialize() {
-    local dir=$run/postgres
+    local dir
+    dir=$(postgres_dir)
     postgres_run "$postgres_bin/initdb" -D "$dir/data" -U order_worker --pwfile="$dir/password" \
         --auth=scram-sha-256 --encoding=UTF8 --locale=C --no-sync \
-        >"$run/postgres-init.log" 2>&1 || return
+        >"$dir-init.log" 2>&1 || return
     # Everything that is about durability keeps its default: fault tests rely on it.
     # No Unix socket: its path could be too long.
     postgres_run tee -a "$dir/data/postgresql.conf" >/dev/null <<-END || return
@@ -386,19 +391,20 @@ postgres_initialize() {
 	END
     # In single-user mode no client program is needed to create the database.
     postgres_run "$postgres_bin/postgres" --single -D "$dir/data" postgres \
-        <<<'CREATE DATABASE order_worker' >>"$run/postgres-init.log" 2>&1
+        <<<'CREATE DATABASE order_worker' >>"$dir-init.log" 2>&1
 }
 
 postgres_is_running() {
-    postgres_run "$postgres_bin/pg_ctl" -D "$run/postgres/data" status >/dev/null 2>&1
+    postgres_run "$postgres_bin/pg_ctl" -D "$(postgres_dir)/data" status >/dev/null 2>&1
 }
 
 postgres_status() { if postgres_is_running; then echo running; else echo stopped; fi; }
 
 postgres_start() {
-    local dir=$run/postgres deadline=$((SECONDS + 60))
+    local dir deadline=$((SECONDS + 60))
+    dir=$(postgres_dir)
     if [[ ! -e $dir/data ]] && ! postgres_initialize; then
-        tail -n 40 "$run/postgres-init.log" >&2 || true
+        tail -n 40 "$dir-init.log" >&2 || true
         say "PostgreSQL's data folder could not be made"
         return 1
     fi
@@ -419,20 +425,29 @@ postgres_start() {
 # postgres_shutdown MODE
 postgres_shutdown() {
     postgres_is_running || return 0
-    postgres_run "$postgres_bin/pg_ctl" -D "$run/postgres/data" -m "$1" -w -t 60 stop >/dev/null
+    postgres_run "$postgres_bin/pg_ctl" -D "$(postgres_dir)/data" -m "$1" -w -t 60 stop >/dev/null
 }
 
 postgres_stop() { postgres_shutdown fast; }
 postgres_end() { postgres_shutdown immediate; }
 
 postgres_kill() {
-    local pid
-    pid=$(head -n 1 "$run/postgres/data/postmaster.pid" 2>/dev/null) || return 0
+    local dir pid
+    dir=$(postgres_dir)
+    pid=$(head -n 1 "$dir/data/postmaster.pid" 2>/dev/null) || return 0
     kill -s KILL "$pid" 2>/dev/null || true
     while is_alive "$pid"; do sleep 0.1; done
     # PostgreSQL takes a process that nobody has collected yet for a running server. (Its memory
     # still keeps a second server off the data as long as one of its processes lives.)
-    rm -f "$run/postgres/data/postmaster.pid"
+    rm -f "$dir/data/postmaster.pid"
+}
+
+# Pairs of scripts/postgres-pair that a killed test has left behind.
+postgres_end_pairs() {
+    local postgres_dir
+    for postgres_dir in "$run"/postgres-pair.*/[12]; do
+        [[ ! -d $postgres_dir ]] || postgres_end || true
+    done
 }
 
 # ---- both -------------------------------------------------------------------------------
@@ -446,6 +461,7 @@ end_servers() {
         jobs+=($!)
     done
     ((${#jobs[@]} == 0)) || wait "${jobs[@]}" || true
+    postgres_end_pairs
     rm -rf "$run" ${link:+"$link"}
     if [[ -n $servers_root ]]; then
         as_root rmdir "$servers_root$run" 2>/dev/null || true # where it was mounted

@@ -6,4 +6,7 @@ pub mod in_process;
 pub mod postgres;
 pub mod rabbitmq;
 mod rows;
+mod schema_version;
 pub mod sqlite;
+
+pub use schema_version::{SchemaMismatch, SchemaVersion};

@@ -1,5 +1,7 @@
 //! The broker that the settings name.
 
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +52,7 @@ impl Broker {
                     None => rabbitmq,
                 })
             }
-            None => Self::InProcess(InProcessBroker::new(settings.retry_delays())),
+            None => Self::in_process(settings.retry_delays()),
         })
     }
 
@@ -60,6 +62,10 @@ impl Broker {
             Self::RabbitMq(rabbitmq) => rabbitmq.current_url(),
             Self::InProcess(_) => None,
         }
+    }
+
+    pub fn in_process(retry_delays: Vec<Duration>) -> Self {
+        Self::InProcess(InProcessBroker::new(retry_delays))
     }
 
     /// Counts its connections in these metrics.
@@ -86,7 +92,7 @@ impl Broker {
     }
 
     /// Whether the commands are spread over several queues.
-    pub(super) fn is_partitioned(&self) -> bool {
+    pub fn is_partitioned(&self) -> bool {
         match self {
             Self::RabbitMq(rabbitmq) => rabbitmq.is_partitioned(),
             Self::InProcess(_) => false,
@@ -104,7 +110,7 @@ impl Broker {
     }
 
     /// Starts to consume; see [`CommandSource`].
-    pub(super) fn consume(
+    pub fn consume(
         &self,
         queue: ConsumedQueue,
         bounds: IntakeBounds,
@@ -125,7 +131,7 @@ impl Broker {
     }
 
     /// The same broker with a separate publishing connection, for replies.
-    pub(super) fn for_replies(&self) -> Self {
+    pub fn for_replies(&self) -> Self {
         match self {
             Self::RabbitMq(rabbitmq) => Self::RabbitMq(rabbitmq.for_replies()),
             Self::InProcess(broker) => Self::InProcess(broker.clone()),
@@ -133,7 +139,7 @@ impl Broker {
     }
 
     /// Closes the shared publishing connection.
-    pub(super) async fn close(&self) {
+    pub async fn close(&self) {
         if let Self::RabbitMq(rabbitmq) = self {
             rabbitmq.close().await;
         }
@@ -143,7 +149,7 @@ impl Broker {
     ///
     /// # Errors
     /// When an exchange or queue is missing, or exists with other arguments.
-    pub(super) async fn ready(&self, health: &Health) -> Result<(), Failure> {
+    pub async fn ready(&self, health: &Health) -> Result<(), Failure> {
         let Self::RabbitMq(rabbitmq) = self else { return Ok(()) };
         let mut backoff = Backoff::for_broker();
         loop {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{Failure, server_url};
+use crate::adapters::SchemaVersion;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::postgres::PgDatabase;
 use crate::adapters::sqlite::SqliteDatabase;
@@ -12,8 +13,8 @@ use crate::config::{DatabaseUrl, Settings};
 use crate::metrics::Metrics;
 use crate::service_layer::dead_letters::{DeadLetterStore, DryRun};
 use crate::service_layer::{
-    BacklogProbe, Backoff, Health, OrderQueries, PiiAccessLog, RelayStore, Store, StoreError,
-    sample_backlog,
+    BacklogProbe, Backoff, Health, OrderQueries, PiiAccessLog, RelayStore, ServerUrl, Store,
+    StoreError, sample_backlog,
 };
 
 /// The database of the orders.
@@ -29,10 +30,31 @@ impl Database {
     /// # Errors
     /// When the settings are invalid or the database is unavailable.
     pub async fn open(settings: &Settings) -> Result<Self, Failure> {
-        Ok(match settings.database()? {
+        Ok(match (settings.database()?, settings.database_url_file()?) {
+            (DatabaseUrl::Postgres(_), Some(file)) => {
+                Self::Postgres(PgDatabase::connect_at_current(server_url(file)).await?)
+            }
+            (url, _) => Self::at(&url).await?,
+        })
+    }
+
+    /// Opens the database at this address.
+    ///
+    /// # Errors
+    /// When it is unavailable.
+    pub async fn at(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        Ok(match url {
             DatabaseUrl::Postgres(url) => Self::Postgres(PgDatabase::connect(url.expose()).await?),
             DatabaseUrl::Sqlite(url) => Self::Sqlite(SqliteDatabase::open(url.expose()).await?),
         })
+    }
+
+    /// Its URL that is read again before each connection, if it is in a file.
+    pub fn current_url(&self) -> Option<&ServerUrl> {
+        match self {
+            Self::Postgres(database) => database.current_url(),
+            Self::Sqlite(_) => None,
+        }
     }
 
     /// Opens the database and migrates or checks its schema. Waits for the database without limit.
@@ -42,7 +64,7 @@ impl Database {
     pub async fn ready(settings: &Settings, health: &Health) -> Result<Self, Failure> {
         let mut backoff = Backoff::for_database();
         loop {
-            match Self::try_ready(settings).await {
+            match Self::try_ready(settings, health).await {
                 Err(Failure::Database(StoreError::Unavailable(reason))) => {
                     health.database_down(&reason);
                     backoff.pause().await;
@@ -55,19 +77,22 @@ impl Database {
         }
     }
 
-    async fn try_ready(settings: &Settings) -> Result<Self, Failure> {
+    async fn try_ready(settings: &Settings, health: &Health) -> Result<Self, Failure> {
         let database = Self::open(settings).await?;
-        if settings.migrate {
-            database.migrate().await?;
+        let version = if settings.migrate {
+            database.migrate().await?
         } else {
-            database.ensure_migrated().await?;
-        }
+            database.ensure_migrated().await?
+        };
+        health.has_schema(version.applied, version.known);
         Ok(database)
     }
 
+    /// Applies pending migrations; returns the version that the schema then has.
+    ///
     /// # Errors
     /// When the database is unavailable, or a migration fails.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    pub async fn migrate(&self) -> Result<SchemaVersion, StoreError> {
         match self {
             Self::Postgres(database) => database.migrate().await,
             Self::Sqlite(database) => database.migrate().await,
@@ -75,13 +100,14 @@ impl Database {
     }
 
     /// # Errors
-    /// [`Failure::NotMigrated`] when this program does not support the schema.
-    pub async fn ensure_migrated(&self) -> Result<(), Failure> {
-        let migrated = match self {
-            Self::Postgres(database) => database.is_migrated().await?,
-            Self::Sqlite(database) => database.is_migrated().await?,
+    /// [`Failure::Schema`] when this program does not support the schema.
+    pub async fn ensure_migrated(&self) -> Result<SchemaVersion, Failure> {
+        let version = match self {
+            Self::Postgres(database) => database.schema_version().await?,
+            Self::Sqlite(database) => database.schema_version().await?,
         };
-        migrated.then_some(()).ok_or(Failure::NotMigrated)
+        version.ensure_usable()?;
+        Ok(version)
     }
 
     /// A session for one lane.

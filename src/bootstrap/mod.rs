@@ -1,24 +1,27 @@
-//! Creates and connects the components: the only module that uses both the service layer and the
-//! adapters.
+//! Creates the adapters that the settings select. Entrypoints get their stores, brokers and clock from
+//! here; except for the command line, they name no adapter.
 
 mod broker;
 mod database;
-mod worker;
+mod event_subscription;
 
 pub use broker::{Broker, topology};
 pub use database::Database;
-pub use worker::Worker;
+pub use event_subscription::{SubscriptionEvent, subscribe_to_events};
 
+use std::sync::Arc;
+
+pub use crate::adapters::SchemaMismatch;
+use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbitmq::RabbitError;
 use crate::config::{InvalidSetting, UrlFile};
-use crate::entrypoints::amqp::LaneDied;
-use crate::service_layer::{ServerUrl, StoreError};
+use crate::service_layer::{Clock, ServerUrl, StoreError};
 
 fn server_url(file: UrlFile) -> ServerUrl {
     ServerUrl::new(move || file.current().expose().to_owned())
 }
 
-/// Why the worker cannot start or continue.
+/// Why a component cannot be created or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
@@ -27,8 +30,10 @@ pub enum Failure {
     Database(#[from] StoreError),
     #[error("RabbitMQ: {0}")]
     Broker(#[from] RabbitError),
-    #[error("the database has not the tables of this program: run `order-worker migrate`")]
-    NotMigrated,
     #[error(transparent)]
-    LaneDied(#[from] LaneDied),
+    Schema(#[from] SchemaMismatch),
+}
+
+pub fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }

@@ -30,6 +30,17 @@ impl Settings {
         let (Some(path), Some(url)) = (path, self.broker_url()?) else { return Ok(None) };
         Ok(Some(UrlFile::new("AMQP_URL_FILE", path, url)))
     }
+
+    /// The file of the database's URL, unless DATABASE_URL itself is set.
+    ///
+    /// # Errors
+    /// When it cannot be read, or contains no address of a database.
+    pub fn database_url_file(&self) -> Result<Option<UrlFile>, InvalidSetting> {
+        let path = file_in_use(self.database_url.as_ref(), self.database_url_file.as_deref());
+        let Some(path) = path else { return Ok(None) };
+        let url = self.database()?.into_url();
+        Ok(Some(UrlFile::new("DATABASE_URL_FILE", path, url)))
+    }
 }
 
 fn file_in_use<'a>(url: Option<&SecretUrl>, path: Option<&'a Path>) -> Option<&'a Path> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::EnumCount;
+
 use super::{Customer, Items, Money, OrderId, Reason, Status};
 
 /// A request to change one order, with valid fields.
@@ -85,7 +87,7 @@ impl Command {
 }
 
 /// The type of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EnumCount)]
 pub enum CommandKind {
     PlaceOrder,
     CancelOrder,
@@ -94,7 +96,7 @@ pub enum CommandKind {
 }
 
 impl CommandKind {
-    pub const ALL: [Self; 4] =
+    pub const ALL: [Self; Self::COUNT] =
         [Self::PlaceOrder, Self::CancelOrder, Self::SetStatus, Self::SetNextStatus];
 
     /// The name in messages: `PlaceOrder`.

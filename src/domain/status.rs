@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use strum::EnumCount;
+
 /// The six statuses, in the order of their codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumCount)]
 pub enum Status {
     Received,
     Processing,
@@ -22,7 +24,7 @@ pub enum Status {
 pub struct UnknownStatus;
 
 impl Status {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::Received,
         Self::Processing,
         Self::PaymentComplete,

@@ -10,3 +10,6 @@ pub mod lane;
 pub mod order_body;
 mod printable;
 pub mod schemas;
+mod worker;
+
+pub use worker::{Worker, WorkerFailed};

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use strum::EnumCount;
+
 /// A queue that the worker consumes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum ConsumedQueue {
     Commands,
     DeadLetters,
 }
 
 impl ConsumedQueue {
-    pub const ALL: [Self; 2] = [Self::Commands, Self::DeadLetters];
+    pub const ALL: [Self; Self::COUNT] = [Self::Commands, Self::DeadLetters];
 
     /// The label in metrics.
     pub fn as_str(self) -> &'static str {

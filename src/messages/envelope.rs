@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use strum::EnumCount;
 
 /// A message as its publisher sent it, from a queue, HTTP, or the table of dead letters.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,7 +17,7 @@ pub struct Envelope {
 }
 
 /// Why the properties of a message could not be decoded completely.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum PropertiesError {
     /// Headers are nested more than 32 levels deep.
     TooDeep,
@@ -31,7 +32,7 @@ pub enum PropertiesError {
 }
 
 impl PropertiesError {
-    pub const ALL: [Self; 5] =
+    pub const ALL: [Self; Self::COUNT] =
         [Self::TooDeep, Self::TooMany, Self::TooLarge, Self::NotUtf8, Self::Malformed];
 
     pub fn as_str(self) -> &'static str {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use chrono::{DateTime, Utc};
+use strum::EnumCount;
 
 use super::wire::{CommandOutcomeBody, OrderCommandRejectedBody, OrderStatusChangedBody};
 use super::{Message, Outcome, Properties, Publication, Target};
@@ -61,7 +62,7 @@ pub enum OutboxRow {
 /// Maximum length of a queue name or routing key in AMQP, in bytes.
 const MAX_ROUTING_KEY_BYTES: usize = 255;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount)]
 pub enum OutboxMessageKind {
     StatusChanged,
     Rejected,
@@ -69,7 +70,7 @@ pub enum OutboxMessageKind {
 }
 
 impl OutboxMessageKind {
-    pub const ALL: [Self; 3] = [Self::StatusChanged, Self::Rejected, Self::Reply];
+    pub const ALL: [Self; Self::COUNT] = [Self::StatusChanged, Self::Rejected, Self::Reply];
 
     /// The value in the database.
     pub fn code(self) -> i16 {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::EnumCount;
+
 use super::OutboxMessage;
 use crate::domain::{OrderId, Rejection, Status};
 
@@ -48,16 +50,19 @@ pub struct DeadLetterReason {
 }
 
 /// The reason codes of dead letters. They are part of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EnumCount)]
 pub enum DeadLetterCode {
     EmptyBody,
     TooLarge,
     NotUtf8,
+    UnsupportedEncoding,
+    UnsupportedEnvelope,
     MalformedJson,
     DuplicateKey,
     MissingField,
     InvalidField,
     UnknownCommand,
+    CommandMismatch,
     MessageIdMissing,
     MessageIdReused,
     OrderIdReused,
@@ -66,15 +71,18 @@ pub enum DeadLetterCode {
 }
 
 impl DeadLetterCode {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::EmptyBody,
         Self::TooLarge,
         Self::NotUtf8,
+        Self::UnsupportedEncoding,
+        Self::UnsupportedEnvelope,
         Self::MalformedJson,
         Self::DuplicateKey,
         Self::MissingField,
         Self::InvalidField,
         Self::UnknownCommand,
+        Self::CommandMismatch,
         Self::MessageIdMissing,
         Self::MessageIdReused,
         Self::OrderIdReused,
@@ -88,11 +96,14 @@ impl DeadLetterCode {
             Self::EmptyBody => "empty_body",
             Self::TooLarge => "too_large",
             Self::NotUtf8 => "not_utf8",
+            Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::UnsupportedEnvelope => "unsupported_envelope",
             Self::MalformedJson => "malformed_json",
             Self::DuplicateKey => "duplicate_key",
             Self::MissingField => "missing_field",
             Self::InvalidField => "invalid_field",
             Self::UnknownCommand => "unknown_command",
+            Self::CommandMismatch => "command_mismatch",
             Self::MessageIdMissing => "message_id_missing",
             Self::MessageIdReused => "message_id_reused",
             Self::OrderIdReused => "order_id_reused",

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use strum::EnumCount;
+
 use super::Properties;
 
 /// A message to publish.
@@ -74,7 +76,7 @@ impl PublishStatus {
 }
 
 /// Why a reply was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum DropReason {
     Refused,
     Unroutable,
@@ -86,7 +88,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    pub const ALL: [Self; 5] =
+    pub const ALL: [Self; Self::COUNT] =
         [Self::Refused, Self::Unroutable, Self::Unconfirmed, Self::OwnQueue, Self::Overflow];
 
     pub fn as_str(self) -> &'static str {

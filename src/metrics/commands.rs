@@ -4,20 +4,21 @@ use std::array;
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
+use strum::EnumCount;
 
 use super::{HistogramSnapshot, catalog};
 use crate::domain::{CommandKind, Rejection};
 use crate::messages::{BatchResult, Outcome, RetryReason};
 
 /// Where a command came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum Source {
     Queue,
     Http,
 }
 
 impl Source {
-    pub const ALL: [Self; 2] = [Self::Queue, Self::Http];
+    pub const ALL: [Self; Self::COUNT] = [Self::Queue, Self::Http];
 
     pub fn as_str(self) -> &'static str {
         match self {

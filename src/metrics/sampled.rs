@@ -4,19 +4,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
+use strum::EnumCount;
 
 use super::catalog;
 use crate::messages::{Backlog, ConsumedQueue, DeadLetterCode, QueueDepth};
 
 /// The server that is sampled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum Server {
     Database,
     Broker,
 }
 
 impl Server {
-    pub const ALL: [Self; 2] = [Self::Database, Self::Broker];
+    pub const ALL: [Self; Self::COUNT] = [Self::Database, Self::Broker];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,12 +1,13 @@
 //! Whether the worker can work, its connections, and its version.
 
 use prometheus::{IntCounterVec, IntGaugeVec, Registry};
+use strum::EnumCount;
 
 use super::catalog;
 use crate::messages::ConsumedQueue;
 
 /// Why the worker is paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum Pause {
     Database,
     Consuming,
@@ -17,7 +18,7 @@ pub enum Pause {
 }
 
 impl Pause {
-    pub const ALL: [Self; 5] =
+    pub const ALL: [Self; Self::COUNT] =
         [Self::Database, Self::Consuming, Self::Collecting, Self::Publishing, Self::Blocked];
 
     pub fn as_str(self) -> &'static str {

@@ -38,6 +38,8 @@ struct State {
     reasons: Vec<(Pause, OutageReasons)>,
     is_consuming_commands: bool,
     relay: RelayRole,
+    /// The last one that was logged.
+    newer_schema: Option<i64>,
 }
 
 /// What to log of an outage.
@@ -156,6 +158,19 @@ impl Health {
                 application,
                 client,
                 "Another worker is the relay of the outbox; this worker is on standby"
+            );
+        }
+    }
+
+    /// The schema has this version, of which a newer program may know more than this one. Logged once
+    /// for each newer version.
+    pub fn has_schema(&self, applied: Option<i64>, known: i64) {
+        let Some(version) = applied.filter(|version| *version > known) else { return };
+        if self.lock().newer_schema.replace(version) != applied {
+            tracing::info!(
+                version,
+                known,
+                "A newer program has migrated the database; this one can use it"
             );
         }
     }

@@ -23,6 +23,11 @@ pub const RELAY_WINDOW: usize = 500;
 /// The first delay before messages that were not confirmed are retried.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// Added to the time at which messages were left to the relay. Without it, a slow response to the
+/// query for the database's time would make them look too new, and they would wait for the next
+/// interval. Shorter than the first delay, which is at least half of [`FIRST_RETRY`].
+const LEFT_MARGIN: Duration = Duration::from_millis(100);
+
 /// The outbox, as used by the relay.
 #[async_trait]
 pub trait RelayStore: Debug + Send {
@@ -173,7 +178,7 @@ impl Relay {
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
                 () = self.in_flight.wait_for_left() => {
-                    since = Instant::now();
+                    since = Instant::now() + LEFT_MARGIN;
                     backoff.pause().await;
                 }
             }

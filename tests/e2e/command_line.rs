@@ -26,6 +26,8 @@ fn a_wrong_setting_is_an_error_that_names_its_variable() {
         ("LANES", "many"),
         ("DATABASE_URL", "mysql://user:secret@host/db"),
         ("AMQP_URL", "http://user:secret@host/"),
+        ("AMQP_URL", "amqp://user:secret@a,,c/"),
+        ("AMQP_URL", "amqp://user:12/secret@a,b/"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "a=b=c"),
     ] {

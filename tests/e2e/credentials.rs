@@ -69,3 +69,34 @@ async fn a_broker_password_that_changes_during_an_outage_is_logged_and_read_from
     rabbitmqctl(&["delete_user", &account.name]);
     env.remove().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_database_password_that_changes_during_an_outage_is_logged_and_read_from_its_file() {
+    let account = Account::new();
+    let role = &account.name;
+    let env = TestEnv::new().await;
+    env.execute(&format!("create role {role} superuser login password '{}'", PASSWORDS[0])).await;
+    let proxy = TcpProxy::to(host_of(&variable("DATABASE_URL")));
+    let url = proxy.url_for(&env.database_url);
+    account.write(&url, PASSWORDS[0]);
+    let env = env.with("DATABASE_URL_FILE", account.url.to_str().unwrap());
+    let worker = env.start_worker_with(&["--database-url="]).await;
+
+    proxy.cut();
+    publish_orders(&env, &[place("7")]).await;
+    worker.wait_for_log(logged::DATABASE_OUTAGE).await;
+    env.execute(&format!("alter role {role} password '{}'", PASSWORDS[1])).await;
+    proxy.restore();
+    worker.wait_for_log(logged::DATABASE_REASON).await;
+    worker.wait_for_log("password authentication failed").await;
+
+    account.write(&url, PASSWORDS[1]);
+    worker.wait_for_log(logged::DATABASE_BACK).await;
+    eventually("the order is placed", || async { env.count("orders").await == 1 }).await;
+    let log = worker.stop_and_read_log().await;
+    assert!(log.contains(logged::URL_READ_AGAIN), "{log}");
+    assert_no_password(&log);
+    env.execute(&format!("drop owned by {role} cascade; drop role {role}")).await;
+    env.remove().await;
+}

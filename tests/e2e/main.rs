@@ -4,12 +4,14 @@
 
 mod amqp_client;
 mod backlog;
+mod cluster;
 mod command_line;
 mod console;
 mod console_dead_letters;
 mod credentials;
 mod dead_letters;
 mod embedded;
+mod failover;
 mod faults;
 mod http_abuse;
 mod http_api;
@@ -24,4 +26,5 @@ mod tcp_proxy;
 mod telemetry;
 mod test_env;
 mod transport;
+mod versions;
 mod workload;

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::test_env::{Script, TestEnv, printed};
 use crate::workload::{subscribe, subscriber_of};
 
-const ORDERS: usize = 60;
+pub const ORDERS: usize = 60;
 const ROUNDS: usize = 12;
 /// Of each order: it is placed, and its status is set twice in each round.
 const COMMANDS: usize = 1 + 2 * ROUNDS;
@@ -18,7 +18,7 @@ const COMMANDS: usize = 1 + 2 * ROUNDS;
 const SECONDS: &str = "12";
 
 const WITH_HEADER: &str = "order-id";
-const WITHOUT_HEADER: &str = "none";
+pub const WITHOUT_HEADER: &str = "none";
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ and PostgreSQL: make test"]
@@ -163,14 +163,14 @@ async fn a_queue_that_was_not_ordered_is_replaced_without_losing_commands() {
     env.remove().await;
 }
 
-fn publish(env: &TestEnv, header: &str) -> Script {
+pub fn publish(env: &TestEnv, header: &str) -> Script {
     let (orders, rounds) = (ORDERS.to_string(), ROUNDS.to_string());
     env.spawn_script("ordered.py", &[&orders, &rounds, SECONDS, header], &[])
 }
 
 /// All commands took effect once, those of each order in the order of their publication, and the first
 /// copies of the events came in the order of versions.
-async fn assert_in_order(env: &TestEnv) {
+pub async fn assert_in_order(env: &TestEnv) {
     env.wait_for_count(&format!("orders where version = {COMMANDS}"), ORDERS).await;
     env.wait_for_count("outbox", 0).await;
     let overtaken = env

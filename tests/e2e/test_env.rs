@@ -24,6 +24,7 @@ pub mod logged {
     pub const EVENTS_REFUSED: &str = "Events were not confirmed";
     pub const COPIES_REFUSED: &str = "Copies of commands were not confirmed";
     /// The outage goes on, for another reason.
+    pub const DATABASE_REASON: &str = "Database is still unavailable";
     pub const COMMANDS_REASON: &str = "Still cannot consume commands";
     pub const URL_READ_AGAIN: &str = "Read again: new connections use this URL";
     /// Commands or dead letters.
@@ -59,6 +60,8 @@ pub struct TestEnv {
     name: String,
     pub amqp_url: String,
     pub database_url: String,
+    /// The database for the test itself.
+    direct_url: String,
     folder: tempfile::TempDir,
     /// Whether workers collect dead letters into the table.
     collects: bool,
@@ -125,9 +128,29 @@ impl TestEnv {
         Self::at(access, amqp_url, database_url).await
     }
 
+    /// On a database whose URL is not one for the test itself, such as one with several hosts.
+    pub async fn with_direct_url(database_url: &str, direct_url: &str) -> Self {
+        let access = ServerAccess::shared().await;
+        Self::on(access, &variable("AMQP_URL"), database_url, direct_url).await
+    }
+
+    /// From now on, the test itself uses the database at this URL.
+    pub fn use_direct_url(&mut self, direct_url: &str) {
+        direct_url.clone_into(&mut self.direct_url);
+    }
+
     async fn at(access: ServerAccess, amqp_url: &str, database_url: &str) -> Self {
+        Self::on(access, amqp_url, database_url, &variable("DATABASE_URL")).await
+    }
+
+    async fn on(
+        access: ServerAccess,
+        amqp_url: &str,
+        database_url: &str,
+        direct_url: &str,
+    ) -> Self {
         let name = format!("test_{}", Uuid::now_v7().simple());
-        execute(&format!("create schema {name}")).await;
+        execute(direct_url, &format!("create schema {name}")).await;
         let separator = if database_url.contains('?') { '&' } else { '?' };
         Self {
             _access: access,
@@ -136,6 +159,7 @@ impl TestEnv {
             database_url: format!(
                 "{database_url}{separator}options[search_path]={name}&application_name={name}"
             ),
+            direct_url: direct_url.to_owned(),
             folder: tempfile::tempdir().unwrap(),
             collects: false,
             settings: Vec::new(),
@@ -282,7 +306,8 @@ impl TestEnv {
 
     /// Executes statements in the schema of this test.
     pub async fn execute(&self, statements: &str) {
-        execute(&format!("set search_path to {}; {statements}", self.name)).await;
+        let statements = format!("set search_path to {}; {statements}", self.name);
+        execute(&self.direct_url, &statements).await;
     }
 
     /// The same with statements that may fail.
@@ -326,14 +351,14 @@ impl TestEnv {
 
     /// A session of the test itself, in the worker's schema.
     pub async fn database_session(&self) -> PgConnection {
-        let mut connection = connect().await;
+        let mut connection = connect(&self.direct_url).await;
         let statement = format!("set search_path to {}", self.name);
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
         connection
     }
 
     pub async fn remove(self) {
-        execute(&format!("drop schema {} cascade", self.name)).await;
+        execute(&self.direct_url, &format!("drop schema {} cascade", self.name)).await;
     }
 }
 
@@ -443,12 +468,12 @@ impl Drop for Worker {
     }
 }
 
-async fn connect() -> PgConnection {
-    PgConnection::connect(&variable("DATABASE_URL")).await.unwrap()
+async fn connect(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.unwrap()
 }
 
-async fn execute(statements: &str) {
-    let mut connection = connect().await;
+async fn execute(url: &str, statements: &str) {
+    let mut connection = connect(url).await;
     sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }

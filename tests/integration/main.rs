@@ -8,6 +8,7 @@ mod dead_letter_contract;
 mod in_memory;
 mod pii_access_contract;
 mod postgres;
+mod schema_contract;
 mod sqlite;
 mod stopped_replay;
 mod store_contract;

@@ -1,15 +1,19 @@
 //! The contracts on PostgreSQL, in a separate schema for each test.
 
 mod faults;
+mod servers;
 
+use order_worker::adapters::SchemaVersion;
 use order_worker::adapters::postgres::{
     PgBacklogProbe, PgDatabase, PgDeadLetters, PgPiiAccessLog, PgQueries, PgRelayStore, PgStore,
 };
+use order_worker::service_layer::StoreError;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
 use crate::pii_access_contract::{WithPiiAccessLog, pii_access_contract};
+use crate::schema_contract::{WithSchema, schema_contract};
 use crate::store_contract::{TestDatabase, store_contract};
 
 struct Postgres {
@@ -29,9 +33,9 @@ impl TestDatabase for Postgres {
         let separator = if server().contains('?') { '&' } else { '?' };
         let url = format!("{}{separator}options[search_path]={schema}", server());
         let database = PgDatabase::connect(&url).await.unwrap();
-        assert!(!database.is_migrated().await.unwrap());
-        database.migrate().await.unwrap();
-        assert!(database.is_migrated().await.unwrap());
+        assert_eq!(database.schema_version().await.unwrap().applied, None);
+        let version = database.migrate().await.unwrap();
+        assert_eq!(version.applied, Some(version.known));
         Self { database, schema }
     }
 
@@ -81,6 +85,20 @@ impl WithPiiAccessLog for Postgres {
     }
 }
 
+impl WithSchema for Postgres {
+    async fn schema_version(&self) -> SchemaVersion {
+        self.database.schema_version().await.unwrap()
+    }
+
+    async fn migrate(&self) -> Result<SchemaVersion, StoreError> {
+        self.database.migrate().await
+    }
+
+    async fn execute_in_schema(&self, statements: &str) {
+        execute(format!("set search_path to {}; {statements}", self.schema)).await;
+    }
+}
+
 impl WithDeadLetters for Postgres {
     type DeadLetters = PgDeadLetters;
 
@@ -108,6 +126,10 @@ store_contract!(Postgres, #[ignore = "needs PostgreSQL: make test"]);
 
 mod pii_access {
     super::pii_access_contract!(super::Postgres, #[ignore = "needs PostgreSQL: make test"]);
+}
+
+mod schema {
+    super::schema_contract!(super::Postgres, #[ignore = "needs PostgreSQL: make test"]);
 }
 
 mod dead_letters {

@@ -1,5 +1,6 @@
 //! The contracts on SQLite, in a separate file for each test.
 
+use order_worker::adapters::SchemaVersion;
 use order_worker::adapters::sqlite::{
     SqliteBacklogProbe, SqliteDatabase, SqliteDeadLetters, SqlitePiiAccessLog, SqliteQueries,
     SqliteRelayStore, SqliteStore,
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use crate::builders::WithContent;
 use crate::dead_letter_contract::{WithDeadLetters, dead_letter_contract};
 use crate::pii_access_contract::{WithPiiAccessLog, pii_access_contract};
+use crate::schema_contract::{WithSchema, schema_contract};
 use crate::store_contract::{TestDatabase, order, outcomes, store_contract, words};
 use crate::support::messages::{cancel, id, place};
 
@@ -35,9 +37,9 @@ impl TestDatabase for Sqlite {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("orders.db").display());
         let database = SqliteDatabase::open(&url).await.unwrap();
-        assert!(!database.is_migrated().await.unwrap());
-        database.migrate().await.unwrap();
-        assert!(database.is_migrated().await.unwrap());
+        assert_eq!(database.schema_version().await.unwrap().applied, None);
+        let version = database.migrate().await.unwrap();
+        assert_eq!(version.applied, Some(version.known));
         Self { database, url, _directory: directory }
     }
 
@@ -80,6 +82,20 @@ impl WithPiiAccessLog for Sqlite {
     }
 }
 
+impl WithSchema for Sqlite {
+    async fn schema_version(&self) -> SchemaVersion {
+        self.database.schema_version().await.unwrap()
+    }
+
+    async fn migrate(&self) -> Result<SchemaVersion, StoreError> {
+        self.database.migrate().await
+    }
+
+    async fn execute_in_schema(&self, statements: &str) {
+        self.execute(statements.to_owned()).await;
+    }
+}
+
 impl WithDeadLetters for Sqlite {
     type DeadLetters = SqliteDeadLetters;
 
@@ -107,6 +123,10 @@ mod pii_access {
     super::pii_access_contract!(super::Sqlite);
 }
 
+mod schema {
+    super::schema_contract!(super::Sqlite);
+}
+
 mod dead_letters {
     super::dead_letter_contract!(super::Sqlite);
 }
@@ -118,8 +138,9 @@ async fn orders_survive_reopening_the_file() {
 
     database.database = SqliteDatabase::open(&database.url).await.unwrap();
 
-    assert!(database.database.is_migrated().await.unwrap());
-    database.database.migrate().await.expect("nothing is left to migrate");
+    let version = database.database.schema_version().await.unwrap();
+    assert_eq!(version.applied, Some(version.known));
+    assert_eq!(database.database.migrate().await.unwrap(), version, "nothing is left to migrate");
     assert_eq!(order(&database, "14").await.version(), 1);
 }
 

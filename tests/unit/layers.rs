@@ -18,10 +18,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("metrics", &["domain", "messages"]),
     ("service_layer", &["domain", "messages", "metrics", "telemetry", "kill_points"]),
     ("adapters", &["domain", "messages", "service_layer", "metrics", "kill_points"]),
-    (
-        "bootstrap",
-        &["domain", "messages", "service_layer", "metrics", "adapters", "entrypoints", "config"],
-    ),
+    ("bootstrap", &["domain", "messages", "service_layer", "metrics", "adapters", "config"]),
     (
         "entrypoints",
         &[
@@ -64,19 +61,26 @@ fn the_layers_import_one_way() {
     assert!(wrong.is_empty(), "imports against the arrows:\n{}", wrong.join("\n"));
 }
 
-/// Lanes depend on no server and on no settings.
+/// What handles messages depends on no server and on no settings; only the command line names adapters.
 #[test]
-fn lanes_know_neither_adapters_nor_settings() {
-    let outside = ["adapters", "bootstrap", "config"];
-    let wrong: Vec<_> = paths()
-        .into_iter()
-        .filter(|(file, _)| {
-            file.starts_with("entrypoints/amqp/") || file == "entrypoints/command_client.rs"
-        })
-        .filter(|(_, path)| path[0] == "crate" && outside.contains(&path[1].as_str()))
-        .collect();
-
-    assert!(wrong.is_empty(), "{wrong:?}");
+fn entrypoints_know_no_more_than_they_need() {
+    let all = ["adapters", "bootstrap", "config"];
+    let rules: [(&str, &[&str]); 4] = [
+        ("entrypoints/amqp/", &all),
+        ("entrypoints/lane/", &all),
+        ("entrypoints/command_client.rs", &all),
+        ("entrypoints/http/", &["adapters"]),
+    ];
+    for (place, forbidden) in rules {
+        let paths = paths().into_iter().filter(|(file, _)| file.starts_with(place));
+        let paths: Vec<_> = paths.collect();
+        assert!(!paths.is_empty(), "{place} is gone");
+        let wrong: Vec<_> = paths
+            .iter()
+            .filter(|(_, path)| path[0] == "crate" && forbidden.contains(&path[1].as_str()))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod intake;
 mod layers;
 mod message_bus;
 mod metrics;
+mod migrations;
 mod order_queries;
 mod order_rules;
 mod parking;

@@ -1,12 +1,11 @@
 //! Dead letters in PostgreSQL, through their own small pool.
 
 use chrono::{DateTime, Utc};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, Row};
+use sqlx::{PgConnection, Row};
 
 use super::errors::store_error;
-use super::pool::{PgQuery, Pool};
+use super::pool::{PgQuery, Pool, PooledSession};
 use super::session::{RESPONSE_TIMEOUT, within};
 use crate::adapters::dead_letters::{
     Columns, DeadLetterDatabase, DeadLetterTransaction, Statement, Value,
@@ -24,8 +23,8 @@ pub struct PgDeadLetters {
 /// the server rolls back, and a faulty session is not used again.
 #[derive(Debug)]
 pub struct PgDeadLetterTransaction {
-    session: PoolConnection<Postgres>,
-    is_open: bool,
+    /// `None` after its end.
+    session: Option<PooledSession>,
 }
 
 /// Locks the rows, so that none is claimed meanwhile; rows locked by others are left for the next
@@ -71,7 +70,7 @@ impl DeadLetterDatabase for PgDeadLetters {
 
     async fn begin(&self) -> Result<PgDeadLetterTransaction, StoreError> {
         let session = self.pool.session().await?;
-        let mut transaction = PgDeadLetterTransaction { session, is_open: true };
+        let mut transaction = PgDeadLetterTransaction { session: Some(session) };
         transaction.run("begin").await?;
         Ok(transaction)
     }
@@ -99,32 +98,39 @@ impl DeadLetterTransaction for PgDeadLetterTransaction {
     type Row = PgRow;
 
     async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
-        within(RESPONSE_TIMEOUT, bound(&statement).fetch_all(&mut *self.session)).await
+        within(RESPONSE_TIMEOUT, bound(&statement).fetch_all(self.session()?)).await
     }
 
     async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, StoreError> {
-        let executed = bound(&statement).execute(&mut *self.session);
+        let executed = bound(&statement).execute(self.session()?);
         within(RESPONSE_TIMEOUT, executed).await.map(|done| done.rows_affected())
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
         self.run("commit").await?;
-        self.is_open = false;
+        if let Some(session) = self.session.take() {
+            session.release();
+        }
         Ok(())
     }
 }
 
 impl PgDeadLetterTransaction {
+    fn session(&mut self) -> Result<&mut PgConnection, StoreError> {
+        let session = self.session.as_deref_mut();
+        session.ok_or_else(|| StoreError::Unavailable("the transaction has ended".to_owned()))
+    }
+
     async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
-        let executed = sqlx::raw_sql(statement).execute(&mut *self.session);
+        let executed = sqlx::raw_sql(statement).execute(self.session()?);
         within(RESPONSE_TIMEOUT, executed).await.map(drop)
     }
 }
 
 impl Drop for PgDeadLetterTransaction {
     fn drop(&mut self) {
-        if self.is_open {
-            self.session.close_on_drop();
+        if let Some(session) = self.session.take() {
+            session.close();
         }
     }
 }

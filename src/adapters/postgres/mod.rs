@@ -3,6 +3,7 @@
 //! Each lane has its own session, because a pool would ping it before each use. A transaction takes
 //! four round trips, whatever the size of its batch: begin, load, write, commit.
 
+mod address;
 mod backlog;
 mod connection;
 mod dead_letters;
@@ -17,6 +18,7 @@ mod pool;
 mod queries;
 mod relay;
 mod relay_lock;
+mod servers;
 mod session;
 mod store;
 mod write;

@@ -1,27 +1,47 @@
 //! Small connection pools, one for readers and one for dead letters. Idle
 //! sessions are checked regularly, and statements are repeated once on another session if theirs was at fault.
+//!
+//! Not the pool of sqlx, which knows one server only.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection, Postgres};
+use sqlx::{Connection, PgConnection, Postgres};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::errors::{is_session_fault, store_error};
-use super::session::{CONNECT_TIMEOUT, SessionValidity, check_client, is_writable, with_timeout};
+use super::servers::{Servers, may_pass};
+use super::session::{
+    OpenSession, SessionValidity, is_writable, no_response, timed_out, with_timeout,
+};
 use crate::service_layer::StoreError;
 
-/// Timeout for the ping when a session returns to the pool: it may still be executing a statement
-/// that was dropped.
+/// Timeout for a session: for its turn, and for servers that are starting or failing over. Shorter than
+/// that of a reader's statement, so that the error names the reason.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The pauses between attempts to connect to such servers: 20 ms, 40 ms, … 1 s.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Timeout for the ping of a session that was dropped during a statement, which it may still be
+/// executing.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often the idle sessions of a pool are checked, while it is in use: a firewall may have dropped a
 /// connection silently, or the server may have become read-only.
 const CHECK_INTERVAL: Duration = Duration::from_secs(3);
+
+/// How long a session stays open without use.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+
+/// How long a session stays open at all: the server frees the memory of a session at its end.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// A statement with its bound values.
 pub(super) type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
@@ -29,42 +49,41 @@ pub(super) type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 /// A few sessions, opened when needed and checked regularly; clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
-    sessions: PgPool,
+    servers: Servers,
     validity: SessionValidity,
     response_timeout: Duration,
+    /// One for each session in use.
+    permits: Arc<Semaphore>,
+    idle: IdleSessions,
     /// When the idle sessions were checked last.
     checked_at: Arc<Mutex<Instant>>,
 }
 
+/// Sessions that are not in use, with the time since when; the last one is used next.
+#[derive(Debug, Clone, Default)]
+struct IdleSessions(Arc<Mutex<Vec<(Instant, OpenSession)>>>);
+
+/// A session in use. Unless it is released, a ping shows whether it can be used again, as a statement
+/// may have been dropped midway.
+#[derive(Debug)]
+pub(super) struct PooledSession {
+    /// `None` after its end.
+    session: Option<OpenSession>,
+    idle: IdleSessions,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
 impl Pool {
     pub(super) fn new(
-        max_sessions: u32,
-        options: PgConnectOptions,
+        max_sessions: usize,
+        servers: Servers,
         response_timeout: Duration,
         validity: SessionValidity,
     ) -> Self {
-        let usable = validity.clone();
-        let sessions = PgPoolOptions::new()
-            .max_connections(max_sessions)
-            .min_connections(0)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .idle_timeout(Duration::from_secs(60))
-            .after_connect(|connection, _| Box::pin(check_client(connection)))
-            // The pool's own check has no timeout.
-            .test_before_acquire(false)
-            .before_acquire(move |_, session| {
-                let is_usable = usable.covers(session.age);
-                Box::pin(async move { Ok(is_usable) })
-            })
-            .after_release(|connection, _| {
-                Box::pin(async {
-                    let done = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
-                    Ok(done.is_ok_and(|done| done.is_ok()))
-                })
-            })
-            .connect_lazy_with(options);
+        let permits = Arc::new(Semaphore::new(max_sessions));
         let checked_at = Arc::new(Mutex::new(Instant::now()));
-        Self { sessions, validity, response_timeout, checked_at }
+        let idle = IdleSessions::default();
+        Self { servers, validity, response_timeout, permits, idle, checked_at }
     }
 
     pub(super) async fn fetch_all(
@@ -114,10 +133,14 @@ impl Pool {
         with_timeout(self.response_timeout, async {
             let mut session = self.acquire().await?;
             let rows = query.fetch_all(&mut *session).await;
-            if rows.as_ref().is_err_and(is_session_fault) {
-                // Other sessions of the same age have the same fault.
-                self.validity.invalidate_all();
-                session.close_on_drop();
+            match &rows {
+                Err(error) if is_session_fault(error) => {
+                    // Other sessions of the same age have the same fault.
+                    self.validity.invalidate_all();
+                    session.close();
+                }
+                Ok(_) | Err(sqlx::Error::Database(_)) => session.release(),
+                Err(_) => drop(session),
             }
             rows
         })
@@ -125,16 +148,47 @@ impl Pool {
     }
 
     /// A session for several statements.
-    pub(super) async fn session(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+    pub(super) async fn session(&self) -> Result<PooledSession, StoreError> {
         let session = with_timeout(self.response_timeout, self.acquire()).await;
         session.map_err(|error| store_error(&error))
     }
 
-    async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    async fn acquire(&self) -> Result<PooledSession, sqlx::Error> {
         if self.is_check_due() {
             self.check_idle().await;
         }
-        self.sessions.acquire().await
+        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
+        let permit = tokio::time::timeout_at(deadline, self.permits.clone().acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else { return Err(no_response(ACQUIRE_TIMEOUT)) };
+        let mut session = PooledSession::new(None, self.idle.clone(), permit);
+        session.session = match self.pop_usable() {
+            Some(usable) => Some(usable),
+            None => Some(OpenSession::new(self.connect_until(deadline).await?)),
+        };
+        Ok(session)
+    }
+
+    /// Connects, and tries again as long as servers are starting or failing over.
+    async fn connect_until(&self, deadline: Instant) -> Result<PgConnection, sqlx::Error> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.servers.connect().await {
+                Err(error) if may_pass(&error) => error,
+                result => return result,
+            };
+            if Instant::now() + pause >= deadline {
+                return Err(timed_out(format!("{error} (tried for {ACQUIRE_TIMEOUT:?})")));
+            }
+            tokio::time::sleep(pause).await;
+            pause = MAX_PAUSE.min(2 * pause);
+        }
+    }
+
+    /// Takes idle sessions until one is usable; closes the others.
+    fn pop_usable(&self) -> Option<OpenSession> {
+        std::iter::from_fn(|| self.idle.lock().pop())
+            .map(|(_, session)| session)
+            .find(|session| self.validity.covers(session.age()) && session.age() < MAX_AGE)
     }
 
     /// Whether the last check is at least [`CHECK_INTERVAL`] old; if so, the next one starts now.
@@ -150,13 +204,80 @@ impl Pool {
     /// Checks all idle sessions at the same time. A session in use is seen by the next check, or by
     /// its own statement.
     async fn check_idle(&self) {
-        let idle = std::iter::from_fn(|| self.sessions.try_acquire());
-        join_all(idle.map(|mut session| async move {
-            if !is_writable(&mut session).await {
+        self.idle.lock().retain(|(since, _)| since.elapsed() < MAX_IDLE);
+        let in_use = || {
+            let permit = self.permits.clone().try_acquire_owned().ok()?;
+            let session = self.pop_usable()?;
+            Some(PooledSession::new(Some(session), self.idle.clone(), permit))
+        };
+        join_all(std::iter::from_fn(in_use).map(|mut session| async move {
+            if is_writable(&mut session).await {
+                session.release();
+            } else {
                 self.validity.invalidate_all();
-                session.close_on_drop();
+                session.close();
             }
         }))
         .await;
+    }
+}
+
+impl IdleSessions {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, OpenSession)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, session: OpenSession) {
+        self.lock().push((Instant::now(), session));
+    }
+}
+
+impl PooledSession {
+    fn new(session: Option<OpenSession>, idle: IdleSessions, permit: OwnedSemaphorePermit) -> Self {
+        Self { session, idle, permit: Some(permit) }
+    }
+
+    /// Returns the session to the pool. No statement may be in progress.
+    pub(super) fn release(mut self) {
+        if let Some(session) = self.session.take() {
+            self.idle.push(session);
+        }
+    }
+
+    /// Ends the session.
+    pub(super) fn close(mut self) {
+        self.session = None;
+    }
+}
+
+impl Drop for PooledSession {
+    fn drop(&mut self) {
+        let (Some(mut session), Ok(runtime)) =
+            (self.session.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        let (idle, permit) = (self.idle.clone(), self.permit.take());
+        runtime.spawn(async move {
+            let done = tokio::time::timeout(RELEASE_TIMEOUT, session.connection.ping()).await;
+            if done.is_ok_and(|done| done.is_ok()) {
+                idle.push(session);
+            }
+            drop(permit);
+        });
+    }
+}
+
+impl Deref for PooledSession {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.session.as_ref().expect("it is taken at the end only").connection
+    }
+}
+
+impl DerefMut for PooledSession {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.session.as_mut().expect("it is taken at the end only").connection
     }
 }

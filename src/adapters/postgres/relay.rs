@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use super::relay_lock::{holder, try_lock};
+use super::servers::Servers;
 use super::session::{RESPONSE_TIMEOUT, connect, is_writable, within};
 use super::write;
 use crate::messages::{OutboxKey, OutboxRow, RawOutboxKey};
@@ -27,15 +27,15 @@ type ConnectionSlot = Arc<Mutex<Option<PgConnection>>>;
 /// The relay's session.
 #[derive(Debug)]
 pub struct PgRelayStore {
-    options: PgConnectOptions,
+    servers: Servers,
     slot: ConnectionSlot,
     keepalive: Option<JoinHandle<()>>,
     holder: Option<RelayHolder>,
 }
 
 impl PgRelayStore {
-    pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, slot: ConnectionSlot::default(), keepalive: None, holder: None }
+    pub(super) fn new(servers: Servers) -> Self {
+        Self { servers, slot: ConnectionSlot::default(), keepalive: None, holder: None }
     }
 
     /// Takes the connection with the lock out of its slot. The caller puts it back after success;
@@ -69,7 +69,7 @@ impl RelayStore for PgRelayStore {
             *slot = Some(connection);
             return Ok(true);
         }
-        let mut connection = connect(&self.options).await?;
+        let mut connection = connect(&self.servers).await?;
         if !try_lock(&mut connection).await? {
             self.holder = holder(&mut connection).await?;
             return Ok(false);

@@ -3,15 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 use tokio::time::Instant;
 
 use super::errors::store_error;
+use super::servers::Servers;
 use crate::service_layer::StoreError;
-
-/// Timeout for opening a session.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout for the response to a statement of a batch. The server cancels the statement after half
 /// of it (`statement_timeout`); this one is for a server that is no longer reachable.
@@ -53,7 +50,7 @@ impl SessionValidity {
 /// The session of a lane: opened when needed, and checked after it was idle.
 #[derive(Debug)]
 pub(super) struct Session {
-    options: PgConnectOptions,
+    servers: Servers,
     validity: SessionValidity,
     /// `None` while the connection is in use. It is checked in only after a clean end: a future
     /// that is dropped midway drops the connection too, and the server rolls back.
@@ -62,39 +59,47 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 struct Idle {
-    connection: CheckedOut,
+    session: OpenSession,
     since: Instant,
 }
 
-/// A connection in use.
+/// A connection and its age.
 #[derive(Debug)]
-pub(super) struct CheckedOut {
+pub(super) struct OpenSession {
     pub(super) connection: PgConnection,
     opened_at: Instant,
 }
 
+impl OpenSession {
+    pub(super) fn new(connection: PgConnection) -> Self {
+        Self { connection, opened_at: Instant::now() }
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.opened_at.elapsed()
+    }
+}
+
 impl Session {
-    pub(super) fn new(options: PgConnectOptions, validity: SessionValidity) -> Self {
-        Self { options, validity, idle: None }
+    pub(super) fn new(servers: Servers, validity: SessionValidity) -> Self {
+        Self { servers, validity, idle: None }
     }
 
     /// The connection, or a new one if it is no longer usable.
-    pub(super) async fn check_out(&mut self) -> Result<CheckedOut, StoreError> {
-        if let Some(Idle { mut connection, since }) = self.idle.take()
-            && self.validity.covers(connection.opened_at.elapsed())
+    pub(super) async fn check_out(&mut self) -> Result<OpenSession, StoreError> {
+        if let Some(Idle { mut session, since }) = self.idle.take()
+            && self.validity.covers(session.age())
         {
-            if since.elapsed() < IDLE_BEFORE_CHECK || is_writable(&mut connection.connection).await
-            {
-                return Ok(connection);
+            if since.elapsed() < IDLE_BEFORE_CHECK || is_writable(&mut session.connection).await {
+                return Ok(session);
             }
             self.validity.invalidate_all();
         }
-        let connection = connect(&self.options).await?;
-        Ok(CheckedOut { connection, opened_at: Instant::now() })
+        Ok(OpenSession::new(connect(&self.servers).await?))
     }
 
-    pub(super) fn check_in(&mut self, connection: CheckedOut) {
-        self.idle = Some(Idle { connection, since: Instant::now() });
+    pub(super) fn check_in(&mut self, session: OpenSession) {
+        self.idle = Some(Idle { session, since: Instant::now() });
     }
 }
 
@@ -107,15 +112,9 @@ pub(super) async fn is_writable(connection: &mut PgConnection) -> bool {
     })
 }
 
-pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    let connecting = async {
-        let mut connection = options.connect().await?;
-        check_client(&mut connection).await?;
-        Ok(connection)
-    };
-    // Whatever the error is, no message caused it.
-    let connection = with_timeout(CONNECT_TIMEOUT, connecting).await;
-    connection.map_err(|error| StoreError::Unavailable(error.to_string()))
+/// A new session. Whatever an error is, no message caused it.
+pub(super) async fn connect(servers: &Servers) -> Result<PgConnection, StoreError> {
+    servers.connect().await.map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
 /// Sets `client_connection_check_interval` if the server supports it.
@@ -139,8 +138,14 @@ pub(super) async fn with_timeout<T>(
     limit: Duration,
     response: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(limit, response).await.unwrap_or_else(|_| {
-        let text = format!("no response within {} s", limit.as_secs());
-        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, text).into())
-    })
+    tokio::time::timeout(limit, response).await.unwrap_or_else(|_| Err(no_response(limit)))
+}
+
+pub(super) fn no_response(limit: Duration) -> sqlx::Error {
+    timed_out(format!("no response within {} s", limit.as_secs()))
+}
+
+/// An error after which a statement is not repeated on another session: it took long enough.
+pub(super) fn timed_out(text: String) -> sqlx::Error {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, text).into()
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
-use super::session::{CheckedOut, RESPONSE_TIMEOUT, Session, within};
+use super::session::{OpenSession, RESPONSE_TIMEOUT, Session, within};
 use super::{load, numbers, write};
 use crate::kill_points;
 use crate::messages::{OutboxKey, OutboxRow};
@@ -19,7 +19,7 @@ pub struct PgStore {
 #[derive(Debug)]
 pub struct PgTransaction<'a> {
     session: &'a mut Session,
-    checked_out: CheckedOut,
+    checked_out: OpenSession,
 }
 
 impl PgStore {

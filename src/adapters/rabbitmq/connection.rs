@@ -10,8 +10,9 @@ use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::hosts::BrokerHosts;
 use super::intake::{self, BrokerVersion, GateHandle};
-use super::{RabbitPublisher, Topology, url_parameters};
+use super::{RabbitPublisher, Topology};
 use crate::messages::Target;
 use crate::metrics::Metrics;
 use crate::service_layer::{Cooldown, ServerUrl};
@@ -64,8 +65,8 @@ pub enum RabbitError {
 /// A RabbitMQ broker and its topology; clones share the publishing connection.
 #[derive(Debug, Clone)]
 pub struct RabbitMq {
-    uri: Arc<AMQPUri>,
-    /// Replaces `uri` for new connections.
+    hosts: Arc<BrokerHosts>,
+    /// Replaces `hosts` for new connections.
     current_url: Option<ServerUrl>,
     pub(super) topology: Arc<Topology>,
     /// Distinguishes this worker from the others that consume the same queues.
@@ -86,15 +87,16 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// A broker at `amqp://user:password@host:port/vhost` (or `amqps://`); connects when needed.
+    /// A broker at `amqp://user:password@host:port/vhost` (or `amqps://`), where several hosts are
+    /// separated by commas; connects when needed.
     ///
     /// # Errors
     /// [`RabbitError::Address`] when the address is malformed.
     pub fn new(url: &str, topology: Topology, declare: bool) -> Result<Self, RabbitError> {
-        let uri = parsed(url)?;
+        let hosts = Arc::new(parsed(url)?);
         let topology = Arc::new(topology);
         Ok(Self {
-            uri: Arc::new(uri),
+            hosts,
             current_url: None,
             topology,
             worker_id: Uuid::now_v7(),
@@ -141,6 +143,13 @@ impl RabbitMq {
         RabbitPublisher::new(self.clone())
     }
 
+    fn current_hosts(&self) -> Result<Arc<BrokerHosts>, RabbitError> {
+        let Some(url) = &self.current_url else { return Ok(self.hosts.clone()) };
+        // Retried like an outage: the file may be corrected.
+        let hosts = parsed(&url.read());
+        hosts.map(Arc::new).map_err(|error| RabbitError::Unavailable(error.to_string()))
+    }
+
     /// Opens a connection named after its purpose, as shown in the management UI. Incoming frames
     /// are [filtered](super::intake).
     pub(super) async fn connect(&self, purpose: &'static str) -> Result<Connection, RabbitError> {
@@ -153,23 +162,18 @@ impl RabbitMq {
         purpose: &'static str,
         gate: Option<&GateHandle>,
     ) -> Result<Connection, RabbitError> {
-        let mut uri = match &self.current_url {
-            None => AMQPUri::clone(&self.uri),
-            // Retried like an outage: the file may be corrected.
-            Some(url) => {
-                parsed(&url.read()).map_err(|error| RabbitError::Unavailable(error.to_string()))?
-            }
-        };
-        let starts_small =
-            uri.query.frame_max.is_none() && !self.large_frames.load(Ordering::Relaxed);
-        if starts_small {
-            uri.query.frame_max = Some(SMALL_FRAME_BYTES);
-        }
+        let is_small = !self.large_frames.load(Ordering::Relaxed);
         let name = format!("order-worker {purpose}");
-        let properties =
-            ConnectionProperties::default().with_connection_name(name.into_bytes().into());
-        let connecting = intake::connect(uri, properties, gate, starts_small, &self.version);
-        let connection = within(RPC_TIMEOUT, connecting).await?;
+        let (name, version) = (name.as_str(), &self.version);
+        let connect = move |mut uri: AMQPUri| async move {
+            let starts_small = is_small && uri.query.frame_max.is_none();
+            if starts_small {
+                uri.query.frame_max = Some(SMALL_FRAME_BYTES);
+            }
+            let properties = ConnectionProperties::default().with_connection_name(name.into());
+            intake::connect(uri, properties, gate, starts_small, version).await
+        };
+        let connection = self.current_hosts()?.connect(connect).await?;
         if let Some(metrics) = &self.metrics {
             metrics.state.connected(purpose);
         }
@@ -265,11 +269,9 @@ impl RabbitMq {
     }
 }
 
-fn parsed(url: &str) -> Result<AMQPUri, RabbitError> {
-    url_parameters::ensure_valid(url).map_err(RabbitError::Address)?;
-    let mut uri: AMQPUri = url.parse().map_err(RabbitError::Address)?;
-    uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-    Ok(uri)
+fn parsed(url: &str) -> Result<BrokerHosts, RabbitError> {
+    let hosts: BrokerHosts = url.parse().map_err(RabbitError::Address)?;
+    Ok(hosts.with_default_heartbeat(HEARTBEAT_SECONDS))
 }
 
 pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, RabbitError> {

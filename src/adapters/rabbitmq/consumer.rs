@@ -26,6 +26,7 @@ use super::ack_tracker::AckTracker;
 use super::connection::{
     RPC_TIMEOUT, RabbitError, close, close_channel, open_channel, rabbit_error, within,
 };
+use super::delivery_order::DeliveryOrder;
 use super::intake::GateHandle;
 use super::{RabbitMq, Topology, properties};
 use crate::kill_points;
@@ -139,7 +140,9 @@ struct Session {
     epoch: u32,
     gate: GateHandle,
     acks: AckTracker,
-    /// Received from the broker, waiting for room in the channel to the lanes.
+    /// Received from the broker, not accepted yet.
+    received: DeliveryOrder<LapinDelivery>,
+    /// Accepted, waiting for room in the channel to the lanes.
     next: Option<Delivery>,
     /// When the first delivery without its body came. Since then no more are accepted, and the
     /// admitted ones are being settled.
@@ -212,6 +215,7 @@ impl Supervisor {
             epoch,
             gate,
             acks: AckTracker::default(),
+            received: DeliveryOrder::default(),
             next: None,
             draining_since: None,
         })
@@ -352,7 +356,7 @@ impl Session {
         }
     }
 
-    /// Accepts a delivery from the stream. The stream ends when the broker cancels the consumer:
+    /// Takes a delivery from the stream. The stream ends when the broker cancels the consumer:
     /// the queue was deleted, its node went down, or an acknowledgement took too long.
     async fn receive(
         &mut self,
@@ -367,6 +371,16 @@ impl Session {
             }
             Some(Err(error)) => return Err(rabbit_error(&error)),
         };
+        self.received.add(delivery.delivery_tag, delivery);
+        self.accept_next().await
+    }
+
+    /// Accepts the delivery whose turn it is by its tag, if it is here.
+    async fn accept_next(&mut self) -> Result<(), RabbitError> {
+        if !self.accepts_more() {
+            return Ok(());
+        }
+        let Some(delivery) = self.received.take_next() else { return Ok(()) };
         let tag = delivery.delivery_tag;
         if self.gate.has_discarded(tag) {
             // From here on deliveries have no body; they are requeued at the end of the session.
@@ -394,6 +408,10 @@ impl Session {
     async fn pass_on(&mut self, room: mpsc::OwnedPermit<Delivery>) -> Result<(), RabbitError> {
         if let Some(delivery) = self.next.take() {
             room.send(delivery);
+        }
+        self.accept_next().await?;
+        if !self.accepts_more() {
+            return Ok(());
         }
         match self.consumers.next().now_or_never() {
             Some(delivery) => self.receive(delivery.flatten()).await,

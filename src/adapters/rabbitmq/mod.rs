@@ -14,6 +14,8 @@ mod confirms;
 mod connection;
 mod consumer;
 mod definitions;
+mod delivery_order;
+mod hosts;
 pub mod intake;
 pub mod properties;
 mod publish_batch;

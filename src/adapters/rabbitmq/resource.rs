@@ -76,13 +76,17 @@ impl<'a> Resource<'a> {
                 self.send_declare(connection, false, arguments.clone()).await
             }
             Self::Queue { arguments, also_accepted, .. } => {
-                let mut declared = self.send_declare(connection, false, arguments.clone()).await;
-                for arguments in also_accepted {
-                    if !matches!(declared, Err(RabbitError::Topology { .. })) {
-                        break;
-                    }
-                    declared = self.send_declare(connection, false, arguments.clone()).await;
+                let declared = self.send_declare(connection, false, arguments.clone()).await;
+                if !matches!(declared, Err(RabbitError::Topology { .. })) {
+                    return declared;
                 }
+                for arguments in also_accepted {
+                    match self.send_declare(connection, false, arguments.clone()).await {
+                        Err(RabbitError::Topology { .. }) => {}
+                        other => return other,
+                    }
+                }
+                // The difference from what the worker itself declares.
                 declared
             }
         }

@@ -135,14 +135,20 @@ impl Topology {
         resources
     }
 
+    /// A quorum queue, although nothing is ever in it: a classic queue cannot be declared while the one
+    /// node that has it is down, so no worker could connect to the rest of the cluster. Earlier
+    /// development versions declared a classic one.
     pub(super) fn marker(&self) -> Resource<'_> {
+        let arguments = |queue_type| {
+            table([
+                ("x-queue-type", text(queue_type)),
+                ("x-max-length", AMQPValue::LongLongInt(self.partitions.into())),
+            ])
+        };
         Resource::Queue {
             name: self.partitions_marker(),
-            arguments: table([
-                ("x-queue-type", text("classic")),
-                ("x-max-length", AMQPValue::LongLongInt(self.partitions.into())),
-            ]),
-            also_accepted: Vec::new(),
+            arguments: arguments("quorum"),
+            also_accepted: vec![arguments("classic")],
             binding: None,
         }
     }

@@ -1,7 +1,7 @@
 //! A SQLite database file: opens, migrates, and creates the adapters of all ports.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
@@ -18,9 +18,17 @@ use super::{
     SqliteBacklogProbe, SqliteDeadLetters, SqlitePiiAccessLog, SqliteQueries, SqliteRelayStore,
     SqliteStore,
 };
+use crate::adapters::SchemaVersion;
+use crate::adapters::schema_version::{beside_newer_programs, last_of};
 use crate::service_layer::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| beside_newer_programs(sqlx::migrate!("migrations/sqlite")));
+
+const HAS_MIGRATIONS: &str =
+    "select nullif(count(*), 0) from sqlite_schema where name = '_sqlx_migrations'";
+const APPLIED: &str = "select max(version) from _sqlx_migrations where success";
+const MINIMUM: &str = "select max(minimum_version) from schema_compatibility";
 
 /// How long to wait while another process locks the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,12 +69,13 @@ impl SqliteDatabase {
         Ok(database)
     }
 
-    /// Applies pending migrations.
+    /// Applies pending migrations; returns the version that the schema then has.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] when a newer version has migrated the database, or an applied
-    /// migration differs; otherwise when the database is unavailable.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    /// [`StoreError::Unusable`] when the tables need a newer program, or an applied migration
+    /// differs; otherwise when the database is unavailable.
+    pub async fn migrate(&self) -> Result<SchemaVersion, StoreError> {
+        self.schema_version().await?.ensure_migratable()?;
         let mut writer = self.writer.acquire().await?;
         let migrated = MIGRATIONS.run(&mut writer.connection).await;
         migrated.map_err(|error| match &error {
@@ -74,25 +83,28 @@ impl SqliteDatabase {
             _ => StoreError::Unusable(error.to_string()),
         })?;
         writer.release();
-        Ok(())
+        // Again, as a newer program may have migrated meanwhile.
+        self.schema_version().await?.ensure_migratable()
     }
 
-    /// Whether the schema has the version of this binary.
+    /// The version of the schema.
     ///
     /// # Errors
     /// When the database is unavailable.
-    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
-        const HAS_MIGRATIONS: &str =
-            "select count(*) > 0 from sqlite_schema where name = '_sqlx_migrations'";
-        const APPLIED: &str = "select max(version) from _sqlx_migrations where success";
-        let has_migrations = sqlx::query_scalar(HAS_MIGRATIONS).fetch_one(&self.readers).await;
-        if !has_migrations.map_err(|error| store_error(&error))? {
-            return Ok(false);
-        }
-        let applied: Result<Option<i64>, _> =
-            sqlx::query_scalar(APPLIED).fetch_one(&self.readers).await;
-        let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
-        Ok(applied.map_err(|error| store_error(&error))? == newest)
+    pub async fn schema_version(&self) -> Result<SchemaVersion, StoreError> {
+        let known = last_of(&MIGRATIONS);
+        let applied = match self.number(HAS_MIGRATIONS).await? {
+            Some(_) => self.number(APPLIED).await?,
+            None => None,
+        };
+        // Older tables do not state it.
+        let minimum = if applied > Some(known) { self.number(MINIMUM).await? } else { None };
+        Ok(SchemaVersion { applied, minimum: minimum.unwrap_or(0), known })
+    }
+
+    async fn number(&self, query: &'static str) -> Result<Option<i64>, StoreError> {
+        let number = sqlx::query_scalar(query).fetch_one(&self.readers).await;
+        number.map_err(|error| store_error(&error))
     }
 
     /// A store for one lane.

@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bootstrap::{Database, Failure};
 use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::WorkerFailed;
 use crate::service_layer::InvalidQuery;
 
 /// Consumes order commands from RabbitMQ, applies them in transactional batches, and publishes the
@@ -73,7 +74,8 @@ pub enum Action {
         #[command(subcommand)]
         action: topology::TopologyAction,
     },
-    /// Migrate the database to the schema version of this binary.
+    /// Migrate the database to the schema version of this program. Does nothing if a newer one has
+    /// migrated it.
     Migrate,
     /// Print the JSON Schemas of all messages, or write them to files.
     Schemas(schemas::Schemas),
@@ -87,6 +89,8 @@ pub enum Action {
 pub enum CommandFailed {
     #[error(transparent)]
     Failure(#[from] Failure),
+    #[error(transparent)]
+    Worker(#[from] WorkerFailed),
     #[error(transparent)]
     Query(#[from] InvalidQuery),
     #[error("{0}")]
@@ -122,7 +126,7 @@ impl CommandFailed {
 /// The database of the settings.
 ///
 /// # Errors
-/// When it cannot be opened, or its schema version is not the one of this binary.
+/// When it cannot be opened, or its schema version is not one that this program can use.
 async fn migrated_database(settings: &Settings) -> Result<Database, CommandFailed> {
     let database = Database::open(settings).await?;
     database.ensure_migrated().await?;

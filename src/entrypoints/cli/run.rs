@@ -13,8 +13,9 @@ use super::CommandFailed;
 use super::signals::{Shutdown, ignore_other_signals, reload_on_hangup, shutdown_on_signal};
 use super::stdin::feed;
 use crate::adapters::in_process::InProcessBroker;
-use crate::bootstrap::{Broker, Database, Worker};
+use crate::bootstrap::{Broker, Database};
 use crate::config::{DEFAULT_DATABASE_URL, Settings};
+use crate::entrypoints::Worker;
 use crate::entrypoints::command_client::{CommandClient, CommandQueue};
 use crate::entrypoints::http::auth::Tokens;
 use crate::entrypoints::http::{App, Server, record_history};
@@ -55,6 +56,7 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
         database = Database::ready(&settings, &health) => database?,
         () = stop.cancelled() => return Ok(()),
     };
+    reload.add(database.current_url());
     app.set_database(database.clone());
     if address.is_some() {
         sampling.spawn(database.clone().sample(health.metrics().clone(), stop.clone()));

@@ -55,7 +55,7 @@ pub fn shutdown_on_signal(http_drain: Duration) -> std::io::Result<Shutdown> {
         let drained = async {
             tokio::time::sleep(drain).await;
             stop_http.cancel();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             () = either(&mut terminate, &mut interrupt) => {}

@@ -9,12 +9,11 @@ use super::Problem;
 use super::auth::Tokens;
 use super::console::Console;
 use super::health::DatabaseCheck;
-use crate::adapters::clock::SystemClock;
-use crate::bootstrap::{Broker, Database};
+use crate::bootstrap::{Broker, Database, system_clock};
 use crate::config::{InvalidSetting, Settings};
 use crate::entrypoints::command_client::CommandClient;
 use crate::service_layer::dead_letters::jobs::Jobs;
-use crate::service_layer::{ByteBudget, Health};
+use crate::service_layer::{ByteBudget, Clock, Health};
 
 /// The parts of the worker that handlers use; clones share them.
 #[derive(Debug, Clone)]
@@ -27,6 +26,7 @@ pub struct Parts {
     pub health: Health,
     pub tokens: Arc<Tokens>,
     pub requests: CommandClient,
+    pub clock: Arc<dyn Clock>,
     pub jobs: Jobs,
     /// Limits the memory for the bodies of commands.
     pub body_bytes: ByteBudget,
@@ -44,6 +44,7 @@ impl App {
         health: &Health,
         requests: CommandClient,
     ) -> Result<Self, InvalidSetting> {
+        let clock = system_clock();
         Ok(Self(Arc::new(Parts {
             settings: settings.clone(),
             broker: broker.clone(),
@@ -51,8 +52,9 @@ impl App {
             tokens: Arc::new(Tokens::of(settings)?),
             requests,
             body_bytes: ByteBudget::new(settings.byte_share()),
-            jobs: Jobs::new(Arc::new(SystemClock)),
-            console: Console::default(),
+            jobs: Jobs::new(clock.clone()),
+            console: Console::new(clock.now()),
+            clock,
             database_check: DatabaseCheck::default(),
             database: OnceLock::new(),
         })))

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use strum::EnumCount;
 
 use crate::messages::Properties;
 
@@ -131,7 +132,7 @@ pub struct DeadLetterCount {
 }
 
 /// The state of a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumCount)]
 pub enum DeadLetterState {
     /// Waits for an operator's decision.
     Open,
@@ -144,7 +145,8 @@ pub enum DeadLetterState {
 }
 
 impl DeadLetterState {
-    pub const ALL: [Self; 4] = [Self::Open, Self::Replaying, Self::Replayed, Self::Discarded];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Open, Self::Replaying, Self::Replayed, Self::Discarded];
 
     /// For tables, JSON and options.
     pub fn as_str(self) -> &'static str {

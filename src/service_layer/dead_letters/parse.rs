@@ -1,7 +1,10 @@
 //! Parses a message from the dead-letter queue. Pure.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -160,22 +163,28 @@ fn replay_of(headers: &Headers) -> Option<(DeadLetterKey, u32)> {
 pub fn subject_of(envelope: &Envelope) -> Subject {
     let command = decode::decode(envelope).kind.map(|kind| kind.name().to_owned());
     let within_bounds = envelope.body.len() <= decode::MAX_BODY_BYTES;
-    let body: Value = if within_bounds {
-        serde_json::from_slice(&envelope.body).unwrap_or_default()
-    } else {
-        Value::Null
-    };
+    let body = if within_bounds { members(&envelope.body) } else { Members::new() };
+    let customer = body.get("order_customer").map(|customer| members(customer.get().as_bytes()));
     Subject {
         command,
-        order_id: identifier(&body["order_id"]),
-        customer_id: identifier(&body["order_customer"]["customer_id"]),
+        order_id: body.get("order_id").and_then(identifier),
+        customer_id: customer.and_then(|customer| customer.get("customer_id").and_then(identifier)),
     }
 }
 
-fn identifier(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(storable(text)),
-        Value::Number(number) => Some(number.to_string()),
+type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+/// The members of an object, as text: numbers keep their digits, whatever their size. Empty if it is
+/// not an object.
+fn members(json: &[u8]) -> Members<'_> {
+    serde_json::from_slice(json).unwrap_or_default()
+}
+
+fn identifier(value: &&RawValue) -> Option<String> {
+    let text = value.get();
+    match text.as_bytes().first()? {
+        b'"' => serde_json::from_str(text).ok().map(|text: String| storable(&text)),
+        b'-' | b'0'..=b'9' => Some(storable(text)),
         _ => None,
     }
 }
@@ -318,6 +327,26 @@ mod tests {
             ("the body is not JSON: line 1 column 2", "the body is not JSON: line … column …"),
         ] {
             assert_eq!(pattern_of(detail), pattern);
+        }
+    }
+
+    #[test]
+    fn the_subject_has_the_digits_of_the_body() {
+        for (body, order_id) in [
+            (
+                r#"{"order_id":2026112721511750000001,"status":"Bogus"}"#,
+                Some("2026112721511750000001"),
+            ),
+            (r#"{"order_id":"0017","weight":1e400}"#, Some("0017")),
+            (r#"{"order_id":1.0}"#, Some("1.0")),
+            (r#"{"order_id":1,"order_id":2}"#, Some("2")),
+            (r#"{"order_id":null}"#, None),
+            (r#"{"order_id":[1]}"#, None),
+            ("[1]", None),
+            ("{", None),
+        ] {
+            let envelope = Envelope { body: body.into(), ..Envelope::default() };
+            assert_eq!(subject_of(&envelope).order_id.as_deref(), order_id, "{body}");
         }
     }
 

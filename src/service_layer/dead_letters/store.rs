@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use strum::EnumCount;
 
 use super::{
     DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup,
@@ -24,7 +25,7 @@ pub struct AuditEntry {
 }
 
 /// The kinds of actions on a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum AuditAction {
     Replay,
     Edit,
@@ -35,7 +36,7 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 5] =
+    pub const ALL: [Self; Self::COUNT] =
         [Self::Replay, Self::Edit, Self::Discard, Self::Restore, Self::Disclose];
 
     /// For tables, JSON and the database.

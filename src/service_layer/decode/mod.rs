@@ -9,6 +9,7 @@
 
 mod commands;
 mod fields;
+mod foreign;
 mod json;
 mod place_order;
 mod properties;
@@ -50,7 +51,9 @@ pub struct Deviations {
 pub fn decode(envelope: &Envelope) -> Decoded {
     let mut kind = properties::outer_kind(&envelope.properties, &envelope.routing_key);
     let mut deviations = Deviations::default();
-    let result = message(envelope, &mut kind, &mut deviations);
+    let result = message(envelope, &mut kind, &mut deviations).map_err(|reason| {
+        foreign::recognize(&envelope.properties, &envelope.body).unwrap_or(reason)
+    });
     Decoded { result, kind, deviations }
 }
 

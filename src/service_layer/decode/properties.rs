@@ -41,23 +41,33 @@ pub(super) fn outer_kind(properties: &Properties, routing_key: &str) -> Option<C
 }
 
 /// The kind of command: from the property, else from the body, else from the routing key. An unknown
-/// name is an error and not skipped, as its publisher must have meant something by it.
+/// name is an error and not skipped, as its publisher must have meant something by it. So is a routing
+/// key that names another command: the broker's permissions are about routing keys.
 pub(super) fn kind(
     properties: &Properties,
     body: &mut Fields<'_, '_>,
     routing_key: &str,
 ) -> Result<CommandKind, DeadLetterReason> {
     let in_body = body.get(TYPE);
-    if let Some(name) = given(properties.kind.as_deref()) {
-        return CommandKind::from_name(name).ok_or_else(|| unknown("the property type names"));
-    }
-    match in_body {
-        Some(Node::Text(name)) if !name.is_empty() => {
-            CommandKind::from_name(name).ok_or_else(|| unknown("the field type names"))
+    let in_routing_key = CommandKind::from_routing_key(routing_key);
+    let (place, kind) = match (given(properties.kind.as_deref()), in_body) {
+        (Some(name), _) => ("property", CommandKind::from_name(name)),
+        (None, Some(Node::Text(name))) if !name.is_empty() => {
+            ("field", CommandKind::from_name(name))
         }
-        None | Some(Node::Text(_)) => CommandKind::from_routing_key(routing_key)
-            .ok_or_else(|| unknown("there is no type, and the routing key names")),
-        Some(_) => Err(FieldError::invalid("must be text").inside(TYPE).into()),
+        (None, None | Some(Node::Text(_))) => {
+            return in_routing_key
+                .ok_or_else(|| unknown("there is no type, and the routing key names"));
+        }
+        (None, Some(_)) => return Err(FieldError::invalid("must be text").inside(TYPE).into()),
+    };
+    let kind = kind.ok_or_else(|| unknown(&format!("the {place} type names")))?;
+    match in_routing_key {
+        Some(other) if other != kind => {
+            let detail = format!("the routing key names {other}, the {place} type {kind}");
+            Err(DeadLetterReason::new(DeadLetterCode::CommandMismatch, detail))
+        }
+        _ => Ok(kind),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Injects one fault at a time; `docs/faults.md` lists them.
 
 mod broker;
+mod consumer_timeout;
 mod crashes;
 mod database;
 mod hostile;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+
 use crate::tcp_proxy::{Reaction, TcpProxy, closed_port, host_of, url_with_port};
-use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually, logged, variable};
+use crate::test_env::{PATIENT_RELAY, TestEnv, Worker, eventually, logged, printed, variable};
 use crate::workload::{
     Copies, Expected, assert_consistent, assert_processes_new_orders, publish, subscribe,
 };
@@ -163,6 +165,31 @@ async fn a_worker_that_starts_before_its_servers_waits_for_them() {
 
     eventually("the worker is ready", || async { env.is_ready() }).await;
     assert_processes_new_orders(&env).await;
+    worker.stop().await;
+    env.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn dead_hosts_in_the_url_delay_connections_by_seconds_only() {
+    let (closed, silent) = (closed_port(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let dead =
+        [closed.local_addr().unwrap(), silent.local_addr().unwrap()].map(|it| it.to_string());
+    let live = host_of(&variable("AMQP_URL"));
+    let hosts = [&dead[0], &live, &dead[1]].map(String::as_str).join(",");
+    let amqp_url = variable("AMQP_URL").replacen(&live, &hosts, 1);
+    let env = TestEnv::at_addresses(&amqp_url, &variable("DATABASE_URL")).await;
+
+    let worker = env.start_worker().await;
+    assert_processes_new_orders(&env).await;
+    printed(&env.program(&["topology", "check"]).output().unwrap());
+
+    let nobody = format!("amqp://guest:secret@{},{}", dead[0], dead[1]);
+    let failed = env.program(&["topology", "check"]).env("AMQP_URL", nobody).output().unwrap();
+    let error = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(error.contains(&format!("{}: Connection refused", dead[0])), "{error}");
+    assert!(error.contains(&format!("{}: no reply", dead[1])), "{error}");
+    assert!(!failed.status.success() && !error.contains("secret"), "{error}");
     worker.stop().await;
     env.remove().await;
 }

@@ -150,15 +150,15 @@ async fn pools_replace_read_only_sessions() {
     role.alter("set default_transaction_read_only = on").await;
     env.terminate_sessions().await;
     eventually("reads succeed", || async { client.get("/api/orders/1").status == 200 }).await;
+    let read_only_until = env.ask("select clock_timestamp()").await.remove(0);
     role.alter("reset default_transaction_read_only").await;
-    let writable_since = env.ask("select clock_timestamp()").await.remove(0);
 
     reads_for(&client, Duration::from_secs(10)).await;
     let now = env.ask("select clock_timestamp()").await.remove(0);
     // Long enough for the backlog probe and the relay to run as well.
     reads_for(&client, Duration::from_secs(6)).await;
 
-    let used = format!("backend_start < '{writable_since}' and query_start > '{now}'");
+    let used = format!("backend_start < '{read_only_until}' and query_start > '{now}'");
     assert_eq!(env.sessions(&used).await, 0);
     assert_eq!(client.send(&Request::post("/api/orders").json(place("2"))).status, 201);
     worker.stop().await;

@@ -62,10 +62,10 @@ fn the_other_commands_are_read() {
 #[test]
 fn the_property_names_the_command_then_the_body_then_the_routing_key() {
     let cases = [
-        (Some("CancelOrder"), r#""type": "PlaceOrder", "#, "order.set_status"),
+        (Some("CancelOrder"), r#""type": "PlaceOrder", "#, "order.cancel"),
         (Some("cancel_order"), r#""type": 5, "#, "nonsense"),
-        (None, r#""type": "CANCEL-ORDER", "#, "order.place"),
-        (Some(""), r#""type": "cancel order", "#, "order.place"),
+        (None, r#""type": "CANCEL-ORDER", "#, "orders"),
+        (Some(""), r#""type": "cancel order", "#, "order.cancel"),
         (None, "", "order.cancel"),
         (None, r#""type": null, "#, "ORDER.Cancel"),
         (Some(""), r#""type": "", "#, "order_cancel"),

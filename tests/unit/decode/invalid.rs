@@ -29,6 +29,99 @@ fn bytes_that_are_not_utf8_are_refused() {
 }
 
 #[test]
+fn a_compressed_body_is_refused_by_the_name_of_its_encoding() {
+    let gzip: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0];
+    for (content_encoding, body, named) in [
+        (None, gzip, "gzip"),
+        (Some("gzip"), gzip, "gzip"),
+        (Some("X-GZIP"), gzip, "gzip"),
+        (Some("utf-8"), gzip, "gzip"),
+        (Some("deflate"), &[0x78, 0x9c], "deflate"),
+        (Some("base64"), b"e30=", "base64"),
+        (Some("rot13"), b"{\"beqre_vq\"", "the content_encoding that it names"),
+    ] {
+        let properties = Properties {
+            content_encoding: content_encoding.map(str::to_owned),
+            ..Properties::default()
+        };
+        let envelope = Envelope { properties, ..envelope("order.place", body) };
+        let detail = format!("the body is encoded with {named}; send plain JSON");
+        assert_eq!(refusal(decode(&envelope)), (DeadLetterCode::UnsupportedEncoding, detail));
+    }
+}
+
+#[test]
+fn a_plain_body_is_taken_whatever_its_content_encoding_says() {
+    for content_encoding in ["gzip", "utf-8", "binary", ""] {
+        let content_encoding = text(content_encoding);
+        let properties = Properties { content_encoding, ..Properties::default() };
+        assert!(with_properties(properties, &an_order()).result.is_ok());
+    }
+}
+
+#[test]
+fn a_body_that_was_encoded_twice_is_refused_as_such() {
+    let twice = serde_json::to_string(&an_order()).unwrap();
+
+    let (code, detail) = refused(twice);
+
+    assert_eq!(code, DeadLetterCode::UnsupportedEncoding);
+    assert_eq!(detail, "the body is a JSON text that contains JSON: it was encoded twice");
+}
+
+#[test]
+fn an_envelope_of_a_framework_is_refused_by_its_name() {
+    let order = an_order();
+    for (body, name) in [
+        (
+            format!(r#"{{"messageType": ["urn:message:Shop:PlaceOrder"], "message": {order}}}"#),
+            "MassTransit",
+        ),
+        (
+            format!(r#"{{"specversion": "1.0", "type": "PlaceOrder", "data": {order}}}"#),
+            "CloudEvents",
+        ),
+        (
+            r#"{"specversion": "1.0", "type": "PlaceOrder", "data_base64": "e30="}"#.to_owned(),
+            "CloudEvents",
+        ),
+        (format!(r#"[[{order}], {{}}, {{"callbacks": null, "chain": null}}]"#), "Celery"),
+        (format!(r#"{{"task": "shop.place", "args": [{order}], "kwargs": {{}}}}"#), "Celery"),
+    ] {
+        let detail = format!("the body is an envelope of {name}; send the command alone");
+        assert_eq!(refused(body), (DeadLetterCode::UnsupportedEnvelope, detail));
+    }
+}
+
+#[test]
+fn a_command_with_fields_of_an_envelope_is_taken() {
+    let order = an_order().replacen('{', r#"{"specversion": "1.0", "data": {}, "#, 1);
+    assert!(decoded("order.place", order).result.is_ok());
+}
+
+/// A publisher that may only publish `order.place` must not be able to cancel orders.
+#[test]
+fn a_type_that_differs_from_the_command_of_the_routing_key_is_refused() {
+    let property = Properties { kind: text("CancelOrder"), ..Properties::default() };
+    let cases = [
+        (with_properties(property, r#"{"order_id": 7}"#), "property"),
+        (decoded("order.place", r#"{"order_id": 7, "type": "cancel-order"}"#), "field"),
+    ];
+    for (decoded, place) in cases {
+        let detail = format!("the routing key names PlaceOrder, the {place} type CancelOrder");
+        assert_eq!(refusal(decoded), (DeadLetterCode::CommandMismatch, detail));
+    }
+}
+
+#[test]
+fn a_routing_key_that_names_no_command_leaves_the_choice_to_the_type() {
+    for routing_key in ["", "orders.commands", "order", "shop.order.place"] {
+        let decoded = decoded(routing_key, r#"{"order_id": 7, "type": "CancelOrder"}"#);
+        assert_eq!(decoded.kind, Some(CommandKind::CancelOrder), "{routing_key}");
+    }
+}
+
+#[test]
 fn what_is_not_exactly_one_json_text_is_refused() {
     let order = an_order();
     let half = &order[..order.len() / 2];

@@ -14,7 +14,8 @@ static VALIDATORS: LazyLock<Vec<(CommandKind, Validator)>> = LazyLock::new(|| {
     let schemas = schemas::all();
     let validator = |kind: CommandKind| {
         let file_name = format!("{kind}.json");
-        let schema = schemas.iter().find(|schema| schema.file_name == file_name).unwrap();
+        let schema = schemas.iter().find(|schema| schema.file_name == file_name);
+        let schema = schema.unwrap_or_else(|| panic!("add {kind} to schemas::all()"));
         (kind, jsonschema::validator_for(schema.schema.as_value()).unwrap())
     };
     CommandKind::ALL.map(validator).to_vec()

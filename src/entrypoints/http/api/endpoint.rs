@@ -4,6 +4,7 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter};
 use schemars::{Schema, SchemaGenerator};
+use strum::EnumCount;
 
 use crate::entrypoints::http::App;
 use crate::entrypoints::http::auth::{Permission, Role, require_permission};
@@ -38,7 +39,7 @@ pub enum TrailingSlash {
 }
 
 /// The clients for which an endpoint exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum Group {
     /// New clients.
     Orders,
@@ -99,7 +100,7 @@ impl ParameterPlace {
 }
 
 impl Group {
-    pub const ALL: [Self; 2] = [Self::Orders, Self::Legacy];
+    pub const ALL: [Self; Self::COUNT] = [Self::Orders, Self::Legacy];
 
     pub fn title(self) -> &'static str {
         match self {

@@ -39,11 +39,14 @@ pub fn dead_lettered(reason: DeadLetterReason) -> Problem {
     match code {
         DeadLetterCode::EmptyBody
         | DeadLetterCode::NotUtf8
+        | DeadLetterCode::UnsupportedEncoding
+        | DeadLetterCode::UnsupportedEnvelope
         | DeadLetterCode::MalformedJson
         | DeadLetterCode::DuplicateKey
         | DeadLetterCode::MissingField
         | DeadLetterCode::InvalidField
         | DeadLetterCode::UnknownCommand
+        | DeadLetterCode::CommandMismatch
         | DeadLetterCode::MessageIdMissing => problem(StatusCode::BAD_REQUEST, detail),
         DeadLetterCode::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, detail),
         DeadLetterCode::MessageIdReused => {

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use strum::EnumCount;
+
 /// The role of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum, EnumCount)]
 pub enum Role {
     /// A store: places orders and reads those of its customers.
     Store,
@@ -34,7 +36,7 @@ pub struct Caller {
 }
 
 impl Role {
-    pub const ALL: [Self; 3] = [Self::Store, Self::Viewer, Self::Operator];
+    pub const ALL: [Self; Self::COUNT] = [Self::Store, Self::Viewer, Self::Operator];
 
     pub fn may(self, permission: Permission) -> bool {
         match (self, permission) {

@@ -10,7 +10,6 @@ use serde::Deserialize;
 use super::components::form;
 use super::components::notice::Flash;
 use super::{CurrentUser, Submitted};
-use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::Broker;
 use crate::entrypoints::cli::ndjson::{EXAMPLES, parse_line};
 use crate::entrypoints::http::{App, Problem};
@@ -92,13 +91,13 @@ pub async fn run_demo(
     State(app): State<App>,
     Submitted { user, form: NoFields {} }: Submitted<NoFields>,
 ) -> Result<Redirect, Problem> {
-    let Broker::InProcess(broker) = &app.broker else {
+    let Broker::InProcess(_) = app.broker else {
         let detail =
             "the demo requires the in-process broker: it never publishes sample orders to RabbitMQ";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     };
     tracing::info!(caller = user.caller().name, "Demo started");
-    let flash = match publish(broker).await {
+    let flash = match publish(&mut *app.broker.publisher()).await {
         Ok(statuses) => published_flash(&statuses),
         Err(error) => {
             Flash::Refused(html! { "Not all commands may have been published: " (error) "." })
@@ -108,7 +107,7 @@ pub async fn run_demo(
     Ok(Redirect::to("/"))
 }
 
-async fn publish(broker: &InProcessBroker) -> Result<Vec<PublishStatus>, PublishError> {
+async fn publish(publisher: &mut dyn Publisher) -> Result<Vec<PublishStatus>, PublishError> {
     let commands = EXAMPLES.lines().filter_map(|line| parse_line(line).ok());
     let window: Vec<Publication> = commands
         .map(|command| Publication {
@@ -117,7 +116,7 @@ async fn publish(broker: &InProcessBroker) -> Result<Vec<PublishStatus>, Publish
             body: command.body,
         })
         .collect();
-    broker.publisher().publish(&window).await
+    publisher.publish(&window).await
 }
 
 fn published_flash(statuses: &[PublishStatus]) -> Flash {

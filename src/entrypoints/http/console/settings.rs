@@ -7,10 +7,8 @@ use maud::{Markup, html};
 use super::CurrentUser;
 use super::components::timestamp;
 use super::layout::{Page, Section, page};
-use crate::adapters::clock::SystemClock;
 use crate::config::{DatabaseUrl, ShownSetting};
 use crate::entrypoints::http::App;
-use crate::service_layer::Clock;
 
 pub async fn show(user: CurrentUser, State(app): State<App>) -> Page {
     let body = html! {
@@ -23,7 +21,7 @@ pub async fn show(user: CurrentUser, State(app): State<App>) -> Page {
 
 fn worker(app: &App) -> Markup {
     let started = app.console.started_at;
-    let uptime = SystemClock.now() - started;
+    let uptime = app.clock.now() - started;
     html! {
         section .panel aria-labelledby="worker" {
             h2 #worker { "This worker" }

@@ -4,8 +4,6 @@ use chrono::{DateTime, Utc};
 
 use super::events::Hub;
 use super::sessions::{Attempts, Sessions};
-use crate::adapters::clock::SystemClock;
-use crate::service_layer::Clock;
 
 #[derive(Debug)]
 pub struct Console {
@@ -15,10 +13,10 @@ pub struct Console {
     pub(super) events: Hub,
 }
 
-impl Default for Console {
-    fn default() -> Self {
+impl Console {
+    pub fn new(started_at: DateTime<Utc>) -> Self {
         Self {
-            started_at: SystemClock.now(),
+            started_at,
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             events: Hub::default(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::bootstrap::{Database, Failure};
+use crate::bootstrap::{Database, Failure, SchemaMismatch};
+use crate::service_layer::Health;
 
 /// Maximum duration of a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,13 +21,15 @@ pub struct DatabaseCheck(Mutex<Option<(Instant, DatabaseStatus)>>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseStatus {
     Migrated,
-    /// Its tables are missing, or of another version.
+    /// Its tables are missing or older than this program.
     NotMigrated,
+    /// Its tables need a newer program.
+    TooNew,
     Unavailable,
 }
 
 impl DatabaseCheck {
-    pub async fn status(&self, database: &Database) -> DatabaseStatus {
+    pub async fn status(&self, database: &Database, health: &Health) -> DatabaseStatus {
         let mut last = self.0.lock().await;
         if let Some((at, status)) = *last
             && at.elapsed() < CACHE_FOR
@@ -34,8 +37,12 @@ impl DatabaseCheck {
             return status;
         }
         let status = match timeout(CHECK_TIMEOUT, database.ensure_migrated()).await {
-            Ok(Ok(())) => DatabaseStatus::Migrated,
-            Ok(Err(Failure::NotMigrated)) => DatabaseStatus::NotMigrated,
+            Ok(Ok(version)) => {
+                health.has_schema(version.applied, version.known);
+                DatabaseStatus::Migrated
+            }
+            Ok(Err(Failure::Schema(SchemaMismatch::TooNew { .. }))) => DatabaseStatus::TooNew,
+            Ok(Err(Failure::Schema(_))) => DatabaseStatus::NotMigrated,
             Ok(Err(_)) | Err(_) => DatabaseStatus::Unavailable,
         };
         *last = Some((Instant::now(), status));

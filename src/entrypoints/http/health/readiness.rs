@@ -34,7 +34,7 @@ impl Check {
 impl Readiness {
     pub async fn of(app: &App) -> Self {
         let database = match app.database() {
-            Ok(database) => Some(app.database_check.status(database).await),
+            Ok(database) => Some(app.database_check.status(database, &app.health).await),
             Err(_) => None,
         };
         app.check_blocked();
@@ -73,7 +73,9 @@ fn of_database(status: Option<DatabaseStatus>) -> Option<&'static str> {
     match status {
         None => Some("not connected yet"),
         Some(DatabaseStatus::Unavailable) => Some("unavailable"),
-        Some(DatabaseStatus::Migrated | DatabaseStatus::NotMigrated) => None,
+        Some(DatabaseStatus::Migrated | DatabaseStatus::NotMigrated | DatabaseStatus::TooNew) => {
+            None
+        }
     }
 }
 
@@ -81,8 +83,9 @@ fn of_migrations(status: Option<DatabaseStatus>) -> Option<&'static str> {
     match status {
         Some(DatabaseStatus::Migrated) => None,
         Some(DatabaseStatus::NotMigrated) => {
-            Some("the schema version is not the one of this worker")
+            Some("the tables are missing or older than this worker: run `order-worker migrate`")
         }
+        Some(DatabaseStatus::TooNew) => Some("the tables need a newer version of the worker"),
         None | Some(DatabaseStatus::Unavailable) => {
             Some("unknown while the database is unavailable")
         }

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use strum::EnumCount;
 use tokio::time::Instant;
 
 /// Minimum time between two lines with the same reason.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Why a request or connection was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum Refusal {
     /// No token, an unknown one, or one whose role lacks the permission.
     Unauthorized,
@@ -42,7 +43,7 @@ struct Tally {
 }
 
 impl Refusal {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; Self::COUNT] = [
         Self::Unauthorized,
         Self::TimedOut,
         Self::TooLarge,

@@ -101,8 +101,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::adapters::clock::SystemClock;
-    use crate::adapters::sqlite::SqliteDatabase;
+    use crate::bootstrap::{Database, system_clock};
+    use crate::config::DatabaseUrl;
     use crate::domain::Customer;
     use crate::domain::{
         Command, CustomerId, Email, Item, Money, Name, OrderId, PlaceOrder, ProductId, Quantity,
@@ -137,8 +137,8 @@ mod tests {
         }
     }
 
-    async fn listed(database: &SqliteDatabase) -> Vec<i64> {
-        let response = respond(Arc::new(database.queries()), OrderQuery::all()).await.unwrap();
+    async fn listed(database: &Database) -> Vec<i64> {
+        let response = respond(database.orders(), OrderQuery::all()).await.unwrap();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let list: Vec<Value> = serde_json::from_slice(&body).unwrap();
         list.iter().map(|order| order["id"].as_i64().unwrap()).collect()
@@ -148,12 +148,12 @@ mod tests {
     async fn a_list_of_any_length_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("orders.db").display());
-        let database = SqliteDatabase::open(&url).await.unwrap();
+        let url = DatabaseUrl::Sqlite(url.parse().unwrap());
+        let database = Database::at(&url).await.unwrap();
         database.migrate().await.unwrap();
-        let clock = Arc::new(SystemClock);
         let mut bus = MessageBus::new(
-            Box::new(database.store()),
-            clock,
+            database.store(),
+            system_clock(),
             Health::default(),
             InFlight::default(),
         );

@@ -7,13 +7,11 @@ use maud::{Markup, html};
 use super::fields::Fields;
 use super::jobs::{nothing_selected, start_job};
 use super::selection::{Purpose, SelectedDeadLetters, Selection};
-use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::components::form;
 use crate::entrypoints::http::console::components::notice::{self, Flash};
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::jobs::{self, JobKind, JobRequest};
 use crate::service_layer::dead_letters::{Actor, Decision};
 
@@ -58,7 +56,7 @@ async fn resolve(
         Decision::Discard => Purpose::Discard,
         Decision::Restore => Purpose::Restore,
     };
-    Selection::of(form)?.resolve(form, app.database()?, purpose).await
+    Selection::of(form)?.resolve(form, app, purpose).await
 }
 
 fn confirmation(
@@ -125,8 +123,7 @@ async fn decide(
         let error = notice::error(&html! { "A reason is required." });
         return Ok(confirmation(&user, &selected, decision, Some(&error)));
     }
-    let (database, audit_entry) =
-        (app.database()?, decision.audit_entry(&actor, SystemClock.now()));
+    let (database, audit_entry) = (app.database()?, decision.audit_entry(&actor, app.clock.now()));
     if let [id] = selected.ids[..] {
         let is_done = decision.apply(&*database.dead_letters(), id, &audit_entry).await?;
         user.set_flash(decision_flash(decision, id, is_done));

@@ -31,7 +31,7 @@ pub async fn start(
     Submitted { user, form }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
     let database = app.database()?;
-    let selected = Selection::of(&form)?.resolve(&form, database, Purpose::Replay).await?;
+    let selected = Selection::of(&form)?.resolve(&form, &app, Purpose::Replay).await?;
     let actor = Actor::new(&user.caller().name, None);
     let request = JobRequest { kind: JobKind::DryRun, actor, ids: selected.ids.clone().into() };
     let (dry_run, dead_letters) = (database.dry_run(), database.dead_letters());

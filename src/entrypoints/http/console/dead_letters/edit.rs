@@ -12,12 +12,10 @@ use super::edit_page::{Draft, editable_text, is_unchanged};
 use super::fields::Fields;
 use super::masking::EmailVisibility;
 use super::reveal_email;
-use crate::adapters::clock::SystemClock;
 use crate::entrypoints::body_format::unified_diff;
 use crate::entrypoints::http::console::components::notice::{self, Flash};
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{
     Actor, AuditAction, AuditEntry, CheckedEdit, DeadLetterRecord, DeadLetterState,
 };
@@ -99,7 +97,7 @@ async fn save_edit(
     actor: &Actor,
 ) -> Result<bool, Problem> {
     let dead_letters = app.database()?.dead_letters();
-    Ok(edit.save(&*dead_letters, record, actor, SystemClock.now()).await?)
+    Ok(edit.save(&*dead_letters, record, actor, app.clock.now()).await?)
 }
 
 /// Keeps the user's text and compares it with the current body.

@@ -8,14 +8,12 @@ use super::components::{action_buttons, reason, untrusted_text};
 use super::counts::Counts;
 use super::groups;
 use super::search::Search;
-use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::CurrentUser;
 use crate::entrypoints::http::console::components::{
     address, dead_letter_state, form, notice, pagination, timestamp,
 };
 use crate::entrypoints::http::console::layout::{Section, page};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterSummary};
 
 const PAGE_SIZE: u32 = 50;
@@ -25,7 +23,7 @@ pub async fn show(
     State(app): State<App>,
     Query(search): Query<Search>,
 ) -> Result<Response, Problem> {
-    let filter = match search.filter(SystemClock.now()).and_then(|it| search.after().map(|_| it)) {
+    let filter = match search.filter(app.clock.now()).and_then(|it| search.after().map(|_| it)) {
         Ok(filter) => filter,
         Err(invalid) => {
             let error = notice::error(&html! { (invalid) });

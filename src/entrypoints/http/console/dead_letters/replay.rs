@@ -1,6 +1,5 @@
 //! Replays.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -12,7 +11,6 @@ use super::fields::{Fields, invalid_field};
 use super::jobs::{nothing_selected, start_job};
 use super::replay_page::{MAX_REPLAYS, confirmation};
 use super::selection::{Purpose, Selection};
-use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::dead_letters::jobs::{self, JobKind, JobRequest};
@@ -26,7 +24,7 @@ pub async fn ask(
     State(app): State<App>,
     Submitted { user, form }: Submitted<Fields>,
 ) -> Result<Response, Problem> {
-    let selected = Selection::of(&form)?.resolve(&form, app.database()?, Purpose::Replay).await?;
+    let selected = Selection::of(&form)?.resolve(&form, &app, Purpose::Replay).await?;
     if selected.ids.is_empty() {
         return Ok(nothing_selected(&user, &selected).into_response());
     }
@@ -40,14 +38,14 @@ pub async fn start(
 ) -> Result<Response, Problem> {
     let database = app.database()?;
     let limits = limits(&form)?;
-    let selected = Selection::of(&form)?.resolve(&form, database, Purpose::Replay).await?;
+    let selected = Selection::of(&form)?.resolve(&form, &app, Purpose::Replay).await?;
     let actor = actor(&user, &form);
     let replay = Replay {
         dead_letters: database.dead_letters(),
         orders: database.orders(),
         dry_run: database.dry_run(),
         publisher: app.broker.publisher(),
-        clock: Arc::new(SystemClock),
+        clock: app.clock.clone(),
         actor: actor.clone(),
         limits,
         stop: CancellationToken::new(),

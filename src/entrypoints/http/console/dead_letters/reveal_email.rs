@@ -5,11 +5,9 @@ use axum::extract::{Path, State};
 use super::detail::{find, page_of, parse_id};
 use super::fields::Fields;
 use super::masking::EmailVisibility;
-use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::console::{CurrentUser, Submitted};
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::Clock;
 use crate::service_layer::dead_letters::Actor;
 use crate::service_layer::dead_letters::AuditAction;
 
@@ -30,7 +28,7 @@ pub async fn show(
 /// When the dead letter does not exist, or the database is unavailable. Nothing may be shown then.
 pub async fn record(app: &App, user: &CurrentUser, id: i64, how: &str) -> Result<(), Problem> {
     let actor = Actor::new(&user.caller().name, None);
-    let entry = actor.audit_entry(SystemClock.now(), AuditAction::Disclose, how);
+    let entry = actor.audit_entry(app.clock.now(), AuditAction::Disclose, how);
     if app.database()?.dead_letters().record_action(id, &entry).await? {
         tracing::info!(
             dead_letter = id,

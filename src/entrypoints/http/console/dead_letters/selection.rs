@@ -8,10 +8,7 @@ use maud::{Markup, html};
 
 use super::fields::{Fields, invalid_field};
 use super::search::Search;
-use crate::adapters::clock::SystemClock;
-use crate::bootstrap::Database;
-use crate::entrypoints::http::Problem;
-use crate::service_layer::Clock;
+use crate::entrypoints::http::{App, Problem};
 use crate::service_layer::dead_letters::jobs::MAX_DEAD_LETTERS;
 use crate::service_layer::dead_letters::replayable_ids;
 use crate::service_layer::dead_letters::{DeadLetterFilter, DeadLetterState};
@@ -67,12 +64,12 @@ impl Selection {
     pub async fn resolve(
         self,
         fields: &Fields,
-        database: &Database,
+        app: &App,
         purpose: Purpose,
     ) -> Result<SelectedDeadLetters, Problem> {
         let mut ids = match self {
             Self::Ids(ids) => ids,
-            Self::Matching(search) => matching(&search, database, purpose).await?,
+            Self::Matching(search) => matching(&search, app, purpose).await?,
         };
         let is_truncated = ids.len() > MAX_DEAD_LETTERS as usize;
         ids.truncate(MAX_DEAD_LETTERS as usize);
@@ -99,12 +96,8 @@ pub fn search(fields: &Fields) -> Result<Search, Problem> {
         .ok_or_else(|| invalid_field("those", "must be the URL of a list"))
 }
 
-async fn matching(
-    search: &Search,
-    database: &Database,
-    purpose: Purpose,
-) -> Result<Vec<i64>, Problem> {
-    let now = SystemClock.now();
+async fn matching(search: &Search, app: &App, purpose: Purpose) -> Result<Vec<i64>, Problem> {
+    let (database, now) = (app.database()?, app.clock.now());
     let filter = search.filter(now)?;
     let limit = MAX_DEAD_LETTERS + 1;
     let states = match purpose {

@@ -6,8 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::batch::{BATCH_INTERVAL, Batch};
-use super::subscription::{SubscriptionEvent, subscribe};
-use crate::bootstrap::Broker;
+use crate::bootstrap::{Broker, SubscriptionEvent, subscribe_to_events};
 
 /// Maximum number of open pages.
 const MAX_LISTENERS: usize = 50;
@@ -115,7 +114,7 @@ impl Hub {
 async fn run(hub: Hub, broker: Broker, listeners: broadcast::Sender<StreamEvent>) {
     let (sender, receiver) = mpsc::channel(EVENT_BUFFER);
     tokio::select! {
-        () = subscribe(broker, sender) => {}
+        () = subscribe_to_events(broker, sender) => {}
         () = distribute(&hub, receiver, &listeners) => {}
     }
 }
@@ -154,10 +153,9 @@ async fn distribute(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::in_process::InProcessBroker;
 
     fn broker() -> Broker {
-        Broker::InProcess(InProcessBroker::new(Vec::new()))
+        Broker::in_process(Vec::new())
     }
 
     #[tokio::test]

@@ -9,7 +9,6 @@ mod hub;
 mod line;
 mod page;
 mod stream;
-mod subscription;
 
 use axum::Router;
 use axum::routing::get;

@@ -6,12 +6,11 @@ use maud::html;
 use serde::Deserialize;
 
 use super::detail::{OrderIdQuery, find, page_of};
-use crate::adapters::clock::SystemClock;
 use crate::entrypoints::http::console::Submitted;
 use crate::entrypoints::http::console::components::address;
 use crate::entrypoints::http::console::layout::Page;
 use crate::entrypoints::http::{App, Problem};
-use crate::service_layer::{Clock, PiiAccess};
+use crate::service_layer::PiiAccess;
 
 #[derive(Debug, Deserialize)]
 pub struct NoFields {}
@@ -26,7 +25,7 @@ pub async fn show(
     // Nothing is recorded for an order that does not exist.
     find(&app, &order_id).await?;
     let access = PiiAccess {
-        at: SystemClock.now(),
+        at: app.clock.now(),
         who: user.caller().name.clone(),
         order_id: order_id.clone(),
     };

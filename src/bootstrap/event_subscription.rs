@@ -1,12 +1,13 @@
-//! The subscription to the events exchange that all open pages share.
+//! A subscription to all events, whatever the broker.
 
 use tokio::sync::mpsc;
 
+use super::Broker;
 use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::RabbitMq;
-use crate::bootstrap::Broker;
 use crate::service_layer::Backoff;
 
+/// What a subscriber receives.
 #[derive(Debug)]
 pub enum SubscriptionEvent {
     /// The body of an event.
@@ -17,7 +18,7 @@ pub enum SubscriptionEvent {
     Disconnected(String),
 }
 
-/// The receiver was dropped: no page is open any more.
+/// The receiver was dropped.
 struct NoListeners;
 
 async fn send(
@@ -28,12 +29,12 @@ async fn send(
 }
 
 /// Sends the events of the broker until the receiver is dropped. Reconnects after an outage.
-pub async fn subscribe(broker: Broker, sender: mpsc::Sender<SubscriptionEvent>) {
+pub async fn subscribe_to_events(broker: Broker, sender: mpsc::Sender<SubscriptionEvent>) {
     let ended = match broker {
         Broker::RabbitMq(rabbitmq) => from_rabbitmq(&rabbitmq, &sender).await,
         Broker::InProcess(broker) => from_in_process(&broker, &sender).await,
     };
-    // The in-process broker has stopped with the worker, or no page is open.
+    // The in-process broker has stopped with the worker, or the receiver was dropped.
     let (Ok(()) | Err(NoListeners)) = ended;
 }
 

@@ -1,22 +1,30 @@
 //! A worker and its background tasks.
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Broker, Database, Failure};
-use crate::adapters::clock::SystemClock;
-use crate::config::Settings;
-use crate::entrypoints::amqp::{self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LanePorts};
+use crate::bootstrap::{Broker, Database, Failure, system_clock};
+use crate::config::{InvalidSetting, Settings};
+use crate::entrypoints::amqp::{
+    self, ConsumerDeps, ConsumerSettings, EVENT_PUBLISHERS, LaneDied, LanePorts,
+};
 use crate::entrypoints::command_client::{self, CommandLaneDeps, CommandQueue};
 use crate::messages::ConsumedQueue;
 use crate::service_layer::dead_letters::{RetentionPeriods, collect, prune_forever};
-use crate::service_layer::{ByteBudget, Clock, Health, InFlight, IntakeBounds, Relay};
+use crate::service_layer::{ByteBudget, Health, InFlight, IntakeBounds, Relay};
 
 /// Maximum unacknowledged dead letters.
 const DEAD_LETTER_PREFETCH: u16 = 200;
+
+/// Why a worker stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerFailed {
+    #[error(transparent)]
+    Component(#[from] Failure),
+    #[error(transparent)]
+    LaneDied(#[from] LaneDied),
+}
 
 /// Tasks besides processing commands: storing dead letters, and deleting old rows.
 #[derive(Debug)]
@@ -58,7 +66,7 @@ impl Worker {
         &self,
         requests: Option<CommandQueue>,
         stop: CancellationToken,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), WorkerFailed> {
         let in_flight = InFlight::default();
         let serving = async {
             if let Some(requests) = requests {
@@ -85,12 +93,12 @@ impl Worker {
         replies: &Broker,
         in_flight: InFlight,
         stop: CancellationToken,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), WorkerFailed> {
         tokio::select! {
             ready = self.broker.ready(&self.health) => ready?,
             () = stop.cancelled() => return Ok(()),
         }
-        let background = self.start_background_tasks()?;
+        let background = self.start_background_tasks().map_err(Failure::from)?;
         let health = self.health.clone();
         let bounds = IntakeBounds { prefetch: self.settings.prefetch, bytes: self.byte_budget() };
         let (source, source_task) =
@@ -107,7 +115,7 @@ impl Worker {
             republisher: self.broker.publisher(),
             reply_publisher: replies.publisher(),
             reroute_publisher: self.broker.is_partitioned().then(|| self.broker.publisher()),
-            clock: Arc::new(SystemClock),
+            clock: system_clock(),
             health,
             in_flight,
         };
@@ -138,7 +146,7 @@ impl Worker {
         CommandLaneDeps {
             store: self.database.store(),
             publisher: self.broker.publisher(),
-            clock: Arc::new(SystemClock),
+            clock: system_clock(),
             health: self.health.clone(),
             in_flight,
             batch_max: self.settings.batch_max.into(),
@@ -160,10 +168,10 @@ impl Worker {
         tokio::spawn(relay.run(self.settings.relay_interval()))
     }
 
-    fn start_background_tasks(&self) -> Result<BackgroundTasks, Failure> {
+    fn start_background_tasks(&self) -> Result<BackgroundTasks, InvalidSetting> {
         self.settings.check_retention()?;
         let retention = retention_periods(&self.settings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = system_clock();
         let pruning =
             tokio::spawn(prune_forever(self.database.dead_letters(), retention, clock.clone()));
         let stop = CancellationToken::new();
