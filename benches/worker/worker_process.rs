@@ -74,7 +74,7 @@ impl WorkerProcess {
     /// Waits until every worker consumes the commands queue.
     pub async fn all_consume(workers: &mut [Self], env: &BenchEnv<'_>) -> Result<(), Failure> {
         let deadline = Instant::now() + TIMEOUT;
-        while (env.broker.consumers().await? as usize) < workers.len() {
+        while env.broker.consumers().await? < workers.len() as u64 {
             Self::all_run(workers)?;
             if Instant::now() > deadline {
                 return Err("the workers do not consume after a minute".into());

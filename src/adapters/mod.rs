@@ -4,6 +4,7 @@ pub mod clock;
 mod dead_letters;
 pub mod in_process;
 pub mod postgres;
+mod process_name;
 pub mod rabbitmq;
 mod rows;
 mod schema_version;

@@ -12,6 +12,7 @@ use crate::adapters::sqlite::SqliteDatabase;
 use crate::config::{DatabaseUrl, Settings};
 use crate::metrics::Metrics;
 use crate::service_layer::dead_letters::{DeadLetterStore, DryRun};
+use crate::service_layer::doctor::ServerFacts;
 use crate::service_layer::{
     BacklogProbe, Backoff, Health, OrderQueries, PiiAccessLog, RelayStore, ServerUrl, Store,
     StoreError, sample_backlog,
@@ -110,6 +111,15 @@ impl Database {
         Ok(version)
     }
 
+    /// # Errors
+    /// When the database is unavailable.
+    pub(super) async fn server_facts(&self) -> Result<ServerFacts, StoreError> {
+        match self {
+            Self::Postgres(database) => database.server_facts().await,
+            Self::Sqlite(database) => database.server_facts().await,
+        }
+    }
+
     /// A session for one lane.
     pub fn store(&self) -> Box<dyn Store> {
         match self {
@@ -157,7 +167,7 @@ impl Database {
         sample_backlog(self.backlog_probe(), metrics, stop).await;
     }
 
-    fn backlog_probe(&self) -> Box<dyn BacklogProbe> {
+    pub(super) fn backlog_probe(&self) -> Box<dyn BacklogProbe> {
         match self {
             Self::Postgres(database) => Box::new(database.backlog_probe()),
             Self::Sqlite(database) => Box::new(database.backlog_probe()),

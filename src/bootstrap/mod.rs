@@ -3,10 +3,12 @@
 
 mod broker;
 mod database;
+mod doctor;
 mod event_subscription;
 
 pub use broker::{Broker, topology};
 pub use database::Database;
+pub use doctor::doctor;
 pub use event_subscription::{SubscriptionEvent, subscribe_to_events};
 
 use std::sync::Arc;

@@ -5,20 +5,24 @@ use crate::messages::Properties;
 use crate::metrics::{DeviationCounts, Metrics};
 use crate::service_layer::decode::Deviations;
 
-impl From<Deviations> for DeviationCounts {
-    fn from(deviations: Deviations) -> Self {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        Self {
-            unknown_fields: count(deviations.unknown_fields),
-            coerced_fields: count(deviations.coerced_fields),
-            differing_totals: deviations.total_differs.into(),
-        }
+/// The priority of a message without one. RabbitMQ 4.3 delivers higher ones before it, and lower ones
+/// after it; of the commands of one order as well. Retries and replays have no priority.
+const DEFAULT_PRIORITY: u8 = 4;
+
+fn counts_of(deviations: Deviations, properties: &Properties) -> DeviationCounts {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let priority = properties.priority.unwrap_or(DEFAULT_PRIORITY);
+    DeviationCounts {
+        unknown_fields: count(deviations.unknown_fields),
+        coerced_fields: count(deviations.coerced_fields),
+        differing_totals: deviations.total_differs.into(),
+        prioritized: (priority != DEFAULT_PRIORITY).into(),
     }
 }
 
 /// Counts the deviations of one message, and logs the first of each kind.
 pub fn count(deviations: Deviations, properties: &Properties, metrics: &Metrics) {
-    let counts = DeviationCounts::from(deviations);
+    let counts = counts_of(deviations, properties);
     if counts == DeviationCounts::default() {
         return;
     }
@@ -47,6 +51,14 @@ pub fn count(deviations: Deviations, properties: &Properties, metrics: &Metrics)
             "An order's total is not the sum of its items; further orders are only counted"
         );
     }
+    if before.prioritized == 0 && counts.prioritized > 0 {
+        tracing::warn!(
+            message_id,
+            app_id,
+            priority = properties.priority,
+            "A message has a priority, which may reorder the commands of an order; further ones are only counted"
+        );
+    }
 }
 
 /// Logs the totals, if there are any deviations.
@@ -57,6 +69,7 @@ pub fn log_totals(metrics: &Metrics) {
             unknown_fields = totals.unknown_fields,
             coerced_fields = totals.coerced_fields,
             totals_that_differ = totals.differing_totals,
+            messages_with_priority = totals.prioritized,
             "Messages deviated from the contract and were accepted"
         );
     }

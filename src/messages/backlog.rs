@@ -63,6 +63,17 @@ pub struct QueueDepth {
     pub consumers: u64,
 }
 
+impl QueueDepth {
+    /// The messages of several queues together. Each worker consumes all of them, so the consumers are
+    /// those of the queue with the most.
+    pub fn of_all(queues: &[Self]) -> Self {
+        Self {
+            ready: queues.iter().map(|queue| queue.ready).sum(),
+            consumers: queues.iter().map(|queue| queue.consumers).max().unwrap_or(0),
+        }
+    }
+}
+
 impl OpenDeadLetters {
     /// The number of dead letters whose code satisfies the predicate.
     pub fn of(&self, matches: impl Fn(&str) -> bool) -> u64 {

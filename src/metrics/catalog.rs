@@ -46,6 +46,12 @@ pub const RETRIES: Definition = Definition::counter(
     "Commands from the queue that were scheduled for a retry.",
 );
 
+pub const RETRIES_RETURNED: Definition = Definition::counter(
+    "order_worker_retries_returned_total",
+    &[],
+    "Commands that came back from a retry queue.",
+);
+
 pub const BATCH_MESSAGES: Definition =
     Definition::histogram("order_worker_batch_messages", SIZES, &["source"], "Messages per batch.");
 
@@ -176,6 +182,26 @@ pub const QUEUE_CONSUMERS: Definition = Definition::gauge(
     "Consumers of a queue, of all workers, as reported by the broker. Sampled.",
 );
 
+pub const PARTITION_MESSAGES: Definition = Definition::gauge(
+    "order_worker_partition_messages_ready",
+    &["partition"],
+    "Ready messages in the queue of a partition. Only with PARTITIONS above 1. Sampled.",
+);
+
+pub const PARTITION_CONSUMERS: Definition = Definition::gauge(
+    "order_worker_partition_consumers",
+    &["partition"],
+    "Consumers of the queue of a partition, as the broker counts them: of a single active consumer \
+     and its standbys, the active one. Only with PARTITIONS above 1. Sampled.",
+);
+
+pub const PARTITION_RECEIVED: Definition = Definition::counter(
+    "order_worker_partition_messages_received_total",
+    &["partition"],
+    "Commands that this worker received from a partition: it is the active consumer of those where \
+     this increases. Only with PARTITIONS above 1.",
+);
+
 pub const SAMPLES_FAILED: Definition = Definition::counter(
     "order_worker_samples_failed_total",
     &["server"],
@@ -199,6 +225,13 @@ pub const DIFFERING_TOTALS: Definition = Definition::counter(
     "order_worker_differing_totals_total",
     &["publisher"],
     "Orders whose total is not the sum of their items. They are accepted.",
+);
+
+pub const PRIORITIZED: Definition = Definition::counter(
+    "order_worker_prioritized_messages_total",
+    &["publisher"],
+    "Commands of the queue with another priority than 4, the default: RabbitMQ 4 may deliver them \
+     before or after others of their order. They are taken.",
 );
 
 pub const CONSUMING: Definition = Definition::gauge(
@@ -258,12 +291,13 @@ pub const START_TIME: Definition = Definition::gauge(
 );
 
 /// All metrics, in the order of the documentation.
-pub const ALL: [Definition; 39] = [
+pub const ALL: [Definition; 44] = [
     RECEIVED,
     REDELIVERED,
     HANDLED,
     REJECTED,
     RETRIES,
+    RETRIES_RETURNED,
     BATCH_MESSAGES,
     BATCH_SECONDS,
     COMMIT_SECONDS,
@@ -284,10 +318,14 @@ pub const ALL: [Definition; 39] = [
     OUTBOX_AGE,
     QUEUE_MESSAGES,
     QUEUE_CONSUMERS,
+    PARTITION_MESSAGES,
+    PARTITION_CONSUMERS,
+    PARTITION_RECEIVED,
     SAMPLES_FAILED,
     UNKNOWN_FIELDS,
     COERCED_FIELDS,
     DIFFERING_TOTALS,
+    PRIORITIZED,
     CONSUMING,
     PAUSED,
     PAUSES,

@@ -44,6 +44,7 @@ pub struct Commands {
     redelivered: IntCounter,
     rejected: IntCounterVec,
     retries: IntCounterVec,
+    retries_returned: IntCounter,
     end_to_end: Histogram,
 }
 
@@ -91,6 +92,9 @@ impl Commands {
             redelivered: catalog::REDELIVERED.counters(registry).with_label_values::<&str>(&[]),
             rejected,
             retries,
+            retries_returned: catalog::RETRIES_RETURNED
+                .counters(registry)
+                .with_label_values::<&str>(&[]),
             end_to_end: catalog::END_TO_END_SECONDS
                 .histograms(registry)
                 .with_label_values::<&str>(&[]),
@@ -101,6 +105,11 @@ impl Commands {
     pub fn received(&self, source: Source, redelivered: bool) {
         self.of(source).received.inc();
         self.redelivered.inc_by(redelivered.into());
+    }
+
+    /// Counts a command that came back from a retry queue.
+    pub fn retry_returned(&self) {
+        self.retries_returned.inc();
     }
 
     /// Counts the outcome of a command. After the last retry, that is the dead letter.

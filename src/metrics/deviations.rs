@@ -23,6 +23,7 @@ pub struct DeviationMetrics {
     unknown_fields: IntCounterVec,
     coerced_fields: IntCounterVec,
     differing_totals: IntCounterVec,
+    prioritized: IntCounterVec,
     all: Counters,
     by_publisher: Mutex<HashMap<String, Counters>>,
 }
@@ -33,6 +34,8 @@ pub struct DeviationCounts {
     pub unknown_fields: u64,
     pub coerced_fields: u64,
     pub differing_totals: u64,
+    /// Messages with another priority than the default one.
+    pub prioritized: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +43,7 @@ struct Counters {
     unknown_fields: IntCounter,
     coerced_fields: IntCounter,
     differing_totals: IntCounter,
+    prioritized: IntCounter,
 }
 
 impl Counters {
@@ -47,6 +51,7 @@ impl Counters {
         self.unknown_fields.inc_by(counts.unknown_fields);
         self.coerced_fields.inc_by(counts.coerced_fields);
         self.differing_totals.inc_by(counts.differing_totals);
+        self.prioritized.inc_by(counts.prioritized);
     }
 }
 
@@ -60,10 +65,12 @@ impl DeviationMetrics {
             unknown_fields: catalog::UNKNOWN_FIELDS.counters(registry),
             coerced_fields: catalog::COERCED_FIELDS.counters(registry),
             differing_totals: catalog::DIFFERING_TOTALS.counters(registry),
+            prioritized: catalog::PRIORITIZED.counters(registry),
             all: Counters {
                 unknown_fields: unexposed(),
                 coerced_fields: unexposed(),
                 differing_totals: unexposed(),
+                prioritized: unexposed(),
             },
             by_publisher: Mutex::default(),
         };
@@ -84,6 +91,7 @@ impl DeviationMetrics {
             unknown_fields: self.all.unknown_fields.get(),
             coerced_fields: self.all.coerced_fields.get(),
             differing_totals: self.all.differing_totals.get(),
+            prioritized: self.all.prioritized.get(),
         }
     }
 
@@ -109,6 +117,7 @@ impl DeviationMetrics {
             unknown_fields: of(&self.unknown_fields),
             coerced_fields: of(&self.coerced_fields),
             differing_totals: of(&self.differing_totals),
+            prioritized: of(&self.prioritized),
         }
     }
 }

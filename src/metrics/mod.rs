@@ -10,6 +10,7 @@ mod definition;
 mod deviations;
 mod history;
 mod http;
+mod partitions;
 mod process;
 mod publishing;
 mod sampled;
@@ -25,6 +26,7 @@ pub use definition::{Definition, Kind};
 pub use deviations::{DeviationCounts, DeviationMetrics, MAX_PUBLISHERS};
 pub use history::{HistogramSnapshot, MAX_SNAPSHOTS, MetricsHistory, SNAPSHOT_INTERVAL, Snapshot};
 pub use http::Http;
+pub use partitions::Partitions;
 use process::Process;
 pub use publishing::Publishing;
 pub use sampled::{LatestSamples, Sampled, Server};
@@ -38,6 +40,7 @@ pub struct Metrics(Arc<Inner>);
 pub struct Inner {
     registry: Registry,
     pub commands: Commands,
+    pub partitions: Partitions,
     pub deviations: DeviationMetrics,
     pub publishing: Publishing,
     pub state: State,
@@ -53,6 +56,7 @@ impl Metrics {
         Process::register(&registry);
         Self(Arc::new(Inner {
             commands: Commands::new(&registry),
+            partitions: Partitions::new(&registry),
             deviations: DeviationMetrics::new(&registry),
             publishing: Publishing::new(&registry),
             state: State::new(&registry),

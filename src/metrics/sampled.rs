@@ -39,6 +39,8 @@ pub struct Sampled {
     oldest_outbox_message: GaugeVec,
     ready: IntGaugeVec,
     consumers: IntGaugeVec,
+    partition_ready: IntGaugeVec,
+    partition_consumers: IntGaugeVec,
     failed: IntCounterVec,
     latest: Mutex<LatestSamples>,
 }
@@ -49,6 +51,8 @@ pub struct LatestSamples {
     pub backlog: Option<Backlog>,
     pub commands: Option<QueueDepth>,
     pub dead_letters: Option<QueueDepth>,
+    /// Of the commands. Empty with a single partition, or if the broker did not respond.
+    pub partitions: Vec<QueueDepth>,
 }
 
 impl Sampled {
@@ -64,6 +68,8 @@ impl Sampled {
             oldest_outbox_message: catalog::OUTBOX_AGE.float_gauges(registry),
             ready: catalog::QUEUE_MESSAGES.gauges(registry),
             consumers: catalog::QUEUE_CONSUMERS.gauges(registry),
+            partition_ready: catalog::PARTITION_MESSAGES.gauges(registry),
+            partition_consumers: catalog::PARTITION_CONSUMERS.gauges(registry),
             failed,
             latest: Mutex::default(),
         }
@@ -102,6 +108,17 @@ impl Sampled {
         match queue {
             ConsumedQueue::Commands => self.lock().commands = depth,
             ConsumedQueue::DeadLetters => self.lock().dead_letters = depth,
+        }
+    }
+
+    /// Records a sample of each partition of the commands; empty if the broker did not respond.
+    pub fn record_partitions(&self, depths: &[QueueDepth]) {
+        let depths = if depths.len() > 1 { depths } else { &[] };
+        let before = std::mem::replace(&mut self.lock().partitions, depths.to_vec()).len();
+        for partition in 0..before.max(depths.len()) {
+            let (label, depth) = (partition.to_string(), depths.get(partition));
+            set(&self.partition_ready, &[&label], depth.map(|depth| depth.ready));
+            set(&self.partition_consumers, &[&label], depth.map(|depth| depth.consumers));
         }
     }
 

@@ -9,9 +9,11 @@ mod bisection;
 mod byte_budget;
 mod clock;
 mod cooldown;
+mod copy_publisher;
 pub mod dead_letters;
 pub mod decode;
 mod delivery;
+pub mod doctor;
 mod event_publisher;
 mod handlers;
 mod health;
@@ -35,6 +37,7 @@ pub use backoff::Backoff;
 pub use byte_budget::{ByteBudget, ByteReservation, MESSAGE_OVERHEAD};
 pub use clock::Clock;
 pub use cooldown::Cooldown;
+pub use copy_publisher::{CommandCopy, CopyPublisher};
 pub use delivery::{
     AckSender, ChannelEpoch, CommandSource, Delivery, DeliveryTag, IntakeBounds, Settlement,
 };
@@ -51,7 +54,7 @@ pub use queries::{
 };
 pub use relay::{Relay, RelayHolder, RelayPass, RelayStore};
 pub use reply_publisher::{ReplyPublisher, ReplySender};
-pub use republisher::{Original, Republish, Republisher};
+pub use republisher::{OnConfirm, Republish, Republisher};
 pub use rerouter::{ORDER_ID_HEADER, Reroute, Rerouter, has_order_id, set_order_id};
 pub use sampling::{BacklogProbe, QueueDepths, sample_backlog, sample_queues};
 pub use server_url::ServerUrl;

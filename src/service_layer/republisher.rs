@@ -6,43 +6,27 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    AckSender, Backoff, ByteReservation, ChannelEpoch, DeliveryTag, Health, Publisher, ReplySender,
-    Settlement, publish_window,
-};
-use crate::messages::{DeadLetterCode, Publication, PublishStatus};
+use super::copy_publisher::{CommandCopy, CopyPublisher, MAX_COPIES_TOGETHER};
+use super::{Backoff, ReplySender};
+use crate::messages::{DeadLetterCode, Publication};
 
-/// Maximum copies that are published together.
-const MAX_TOGETHER: usize = 500;
+/// The copy of a command for a retry queue or the dead letters.
+pub type Republish = CommandCopy<OnConfirm>;
 
-/// A copy of a command, and what to do when the copy is confirmed.
+/// What to do when the copy is confirmed, besides the acknowledgement.
 #[derive(Debug)]
-pub struct Republish {
-    pub copy: Publication,
-    pub original: Original,
-}
-
-/// The original command: what happens to it when the copy is confirmed.
-#[derive(Debug)]
-pub struct Original {
-    /// Acknowledged.
-    pub tag: DeliveryTag,
+pub struct OnConfirm {
     /// Set if the copy is a dead letter; counted.
     pub dead_letter: Option<DeadLetterCode>,
     /// Sent, without delaying the acknowledgement.
     pub reply: Option<Publication>,
-    /// The command's share of the byte budget; released.
-    pub reservation: Option<ByteReservation>,
 }
 
 /// Publishes the copies of all lanes. A copy that is not confirmed is retried with increasing
 /// delays; the others are not affected.
 #[derive(Debug)]
 pub struct Republisher {
-    pub publisher: Box<dyn Publisher>,
-    pub health: Health,
-    pub settlements: AckSender,
-    pub channel_epoch: ChannelEpoch,
+    pub publisher: CopyPublisher,
     pub replies: ReplySender,
     /// The copies of one batch each. Unbounded, so that no lane waits here; the prefetch limits their
     /// number, as each copy belongs to an unacknowledged delivery.
@@ -73,11 +57,11 @@ impl Republisher {
                 },
                 () = retry, if !waiting.copies.is_empty() => Vec::new(),
             };
-            copies.extend(waiting.due(&self.channel_epoch));
+            copies.extend(waiting.due(&self.publisher));
             let kept = self.publish_all(copies).await;
             waiting.add(kept);
         }
-        let left = self.publish_all(waiting.take(&self.channel_epoch)).await.len();
+        let left = self.publish_all(waiting.take(&self.publisher)).await.len();
         if left > 0 {
             tracing::warn!(
                 copies = left,
@@ -86,41 +70,23 @@ impl Republisher {
         }
     }
 
-    /// Publishes copies and acknowledges the originals of the confirmed ones. Returns the others.
-    async fn publish(&mut self, copies: Vec<Republish>) -> Vec<Republish> {
-        let parts = |Republish { copy, original }| (copy, original);
-        let (window, originals): (Vec<_>, Vec<_>) = copies.into_iter().map(parts).unzip();
-        let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
-        let mut acks = Vec::with_capacity(originals.len());
-        let mut kept = Vec::new();
-        for ((copy, original), status) in window.into_iter().zip(originals).zip(statuses) {
-            if status == PublishStatus::Confirmed {
-                acks.push(Settlement::Ack(original.tag));
-                self.on_confirmed(original);
-            } else {
-                self.health.record_copy_failure(&copy.target, status);
-                kept.push(Republish { copy, original });
-            }
-        }
-        // If the source has ended, the broker redelivers the commands: duplicates, but no loss.
-        let _ = self.settlements.send(acks);
-        kept
-    }
-
-    /// Publishes any number of copies, in chunks; see [`publish`](Self::publish).
+    /// Publishes copies in chunks and acknowledges the originals of the confirmed ones. Returns the
+    /// others.
     async fn publish_all(&mut self, mut copies: Vec<Republish>) -> Vec<Republish> {
         let mut kept = Vec::new();
         while !copies.is_empty() {
-            let rest = copies.split_off(copies.len().min(MAX_TOGETHER));
-            kept.extend(self.publish(copies).await);
+            let rest = copies.split_off(copies.len().min(MAX_COPIES_TOGETHER));
+            let (confirmed, not_taken) = self.publisher.publish(copies).await;
+            confirmed.into_iter().for_each(|it| self.on_confirmed(it));
+            kept.extend(not_taken);
             copies = rest;
         }
         kept
     }
 
-    fn on_confirmed(&self, Original { dead_letter, reply, .. }: Original) {
+    fn on_confirmed(&self, OnConfirm { dead_letter, reply }: OnConfirm) {
         if let Some(code) = dead_letter {
-            self.health.metrics().publishing.dead_lettered(code);
+            self.publisher.health.metrics().publishing.dead_lettered(code);
         }
         if let Some(reply) = reply {
             self.replies.send(reply);
@@ -130,14 +96,14 @@ impl Republisher {
 
 impl Waiting {
     /// The copies, if their retry is due.
-    fn due(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
-        if self.retry_at > Instant::now() { Vec::new() } else { self.take(channel_epoch) }
+    fn due(&mut self, publisher: &CopyPublisher) -> Vec<Republish> {
+        if self.retry_at > Instant::now() { Vec::new() } else { self.take(publisher) }
     }
 
     /// All copies, without those of stale deliveries: after each reconnect, these would add up to
     /// as many copies as the prefetch allows.
-    fn take(&mut self, channel_epoch: &ChannelEpoch) -> Vec<Republish> {
-        self.copies.retain(|it| !channel_epoch.is_stale(it.original.tag));
+    fn take(&mut self, publisher: &CopyPublisher) -> Vec<Republish> {
+        self.copies.retain(|copy| !publisher.is_stale(copy));
         std::mem::take(&mut self.copies)
     }
 

@@ -6,30 +6,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::{
-    AckSender, Backoff, ByteReservation, ChannelEpoch, DeliveryTag, Health, Publisher, Settlement,
-    publish_window,
-};
+use super::Backoff;
+use super::copy_publisher::{CommandCopy, CopyPublisher, MAX_COPIES_TOGETHER};
 use crate::domain::OrderId;
-use crate::messages::{Properties, Publication, PublishStatus};
+use crate::messages::Properties;
 
 /// The header with the order id of a command, which determines its partition.
 pub const ORDER_ID_HEADER: &str = "order-id";
 
-/// Maximum commands that are published together.
-const MAX_TOGETHER: usize = 500;
-
-/// A command that was published without the header, or with the id of another order.
-#[derive(Debug)]
-pub struct Reroute {
-    pub order_id: OrderId,
-    /// With the right header, to [`Target::Partition`](crate::messages::Target::Partition).
-    pub copy: Publication,
-    /// Acknowledged when the copy is confirmed.
-    pub tag: DeliveryTag,
-    /// The command's share of the byte budget; released when the copy is confirmed.
-    pub reservation: Option<ByteReservation>,
-}
+/// The copy of a command that was published without the header, or with the id of another order. It
+/// has the right header and goes to [`Target::Partition`](crate::messages::Target::Partition).
+pub type Reroute = CommandCopy<OrderId>;
 
 /// Publishes these commands to their partitions and acknowledges each when its copy is confirmed.
 ///
@@ -37,10 +24,7 @@ pub struct Reroute {
 /// published. To preserve this order, only one command per order is published at a time.
 #[derive(Debug)]
 pub struct Rerouter {
-    pub publisher: Box<dyn Publisher>,
-    pub health: Health,
-    pub settlements: AckSender,
-    pub channel_epoch: ChannelEpoch,
+    pub publisher: CopyPublisher,
     /// Unbounded; the prefetch limits their number, as each command is an unacknowledged delivery.
     pub commands: mpsc::UnboundedReceiver<Reroute>,
 }
@@ -72,7 +56,7 @@ impl Rerouter {
                 waiting.push_back(command);
             }
             let (round, later) = self.next_round(waiting);
-            let kept = self.publish(round).await;
+            let (_, kept) = self.publisher.publish(round).await;
             if kept.is_empty() {
                 backoff.reset();
             } else {
@@ -88,36 +72,15 @@ impl Rerouter {
         let (mut round, mut later) = (Vec::new(), VecDeque::new());
         let mut orders = HashSet::new();
         for command in waiting {
-            if self.channel_epoch.is_stale(command.tag) {
+            if self.publisher.is_stale(&command) {
                 continue;
             }
-            if orders.insert(command.order_id.clone()) && round.len() < MAX_TOGETHER {
+            if orders.insert(command.details.clone()) && round.len() < MAX_COPIES_TOGETHER {
                 round.push(command);
             } else {
                 later.push_back(command);
             }
         }
         (round, later)
-    }
-
-    /// Publishes commands of different orders; returns those that were not confirmed.
-    async fn publish(&mut self, round: Vec<Reroute>) -> Vec<Reroute> {
-        if round.is_empty() {
-            return Vec::new();
-        }
-        let window: Vec<Publication> = round.iter().map(|command| command.copy.clone()).collect();
-        let statuses = publish_window(&mut *self.publisher, &self.health, &window).await;
-        let (mut acks, mut kept) = (Vec::with_capacity(round.len()), Vec::new());
-        for (command, status) in round.into_iter().zip(statuses) {
-            if status == PublishStatus::Confirmed {
-                acks.push(Settlement::Ack(command.tag));
-            } else {
-                self.health.record_copy_failure(&command.copy.target, status);
-                kept.push(command);
-            }
-        }
-        // If the source has ended, the broker redelivers them: duplicates, which the inbox detects.
-        let _ = self.settlements.send(acks);
-        kept
     }
 }

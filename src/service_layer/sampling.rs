@@ -36,10 +36,11 @@ pub trait BacklogProbe: Debug + Send {
 /// Reads the depth of the broker's queues.
 #[async_trait]
 pub trait QueueDepths: Send {
-    /// `None` when the broker does not respond, or the queue does not exist.
+    /// One depth for each queue: the commands have a queue for each partition. `None` when the broker
+    /// does not respond, or a queue does not exist.
     ///
     /// Cancel safety: after the future is dropped, the next call MUST work.
-    async fn depth(&mut self, queue: ConsumedQueue) -> Option<QueueDepth>;
+    async fn depths(&mut self, queue: ConsumedQueue) -> Option<Vec<QueueDepth>>;
 }
 
 /// Samples the backlog until `stop` is cancelled. Failed queries are recorded as well.
@@ -71,8 +72,11 @@ pub async fn sample_queues<B: QueueDepths>(
         loop {
             let began = Instant::now();
             for queue in ConsumedQueue::ALL {
-                let depth = timeout(QUERY_TIMEOUT, broker.depth(queue)).await.ok().flatten();
-                metrics.sampled.record_depth(queue, depth);
+                let depths = timeout(QUERY_TIMEOUT, broker.depths(queue)).await.ok().flatten();
+                metrics.sampled.record_depth(queue, depths.as_deref().map(QueueDepth::of_all));
+                if queue == ConsumedQueue::Commands {
+                    metrics.sampled.record_partitions(&depths.unwrap_or_default());
+                }
             }
             pause_after(began).await;
         }

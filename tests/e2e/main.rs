@@ -10,6 +10,7 @@ mod console;
 mod console_dead_letters;
 mod credentials;
 mod dead_letters;
+mod doctor;
 mod embedded;
 mod failover;
 mod faults;

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lapin::BasicProperties;
 use serde_json::Value;
+use sqlx::Executor;
 use tokio::time::sleep;
 
+use crate::amqp_client::{AmqpClient, place};
 use crate::test_env::{Script, TestEnv, printed};
 use crate::workload::{subscribe, subscriber_of};
 
@@ -41,6 +44,37 @@ async fn a_second_worker_stands_by_and_takes_over_in_order() {
     for worker in [second, third] {
         worker.stop().await;
     }
+    env.remove().await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ and PostgreSQL: make test"]
+async fn a_stopped_worker_returns_what_it_holds_before_the_next_one_takes_over() {
+    let env = TestEnv::new().await;
+    env.prepare();
+    let few_at_a_time = ["--prefetch=10"];
+    let stopped = env.start_worker_with(&few_at_a_time).await;
+    let next = env.start_worker_with(&few_at_a_time).await;
+    let amqp = AmqpClient::on(&env).await;
+    amqp.send("order.place", place("1").as_bytes(), BasicProperties::default()).await;
+    env.wait_for_count("orders", 1).await;
+    let mut lock = env.database_session().await;
+    lock.execute("begin; select from orders where order_id = '1' for update").await.unwrap();
+    for number in 0..30 {
+        let status = ["Shipping", "Received"][number % 2];
+        let body = format!(r#"{{"order_id": "1", "status": "{status}"}}"#);
+        let properties = BasicProperties::default().with_message_id(format!("{number:02}").into());
+        amqp.send("order.set_status", body.as_bytes(), properties).await;
+    }
+    // The first worker holds ten of them, and cannot commit any.
+    amqp.wait_for_depth(&env.name_of("COMMANDS_QUEUE"), 20).await;
+
+    stopped.stop().await;
+    lock.execute("rollback").await.unwrap();
+
+    env.wait_for_count("orders where version = 31", 1).await;
+    assert_eq!(overtaken(&env).await, [] as [String; 0]);
+    next.stop().await;
     env.remove().await;
 }
 
@@ -173,16 +207,7 @@ pub fn publish(env: &TestEnv, header: &str) -> Script {
 pub async fn assert_in_order(env: &TestEnv) {
     env.wait_for_count(&format!("orders where version = {COMMANDS}"), ORDERS).await;
     env.wait_for_count("outbox", 0).await;
-    let overtaken = env
-        .ask(
-            "select order_id || ': ' || caused_by || ' after ' || before from (
-                 select order_id, caused_by,
-                        lag(caused_by) over (partition by order_id order by version) as before
-                 from order_history) as h
-             where before >= caused_by",
-        )
-        .await;
-    assert_eq!(overtaken, [] as [String; 0]);
+    assert_eq!(overtaken(env).await, [] as [String; 0]);
     assert_eq!(env.count("handled_messages").await, ORDERS * COMMANDS);
 
     let events = (ORDERS * COMMANDS).to_string();
@@ -198,4 +223,16 @@ pub async fn assert_in_order(env: &TestEnv) {
     }
     assert_eq!(versions.len(), ORDERS);
     assert_eq!(env.python_client(&["dead-letters", "0"]).lines().count(), 0);
+}
+
+/// Commands that took effect after one that was published later.
+async fn overtaken(env: &TestEnv) -> Vec<String> {
+    env.ask(
+        "select order_id || ': ' || caused_by || ' after ' || before from (
+             select order_id, caused_by,
+                    lag(caused_by) over (partition by order_id order by version) as before
+             from order_history) as h
+         where before >= caused_by",
+    )
+    .await
 }

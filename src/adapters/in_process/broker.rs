@@ -247,7 +247,7 @@ impl InProcessBroker {
 
 #[async_trait]
 impl QueueDepths for InProcessBroker {
-    async fn depth(&mut self, queue: ConsumedQueue) -> Option<QueueDepth> {
+    async fn depths(&mut self, queue: ConsumedQueue) -> Option<Vec<QueueDepth>> {
         let state = self.lock();
         let (ready, consumers) = match queue {
             ConsumedQueue::Commands => (state.ready.len(), state.consumers),
@@ -255,7 +255,7 @@ impl QueueDepths for InProcessBroker {
                 (state.dead_letters.len(), state.collector.is_some().into())
             }
         };
-        Some(QueueDepth { ready: ready as u64, consumers })
+        Some(vec![QueueDepth { ready: ready as u64, consumers }])
     }
 }
 

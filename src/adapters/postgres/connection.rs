@@ -29,7 +29,7 @@ const MINIMUM: &str = "select max(minimum_version) from schema_compatibility";
 pub struct PgDatabase {
     servers: Servers,
     validity: SessionValidity,
-    readers: Pool,
+    pub(super) readers: Pool,
     dead_letters: Pool,
 }
 

@@ -2,6 +2,8 @@
 
 use sqlx::postgres::PgConnectOptions;
 
+use crate::adapters::process_name::process_name;
+
 /// Of every session.
 ///
 /// The server sends TCP keepalives to a client that has been silent for 10 s, and ends the session
@@ -64,11 +66,4 @@ pub(super) fn of_readers(options: &PgConnectOptions) -> PgConnectOptions {
 pub(super) fn of_dead_letters(options: &PgConnectOptions) -> PgConnectOptions {
     let options = options.clone().options(WRITES).options(DEAD_LETTER_PLANS);
     options.statement_cache_capacity(0)
-}
-
-/// Program, host and process id, within the 63 bytes of an `application_name`.
-fn process_name() -> String {
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let machine: String = machine.trim().chars().take(38).collect();
-    format!("order-worker {machine}:{}", std::process::id())
 }

@@ -17,6 +17,11 @@ impl AckTracker {
         self.open.insert(tag);
     }
 
+    /// Leaves out a delivery that is not going to be settled: the broker requeues it in the end.
+    pub fn forget(&mut self, tag: u64) {
+        self.open.remove(&tag);
+    }
+
     /// Marks a delivery as settled. Unknown tags and repeats have no effect.
     pub fn settle(&mut self, tag: u64) {
         if self.open.remove(&tag) {
@@ -101,6 +106,16 @@ mod tests {
         acks.open(4);
         acks.settle(4);
         assert_eq!(acks.take_cumulative(), Some(4));
+    }
+
+    #[test]
+    fn a_forgotten_delivery_is_not_waited_for_and_never_acknowledged() {
+        let mut acks = opened(2);
+        acks.forget(2);
+        acks.settle(1);
+
+        assert_eq!(acks.take_cumulative(), Some(1));
+        assert!(acks.is_empty());
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Operations for the command line: check and delete the topology, count consumers and dead
 //! letters.
 
-use lapin::Queue;
-use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
+use lapin::Connection;
 
-use super::connection::{RPC_TIMEOUT, RabbitError, close, open_channel, within};
-use super::resource::Resource;
-use super::{RabbitMq, ResourceCheck};
+use super::RabbitMq;
+use super::connection::{RabbitError, close, open_channel};
+use super::queue_stats::queue_depths;
+use crate::messages::QueueDepth;
+use crate::service_layer::doctor::ResourceCheck;
 
 impl RabbitMq {
     /// Compares the exchanges and queues on the broker with the topology; changes nothing. Bindings
@@ -16,40 +16,51 @@ impl RabbitMq {
     /// # Errors
     /// When the broker is unavailable or refuses access.
     pub async fn check_topology(&self) -> Result<Vec<ResourceCheck>, RabbitError> {
-        let connection = self.connect("checks").await?;
-        let checks = self.topology.check(&connection, &self.version).await;
+        let mut connection = self.connect("checks").await?;
+        let mut checks = Vec::new();
+        for resource in self.topology.resources(&self.version) {
+            if !connection.status().connected() {
+                // As after the declaration of an exchange whose type is unknown, before RabbitMQ 4.
+                connection = self.connect("checks").await?;
+            }
+            match resource.compare(&connection).await {
+                Ok(status) => checks.push(ResourceCheck { resource: resource.to_string(), status }),
+                Err(error) => {
+                    close(&connection).await;
+                    return Err(error);
+                }
+            }
+        }
         close(&connection).await;
-        checks
+        Ok(checks)
     }
 
     /// The number of consumers of the commands queue.
     ///
     /// # Errors
     /// When the broker is unavailable or has no such queue.
-    pub async fn consumers(&self) -> Result<u32, RabbitError> {
-        let mut consumers = 0;
-        for queue in self.topology.command_queues() {
-            consumers = consumers.max(self.declare_passively(&queue).await?.consumer_count());
-        }
-        Ok(consumers)
+    pub async fn consumers(&self) -> Result<u64, RabbitError> {
+        let depths = self.depths_of(&self.topology.command_queues()).await?;
+        Ok(depths.iter().map(|depth| depth.consumers).max().unwrap_or(0))
     }
 
     /// The number of ready messages in the dead letter queue.
     ///
     /// # Errors
     /// When the broker is unavailable or has no such queue.
-    pub async fn dead_letters_waiting(&self) -> Result<u32, RabbitError> {
-        Ok(self.declare_passively(&self.topology.dead_letter_queue).await?.message_count())
+    pub async fn dead_letters_waiting(&self) -> Result<u64, RabbitError> {
+        let depths = self.depths_of(std::slice::from_ref(&self.topology.dead_letter_queue)).await?;
+        Ok(depths.iter().map(|depth| depth.ready).sum())
     }
 
-    async fn declare_passively(&self, queue: &str) -> Result<Queue, RabbitError> {
+    async fn depths_of(&self, queues: &[String]) -> Result<Vec<QueueDepth>, RabbitError> {
         let connection = self.connect("checks").await?;
-        let channel = open_channel(&connection).await?;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let declared = within(RPC_TIMEOUT, declare).await;
+        let depths = queue_depths(&connection, queues).await;
         close(&connection).await;
-        declared
+        let existing = |(queue, depth): (&String, Option<QueueDepth>)| {
+            depth.ok_or_else(|| RabbitError::does_not_exist(format!("queue {queue}")))
+        };
+        queues.iter().zip(depths?).map(existing).collect()
     }
 
     /// Deletes all exchanges and queues of the topology, with their messages.
@@ -58,29 +69,16 @@ impl RabbitMq {
     /// When the broker is unavailable or refuses access.
     pub async fn delete_topology(&self) -> Result<(), RabbitError> {
         let connection = self.connect("deletes").await?;
-        let channel = open_channel(&connection).await?;
-        for resource in self.topology.resources(&self.version) {
-            match &resource {
-                Resource::Exchange { name, .. } => {
-                    within(
-                        RPC_TIMEOUT,
-                        channel.exchange_delete(
-                            name.as_ref().into(),
-                            ExchangeDeleteOptions::default(),
-                        ),
-                    )
-                    .await?;
-                }
-                Resource::Queue { name, .. } => {
-                    within(
-                        RPC_TIMEOUT,
-                        channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()),
-                    )
-                    .await?;
-                }
-            }
-        }
+        let deleted = self.delete_resources(&connection).await;
         close(&connection).await;
+        deleted
+    }
+
+    async fn delete_resources(&self, connection: &Connection) -> Result<(), RabbitError> {
+        let channel = open_channel(connection).await?;
+        for resource in self.topology.resources(&self.version) {
+            resource.delete(&channel).await?;
+        }
         Ok(())
     }
 }

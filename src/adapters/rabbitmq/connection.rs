@@ -62,6 +62,29 @@ pub enum RabbitError {
     Address(String),
 }
 
+impl RabbitError {
+    pub(super) fn does_not_exist(resource: String) -> Self {
+        Self::Topology { resource, difference: "does not exist".to_owned() }
+    }
+
+    /// Whether the broker replied that the exchange or queue does not exist.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.has_reply("NOT_FOUND")
+    }
+
+    /// Whether the broker replied that the user lacks a permission.
+    pub(super) fn is_access_refused(&self) -> bool {
+        self.has_reply("ACCESS_REFUSED")
+    }
+
+    fn has_reply(&self, name: &str) -> bool {
+        let (Self::Unavailable(text) | Self::Topology { difference: text, .. }) = self else {
+            return false;
+        };
+        text.contains(name)
+    }
+}
+
 /// A RabbitMQ broker and its topology; clones share the publishing connection.
 #[derive(Debug, Clone)]
 pub struct RabbitMq {

@@ -4,11 +4,12 @@
 //! lanes, acknowledges what they settle, and ends when anything breaks; the [`Supervisor`] then
 //! opens another.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::future::{Ready, ready};
-use futures_util::stream::{Chain, Map, Once, SelectAll, once};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::future::ready;
+use futures_util::stream::{SelectAll, once};
+use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::message::Delivery as LapinDelivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
@@ -29,8 +30,10 @@ use super::connection::{
 use super::delivery_order::DeliveryOrder;
 use super::intake::GateHandle;
 use super::{RabbitMq, Topology, properties};
+use crate::adapters::process_name::process_name;
 use crate::kill_points;
 use crate::messages::{ConsumedQueue, Envelope};
+use crate::metrics::Metrics;
 use crate::service_layer::{
     Backoff, ChannelEpoch, CommandSource, Delivery, DeliveryTag, Health, IntakeBounds, Settlement,
 };
@@ -123,11 +126,9 @@ enum Ended {
     Drained,
 }
 
-/// What a consumer delivers; None at its end.
-type Deliveries = Chain<
-    Map<Consumer, fn(lapin::Result<LapinDelivery>) -> Option<lapin::Result<LapinDelivery>>>,
-    Once<Ready<Option<lapin::Result<LapinDelivery>>>>,
->;
+/// What a consumer delivers, with the position of its queue; None at its end.
+type Deliveries =
+    Pin<Box<dyn Stream<Item = (usize, Option<lapin::Result<LapinDelivery>>)> + Send + Sync>>;
 
 /// One connection with its channel and a consumer for each queue.
 struct Session {
@@ -139,14 +140,20 @@ struct Session {
     /// The number of the channel, part of each delivery tag.
     epoch: u32,
     gate: GateHandle,
+    /// Counts the commands of each partition; none for dead letters.
+    metrics: Option<Metrics>,
     acks: AckTracker,
     /// Received from the broker, not accepted yet.
-    received: DeliveryOrder<LapinDelivery>,
+    received: DeliveryOrder<(usize, LapinDelivery)>,
     /// Accepted, waiting for room in the channel to the lanes.
     next: Option<Delivery>,
     /// When the first delivery without its body came. Since then no more are accepted, and the
     /// admitted ones are being settled.
     draining_since: Option<Instant>,
+    /// Whether the queues have a single active consumer each. Then the consumers are never cancelled:
+    /// the broker would activate those of another worker at once, before what this one holds is
+    /// settled or requeued. When the channel closes, the broker requeues first.
+    is_single_active: bool,
 }
 
 impl Supervisor {
@@ -200,11 +207,18 @@ impl Supervisor {
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
         within(RPC_TIMEOUT, channel.basic_qos(prefetch, per_consumer)).await?;
         let (mut consumers, mut consumer_tags) = (SelectAll::new(), Vec::new());
-        for queue in &queues {
-            let consumer = self.consume(&channel, queue, queues.len() > 1).await?;
+        for (position, queue) in queues.iter().enumerate() {
+            let tag = format!("{} {position}", process_name());
+            let consumer = self.consume(&channel, queue, &tag, queues.len() > 1).await?;
             consumer_tags.push(consumer.tag());
-            let deliveries = consumer.map(Some as fn(_) -> _);
-            consumers.push(deliveries.chain(once(ready(None))));
+            let deliveries = consumer.map(Some).chain(once(ready(None)));
+            let deliveries = deliveries.map(move |delivery| (position, delivery));
+            consumers.push(Box::pin(deliveries) as Deliveries);
+        }
+        let metrics =
+            (self.queue == ConsumedQueue::Commands).then(|| self.health.metrics().clone());
+        if let Some(metrics) = &metrics {
+            metrics.partitions.consumes(queues.len());
         }
         let epoch = self.channel_epoch.next();
         Ok(Session {
@@ -214,10 +228,12 @@ impl Supervisor {
             consumer_tags,
             epoch,
             gate,
+            metrics,
             acks: AckTracker::default(),
             received: DeliveryOrder::default(),
             next: None,
             draining_since: None,
+            is_single_active: self.queue == ConsumedQueue::Commands && self.broker.topology.ordered,
         })
     }
 
@@ -229,6 +245,7 @@ impl Supervisor {
         &self,
         channel: &Channel,
         queue: &str,
+        tag: &str,
         is_partition: bool,
     ) -> Result<Consumer, RabbitError> {
         let options = BasicConsumeOptions {
@@ -243,7 +260,7 @@ impl Supervisor {
             let priority = rendezvous_priority(self.broker.worker_id, queue);
             arguments.insert("x-priority".into(), AMQPValue::ShortInt(priority));
         }
-        let consume = channel.basic_consume(queue.into(), "".into(), options, arguments);
+        let consume = channel.basic_consume(queue.into(), tag.into(), options, arguments);
         within(RPC_TIMEOUT, consume).await
     }
 
@@ -256,13 +273,17 @@ impl Supervisor {
             {
                 return session.ack_all_settled().await.map(|()| Ended::Drained);
             }
+            // Another worker need not wait until this one has published the last events.
+            if self.deliveries.is_none() && session.acks.is_empty() {
+                return Ok(Ended::Stopped);
+            }
             tokio::select! {
                 settlements = self.settlements.recv() => match settlements {
                     Some(settlements) => self.settle(session, settlements).await?,
                     None => return session.ack_all_settled().await.map(|()| Ended::Stopped),
                 },
                 delivery = session.consumers.next(), if session.accepts_more() && self.deliveries.is_some() => {
-                    session.receive(delivery.flatten()).await?;
+                    session.receive(delivery).await?;
                 }
                 room = reserve(self.deliveries.clone()), if session.next.is_some() => {
                     match room {
@@ -287,10 +308,12 @@ impl Supervisor {
             && self.health.outages().database.is_none()
     }
 
-    /// Cancels the consumer; settlements are still acknowledged.
+    /// Accepts no more deliveries; settlements are still acknowledged.
     async fn stop_consuming(&mut self, session: &mut Session) -> Result<(), RabbitError> {
         self.deliveries = None;
-        session.next = None;
+        if let Some(delivery) = session.next.take() {
+            session.acks.forget(delivery.tag.number);
+        }
         // Deliveries on their way are requeued; waiting for their bytes would delay
         // `basic.cancel-ok`.
         session.gate.discard();
@@ -360,18 +383,18 @@ impl Session {
     /// the queue was deleted, its node went down, or an acknowledgement took too long.
     async fn receive(
         &mut self,
-        delivery: Option<lapin::Result<LapinDelivery>>,
+        delivery: Option<(usize, Option<lapin::Result<LapinDelivery>>)>,
     ) -> Result<(), RabbitError> {
-        let delivery = match delivery {
-            Some(Ok(delivery)) => delivery,
-            None => {
+        let (position, delivery) = match delivery {
+            Some((position, Some(Ok(delivery)))) => (position, delivery),
+            None | Some((_, None)) => {
                 return Err(RabbitError::Unavailable(
                     "the broker cancelled the consumer".to_owned(),
                 ));
             }
-            Some(Err(error)) => return Err(rabbit_error(&error)),
+            Some((_, Some(Err(error)))) => return Err(rabbit_error(&error)),
         };
-        self.received.add(delivery.delivery_tag, delivery);
+        self.received.add(delivery.delivery_tag, (position, delivery));
         self.accept_next().await
     }
 
@@ -380,7 +403,7 @@ impl Session {
         if !self.accepts_more() {
             return Ok(());
         }
-        let Some(delivery) = self.received.take_next() else { return Ok(()) };
+        let Some((position, delivery)) = self.received.take_next() else { return Ok(()) };
         let tag = delivery.delivery_tag;
         if self.gate.has_discarded(tag) {
             // From here on deliveries have no body; they are requeued at the end of the session.
@@ -388,6 +411,9 @@ impl Session {
             return self.cancel().await;
         }
         self.acks.open(tag);
+        if let Some(metrics) = &self.metrics {
+            metrics.partitions.received(position);
+        }
         let (properties, properties_error) = properties::received(&delivery.properties);
         self.next = Some(Delivery {
             tag: DeliveryTag { channel: self.epoch, number: tag },
@@ -414,7 +440,7 @@ impl Session {
             return Ok(());
         }
         match self.consumers.next().now_or_never() {
-            Some(delivery) => self.receive(delivery.flatten()).await,
+            Some(delivery) => self.receive(delivery).await,
             None => Ok(()),
         }
     }
@@ -455,7 +481,11 @@ impl Session {
         Ok(())
     }
 
+    /// Further deliveries on the way are discarded, and requeued at the end of the session.
     async fn cancel(&self) -> Result<(), RabbitError> {
+        if self.is_single_active {
+            return Ok(());
+        }
         for tag in &self.consumer_tags {
             let cancelled = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
             within(RPC_TIMEOUT, cancelled).await?;
@@ -464,12 +494,15 @@ impl Session {
     }
 
     /// Requeues everything unacknowledged (delivery tag 0 with `multiple`) and closes the
-    /// connection. With `basic.nack`: since RabbitMQ 4.3, only `basic.reject` counts as a failed
-    /// delivery.
+    /// connection. With `basic.nack` where the consumers are cancelled: since RabbitMQ 4.3, a closed
+    /// channel counts as a failed delivery, and a nack does not. An active consumer would get the
+    /// messages back at once.
     async fn requeue_unsettled(&self) {
-        let all = BasicNackOptions { multiple: true, requeue: true };
-        // If this fails, the broker requeues everything when the connection closes.
-        let _ = within(RPC_TIMEOUT, self.channel.basic_nack(0, all)).await;
+        if !self.is_single_active {
+            let all = BasicNackOptions { multiple: true, requeue: true };
+            // If this fails, the broker requeues everything when the connection closes.
+            let _ = within(RPC_TIMEOUT, self.channel.basic_nack(0, all)).await;
+        }
         close_channel(&self.channel).await;
         close(&self.connection).await;
     }

@@ -17,6 +17,7 @@ mod definitions;
 mod delivery_order;
 mod hosts;
 pub mod intake;
+mod probe;
 pub mod properties;
 mod publish_batch;
 mod publisher;
@@ -28,8 +29,9 @@ mod topology;
 mod url_parameters;
 
 pub use connection::{RabbitError, RabbitMq};
+pub use probe::RabbitProbe;
 pub use publisher::RabbitPublisher;
 pub use queue_stats::RabbitDepths;
 pub use repartition::{OldQueues, Repartition};
 pub use subscriber::{Received, Subscription};
-pub use topology::{ResourceCheck, ResourceStatus, Topology};
+pub use topology::Topology;

@@ -1,14 +1,45 @@
-//! Reads the depth of the queues with passive declarations.
+//! Reads the depth of queues with passive declarations.
 
 use async_trait::async_trait;
+use lapin::Connection;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection};
 
 use super::RabbitMq;
-use super::connection::{RPC_TIMEOUT, RabbitError, close, open_channel, within};
+use super::connection::{RPC_TIMEOUT, RabbitError, close, close_channel, open_channel, within};
 use crate::messages::{ConsumedQueue, QueueDepth};
 use crate::service_layer::QueueDepths;
+
+/// The depths of queues, in the order of their names; `None` for a queue that does not exist.
+///
+/// The messages are those that are ready: neither unacknowledged ones nor, in a retry queue, expired
+/// ones that cannot be dead-lettered. Of a queue with a single active consumer, RabbitMQ counts the
+/// active one.
+pub(super) async fn queue_depths(
+    connection: &Connection,
+    queues: &[String],
+) -> Result<Vec<Option<QueueDepth>>, RabbitError> {
+    let mut depths = Vec::with_capacity(queues.len());
+    let mut channel = open_channel(connection).await?;
+    for queue in queues {
+        if !channel.status().connected() {
+            channel = open_channel(connection).await?;
+        }
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let declare = channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
+        depths.push(match within(RPC_TIMEOUT, declare).await {
+            Ok(declared) => Some(QueueDepth {
+                ready: declared.message_count().into(),
+                consumers: declared.consumer_count().into(),
+            }),
+            // The broker has closed the channel.
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        });
+    }
+    close_channel(&channel).await;
+    Ok(depths)
+}
 
 /// Keeps its own connection open: on one that publishes, the broker replies to nothing while it
 /// blocks it.
@@ -16,37 +47,21 @@ use crate::service_layer::QueueDepths;
 pub struct RabbitDepths {
     broker: RabbitMq,
     connection: Option<Connection>,
-    channel: Option<Channel>,
 }
 
 impl RabbitMq {
     pub fn depths(&self) -> RabbitDepths {
-        RabbitDepths { broker: self.clone(), connection: None, channel: None }
+        RabbitDepths { broker: self.clone(), connection: None }
     }
 }
 
 impl RabbitDepths {
-    async fn depth_of(&mut self, queue: &str) -> Result<QueueDepth, RabbitError> {
-        let channel = self.take_channel().await?;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let declared = within(RPC_TIMEOUT, declare).await?;
-        // Kept only on success: the broker closes the channel when the queue does not exist.
-        self.channel = Some(channel);
-        let (ready, consumers) =
-            (declared.message_count().into(), declared.consumer_count().into());
-        Ok(QueueDepth { ready, consumers })
-    }
-
-    async fn take_channel(&mut self) -> Result<Channel, RabbitError> {
-        if let Some(channel) = self.channel.take().filter(|it| it.status().connected()) {
-            return Ok(channel);
-        }
+    async fn connection(&mut self) -> Result<&Connection, RabbitError> {
         let connection = match self.connection.take().filter(|it| it.status().connected()) {
             Some(connection) => connection,
             None => self.broker.connect("samples").await?,
         };
-        open_channel(self.connection.insert(connection)).await
+        Ok(self.connection.insert(connection))
     }
 
     /// Closes the connection with `connection.close`.
@@ -59,14 +74,9 @@ impl RabbitDepths {
 
 #[async_trait]
 impl QueueDepths for RabbitDepths {
-    async fn depth(&mut self, queue: ConsumedQueue) -> Option<QueueDepth> {
-        let mut total = QueueDepth { ready: 0, consumers: 0 };
-        for name in queue.queue_names(&self.broker.topology) {
-            let depth = self.depth_of(&name).await.ok()?;
-            total.ready += depth.ready;
-            // Each worker consumes all partitions.
-            total.consumers = total.consumers.max(depth.consumers);
-        }
-        Some(total)
+    async fn depths(&mut self, queue: ConsumedQueue) -> Option<Vec<QueueDepth>> {
+        let queues = queue.queue_names(&self.broker.topology);
+        let connection = self.connection().await.ok()?;
+        queue_depths(connection, &queues).await.ok()?.into_iter().collect()
     }
 }

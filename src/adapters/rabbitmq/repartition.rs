@@ -6,13 +6,14 @@
 //! new one: so all commands of an order take effect in their order. Each step can be repeated.
 
 use lapin::Connection;
-use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
 
-use super::connection::{RPC_TIMEOUT, RabbitError, close, open_channel, within};
+use super::connection::{RabbitError, close, open_channel};
+use super::queue_stats::queue_depths;
 use super::resource::Resource;
 use super::topology::declare_all;
-use super::{RabbitMq, ResourceStatus, Topology};
+use super::{RabbitMq, Topology};
+use crate::messages::QueueDepth;
+use crate::service_layer::doctor::ResourceStatus;
 
 /// A change of the number of partitions under way.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub struct OldQueues {
     /// Messages that no worker has, in the queues of commands and of their retries.
     pub ready: u64,
     /// Workers that consume them.
-    pub consumers: u32,
+    pub consumers: u64,
 }
 
 impl OldQueues {
@@ -55,18 +56,29 @@ impl RabbitMq {
         let connection = self.connect("repartitions").await?;
         let old = Topology::clone(&self.topology);
         let new = Topology { partitions, ordered, ..old.clone() };
-        let is_switched = match old.marker().declare_unbound(&connection).await {
-            Ok(()) => false,
-            Err(different @ RabbitError::Topology { .. }) => {
-                let is_new = new.marker().declare_unbound(&connection).await;
-                is_new.map_err(|_| different).map(|()| true)?
+        match declare_new(&old, &new, &connection).await {
+            Ok(is_switched) => Ok(Repartition { connection, old, new, is_switched }),
+            Err(error) => {
+                close(&connection).await;
+                Err(error)
             }
-            Err(error) => return Err(error),
-        };
-        if !is_switched {
-            declare_all(&new.partition_resources(), &connection).await?;
         }
-        Ok(Repartition { connection, old, new, is_switched })
+    }
+}
+
+/// Declares the new queues, unless an earlier run has got past that; returns whether it has.
+async fn declare_new(
+    old: &Topology,
+    new: &Topology,
+    connection: &Connection,
+) -> Result<bool, RabbitError> {
+    match old.marker().declare_unbound(connection).await {
+        Ok(()) => declare_all(&new.partition_resources(), connection).await.map(|()| false),
+        Err(different @ RabbitError::Topology { .. }) => {
+            let is_new = new.marker().declare_unbound(connection).await;
+            is_new.map(|()| true).map_err(|_| different)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -77,25 +89,26 @@ impl Repartition {
     /// # Errors
     /// When the broker is unavailable.
     pub async fn old_queues(&self) -> Result<OldQueues, RabbitError> {
-        let mut found = OldQueues { ready: 0, consumers: 0 };
-        for resource in self.old.partition_resources() {
+        let resources = self.old.partition_resources();
+        for resource in resources.iter().filter(|it| it.is_bound_to(&self.old.commands_exchange)) {
             if self.is_switched
                 && resource.verify(&self.connection).await? == ResourceStatus::Missing
             {
                 continue;
             }
-            if resource.is_bound_to(&self.old.commands_exchange) {
-                resource.unbind(&self.connection).await?;
-            }
-            if let Resource::Queue { name, .. } = &resource {
-                let channel = open_channel(&self.connection).await?;
-                let options =
-                    QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-                let seen =
-                    channel.queue_declare(name.as_str().into(), options, FieldTable::default());
-                let seen = within(RPC_TIMEOUT, seen).await?;
-                found.ready += u64::from(seen.message_count());
-                found.consumers = found.consumers.max(seen.consumer_count());
+            resource.unbind(&self.connection).await?;
+        }
+        let queues = resources.iter().filter(|it| matches!(it, Resource::Queue { .. }));
+        let queues: Vec<String> = queues.map(|queue| queue.name().to_owned()).collect();
+        let mut found = OldQueues { ready: 0, consumers: 0 };
+        for (queue, depth) in queues.iter().zip(queue_depths(&self.connection, &queues).await?) {
+            match depth {
+                Some(QueueDepth { ready, consumers }) => {
+                    found.ready += ready;
+                    found.consumers = found.consumers.max(consumers);
+                }
+                None if self.is_switched => {}
+                None => return Err(RabbitError::does_not_exist(format!("queue {queue}"))),
             }
         }
         Ok(found)
@@ -107,28 +120,25 @@ impl Repartition {
     /// # Errors
     /// When the broker is unavailable.
     pub async fn finish(self) -> Result<(), RabbitError> {
+        let finished = self.delete_old().await;
+        self.close().await;
+        finished
+    }
+
+    async fn delete_old(&self) -> Result<(), RabbitError> {
         let channel = open_channel(&self.connection).await?;
         if !self.is_switched {
-            let marker = self.old.partitions_marker();
-            let deleted =
-                channel.queue_delete(marker.as_str().into(), QueueDeleteOptions::default());
-            within(RPC_TIMEOUT, deleted).await?;
+            self.old.marker().delete(&channel).await?;
             self.new.marker().declare_unbound(&self.connection).await?;
         }
         for resource in self.old.partition_resources() {
-            let name = resource.name().into();
-            match resource {
-                Resource::Exchange { .. } => {
-                    let deleted = channel.exchange_delete(name, ExchangeDeleteOptions::default());
-                    within(RPC_TIMEOUT, deleted).await?;
-                }
-                Resource::Queue { .. } => {
-                    let deleted = channel.queue_delete(name, QueueDeleteOptions::default());
-                    within(RPC_TIMEOUT, deleted).await?;
-                }
-            }
+            resource.delete(&channel).await?;
         }
-        close(&self.connection).await;
         Ok(())
+    }
+
+    /// Leaves the rest to another run.
+    pub async fn close(self) {
+        close(&self.connection).await;
     }
 }

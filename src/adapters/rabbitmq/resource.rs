@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use lapin::options::{
-    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions,
-    QueueDeclareOptions,
+    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, ExchangeUnbindOptions,
+    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{Connection, ExchangeKind};
+use lapin::{Channel, Connection, ExchangeKind};
 
-use super::ResourceStatus;
 use super::connection::{RPC_TIMEOUT, RabbitError, close_channel, open_channel, within};
+use crate::service_layer::doctor::ResourceStatus;
 
 /// An exchange or queue of the topology.
 #[derive(Debug)]
@@ -100,13 +100,34 @@ impl<'a> Resource<'a> {
     ) -> Result<ResourceStatus, RabbitError> {
         match self.send_declare(connection, true, FieldTable::default()).await {
             Ok(()) => Ok(ResourceStatus::Matches),
-            Err(RabbitError::Topology { difference, .. }) if difference.contains("NOT_FOUND") => {
-                Ok(ResourceStatus::Missing)
-            }
-            Err(RabbitError::Topology { difference, .. }) if is_refused_access(&difference) => {
-                Ok(ResourceStatus::NotPermitted(difference))
+            Err(error) if error.is_not_found() => Ok(ResourceStatus::Missing),
+            Err(RabbitError::Topology { difference, .. }) if is_access_refused(&difference) => {
+                Ok(ResourceStatus::AccessRefused(difference))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Compares it with what is on the broker; changes nothing.
+    pub(super) async fn compare(
+        &self,
+        connection: &Connection,
+    ) -> Result<ResourceStatus, RabbitError> {
+        let compared = match self.verify(connection).await {
+            // It exists, so declaring it creates nothing: the broker only compares the arguments.
+            Ok(ResourceStatus::Matches) => {
+                self.declare_unbound(connection).await.map(|()| ResourceStatus::Matches)
+            }
+            verified => verified,
+        };
+        match compared {
+            Err(RabbitError::Topology { difference, .. }) if is_access_refused(&difference) => {
+                Ok(ResourceStatus::AccessRefused(difference))
+            }
+            Err(RabbitError::Topology { difference, .. }) => {
+                Ok(ResourceStatus::Differs(difference))
+            }
+            compared => compared,
         }
     }
 
@@ -187,6 +208,21 @@ impl<'a> Resource<'a> {
         self.classified(unbound)
     }
 
+    /// Deletes it, a queue with its messages; a missing one is no error.
+    pub(super) async fn delete(&self, channel: &Channel) -> Result<(), RabbitError> {
+        let name = self.name().into();
+        match self {
+            Self::Exchange { .. } => {
+                let deleted = channel.exchange_delete(name, ExchangeDeleteOptions::default());
+                within(RPC_TIMEOUT, deleted).await
+            }
+            Self::Queue { .. } => {
+                let deleted = channel.queue_delete(name, QueueDeleteOptions::default());
+                within(RPC_TIMEOUT, deleted).await.map(drop)
+            }
+        }
+    }
+
     /// Turns a permanent error (access refused, not found, other arguments) into
     /// [`RabbitError::Topology`]; other errors may be temporary.
     fn classified(&self, result: Result<(), RabbitError>) -> Result<(), RabbitError> {
@@ -202,24 +238,30 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// Whether the reply text says that the user lacks a permission.
-pub(super) fn is_refused_access(text: &str) -> bool {
+/// Whether the reply text is of an error that repeating the declaration does not change.
+fn is_permanent(text: &str) -> bool {
+    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED"]
+        .iter()
+        .any(|reply| text.contains(reply))
+        || is_unknown_exchange_type(text)
+}
+
+fn is_access_refused(text: &str) -> bool {
     text.contains("ACCESS_REFUSED")
 }
 
-/// Whether the reply text is of an error that repeating the declaration does not change.
-fn is_permanent(text: &str) -> bool {
-    ["PRECONDITION_FAILED", "NOT_FOUND", "ACCESS_REFUSED", "RESOURCE_LOCKED", UNKNOWN_EXCHANGE_TYPE]
-        .iter()
-        .any(|reply| text.contains(reply))
-}
+/// The type of the exchange that spreads commands over partitions.
+pub(super) const HASH_EXCHANGE: &str = "x-consistent-hash";
 
-/// What a broker without the plugin replies to the declaration of the hash exchange.
-const UNKNOWN_EXCHANGE_TYPE: &str = "unknown exchange type";
+/// Whether a broker without the plugin replied this to the declaration of the hash exchange: the type is
+/// unknown, or invalid where the plugin has been disabled since the broker started.
+pub(super) fn is_unknown_exchange_type(text: &str) -> bool {
+    text.contains("unknown exchange type") || text.contains("invalid exchange type")
+}
 
 /// The broker's reply text, with what to do about it where that is known.
 fn explained(text: String) -> String {
-    let advice = if text.contains(UNKNOWN_EXCHANGE_TYPE) {
+    let advice = if is_unknown_exchange_type(&text) {
         "PARTITIONS needs a plugin: run `rabbitmq-plugins enable rabbitmq_consistent_hash_exchange` on each node"
     } else if text.contains("x-single-active-consumer") {
         "the queue has been declared with another ORDERED; see \"Order across workers\" in docs/operations.md"

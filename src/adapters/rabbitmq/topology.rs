@@ -7,8 +7,9 @@ use lapin::{Connection, ExchangeKind};
 
 use super::connection::RabbitError;
 use super::intake::BrokerVersion;
-use super::resource::{Binding, Resource, is_refused_access};
+use super::resource::{Binding, HASH_EXCHANGE, Resource};
 use crate::service_layer::ORDER_ID_HEADER;
+use crate::service_layer::doctor::ResourceStatus;
 
 /// A delivery limit that no message reaches, and that all supported versions of RabbitMQ accept.
 const UNREACHABLE_LIMIT: i64 = i32::MAX as i64;
@@ -30,25 +31,6 @@ pub struct Topology {
     pub partitions: u16,
     /// Whether each of these queues has a single active consumer.
     pub ordered: bool,
-}
-
-/// An exchange or queue on the broker, compared with the topology.
-#[derive(Debug, Clone)]
-pub struct ResourceCheck {
-    /// Kind and name, such as `queue orders.commands`.
-    pub resource: String,
-    pub status: ResourceStatus,
-}
-
-/// How an exchange or queue on the broker compares with the topology.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ResourceStatus {
-    Matches,
-    Missing,
-    /// It exists with other arguments; with the reply text of the broker.
-    Differs(String),
-    /// The user lacks the permission to see this; with the reply text of the broker.
-    NotPermitted(String),
 }
 
 impl Topology {
@@ -156,7 +138,7 @@ impl Topology {
     fn hash_exchange(&self) -> Resource<'_> {
         Resource::Exchange {
             name: self.partition_exchange().into(),
-            kind: ExchangeKind::Custom("x-consistent-hash".to_owned()),
+            kind: ExchangeKind::Custom(HASH_EXCHANGE.to_owned()),
             arguments: table([("hash-header", text(ORDER_ID_HEADER))]),
             binding: Some(self.commands_binding()),
         }
@@ -252,22 +234,30 @@ impl Topology {
 
     /// A queue from before the commands were partitioned would go on getting all commands.
     async fn ensure_not_unpartitioned(&self, connection: &Connection) -> Result<(), RabbitError> {
+        if !self.is_unpartitioned(connection).await? {
+            return Ok(());
+        }
+        Err(RabbitError::Topology {
+            resource: format!("queue {}", self.commands_queue),
+            difference: format!(
+                "exists, so the commands are not partitioned yet: run `order-worker topology repartition {}`",
+                self.partitions
+            ),
+        })
+    }
+
+    /// Whether there is the queue of a single partition, and nothing says that it has been replaced.
+    pub(super) async fn is_unpartitioned(
+        &self,
+        connection: &Connection,
+    ) -> Result<bool, RabbitError> {
         if !self.is_partitioned()
             || self.marker().verify(connection).await? == ResourceStatus::Matches
         {
-            return Ok(());
+            return Ok(false);
         }
         let unpartitioned = self.commands_queue(self.commands_queue.clone());
-        match unpartitioned.verify(connection).await? {
-            ResourceStatus::Missing | ResourceStatus::NotPermitted(_) => Ok(()),
-            ResourceStatus::Matches | ResourceStatus::Differs(_) => Err(RabbitError::Topology {
-                resource: unpartitioned.to_string(),
-                difference: format!(
-                    "exists, so the commands are not partitioned yet: run `order-worker topology repartition {}`",
-                    self.partitions
-                ),
-            }),
-        }
+        Ok(unpartitioned.verify(connection).await? == ResourceStatus::Matches)
     }
 
     /// Verifies that all exchanges and queues exist, without the permission to declare them. Returns
@@ -286,46 +276,13 @@ impl Topology {
             }
             match resource.verify(connection).await? {
                 ResourceStatus::Matches | ResourceStatus::Differs(_) => {}
-                ResourceStatus::NotPermitted(_) => not_permitted.push(resource.to_string()),
+                ResourceStatus::AccessRefused(_) => not_permitted.push(resource.to_string()),
                 ResourceStatus::Missing => {
-                    return Err(RabbitError::Topology {
-                        resource: resource.to_string(),
-                        difference: "does not exist".to_owned(),
-                    });
+                    return Err(RabbitError::does_not_exist(resource.to_string()));
                 }
             }
         }
         Ok(not_permitted)
-    }
-
-    /// Compares all exchanges and queues on the broker with the topology; changes nothing.
-    pub(super) async fn check(
-        &self,
-        connection: &Connection,
-        version: &BrokerVersion,
-    ) -> Result<Vec<ResourceCheck>, RabbitError> {
-        let mut checks = Vec::new();
-        for resource in self.resources(version) {
-            let mut status = resource.verify(connection).await?;
-            if status == ResourceStatus::Matches {
-                // It exists, so declaring it creates nothing: the broker only compares the
-                // arguments.
-                status = match resource.declare_unbound(connection).await {
-                    Ok(()) => ResourceStatus::Matches,
-                    Err(RabbitError::Topology { difference, .. })
-                        if is_refused_access(&difference) =>
-                    {
-                        ResourceStatus::NotPermitted(difference)
-                    }
-                    Err(RabbitError::Topology { difference, .. }) => {
-                        ResourceStatus::Differs(difference)
-                    }
-                    Err(error) => return Err(error),
-                };
-            }
-            checks.push(ResourceCheck { resource: resource.to_string(), status });
-        }
-        Ok(checks)
     }
 }
 

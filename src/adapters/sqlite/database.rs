@@ -37,12 +37,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct SqliteDatabase {
     writer: Writer,
-    readers: SqlitePool,
+    pub(super) readers: SqlitePool,
     /// Locked by the relay. Only one process uses the file, so a mutex is enough.
     relay_mutex: Arc<Mutex<()>>,
 }
 
 impl SqliteDatabase {
+    /// Whether the file of `sqlite:path/to/file` exists.
+    pub fn exists(url: &str) -> bool {
+        SqliteConnectOptions::from_str(url).is_ok_and(|options| options.get_filename().exists())
+    }
+
     /// Opens `sqlite:path/to/file`, and creates the file if it is missing. An in-memory database
     /// does not work: each connection would have its own.
     ///

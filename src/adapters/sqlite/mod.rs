@@ -15,6 +15,7 @@ mod pii_access;
 mod queries;
 mod relay;
 mod rows;
+mod server_facts;
 mod statement;
 mod store;
 mod write;

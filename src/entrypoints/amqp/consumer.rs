@@ -14,7 +14,7 @@ use crate::entrypoints::deviations;
 use crate::entrypoints::lane::{Incoming, Lane, Parked};
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    ByteBudget, Clock, CommandSource, Delivery, EventPublisher, Health, InFlight,
+    ByteBudget, Clock, CommandSource, CopyPublisher, Delivery, EventPublisher, Health, InFlight,
     MAX_WAITING_BATCHES, MessageBus, Publisher, ReplyPublisher, Republisher, Reroute, Rerouter,
     Store,
 };
@@ -94,24 +94,18 @@ pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), L
     );
     tasks.spawn(reply_publisher.run());
     let (copies_in, copies) = mpsc::unbounded_channel();
-    let republisher = Republisher {
-        publisher: republisher,
+    let copy_publisher = |publisher| CopyPublisher {
+        publisher,
         health: health.clone(),
         settlements: settlements.clone(),
         channel_epoch: channel_epoch.clone(),
-        replies: replies.clone(),
-        copies,
     };
+    let publisher = copy_publisher(republisher);
+    let republisher = Republisher { publisher, replies: replies.clone(), copies };
     tasks.spawn(republisher.run());
     let reroutes = reroute_publisher.map(|publisher| {
         let (reroutes_in, commands) = mpsc::unbounded_channel();
-        let rerouter = Rerouter {
-            publisher,
-            health: health.clone(),
-            settlements: settlements.clone(),
-            channel_epoch: channel_epoch.clone(),
-            commands,
-        };
+        let rerouter = Rerouter { publisher: copy_publisher(publisher), commands };
         tasks.spawn(rerouter.run());
         reroutes_in
     });
@@ -175,7 +169,8 @@ pub async fn run(deps: ConsumerDeps, settings: ConsumerSettings) -> Result<(), L
 
 fn reroute(delivery: Delivery, order_id: OrderId) -> Reroute {
     let Delivery { tag, envelope, reservation, .. } = delivery;
-    Reroute { copy: republish::rerouted(envelope, &order_id), order_id, tag, reservation }
+    let copy = republish::rerouted(envelope, &order_id);
+    Reroute { copy, tag, reservation, details: order_id }
 }
 
 /// Passes deliveries to the lanes until the source ends.

@@ -1,6 +1,7 @@
 //! Decodes a delivery and chooses its lane.
 
 use super::hash_partition::hash_partition;
+use super::republish::failed_attempts;
 use crate::domain::OrderId;
 use crate::entrypoints::deviations;
 use crate::entrypoints::lane::Incoming;
@@ -10,6 +11,9 @@ use crate::service_layer::{Delivery, decode, has_order_id};
 /// Decodes a delivery and counts it.
 pub fn decoded(delivery: Delivery, metrics: &Metrics) -> Incoming<Delivery> {
     metrics.commands.received(Source::Queue, delivery.redelivered);
+    if failed_attempts(&delivery.envelope.properties) > 0 {
+        metrics.commands.retry_returned();
+    }
     let decoded = decode::decode(&delivery.envelope);
     deviations::count(decoded.deviations, &delivery.envelope.properties, metrics);
     Incoming {

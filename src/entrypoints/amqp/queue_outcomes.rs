@@ -13,7 +13,7 @@ use crate::entrypoints::lane::{Handled, OutcomeSink};
 use crate::messages::{OutboxMessage, Outcome, Publication};
 use crate::metrics::{Metrics, Source};
 use crate::service_layer::{
-    AckSender, ChannelEpoch, Clock, Delivery, InFlight, Original, PublishBatch, ReplySender,
+    AckSender, ChannelEpoch, Clock, Delivery, InFlight, OnConfirm, PublishBatch, ReplySender,
     Republish, Settlement,
 };
 
@@ -59,8 +59,8 @@ impl OutcomeSink for QueueOutcomes {
                 }
                 Some((copy, reply)) => {
                     let dead_letter = handled.outcome.dead_letter_code();
-                    let original = Original { tag, dead_letter, reply, reservation };
-                    copies.push(Republish { copy, original });
+                    let details = OnConfirm { dead_letter, reply };
+                    copies.push(Republish { copy, tag, reservation, details });
                 }
             }
             self.metrics.commands.handled(Source::Queue, handled.kind, &handled.outcome);

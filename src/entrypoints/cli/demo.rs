@@ -208,7 +208,9 @@ impl Session {
         let deadline = Instant::now() + MESSAGE_TIMEOUT;
         loop {
             let count = match &self.broker {
-                Broker::RabbitMq(rabbitmq) => rabbitmq.dead_letters_waiting().await? as usize,
+                Broker::RabbitMq(rabbitmq) => {
+                    usize::try_from(rabbitmq.dead_letters_waiting().await?).unwrap_or(usize::MAX)
+                }
                 Broker::InProcess(broker) => broker.dead_letters().len(),
             };
             if count >= self.counts.dead_letters || Instant::now() > deadline {

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod demo;
+mod doctor;
 mod healthcheck;
 mod migrate;
 pub(super) mod ndjson;
@@ -69,7 +70,7 @@ pub enum Action {
         #[command(subcommand)]
         action: token::TokenAction,
     },
-    /// Declare or check the exchanges, queues and bindings on the broker.
+    /// Declare, check or show the exchanges and queues on the broker.
     Topology {
         #[command(subcommand)]
         action: topology::TopologyAction,
@@ -79,6 +80,8 @@ pub enum Action {
     Migrate,
     /// Print the JSON Schemas of all messages, or write them to files.
     Schemas(schemas::Schemas),
+    /// Examine broker, database, queues and permissions, and say what to do. Changes nothing.
+    Doctor(doctor::Doctor),
     /// Check whether the worker at HTTP_ADDR is ready. Without HTTP_ADDR: whether the database is
     /// migrated and any worker consumes the commands queue.
     Healthcheck(healthcheck::Healthcheck),
@@ -148,6 +151,7 @@ pub async fn main(program: Program) -> ExitCode {
         Action::Topology { action } => action.run(&settings).await,
         Action::Migrate => migrate::run(&settings).await,
         Action::Schemas(schemas) => schemas.run(),
+        Action::Doctor(doctor) => doctor.run(&settings).await,
         Action::Healthcheck(healthcheck) => healthcheck.run(&settings).await,
     };
     match done {

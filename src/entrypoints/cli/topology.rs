@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::CommandFailed;
 use super::output::{print_json, print_line, table};
-use crate::adapters::rabbitmq::{OldQueues, RabbitMq, ResourceCheck, ResourceStatus};
+use crate::adapters::rabbitmq::{OldQueues, RabbitError, RabbitMq, Repartition};
 use crate::bootstrap::topology;
 use crate::config::Settings;
+use crate::service_layer::doctor::{QueueState, ResourceCheck, ResourceStatus};
 
 /// Between two checks of the old queues.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,6 +30,12 @@ pub enum TopologyAction {
     },
     /// Compare exchanges and queues with the settings. Changes nothing.
     Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the queues with their ready messages and consumers.
+    Show {
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -59,6 +66,7 @@ impl TopologyAction {
                 print_line("The topology is declared.")
             }
             Self::Check { json } => report(&rabbitmq()?.check_topology().await?, json),
+            Self::Show { json } => show(&rabbitmq()?.queues().await?, json),
             Self::Repartition { new_number, .. } if new_number == settings.partitions => {
                 Err(CommandFailed::Message(format!(
                     "PARTITIONS is {new_number}: set it to the present number and name the new one"
@@ -79,13 +87,27 @@ async fn repartition(
 ) -> Result<(), CommandFailed> {
     let repartition = rabbitmq.begin_repartition(partitions, ordered).await?;
     let progress = ProgressBar::new_spinner();
+    if let Err(error) = wait_for_old_queues(&repartition, &progress).await {
+        repartition.close().await;
+        return Err(error.into());
+    }
+    repartition.finish().await?;
+    progress.finish_and_clear();
+    print_line(&format!("Done: start workers with PARTITIONS={partitions} ORDERED={ordered}."))
+}
+
+/// Waits until the old queues are empty and without consumers, and shows what is left.
+async fn wait_for_old_queues(
+    repartition: &Repartition,
+    progress: &ProgressBar,
+) -> Result<(), RabbitError> {
     let mut reported = None;
     let mut is_done_before = false;
     loop {
         let left = repartition.old_queues().await?;
         // Twice: a message on its way from a retry queue to the commands is in neither for a moment.
         if left.are_done() && is_done_before {
-            break;
+            return Ok(());
         }
         is_done_before = left.are_done();
         if reported.replace(left) != Some(left) {
@@ -105,9 +127,6 @@ async fn repartition(
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    repartition.finish().await?;
-    progress.finish_and_clear();
-    print_line(&format!("Done: start workers with PARTITIONS={partitions} ORDERED={ordered}."))
 }
 
 /// The RabbitMQ server of the settings.
@@ -123,12 +142,40 @@ pub fn rabbitmq(settings: &Settings, declare: bool) -> Result<RabbitMq, CommandF
     Ok(RabbitMq::new(url.expose(), topology(settings), declare)?)
 }
 
+fn show(queues: &[QueueState], json: bool) -> Result<(), CommandFailed> {
+    if json {
+        let queues: Vec<_> = queues
+            .iter()
+            .map(|queue| {
+                let depth = queue.depth;
+                json!({
+                    "queue": queue.name,
+                    "role": queue.role.as_str(),
+                    "exists": depth.is_some(),
+                    "ready": depth.map(|depth| depth.ready),
+                    "consumers": depth.map(|depth| depth.consumers),
+                })
+            })
+            .collect();
+        return print_json(&queues);
+    }
+    let mut table = table(["queue", "role", "ready", "consumers"]);
+    for QueueState { role, name, depth } in queues {
+        let [ready, consumers] = match depth {
+            Some(depth) => [depth.ready.to_string(), depth.consumers.to_string()],
+            None => ["missing".to_owned(), String::new()],
+        };
+        table.add_row([name.as_str(), role.as_str(), &ready, &consumers]);
+    }
+    print_line(&table.to_string())
+}
+
 fn report(checks: &[ResourceCheck], json: bool) -> Result<(), CommandFailed> {
     let verdict = |check: &ResourceCheck| match &check.status {
         ResourceStatus::Matches => ("good", None),
         ResourceStatus::Missing => ("missing", None),
         ResourceStatus::Differs(difference) => ("different", Some(difference.clone())),
-        ResourceStatus::NotPermitted(reason) => ("not permitted", Some(reason.clone())),
+        ResourceStatus::AccessRefused(reason) => ("unknown", Some(reason.clone())),
     };
     if json {
         let checks: Vec<_> = checks
@@ -147,14 +194,13 @@ fn report(checks: &[ResourceCheck], json: bool) -> Result<(), CommandFailed> {
         }
         print_line(&table.to_string())?;
     }
-    let is_not_permitted =
-        |check: &&ResourceCheck| matches!(check.status, ResourceStatus::NotPermitted(_));
-    let not_permitted = checks.iter().filter(is_not_permitted).count();
-    let unmatched = checks.iter().filter(|check| check.status != ResourceStatus::Matches).count();
-    match (unmatched - not_permitted, not_permitted) {
+    let unmatched = checks.iter().filter(|check| check.status != ResourceStatus::Matches);
+    let (refused, wrong): (Vec<_>, Vec<_>) =
+        unmatched.partition(|check| matches!(check.status, ResourceStatus::AccessRefused(_)));
+    match (wrong.len(), refused.len()) {
         (0, 0) => Ok(()),
-        (0, hidden) => Err(CommandFailed::Message(format!(
-            "{hidden} of {} could not be compared: the user needs the configure permission on them",
+        (0, refused) => Err(CommandFailed::Message(format!(
+            "{refused} of {} could not be compared: the user needs the configure permission on them",
             checks.len()
         ))),
         (wrong, _) => Err(CommandFailed::Message(format!(

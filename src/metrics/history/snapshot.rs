@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub batch_seconds: HistogramSnapshot,
     pub confirm_seconds: HistogramSnapshot,
     pub latest_samples: LatestSamples,
+    /// The time of the last delivery from each partition; empty with a single partition.
+    pub last_deliveries: Vec<Option<Instant>>,
 }
 
 impl Metrics {
@@ -40,6 +42,7 @@ impl Metrics {
             batch_seconds: self.commands.batch_seconds(),
             confirm_seconds: self.publishing.confirm_seconds(),
             latest_samples: self.sampled.latest_samples(),
+            last_deliveries: self.partitions.last_deliveries(),
         }
     }
 }

@@ -167,3 +167,26 @@ async fn the_first_steps_are_not_shown_if_the_database_has_orders() {
     assert!(unknown.contains("No orders yet"), "{unknown}");
     assert!(!known.contains("No orders yet"), "{known}");
 }
+
+#[tokio::test]
+async fn partitions_are_shown_with_their_backlog_and_the_last_delivery_here() {
+    let console = Console::without_tokens().await;
+    console.handle(place("1")).await;
+    let metrics = console.health.metrics();
+    let single = {
+        page(&console).await;
+        page(&console).await
+    };
+    metrics.partitions.consumes(2);
+    metrics.partitions.received(1);
+    let depth = |ready, consumers| QueueDepth { ready, consumers };
+    metrics.sampled.record_partitions(&[depth(1_234, 0), depth(0, 1)]);
+
+    let page = page(&console).await;
+
+    assert!(!single.contains("Partitions"), "{single}");
+    assert_eq!(row(&page, "<th scope=\"row\">0"), ["1,234", "0", "–"]);
+    let second = between(&page, "<th scope=\"row\">1", "</tr>");
+    assert!(second.contains("active here"), "{second}");
+    assert!(second.contains("<td class=\"number\">0 s</td>"), "{second}");
+}

@@ -20,6 +20,8 @@ pub fn eventful() -> Metrics {
     metrics
         .sampled
         .record_depth(ConsumedQueue::Commands, Some(QueueDepth { ready: 0, consumers: 0 }));
+    metrics.sampled.record_partitions(&[QueueDepth { ready: 0, consumers: 0 }; 2]);
+    metrics.partitions.consumes(2);
     metrics.http.ended(None, "GET", Some(500), Duration::ZERO);
     metrics.state.connected("consumes");
     metrics

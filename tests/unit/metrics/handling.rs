@@ -61,6 +61,7 @@ async fn retries_are_counted_by_reason() {
 
     let reason = [("reason", "order_not_found")];
     assert_eq!(seen.value("order_worker_retries_total", &reason), Some(2.0));
+    assert_eq!(seen.value("order_worker_retries_returned_total", &[]), Some(2.0));
 }
 
 #[tokio::test]
@@ -133,4 +134,24 @@ async fn deviations_from_the_schema_are_counted_by_publisher() {
             assert_eq!(seen.value(&metric, &[("publisher", publisher)]), Some(1.0), "{metric}");
         }
     }
+}
+
+#[tokio::test]
+async fn priorities_other_than_the_default_are_counted_by_publisher() {
+    let with_priority = |order_id, priority| {
+        let mut command = place(order_id);
+        command.properties.app_id = Some("shop".to_owned());
+        command.properties.priority = priority;
+        command
+    };
+    let commands = [None, Some(4), Some(0), Some(9)];
+    let commands = ["1", "2", "3", "4"].into_iter().zip(commands);
+    let commands: Vec<_> =
+        commands.map(|(order_id, priority)| with_priority(order_id, priority)).collect();
+
+    let seen = Pipeline::new().process(&commands).await;
+
+    let name = "order_worker_prioritized_messages_total";
+    assert_eq!(seen.value(name, &[("publisher", "shop")]), Some(2.0));
+    assert_eq!(seen.value(name, &[("publisher", "none")]), Some(0.0));
 }

@@ -24,6 +24,10 @@ const SAMPLED: [&str; 6] = [
     "order_worker_queue_consumers",
 ];
 
+const PARTITION_MESSAGES: &str = "order_worker_partition_messages_ready";
+const PARTITION_CONSUMERS: &str = "order_worker_partition_consumers";
+const PARTITION_RECEIVED: &str = "order_worker_partition_messages_received_total";
+
 fn backlog() -> Backlog {
     let counts = vec![("missing_field".to_owned(), 3), ("unknown_code".to_owned(), 2)];
     Backlog {
@@ -73,6 +77,55 @@ fn a_failed_sample_is_absent_and_not_zero() {
         let failed = seen.value("order_worker_samples_failed_total", &[("server", server)]);
         assert_eq!(failed, Some(1.0), "{server}");
     }
+}
+
+#[test]
+fn partitions_are_exposed_and_vanish_with_a_failed_sample() {
+    let metrics = Metrics::new();
+    let depth = |ready, consumers| QueueDepth { ready, consumers };
+    metrics.sampled.record_partitions(&[depth(0, 1), depth(7, 0)]);
+    let seen = scrape(&metrics);
+
+    metrics.sampled.record_partitions(&[]);
+
+    let second = [("partition", "1")];
+    assert_eq!(seen.value(PARTITION_MESSAGES, &second), Some(7.0));
+    assert_eq!(seen.value(PARTITION_CONSUMERS, &second), Some(0.0));
+    assert_eq!(seen.value(PARTITION_CONSUMERS, &[("partition", "0")]), Some(1.0));
+    let failed = scrape(&metrics);
+    assert_eq!(failed.samples.get(PARTITION_MESSAGES), None);
+    assert_eq!(failed.samples.get(PARTITION_CONSUMERS), None);
+}
+
+#[test]
+fn a_single_partition_has_no_metrics_of_its_own() {
+    let metrics = Metrics::new();
+
+    metrics.sampled.record_partitions(&[QueueDepth { ready: 9, consumers: 1 }]);
+    metrics.partitions.consumes(1);
+    metrics.partitions.received(0);
+
+    let seen = scrape(&metrics);
+    for name in [PARTITION_MESSAGES, PARTITION_CONSUMERS, PARTITION_RECEIVED] {
+        assert_eq!(seen.samples.get(name), None, "{name}");
+    }
+    assert!(metrics.snapshot().last_deliveries.is_empty());
+}
+
+#[test]
+fn deliveries_are_counted_by_partition() {
+    let metrics = Metrics::new();
+    metrics.partitions.consumes(3);
+
+    metrics.partitions.received(2);
+    metrics.partitions.received(2);
+    metrics.partitions.received(3);
+
+    let seen = scrape(&metrics);
+    let count = |partition| seen.value(PARTITION_RECEIVED, &[("partition", partition)]);
+    assert_eq!([count("0"), count("2"), count("3")], [Some(0.0), Some(2.0), None]);
+    let last = metrics.snapshot().last_deliveries;
+    assert_eq!(last.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,12 +188,13 @@ async fn a_consumer_of_the_in_process_broker_counts_until_it_ends() {
     let mut broker = Pipeline::new().broker;
     let stop = CancellationToken::new();
     let (source, ended) = broker.consume(1, stop);
-    let here = broker.depth(ConsumedQueue::Commands).await.unwrap().consumers;
+    let here = broker.depths(ConsumedQueue::Commands).await.unwrap()[0].consumers;
 
     drop(source);
     ended.await.unwrap();
 
-    assert_eq!((here, broker.depth(ConsumedQueue::Commands).await.unwrap().consumers), (1, 0));
+    let after = broker.depths(ConsumedQueue::Commands).await.unwrap()[0].consumers;
+    assert_eq!((here, after), (1, 0));
 }
 
 /// Fails after a second.

@@ -2,8 +2,8 @@
 
 use order_worker::messages::{DeadLetterCode, PublishStatus, Target};
 use order_worker::service_layer::{
-    ByteBudget, ChannelEpoch, DeliveryTag, Health, Original, ReplyPublisher, Republish,
-    Republisher, Settlement,
+    ByteBudget, ChannelEpoch, CopyPublisher, DeliveryTag, Health, OnConfirm, ReplyPublisher,
+    Republish, Republisher, Settlement,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -138,14 +138,13 @@ impl RunningRepublisher {
             ByteBudget::new(1024),
         );
         tokio::spawn(reply_publisher.run());
-        let republisher = Republisher {
+        let publisher = CopyPublisher {
             publisher: Box::new(broker.clone()),
             health: Health::default(),
             settlements: settlements_in,
             channel_epoch: channel_epoch.clone(),
-            replies,
-            copies,
         };
+        let republisher = Republisher { publisher, replies, copies };
         let task = tokio::spawn(republisher.run());
         let settlements = settlements.into();
         Self { broker, channel_epoch, copies: Some(copies_in), settlements, task }
@@ -157,8 +156,8 @@ impl RunningRepublisher {
             .then(|| to(Target::Queue { name: "full".to_owned() }, "reply"));
         let tag = DeliveryTag { channel: 0, number };
         let dead_letter = Some(DeadLetterCode::MalformedJson);
-        let original = Original { tag, dead_letter, reply, reservation: None };
-        let copies = vec![Republish { copy: to(target, body), original }];
+        let details = OnConfirm { dead_letter, reply };
+        let copies = vec![Republish { copy: to(target, body), tag, reservation: None, details }];
         self.copies.as_ref().unwrap().send(copies).unwrap();
     }
 

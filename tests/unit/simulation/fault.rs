@@ -4,6 +4,12 @@
 pub enum Fault {
     ChannelLost,
     ConsumerCancelled,
+    /// The broker has given up a channel, and redelivers, before its worker notices.
+    LossNoticedLate,
+    /// A worker committed what the broker had already requeued.
+    CommittedAfterRequeue,
+    /// A consumer with a higher priority became active once the previous one had settled its messages.
+    HandedOver,
     AcksLate,
     /// The channel was lost before the broker received them.
     AcksLost,
@@ -54,6 +60,8 @@ pub enum Fault {
     Stopped,
     /// SIGTERM after the next worker has started.
     RollingUpgrade,
+    /// Another worker joins.
+    WorkerJoined,
     /// A stop took longer than the grace period and handed deliveries back.
     GracePeriodExceeded,
     /// A client did not wait for its outcome.
@@ -63,9 +71,12 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 38] = [
         Self::ChannelLost,
         Self::ConsumerCancelled,
+        Self::LossNoticedLate,
+        Self::CommittedAfterRequeue,
+        Self::HandedOver,
         Self::AcksLate,
         Self::AcksLost,
         Self::DeliveryLimitReached,
@@ -95,6 +106,7 @@ impl Fault {
         Self::Killed,
         Self::Stopped,
         Self::RollingUpgrade,
+        Self::WorkerJoined,
         Self::GracePeriodExceeded,
         Self::ClientHungUp,
         Self::ResponseTooLate,
@@ -104,11 +116,16 @@ impl Fault {
     pub fn max_per_mille(self) -> u16 {
         match self {
             Self::AcksLost
+            | Self::CommittedAfterRequeue
+            | Self::HandedOver
             | Self::DeliveryLimitReached
             | Self::GracePeriodExceeded
             | Self::OrderRefused
             | Self::ResponseTooLate => 0,
-            Self::ChannelLost | Self::ConsumerCancelled | Self::AcksLate => 900,
+            Self::ChannelLost
+            | Self::ConsumerCancelled
+            | Self::LossNoticedLate
+            | Self::AcksLate => 900,
             Self::Conflict => 800,
             Self::CommitUnknown
             | Self::CommitNotDone
@@ -130,7 +147,11 @@ impl Fault {
             | Self::ClientHungUp => 300,
             Self::SubscriberFull => 50,
             Self::DeadLettersFull => 80,
-            Self::PublishingBlocked | Self::Killed | Self::Stopped | Self::RollingUpgrade => 100,
+            Self::PublishingBlocked
+            | Self::Killed
+            | Self::Stopped
+            | Self::RollingUpgrade
+            | Self::WorkerJoined => 100,
             Self::DatabaseUnreachable => 20,
         }
     }

@@ -32,12 +32,20 @@ struct State {
     handled: BTreeMap<String, BodyHash>,
     announced: BTreeSet<String>,
     commits: BTreeMap<Uuid, Commit>,
+    transactions: usize,
     /// Events that may leave the outbox: the pipeline knows their publish status.
     released: BTreeSet<Uuid>,
     /// How many copies of an intent were confirmed, and how many deliveries were settled because of them.
     copies: BTreeMap<String, u32>,
     settled_by_copy: BTreeMap<String, u32>,
-    /// Sent over HTTP only.
+    /// Intents in the order in which they were first published.
+    published: Vec<String>,
+    /// The commit in which each intent first took effect, by its position among all commits.
+    effects: BTreeMap<String, usize>,
+    /// Intents of which a copy was sent to a retry queue or the dead letters.
+    copied: BTreeSet<String>,
+    /// Sent over HTTP at least once; only.
+    ever_requested: BTreeSet<String>,
     requested: BTreeSet<String>,
     /// Their clients gave up, knowing that they have no effect.
     abandoned: BTreeSet<String>,
@@ -52,6 +60,12 @@ impl Ledger {
     pub fn publishes(&self, intent: &Intent, as_request: bool) {
         let mut state = self.lock();
         let is_first = state.intents.insert(intent.label.clone(), intent.clone()).is_none();
+        if is_first {
+            state.published.push(intent.label.clone());
+        }
+        if as_request {
+            state.ever_requested.insert(intent.label.clone());
+        }
         if !as_request {
             state.requested.remove(&intent.label);
         } else if is_first {
@@ -90,8 +104,16 @@ impl Ledger {
 
     pub fn committed(&self, changes: &Changes) {
         let mut state = self.lock();
+        state.transactions += 1;
         for handled in &changes.handled {
-            state.handled.insert(handled.message_id.to_string(), handled.body_hash);
+            let message_id = handled.message_id.to_string();
+            if let Some(label) = state.label_of(&message_id, handled.body_hash) {
+                state.takes_effect(label);
+            }
+            state.handled.insert(message_id, handled.body_hash);
+        }
+        for label in changes.outbox.iter().filter_map(|message| message.correlation_id.clone()) {
+            state.takes_effect(label);
         }
         for outgoing in &changes.outbox {
             state.announced.extend(outgoing.correlation_id.clone());
@@ -125,8 +147,12 @@ impl Ledger {
     }
 
     pub fn sends(&self, publication: &Publication) {
-        if let Target::Events { .. } = publication.target {
-            self.lock().sent.push(publication.clone());
+        match publication.target {
+            Target::Events { .. } => self.lock().sent.push(publication.clone()),
+            Target::Retry { .. } | Target::DeadLetters { .. } => {
+                self.lock().copied.insert(label_of(publication));
+            }
+            Target::Commands { .. } | Target::Partition { .. } | Target::Queue { .. } => {}
         }
     }
 
@@ -146,7 +172,10 @@ impl Ledger {
             (Target::Events { .. }, PublishStatus::Unroutable) if !keeps_unroutable => {
                 state.released.extend(event_id_of(publication));
             }
-            (Target::Retry { .. } | Target::DeadLetters { .. }, PublishStatus::Confirmed) => {
+            (
+                Target::Partition { .. } | Target::Retry { .. } | Target::DeadLetters { .. },
+                PublishStatus::Confirmed,
+            ) => {
                 *state.copies.entry(label_of(publication)).or_default() += 1;
             }
             (
@@ -182,6 +211,24 @@ impl Ledger {
         self.lock().intents.values().cloned().collect()
     }
 
+    /// What became of the intents, in the order in which they were first published.
+    pub fn journeys(&self) -> Vec<Journey> {
+        let state = self.lock();
+        let journey = |label: &String| Journey {
+            intent: state.intents[label].clone(),
+            first_effect: state.effects.get(label).copied(),
+            stayed_in_order: !state.ever_requested.contains(label) && !state.copied.contains(label),
+        };
+        state.published.iter().map(journey).collect()
+    }
+
+    /// The order of the command with this message id.
+    pub fn order_of(&self, message_id: &str) -> Option<String> {
+        let state = self.lock();
+        let is_it = |intent: &&Intent| intent.message_id.as_deref() == Some(message_id);
+        state.intents.values().find(is_it).and_then(|intent| intent.order_id.clone())
+    }
+
     pub fn intent(&self, label: &str) -> Option<Intent> {
         self.lock().intents.get(label).cloned()
     }
@@ -204,6 +251,20 @@ impl Ledger {
 }
 
 impl State {
+    /// The intent with this message id and body.
+    fn label_of(&self, message_id: &str, body_hash: BodyHash) -> Option<String> {
+        let is_it = |intent: &&Intent| {
+            intent.message_id.as_deref() == Some(message_id)
+                && intent.body_hash() == Some(body_hash)
+        };
+        self.intents.values().find(is_it).map(|intent| intent.label.clone())
+    }
+
+    fn takes_effect(&mut self, label: String) {
+        let transaction = self.transactions;
+        self.effects.entry(label).or_insert(transaction);
+    }
+
     /// Whether the intent's effect is in the database.
     fn is_done(&self, label: &str) -> bool {
         let Some(intent) = self.intents.get(label) else { return false };
@@ -211,6 +272,17 @@ impl State {
         self.announced.contains(label)
             || handled.is_some() && handled.copied() == intent.body_hash()
     }
+}
+
+/// How an intent got to its effect.
+#[derive(Debug)]
+pub struct Journey {
+    pub intent: Intent,
+    /// The position of the transaction in which it first took effect.
+    pub first_effect: Option<usize>,
+    /// Whether it came by the queue only, and the worker sent no copy of it to a retry queue or the
+    /// dead letters.
+    pub stayed_in_order: bool,
 }
 
 /// The label of the intent to which a message belongs.

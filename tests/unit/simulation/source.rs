@@ -1,6 +1,9 @@
 //! The consumer of the simulated broker, on channels that are lost and replaced.
 
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use order_worker::service_layer::{ChannelEpoch, CommandSource, Delivery, DeliveryTag, Settlement};
@@ -18,21 +21,31 @@ const MAX_LIFE: Duration = Duration::from_secs(4);
 const FOR_EVER: Duration = Duration::from_hours(1000);
 const ACK_DELAY: Duration = Duration::from_secs(1);
 const RECONNECT: Duration = Duration::from_secs(1);
+const NOTICE_DELAY: Duration = Duration::from_secs(3);
 
 /// Consumes from the broker as a worker's source does, until stopped.
+///
+/// A stop does not cancel the consumers: the next worker must not get messages before those that this
+/// one holds are settled. It closes the channel when they are.
 pub struct Source {
     pub broker: Broker,
     pub consumer: u32,
+    /// By partition.
+    pub priorities: Vec<usize>,
+    /// Whether it lost its channel and has not noticed.
+    pub is_unaware: Arc<AtomicBool>,
     pub chance: Chance,
     pub ledger: Ledger,
     pub prefetch: usize,
     pub stop: CancellationToken,
+    /// A [mutant](super::mutants::Mutant): whether a stop cancels the consumers.
+    pub cancels_when_stopping: bool,
 }
 
 struct Session {
     source: Source,
     channel_epoch: ChannelEpoch,
-    /// `None` once it has stopped consuming.
+    /// `None` once it has stopped: what comes then is discarded.
     deliveries: Option<mpsc::Sender<Delivery>>,
     settlements: mpsc::UnboundedReceiver<Vec<Settlement>>,
     tag: DeliveryTag,
@@ -45,7 +58,7 @@ struct Session {
 
 enum Ended {
     Broken,
-    /// The pipeline has dropped its end: everything is settled.
+    /// Everything is settled that the pipeline got, or the pipeline has dropped its end.
     Settled,
 }
 
@@ -76,43 +89,74 @@ impl Source {
 }
 
 impl Session {
-    /// Returns how many deliveries it handed back in the end.
+    /// Returns how many deliveries of the pipeline it handed back in the end.
     async fn run(mut self) -> usize {
-        while let Ended::Broken = self.run_channel().await {
-            sleep(self.source.chance.wait(RECONNECT)).await;
+        let mut handed_back = 0;
+        while !self.source.stop.is_cancelled() {
+            match self.run_channel().await {
+                Ended::Broken => sleep(self.source.chance.wait(RECONNECT)).await,
+                Ended::Settled => {
+                    self.acks_arrive();
+                    handed_back = self.held().count();
+                    self.source.broker.lose_channel(self.source.consumer);
+                    break;
+                }
+            }
         }
-        self.acks_arrive();
-        self.source.broker.nack_all(self.source.consumer)
+        self.deliveries = None;
+        // What is settled now, the broker has requeued.
+        while let Some(settled) = self.settlements.recv().await {
+            self.settle(&settled);
+        }
+        handed_back
     }
 
     async fn run_channel(&mut self) -> Ended {
         self.tag = DeliveryTag { channel: self.channel_epoch.next(), number: 0 };
+        self.source.broker.consume(self.source.consumer, &self.source.priorities);
         let lives =
             [Fault::ChannelLost, Fault::ConsumerCancelled].map(|fault| self.lifetime(fault));
         let end = Instant::now() + lives.into_iter().flatten().min().unwrap_or(FOR_EVER);
         loop {
-            let may_deliver = self.deliveries.is_some() && self.source.has_work();
+            let is_stopped = self.deliveries.is_none();
+            if is_stopped && self.held().next().is_none() {
+                return Ended::Settled;
+            }
+            let may_deliver = self.source.has_work();
             tokio::select! {
                 biased;
                 settled = self.settlements.recv() => match settled {
                     Some(settled) => self.settle(&settled),
                     None => return Ended::Settled,
                 },
-                () = self.source.stop.cancelled(), if self.deliveries.is_some() => {
-                    self.deliveries = None;
-                }
+                () = self.source.stop.cancelled(), if !is_stopped => self.stop_consuming(),
                 () = sleep_until(end) => {
-                    self.lose_channel();
+                    self.lose_channel().await;
                     return Ended::Broken;
                 }
                 () = arrival(self.acks_arrive) => self.acks_arrive(),
-                room = room_for_one(self.deliveries.clone()), if may_deliver => match room {
-                    Some(room) => self.deliver(room),
-                    None => self.deliveries = None,
-                },
+                room = room_for_one(self.deliveries.clone()), if may_deliver && !is_stopped => {
+                    match room {
+                        Some(room) => self.deliver(room),
+                        None => self.deliveries = None,
+                    }
+                }
+                () = ready(()), if may_deliver && is_stopped => drop(self.receive()),
                 () = self.source.broker.changed(), if !may_deliver => {}
             }
         }
+    }
+
+    fn stop_consuming(&mut self) {
+        self.deliveries = None;
+        if self.source.cancels_when_stopping {
+            self.source.broker.cancel(self.source.consumer);
+        }
+    }
+
+    /// What the pipeline got on this channel and has not settled.
+    fn held(&self) -> impl Iterator<Item = &String> {
+        self.unsettled.range((self.tag.channel, 0)..).map(|(_, label)| label)
     }
 
     /// How long the channel lives, if this fault ends it.
@@ -121,19 +165,20 @@ impl Session {
     }
 
     fn deliver(&mut self, room: mpsc::OwnedPermit<Delivery>) {
-        if let Some(delivery) = self.next_delivery() {
-            room.send(delivery);
-        }
+        let Some(delivery) = self.receive() else { return };
+        let label = delivery.envelope.properties.correlation_id.clone().unwrap_or_default();
+        let DeliveryTag { channel, number } = delivery.tag;
+        let consumer = self.source.consumer;
+        self.source.chance.log(&format!("delivers {label} to {consumer} as {channel}/{number}"));
+        self.unsettled.insert((channel, number), label);
+        room.send(delivery);
     }
 
-    fn next_delivery(&mut self) -> Option<Delivery> {
+    fn receive(&mut self) -> Option<Delivery> {
+        let Source { broker, consumer, prefetch, .. } = &self.source;
         let tag = DeliveryTag { number: self.tag.number + 1, ..self.tag };
-        let delivery = self.source.broker.deliver(self.source.consumer, tag)?;
+        let delivery = broker.deliver(*consumer, *prefetch, tag)?;
         self.tag = tag;
-        let label = delivery.envelope.properties.correlation_id.clone().unwrap_or_default();
-        let DeliveryTag { channel, number } = tag;
-        self.source.chance.log(&format!("delivers {label} as {channel}/{number}"));
-        self.unsettled.insert((channel, number), label);
         Some(delivery)
     }
 
@@ -144,7 +189,10 @@ impl Session {
                 self.source.ledger.violated(format!("{tag:?} was settled twice"));
                 continue;
             };
-            self.source.chance.log(&format!("settled: {label} as {}/{}", tag.channel, tag.number));
+            let consumer = self.source.consumer;
+            self.source
+                .chance
+                .log(&format!("settled: {label} by {consumer} as {}/{}", tag.channel, tag.number));
             self.source.ledger.settles(&label);
             if tag.channel == self.tag.channel {
                 self.acks.push(tag.number);
@@ -161,20 +209,21 @@ impl Session {
 
     fn acks_arrive(&mut self) {
         self.acks_arrive = None;
-        for number in self.acks.drain(..) {
-            self.source.broker.ack(self.source.consumer, number);
-        }
+        self.source.broker.ack(self.source.consumer, self.acks.drain(..));
     }
 
-    /// The broker requeues what is not acknowledged.
-    fn lose_channel(&mut self) {
+    /// The broker requeues what is not acknowledged. The worker may notice later, and go on until then.
+    async fn lose_channel(&mut self) {
         self.acks_arrive = None;
         if !self.acks.is_empty() {
             self.acks.clear();
             self.source.chance.happened(Fault::AcksLost);
         }
-        self.tag.channel = self.channel_epoch.next();
         self.source.broker.lose_channel(self.source.consumer);
+        self.source.is_unaware.store(true, Ordering::Relaxed);
+        self.source.chance.delay_on(Fault::LossNoticedLate, NOTICE_DELAY).await;
+        self.source.is_unaware.store(false, Ordering::Relaxed);
+        self.tag.channel = self.channel_epoch.next();
     }
 }
 

@@ -1,6 +1,8 @@
 //! The in-memory database, with faults.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::in_memory::{InMemoryRelayStore, InMemoryStore};
@@ -29,30 +31,54 @@ pub struct SimulatedStore {
     pub ledger: Ledger,
     pub broker: Broker,
     /// `None` for the HTTP lane.
-    pub consumer: Option<u32>,
+    pub consumer: Option<Consumer>,
     /// The messages of the present batch; its halves and retries have no others.
     pub batch: BTreeSet<MessageId>,
+}
+
+/// The consumer whose deliveries a lane handles.
+#[derive(Debug, Clone)]
+pub struct Consumer {
+    pub number: u32,
+    /// Whether it lost its channel and has not noticed.
+    pub is_unaware: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 pub struct SimulatedTransaction<'a> {
     inner: Box<dyn StoreTransaction + 'a>,
+    broker: Broker,
+    consumer: Option<Consumer>,
     chance: Chance,
     ledger: Ledger,
 }
 
 impl SimulatedStore {
-    /// A lane must not begin a message that the broker has requeued.
+    /// A lane must not begin a message that the broker has requeued, as far as the worker knows, nor one
+    /// that came by another partition than that of its order.
     fn check_freshness(&mut self, needs: &BatchLookup) {
-        let Some(consumer) = self.consumer else { return };
+        let Some(consumer) = &self.consumer else { return };
         let named: BTreeSet<MessageId> = needs.message_ids.iter().cloned().collect();
         if named.is_subset(&self.batch) {
             return;
         }
-        for stale in named.iter().filter(|id| !self.broker.has_unacked(consumer, id.as_str())) {
-            self.ledger.violated(format!("a lane began {stale}, which the broker has requeued"));
+        if !consumer.is_unaware.load(Ordering::Relaxed) {
+            for stale in named.iter().filter(|id| !consumer.holds(id, &self.broker, &self.ledger)) {
+                self.ledger.violated(format!(
+                    "a lane began {stale}, which is not in its hands from the partition of its order"
+                ));
+            }
         }
         self.batch = named;
+    }
+}
+
+impl Consumer {
+    /// Whether it has this message unacknowledged, from the partition of its order.
+    fn holds(&self, message_id: &MessageId, broker: &Broker, ledger: &Ledger) -> bool {
+        let order_id = ledger.order_of(message_id.as_str());
+        let partition = broker.partition_of(order_id.as_deref());
+        broker.has_unacked(self.number, message_id.as_str(), partition)
     }
 }
 
@@ -77,7 +103,9 @@ impl Store for SimulatedStore {
         }
         let (loaded, inner) = self.inner.begin(needs).await?;
         let (chance, ledger) = (self.chance.clone(), self.ledger.clone());
-        Ok((loaded, Box::new(SimulatedTransaction { inner, chance, ledger })))
+        let (broker, consumer) = (self.broker.clone(), self.consumer.clone());
+        let transaction = SimulatedTransaction { inner, broker, consumer, chance, ledger };
+        Ok((loaded, Box::new(transaction)))
     }
 
     async fn remove_published(&mut self, published: &[OutboxKey]) -> Result<(), StoreError> {
@@ -89,7 +117,7 @@ impl Store for SimulatedStore {
 #[async_trait]
 impl StoreTransaction for SimulatedTransaction<'_> {
     async fn commit(self: Box<Self>, changes: &Changes) -> Result<Vec<OutboxRow>, StoreError> {
-        let Self { inner, chance, ledger } = *self;
+        let Self { inner, broker, consumer, chance, ledger } = *self;
         chance.latency().await;
         chance.delay_on(Fault::DatabaseSlow, SLOW).await;
         if chance.fires(Fault::Conflict) {
@@ -105,6 +133,13 @@ impl StoreTransaction for SimulatedTransaction<'_> {
         })?;
         ledger.removes(&changes.published);
         ledger.committed(changes);
+        let is_requeued = |consumer: &Consumer| {
+            let mut handled = changes.handled.iter().map(|handled| &handled.message_id);
+            handled.any(|message_id| !consumer.holds(message_id, &broker, &ledger))
+        };
+        if consumer.as_ref().is_some_and(is_requeued) {
+            chance.happened(Fault::CommittedAfterRequeue);
+        }
         chance.log(&format!("commits {}", summary(&changes.outbox)));
         let earlier = sorted(&ledger, earlier);
         chance.latency().await;

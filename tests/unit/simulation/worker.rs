@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::support::in_memory::InMemoryDatabase;
@@ -22,9 +23,10 @@ use super::clients::Clients;
 use super::clock::JumpingClock;
 use super::fault::Fault;
 use super::ledger::Ledger;
+use super::mutants::{HastyPublisher, Mutant, mutated_source};
 use super::publisher::SimulatedPublisher;
 use super::source::Source;
-use super::store::{SimulatedRelayStore, SimulatedStore};
+use super::store::{Consumer, SimulatedRelayStore, SimulatedStore};
 
 const RELAY_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -40,6 +42,10 @@ pub struct SimulationEnv {
     pub started: Instant,
     pub prefetch: usize,
     pub lanes: usize,
+    pub partitions: usize,
+    /// Whether each partition has a single active consumer.
+    pub is_ordered: bool,
+    pub mutant: Option<Mutant>,
     pub settings: ConsumerSettings,
     /// Shared by all workers, as creating the metrics is slow.
     pub health: Health,
@@ -47,7 +53,8 @@ pub struct SimulationEnv {
 
 pub struct Worker {
     env: SimulationEnv,
-    consumer: u32,
+    consumer: Consumer,
+    requests: CommandClient,
     stop: CancellationToken,
     /// Returns how many deliveries it handed back.
     source: JoinHandle<usize>,
@@ -60,29 +67,30 @@ pub struct Worker {
 
 impl Worker {
     pub fn start(env: &SimulationEnv) -> Self {
-        env.chance.log("a worker starts");
+        let number = env.broker.consumer();
+        env.chance.log(&format!("worker {number} starts"));
         let in_flight = InFlight::default();
         let stop = CancellationToken::new();
-        let consumer = env.broker.consumer();
-        let (source, source_task) = env.source(consumer, stop.clone()).consume();
+        let consumer = Consumer { number, is_unaware: Arc::new(AtomicBool::new(false)) };
+        let (source, source_task) = env.source(&consumer, stop.clone()).consume();
         let relay = env.relay(in_flight.clone());
         let deps = ConsumerDeps {
-            source,
-            lanes: env.lanes(consumer),
+            source: mutated_source(source, env.mutant),
+            lanes: env.lanes(&consumer),
             republisher: env.publisher(),
             reply_publisher: env.publisher(),
-            reroute_publisher: None,
+            reroute_publisher: (env.partitions > 1).then(|| env.reroute_publisher()),
             clock: env.clock.clone(),
             health: env.health.clone(),
             in_flight: in_flight.clone(),
         };
         let (requests, queue) = CommandClient::channel();
-        env.clients.connect_to(Some(requests));
         let serving = env.serve(queue, in_flight.for_command_client(), stop.clone());
         let pipeline = amqp::run(deps, env.settings.clone());
         Self {
             env: env.clone(),
             consumer,
+            requests,
             stop,
             source: source_task,
             relay: tokio::spawn(relay.run(RELAY_INTERVAL)),
@@ -92,11 +100,15 @@ impl Worker {
         }
     }
 
+    /// How its clients reach it.
+    pub fn requests(&self) -> CommandClient {
+        self.requests.clone()
+    }
+
     /// SIGKILL: leaves the state of the servers, and a lost channel.
     pub async fn kill(self) {
-        let SimulationEnv { chance, ledger, broker, clients, .. } = self.env;
-        chance.log("the worker is killed");
-        clients.connect_to(None);
+        let SimulationEnv { chance, ledger, broker, .. } = self.env;
+        chance.log(&format!("worker {} is killed", self.consumer.number));
         self.source.abort();
         self.relay.abort();
         self.serving.abort();
@@ -105,20 +117,16 @@ impl Worker {
             ledger.violated(format!("the pipeline ended by itself: {ended:?}"));
         }
         drop_aborted_tasks().await;
-        broker.lose_channel(self.consumer);
+        broker.lose_channel(self.consumer.number);
     }
 
     /// SIGTERM: no more deliveries and requests, an end within the grace period; the rest is handed back.
-    pub async fn stop(self, grace: Duration) {
-        self.env.clients.connect_to(None);
-        self.end(grace).await;
-    }
-
-    /// Like [`Self::stop`], for a worker whose clients already use another one.
-    pub async fn end(mut self, grace: Duration) {
+    pub async fn stop(mut self, grace: Duration) {
         let SimulationEnv { chance, ledger, .. } = self.env;
-        chance.log("the worker gets SIGTERM");
+        chance.log(&format!("worker {} gets SIGTERM", self.consumer.number));
         self.stop.cancel();
+        // The HTTP lane ends when no client can reach it any more.
+        drop(self.requests);
         let both = async { tokio::join!(&mut self.pipeline, &mut self.serving) };
         let ended = timeout(grace, both).await;
         let happened = |fault: Fault| chance.counts()[fault as usize] > 0;
@@ -163,14 +171,17 @@ async fn drop_aborted_tasks() {
 }
 
 impl SimulationEnv {
-    fn source(&self, consumer: u32, stop: CancellationToken) -> Source {
+    fn source(&self, consumer: &Consumer, stop: CancellationToken) -> Source {
         Source {
             broker: self.broker.clone(),
             chance: self.chance.clone(),
             ledger: self.ledger.clone(),
-            consumer,
+            consumer: consumer.number,
+            priorities: self.broker.priorities(),
+            is_unaware: Arc::clone(&consumer.is_unaware),
             prefetch: self.prefetch,
             stop,
+            cancels_when_stopping: self.mutant == Some(Mutant::CancelsWhenStopping),
         }
     }
 
@@ -193,16 +204,16 @@ impl SimulationEnv {
         command_client::serve(queue, deps, stop)
     }
 
-    fn lanes(&self, consumer: u32) -> Vec<LanePorts> {
+    fn lanes(&self, consumer: &Consumer) -> Vec<LanePorts> {
         let publishers = || (0..EVENT_PUBLISHERS).map(|_| self.publisher()).collect();
         let ports = |_| LanePorts {
-            store: Box::new(self.store(Some(consumer))),
+            store: Box::new(self.store(Some(consumer.clone()))),
             event_publishers: publishers(),
         };
         (0..self.lanes).map(ports).collect()
     }
 
-    fn store(&self, consumer: Option<u32>) -> SimulatedStore {
+    fn store(&self, consumer: Option<Consumer>) -> SimulatedStore {
         SimulatedStore {
             inner: self.database.store(),
             chance: self.chance.clone(),
@@ -214,12 +225,25 @@ impl SimulationEnv {
     }
 
     fn publisher(&self) -> Box<dyn Publisher> {
-        Box::new(SimulatedPublisher {
+        Box::new(self.simulated_publisher())
+    }
+
+    fn reroute_publisher(&self) -> Box<dyn Publisher> {
+        match self.mutant {
+            Some(Mutant::ReroutesWithoutWaiting) => {
+                Box::new(HastyPublisher(self.simulated_publisher()))
+            }
+            _ => self.publisher(),
+        }
+    }
+
+    fn simulated_publisher(&self) -> SimulatedPublisher {
+        SimulatedPublisher {
             broker: self.broker.clone(),
             chance: self.chance.clone(),
             ledger: self.ledger.clone(),
             keeps_unroutable: self.settings.keep_unroutable_events,
-        })
+        }
     }
 
     fn relay(&self, in_flight: InFlight) -> Relay {

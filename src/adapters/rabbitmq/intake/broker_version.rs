@@ -1,25 +1,34 @@
-//! The major version of the broker, from the server properties of `connection.start`. The topology
-//! depends on it: some queue arguments mean something else before 4.0.
+//! The version of the broker, from the server properties of `connection.start`. The topology depends
+//! on it: some queue arguments mean something else before 4.0.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The major version that the last connection reported; clones share it. 0 while it is unknown.
+/// The version that the last connection reported; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct BrokerVersion(Arc<AtomicU32>);
+pub struct BrokerVersion(Arc<Mutex<Option<String>>>);
 
 impl BrokerVersion {
-    /// Stores the major version of a string such as `3.10.8`; a string without one is ignored.
+    /// Stores a version such as `3.10.8`.
     pub(super) fn set(&self, version: Option<&str>) {
-        let major = version.and_then(|version| version.split('.').next()?.parse().ok());
-        if let Some(major) = major {
-            self.0.store(major, Ordering::Relaxed);
+        if let Some(version) = version {
+            *self.lock() = Some(version.to_owned());
         }
+    }
+
+    /// The version; `None` while it is unknown.
+    pub fn text(&self) -> Option<String> {
+        self.lock().clone()
     }
 
     /// Whether the broker is known to have this major version or a later one.
     pub fn is_at_least(&self, major: u32) -> bool {
-        self.0.load(Ordering::Relaxed) >= major
+        let known =
+            self.lock().as_deref().and_then(|version| version.split('.').next()?.parse().ok());
+        known.is_some_and(|known: u32| known >= major)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

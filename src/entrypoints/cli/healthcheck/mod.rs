@@ -1,6 +1,6 @@
 //! `healthcheck`: asks the worker itself, or else checks the database and the commands queue.
 
-mod own_worker;
+pub(super) mod own_worker;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -18,13 +18,13 @@ pub struct Healthcheck {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Check {
+pub struct Check {
     #[serde(rename = "what")]
-    name: String,
+    pub name: String,
     #[serde(rename = "good")]
     passed: bool,
     #[serde(rename = "trouble")]
-    problem: Option<String>,
+    pub problem: Option<String>,
 }
 
 impl Healthcheck {

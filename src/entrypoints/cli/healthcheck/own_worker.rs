@@ -40,17 +40,22 @@ pub fn address(setting: &HttpAddr) -> Option<String> {
 
 /// The checks of the worker, or a failed one when it does not respond.
 pub async fn checks(address: &str) -> Vec<Check> {
+    readiness(address)
+        .await
+        .unwrap_or_else(|error| vec![Check::new("worker", Err(CommandFailed::Message(error)))])
+}
+
+/// The checks of the worker.
+///
+/// # Errors
+/// With the reason when it does not respond.
+pub async fn readiness(address: &str) -> Result<Vec<Check>, String> {
     let response = match timeout(RESPONSE_TIMEOUT, get_readiness(address)).await {
         Ok(response) => response.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no response within {} s", RESPONSE_TIMEOUT.as_secs())),
     };
-    match response {
-        Ok(Readiness { checks }) => checks,
-        Err(reason) => {
-            let error = format!("no readiness from http://{address}/health/ready: {reason}");
-            vec![Check::new("worker", Err(CommandFailed::Message(error)))]
-        }
-    }
+    let unavailable = |reason| format!("no readiness from http://{address}/health/ready: {reason}");
+    response.map(|Readiness { checks }| checks).map_err(unavailable)
 }
 
 async fn get_readiness(

@@ -8,6 +8,7 @@ mod assets;
 pub mod components;
 mod current_user;
 mod dead_letters;
+mod doctor;
 mod events;
 mod headers;
 pub mod layout;
@@ -39,6 +40,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(orders::routes())
         .merge(events::routes())
         .route("/settings", get(settings::show))
+        .route("/doctor", get(doctor::show))
         .route("/demo", post(onboarding::run_demo))
         .merge(dead_letters::routes())
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))

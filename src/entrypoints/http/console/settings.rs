@@ -12,7 +12,10 @@ use crate::entrypoints::http::App;
 
 pub async fn show(user: CurrentUser, State(app): State<App>) -> Page {
     let body = html! {
-        h1 { "Settings" }
+        div .heading {
+            h1 { "Settings" }
+            a .button href="/doctor" { "Check servers and queues" }
+        }
         (worker(&app))
         (table(&app.settings.shown()))
     };

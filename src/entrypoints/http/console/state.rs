@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::doctor::LastReport;
 use super::events::Hub;
 use super::sessions::{Attempts, Sessions};
 
@@ -11,6 +12,7 @@ pub struct Console {
     pub(super) sessions: Sessions,
     pub(super) attempts: Attempts,
     pub(super) events: Hub,
+    pub(super) last_report: LastReport,
 }
 
 impl Console {
@@ -20,6 +22,7 @@ impl Console {
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             events: Hub::default(),
+            last_report: LastReport::default(),
         }
     }
 }

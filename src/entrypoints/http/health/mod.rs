@@ -14,7 +14,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 pub use database::DatabaseCheck;
-use readiness::Readiness;
+pub use readiness::Readiness;
 
 use super::App;
 

@@ -32,6 +32,11 @@ impl Check {
 }
 
 impl Readiness {
+    /// The names of the checks, each with its problem.
+    pub fn results(&self) -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+        self.checks.iter().map(|check| (check.name, check.problem))
+    }
+
     pub async fn of(app: &App) -> Self {
         let database = match app.database() {
             Ok(database) => Some(app.database_check.status(database, &app.health).await),

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod orders;
+mod sequence;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +15,10 @@ use super::intents::{Action, Intent};
 use super::ledger::Ledger;
 use super::worker::SimulationEnv;
 
-/// Records all violations in the ledger.
-pub async fn check(env: &SimulationEnv, refused: Option<&str>) {
+pub use sequence::Checked;
+
+/// Records all violations in the ledger; says how much of [the order](sequence) there was to check.
+pub async fn check(env: &SimulationEnv, refused: Option<&str>) -> Checked {
     let SimulationEnv { ledger, broker, .. } = env;
     let dead_letters = broker.dead_letters();
     check_conservation(ledger, &dead_letters);
@@ -27,6 +30,7 @@ pub async fn check(env: &SimulationEnv, refused: Option<&str>) {
         ledger.sent().iter().map(|event| serde_json::from_slice(&event.body).unwrap()).collect();
     orders::check(env, &events).await;
     check_rejections(env, &events).await;
+    if env.is_ordered { sequence::check(env, &dead_letters).await } else { Checked::default() }
 }
 
 /// I1: each intent took effect or is a dead letter, unless its client knows that it did not. Invalid

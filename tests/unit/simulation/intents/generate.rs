@@ -1,11 +1,16 @@
 //! Generates the intents of a schedule from its seed: valid commands, repeats, reused message ids and
 //! invalid commands.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 use order_worker::domain::Status;
 use serde_json::{Value, json};
 
 use super::{Action, Intent};
+
+/// How far the commands of an order are from each other among those of the others.
+const STEP: u32 = 4;
 
 /// The intents of a schedule, in the order of publishing; repeats are clones.
 pub fn all(random: &mut Rng) -> Vec<Intent> {
@@ -38,7 +43,37 @@ fn about_one_order(random: &mut Rng, order_id: &str) -> Vec<Intent> {
         intents.push(place_order(order_id, "90.00"));
     }
     intents.extend((0..random.usize(0..7)).map(|_| command(random, order_id)));
+    let headers = Headers::random(random);
+    for intent in &mut intents {
+        intent.order_id_header = headers.next(random, order_id);
+    }
     intents
+}
+
+/// What publishers put into the header of an order's commands.
+#[derive(Debug, Clone, Copy)]
+enum Headers {
+    Right,
+    None,
+    /// The same wrong id in each.
+    Wrong,
+    /// Some publishers put the right id there, others none.
+    Mixed,
+}
+
+impl Headers {
+    fn random(random: &mut Rng) -> Self {
+        [Self::Right, Self::None, Self::Wrong, Self::Mixed][random.usize(0..4)]
+    }
+
+    fn next(self, random: &mut Rng, order_id: &str) -> Option<String> {
+        match self {
+            Self::Right => Some(order_id.to_owned()),
+            Self::None => None,
+            Self::Wrong => Some(format!("not-{order_id}")),
+            Self::Mixed => random.bool().then(|| order_id.to_owned()),
+        }
+    }
 }
 
 /// New orders, to check that the worker still works after the faults.
@@ -122,17 +157,22 @@ fn intent(action: Action, order_id: Option<&str>, body: &Value) -> Intent {
         message_id: Some(String::new()),
         order_id: order_id.map(str::to_owned),
         action,
+        order_id_header: order_id.map(str::to_owned),
         wants_reply: false,
         body: body.to_string().into_bytes(),
     }
 }
 
-/// Interleaves the orders, swaps some neighbours and repeats some intents.
+/// Interleaves the orders and repeats some intents. Some publishers also swap neighbours.
 fn shuffled(intents: Vec<Intent>, random: &mut Rng) -> Vec<Intent> {
+    let keeps_order = random.bool();
     let mut sorted: Vec<(u32, Intent)> = Vec::new();
-    for (place, intent) in (0..).zip(intents) {
-        // Close to its position within its order, at any position among other orders.
-        let at = place * 3 % 40 + random.u32(0..12);
+    let mut places: BTreeMap<Option<String>, u32> = BTreeMap::new();
+    for intent in intents {
+        let place = places.entry(intent.order_id.clone()).or_default();
+        // At any position among other orders.
+        let at = *place * STEP + random.u32(0..if keeps_order { STEP } else { 3 * STEP });
+        *place += 1;
         if random.u8(0..6) == 0 {
             sorted.push((at + random.u32(0..30), intent.clone()));
         }

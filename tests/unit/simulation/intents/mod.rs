@@ -4,6 +4,7 @@ mod generate;
 
 use order_worker::domain::{CommandKind, Status};
 use order_worker::messages::{BodyHash, Properties};
+use order_worker::service_layer::ORDER_ID_HEADER;
 use sha2::{Digest, Sha256};
 
 pub use generate::{all, fresh};
@@ -16,6 +17,8 @@ pub struct Intent {
     pub message_id: Option<String>,
     pub order_id: Option<String>,
     pub action: Action,
+    /// The header by which it gets to a partition: that of its order, if the publisher knows its job.
+    pub order_id_header: Option<String>,
     wants_reply: bool,
     pub body: Vec<u8>,
 }
@@ -49,7 +52,9 @@ impl Intent {
     }
 
     pub fn properties(&self) -> Properties {
+        let header = self.order_id_header.as_deref();
         Properties {
+            headers: header.map(|id| (ORDER_ID_HEADER.to_owned(), id.into())).into_iter().collect(),
             kind: self.action.kind().map(|kind| kind.name().to_owned()),
             message_id: self.message_id.clone(),
             correlation_id: Some(self.label.clone()),

@@ -4,6 +4,7 @@ mod cards;
 mod chart;
 mod numbers;
 mod panels;
+mod partitions;
 mod recent_metrics;
 mod tables;
 

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::cards::cards;
 use super::chart::{Line, chart};
 use super::numbers::{nearest, rough, seconds, whole};
+use super::partitions::partitions;
 use super::recent_metrics::RecentMetrics;
 use super::tables::{dead_letters, outcomes};
 use crate::entrypoints::http::console::layout;
@@ -23,6 +24,7 @@ pub fn overview(metrics: &RecentMetrics, outages: &Outages) -> Markup {
             div .columns.even { (throughput(metrics)) (latency(metrics)) }
             div .columns.even { (backlog(metrics)) (batch_size(metrics)) }
             div .columns.even { (outcomes(metrics)) (dead_letters(metrics)) }
+            (partitions(metrics))
         } @else {
             p .empty { "Collecting metrics. The first values appear in a few seconds." }
         }
