@@ -8,6 +8,7 @@ use std::time::Duration;
 use lapin::uri::AMQPUri;
 
 use super::connection::{RPC_TIMEOUT, RabbitError, rabbit_error};
+use super::url_parameters;
 
 /// Timeout for opening a connection to a host while there are others to try. The last one gets
 /// [`RPC_TIMEOUT`], so that a cluster whose nodes are all slow can be reached too.
@@ -86,6 +87,7 @@ impl FromStr for BrokerHosts {
                     .to_owned(),
             );
         }
+        url_parameters::ensure_valid(url)?;
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => (format!("{user}@"), hosts),
             None => (String::new(), authority),
