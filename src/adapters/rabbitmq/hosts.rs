@@ -200,7 +200,7 @@ mod tests {
             ("amqp://u:secret@2001:db8::1/", "host 1: an IPv6 address needs brackets"),
             ("amqp://u:12/secret@a,b/", "write / as %2F"),
             ("amqp://u:12?secret@a,b/", "? as %3F"),
-            ("amqp://u:secret@a,b/?heartbeat=secret", "invalid digit"),
+            ("amqp://u:secret@a,b/?heartbeat=secret", "must be a number from 0 to 65535"),
             ("secret", "must begin with amqp://"),
         ] {
             let error = url.parse::<BrokerHosts>().unwrap_err();
