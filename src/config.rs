@@ -5,6 +5,7 @@
 
 mod deprecated;
 mod shown;
+mod url_file;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 pub use deprecated::DeprecatedSettings;
 pub use shown::ShownSetting;
+pub use url_file::UrlFile;
 
 /// Factor between one retry delay and the next.
 const RETRY_GROWTH: u32 = 5;
@@ -31,7 +33,7 @@ pub struct Settings {
     #[arg(long, env, value_name = "AMQP_URL", hide_env_values = true, global = true)]
     pub amqp_url: Option<SecretUrl>,
 
-    /// A file that contains the AMQP_URL.
+    /// A file that contains the AMQP_URL. It is read again before each connection.
     #[arg(long, env, value_name = "AMQP_URL_FILE", global = true)]
     pub amqp_url_file: Option<PathBuf>,
 
@@ -41,7 +43,7 @@ pub struct Settings {
     #[arg(hide_default_value = true)]
     pub database_url: Option<SecretUrl>,
 
-    /// A file that contains the DATABASE_URL.
+    /// A file that contains the DATABASE_URL. It is read again before each connection.
     #[arg(long, env, value_name = "DATABASE_URL_FILE", global = true)]
     pub database_url_file: Option<PathBuf>,
 
@@ -55,7 +57,8 @@ pub struct Settings {
     #[arg(long, env, value_name = "HTTP_TOKENS", hide_env_values = true, global = true)]
     pub http_tokens: Option<TokenLines>,
 
-    /// A file that contains the HTTP_TOKENS. Changes apply within a second.
+    /// A file that contains the HTTP_TOKENS. Changes apply within a second. While it cannot be read,
+    /// no token is valid.
     #[arg(long, env, value_name = "HTTP_TOKENS_FILE", global = true)]
     pub http_tokens_file: Option<PathBuf>,
 
@@ -116,6 +119,12 @@ pub struct Settings {
     #[arg(long, env, value_name = "SHUTDOWN_GRACE_SECONDS", default_value_t = 30, global = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_grace_seconds: u64,
+
+    /// Seconds for which HTTP still accepts requests after SIGTERM, with a readiness of 503, so that load
+    /// balancers notice it. Part of SHUTDOWN_GRACE_SECONDS, and at most half of it.
+    #[arg(long, env, value_name = "HTTP_DRAIN_SECONDS", default_value_t = 5, global = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=1800))]
+    pub http_drain_seconds: u64,
 
     /// Seconds between two passes of the relay over the outbox, and the age from which it publishes
     /// an event that another worker left there.
@@ -399,6 +408,10 @@ impl Settings {
         Duration::from_secs(self.shutdown_grace_seconds)
     }
 
+    pub fn http_drain(&self) -> Duration {
+        Duration::from_secs(self.http_drain_seconds).min(self.shutdown_grace() / 2)
+    }
+
     pub fn relay_interval(&self) -> Duration {
         Duration::from_secs(self.relay_interval_seconds)
     }
@@ -422,6 +435,14 @@ fn read(variable: &'static str, path: &Path) -> Result<String, InvalidSetting> {
         let problem = format!("{} cannot be read: {error}", path.display());
         InvalidSetting { variable, problem }
     })
+}
+
+impl DatabaseUrl {
+    pub fn into_url(self) -> SecretUrl {
+        match self {
+            Self::Postgres(url) | Self::Sqlite(url) => url,
+        }
+    }
 }
 
 impl FromStr for HttpAddr {

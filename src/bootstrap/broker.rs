@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{Failure, server_url};
 use crate::adapters::in_process::InProcessBroker;
 use crate::adapters::rabbitmq::{RabbitError, RabbitMq, Topology};
 use crate::config::Settings;
 use crate::messages::ConsumedQueue;
 use crate::metrics::Metrics;
 use crate::service_layer::{
-    Backoff, CommandSource, Health, IntakeBounds, Publisher, sample_queues,
+    Backoff, CommandSource, Health, IntakeBounds, Publisher, ServerUrl, sample_queues,
 };
 
 /// The broker of commands and events.
@@ -46,10 +46,22 @@ impl Broker {
         Ok(match settings.broker_url()? {
             Some(url) => {
                 let declare = settings.declare_topology;
-                Self::RabbitMq(RabbitMq::new(url.expose(), topology(settings), declare)?)
+                let rabbitmq = RabbitMq::new(url.expose(), topology(settings), declare)?;
+                Self::RabbitMq(match settings.broker_url_file()? {
+                    Some(file) => rabbitmq.at_current_url(server_url(file)),
+                    None => rabbitmq,
+                })
             }
             None => Self::in_process(settings.retry_delays()),
         })
+    }
+
+    /// Its URL that is read again before each connection, if it is in a file.
+    pub fn current_url(&self) -> Option<&ServerUrl> {
+        match self {
+            Self::RabbitMq(rabbitmq) => rabbitmq.current_url(),
+            Self::InProcess(_) => None,
+        }
     }
 
     pub fn in_process(retry_delays: Vec<Duration>) -> Self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{Failure, server_url};
 use crate::adapters::SchemaVersion;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::postgres::PgDatabase;
@@ -14,8 +14,8 @@ use crate::metrics::Metrics;
 use crate::service_layer::dead_letters::{DeadLetterStore, DryRun};
 use crate::service_layer::doctor::ServerFacts;
 use crate::service_layer::{
-    BacklogProbe, Backoff, Health, OrderQueries, PiiAccessLog, RelayStore, Store, StoreError,
-    sample_backlog,
+    BacklogProbe, Backoff, Health, OrderQueries, PiiAccessLog, RelayStore, ServerUrl, Store,
+    StoreError, sample_backlog,
 };
 
 /// The database of the orders.
@@ -31,7 +31,12 @@ impl Database {
     /// # Errors
     /// When the settings are invalid or the database is unavailable.
     pub async fn open(settings: &Settings) -> Result<Self, Failure> {
-        Ok(Self::at(&settings.database()?).await?)
+        Ok(match (settings.database()?, settings.database_url_file()?) {
+            (DatabaseUrl::Postgres(_), Some(file)) => {
+                Self::Postgres(PgDatabase::connect_at_current(server_url(file)).await?)
+            }
+            (url, _) => Self::at(&url).await?,
+        })
     }
 
     /// Opens the database at this address.
@@ -43,6 +48,14 @@ impl Database {
             DatabaseUrl::Postgres(url) => Self::Postgres(PgDatabase::connect(url.expose()).await?),
             DatabaseUrl::Sqlite(url) => Self::Sqlite(SqliteDatabase::open(url.expose()).await?),
         })
+    }
+
+    /// Its URL that is read again before each connection, if it is in a file.
+    pub fn current_url(&self) -> Option<&ServerUrl> {
+        match self {
+            Self::Postgres(database) => database.current_url(),
+            Self::Sqlite(_) => None,
+        }
     }
 
     /// Opens the database and migrates or checks its schema. Waits for the database without limit.

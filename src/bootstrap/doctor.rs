@@ -50,7 +50,7 @@ impl DatabaseProbe for SettingsDatabase {
         }
         let database = Database::open(&self.0).await.map_err(|failure| failure.to_string())?;
         let (server, schema) = tokio::join!(database.server_facts(), database.ensure_migrated());
-        let schema = schema.map_err(|failure| failure.to_string());
+        let schema = schema.map(|_| ()).map_err(|failure| failure.to_string());
         let backlog = match &schema {
             Ok(()) => database.backlog_probe().backlog().await.map_err(|error| error.to_string()),
             Err(reason) => Err(reason.clone()),

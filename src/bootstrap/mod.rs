@@ -16,8 +16,12 @@ use std::sync::Arc;
 pub use crate::adapters::SchemaMismatch;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::rabbitmq::RabbitError;
-use crate::config::InvalidSetting;
-use crate::service_layer::{Clock, StoreError};
+use crate::config::{InvalidSetting, UrlFile};
+use crate::service_layer::{Clock, ServerUrl, StoreError};
+
+fn server_url(file: UrlFile) -> ServerUrl {
+    ServerUrl::new(move || file.current().expose().to_owned())
+}
 
 /// Why a component cannot be created or used.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::RelayHolder;
 use super::log_throttle::LogThrottle;
+use super::outage_reasons::OutageReasons;
 use crate::messages::{ConsumedQueue, DropReason, OutboxEntry, PublishStatus, Target};
 use crate::metrics::{Metrics, Pause};
 
@@ -22,6 +25,7 @@ struct Inner {
     state: Mutex<State>,
     /// Created on first use, because there are many.
     metrics: OnceLock<Metrics>,
+    stop: OnceLock<CancellationToken>,
     kept_events: LogThrottle,
     failed_copies: LogThrottle,
     dropped_replies: LogThrottle,
@@ -30,10 +34,19 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     outages: Outages,
+    /// What is logged of each outage.
+    reasons: Vec<(Pause, OutageReasons)>,
     is_consuming_commands: bool,
     relay: RelayRole,
     /// The last one that was logged.
     newer_schema: Option<i64>,
+}
+
+/// What to log of an outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Started,
+    OtherReason,
 }
 
 /// Which session is the relay, which publishes the messages left in the outbox.
@@ -101,6 +114,16 @@ impl Health {
         self.0.metrics.get_or_init(Metrics::new)
     }
 
+    /// The token whose cancellation stops the worker. Only the first call has an effect.
+    pub fn stops_with(&self, stop: CancellationToken) {
+        let _ = self.0.stop.set(stop);
+    }
+
+    /// Whether the worker has been asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stop.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
     pub fn relay_role(&self) -> RelayRole {
         self.lock().relay.clone()
     }
@@ -159,8 +182,14 @@ impl Health {
     }
 
     pub fn database_down(&self, reason: &str) {
-        if self.outage_started(Pause::Database, reason) {
-            tracing::warn!(reason, "Database is unavailable, processing is paused");
+        match self.note_outage(Pause::Database, reason) {
+            Some(News::Started) => {
+                tracing::warn!(reason, "Database is unavailable, processing is paused");
+            }
+            Some(News::OtherReason) => {
+                tracing::warn!(reason, "Database is still unavailable, for another reason");
+            }
+            None => {}
         }
     }
 
@@ -173,8 +202,15 @@ impl Health {
 
     pub fn consumer_failed(&self, queue: ConsumedQueue, reason: &str) {
         self.set_consuming(queue, false);
-        if self.outage_started(pause_of(queue), reason) {
-            tracing::warn!(reason, "Cannot consume {}, retrying", label(queue));
+        match self.note_outage(pause_of(queue), reason) {
+            Some(News::Started) => {
+                tracing::warn!(reason, "Cannot consume {}, retrying", label(queue));
+            }
+            Some(News::OtherReason) => {
+                let queue = label(queue);
+                tracing::warn!(reason, "Still cannot consume {queue}, for another reason");
+            }
+            None => {}
         }
     }
 
@@ -190,8 +226,12 @@ impl Health {
     }
 
     pub fn publishing_down(&self, reason: &str) {
-        if self.outage_started(Pause::Publishing, reason) {
-            tracing::warn!(reason, "Cannot publish messages, retrying");
+        match self.note_outage(Pause::Publishing, reason) {
+            Some(News::Started) => tracing::warn!(reason, "Cannot publish messages, retrying"),
+            Some(News::OtherReason) => {
+                tracing::warn!(reason, "Still cannot publish messages, for another reason");
+            }
+            None => {}
         }
     }
 
@@ -244,7 +284,7 @@ impl Health {
     }
 
     pub fn publishing_blocked(&self) {
-        if self.outage_started(Pause::Blocked, "memory or disk alarm") {
+        if self.note_outage(Pause::Blocked, "memory or disk alarm").is_some() {
             tracing::warn!("The broker blocks publishing (memory or disk alarm)");
         }
     }
@@ -255,15 +295,18 @@ impl Health {
         }
     }
 
-    /// Returns whether the outage is new. The metrics change under the lock, so that they cannot
+    /// Returns what to log of the outage. The metrics change under the lock, so that they cannot
     /// differ from the state.
-    fn outage_started(&self, pause: Pause, reason: &str) -> bool {
+    fn note_outage(&self, pause: Pause, reason: &str) -> Option<News> {
         let mut state = self.lock();
-        let is_new = state.outages.of(pause).replace(reason.to_owned()).is_none();
-        if is_new {
+        if state.outages.of(pause).replace(reason.to_owned()).is_none() {
+            state.reasons.retain(|(of, _)| *of != pause);
+            state.reasons.push((pause, OutageReasons::new(reason)));
             self.metrics().state.paused(pause);
+            return Some(News::Started);
         }
-        is_new
+        let (_, reasons) = state.reasons.iter_mut().find(|(of, _)| *of == pause)?;
+        reasons.is_news(reason).then_some(News::OtherReason)
     }
 
     /// Returns whether there was an outage.

@@ -20,6 +20,7 @@ mod health;
 mod in_flight;
 mod log_throttle;
 mod message_bus;
+mod outage_reasons;
 mod pii_access;
 mod publisher;
 mod queries;
@@ -28,6 +29,7 @@ mod reply_publisher;
 mod republisher;
 mod rerouter;
 mod sampling;
+mod server_url;
 mod store;
 mod unit_of_work;
 
@@ -55,6 +57,7 @@ pub use reply_publisher::{ReplyPublisher, ReplySender};
 pub use republisher::{OnConfirm, Republish, Republisher};
 pub use rerouter::{ORDER_ID_HEADER, Reroute, Rerouter, has_order_id, set_order_id};
 pub use sampling::{BacklogProbe, QueueDepths, sample_backlog, sample_queues};
+pub use server_url::ServerUrl;
 pub use store::{
     BatchLookup, BatchState, Changes, FIRST_NUMBER, HistoryRow, InboxEntry, InboxOutcome,
     MAX_EARLIER_ROWS, MAX_LOADED_ITEMS, Store, StoreError, StoreTransaction,

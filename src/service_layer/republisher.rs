@@ -77,7 +77,9 @@ impl Republisher {
         while !copies.is_empty() {
             let rest = copies.split_off(copies.len().min(MAX_COPIES_TOGETHER));
             let (confirmed, not_taken) = self.publisher.publish(copies).await;
-            confirmed.into_iter().for_each(|it| self.on_confirmed(it));
+            for it in confirmed {
+                self.on_confirmed(it);
+            }
             kept.extend(not_taken);
             copies = rest;
         }

@@ -8,6 +8,7 @@ mod cluster;
 mod command_line;
 mod console;
 mod console_dead_letters;
+mod credentials;
 mod dead_letters;
 mod doctor;
 mod embedded;
@@ -18,7 +19,9 @@ mod http_api;
 mod messages;
 mod ordering;
 mod outages;
+mod permissions;
 mod schemas;
+mod shutdown;
 mod tcp_proxy;
 #[cfg(feature = "otlp")]
 mod telemetry;

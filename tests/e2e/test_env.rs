@@ -23,6 +23,10 @@ pub mod logged {
     pub const PUBLISHING_RESUMED: &str = "Publishing messages again";
     pub const EVENTS_REFUSED: &str = "Events were not confirmed";
     pub const COPIES_REFUSED: &str = "Copies of commands were not confirmed";
+    /// The outage goes on, for another reason.
+    pub const DATABASE_REASON: &str = "Database is still unavailable";
+    pub const COMMANDS_REASON: &str = "Still cannot consume commands";
+    pub const URL_READ_AGAIN: &str = "Read again: new connections use this URL";
     /// Commands or dead letters.
     pub const CONSUMING_STOPPED: &str = "Cannot consume";
     /// Each starts an outage of a server.
@@ -239,7 +243,8 @@ impl TestEnv {
         self.spawn(self.program(&["run"]).args(options).env("ORDER_WORKER_KILL_AT", point))
     }
 
-    fn spawn(&self, command: &mut Command) -> Worker {
+    /// Starts a worker with this command, and its log in a file.
+    pub fn spawn(&self, command: &mut Command) -> Worker {
         let log = self.folder.path().join(format!("worker-{}.log", Uuid::now_v7().simple()));
         let process = command
             .stdin(Stdio::null())
@@ -305,6 +310,13 @@ impl TestEnv {
         execute(&self.direct_url, &statements).await;
     }
 
+    /// The same with statements that may fail.
+    pub async fn try_execute(&self, statements: &str) -> Result<(), sqlx::Error> {
+        let mut session = self.database_session().await;
+        let statements = AssertSqlSafe(statements.to_owned());
+        sqlx::raw_sql(statements).execute(&mut session).await.map(drop)
+    }
+
     /// Runs a PL/pgSQL statement before each insert into `orders`; `nextval('order_inserts')` counts the
     /// inserts. `drop trigger before_order on orders` ends it.
     pub async fn before_each_order(&self, statement: &str) {
@@ -357,6 +369,8 @@ pub fn program(arguments: &[&str], folder: &Path) -> Command {
     command.env_remove("AMQP_URL").env_remove("DATABASE_URL").env_remove("RUST_LOG");
     // A test that uses HTTP sets an address.
     command.env("HTTP_ADDR", "none");
+    // Most tests have nothing to drain, and would only wait.
+    command.env("HTTP_DRAIN_SECONDS", "0");
     command
 }
 
@@ -388,8 +402,13 @@ impl Worker {
     }
 
     pub fn send_sigterm(&self) {
+        self.send_signal("TERM");
+    }
+
+    /// Sends a signal by its name without SIG.
+    pub fn send_signal(&self, name: &str) {
         let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     /// Waits for the end of the process.

@@ -167,7 +167,8 @@ fn meaning_of(setting: &Arg) -> String {
 }
 
 fn pages() -> Vec<PathBuf> {
-    let at_the_root = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
+    let at_the_root =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "deploy/README.md"];
     let mut pages = files("docs", "md");
     pages.extend(at_the_root.map(|page| root().join(page)));
     pages

@@ -345,9 +345,17 @@ async fn clocks_that_differ_by_seconds_are_a_warning() {
 
 #[tokio::test]
 async fn tables_of_another_version_are_an_error_with_the_command() {
-    let report = with_database(|facts| facts.schema = Err("not migrated".to_owned())).await;
+    let with_schema = |reason: &str| {
+        let reason = reason.to_owned();
+        with_database(move |facts| facts.schema = Err(reason))
+    };
 
-    assert_eq!(the_only(&report, CheckResult::Error).fix.as_deref(), Some("order-worker migrate"));
+    let missing = with_schema("the database has no tables: run `order-worker migrate`").await;
+    let too_new = with_schema("this program knows version 4: use a newer order-worker").await;
+
+    let fix = |report| the_only(report, CheckResult::Error).fix.clone();
+    assert_eq!(fix(&missing).as_deref(), Some("order-worker migrate"));
+    assert_eq!(fix(&too_new).as_deref(), Some("use a newer order-worker"));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod dead_letter_jobs;
 mod decode;
+mod deploy;
 mod docs;
 mod doctor;
 mod failing_store;

@@ -16,7 +16,7 @@ use super::session::{READ_TIMEOUT, RESPONSE_TIMEOUT, Session, SessionValidity, c
 use super::{PgBacklogProbe, PgDeadLetters, PgPiiAccessLog, PgQueries, PgRelayStore, PgStore};
 use crate::adapters::SchemaVersion;
 use crate::adapters::schema_version::{beside_newer_programs, last_of};
-use crate::service_layer::StoreError;
+use crate::service_layer::{ServerUrl, StoreError};
 
 static MIGRATIONS: LazyLock<Migrator> =
     LazyLock::new(|| beside_newer_programs(sqlx::migrate!("migrations/postgres")));
@@ -41,9 +41,30 @@ impl PgDatabase {
     /// [`StoreError::Unusable`] when the address is malformed or has an unknown parameter,
     /// [`StoreError::Unavailable`] when no session can be opened within 10 s.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::open(url, None).await
+    }
+
+    /// The same; the URL is read again before each further session.
+    ///
+    /// # Errors
+    /// As those of [`connect`](Self::connect).
+    pub async fn connect_at_current(url: ServerUrl) -> Result<Self, StoreError> {
+        Self::open(&url.read(), Some(url.clone())).await
+    }
+
+    /// The URL that is read again before each session.
+    pub fn current_url(&self) -> Option<&ServerUrl> {
+        self.servers.current_url()
+    }
+
+    async fn open(url: &str, current: Option<ServerUrl>) -> Result<Self, StoreError> {
         let address: Address =
             url.parse().map_err(|error| StoreError::Unusable(format!("DATABASE_URL: {error}")))?;
-        let database = Self::with(Servers::from(address).with(|options| {
+        let servers = match current {
+            Some(url) => Servers::from(address).at_current_url(url),
+            None => Servers::from(address),
+        };
+        let database = Self::with(servers.with(|options| {
             let options = options.clone().log_statements(LevelFilter::Off);
             let options = options.log_slow_statements(LevelFilter::Off, Duration::ZERO);
             options::of_each_session(options)
@@ -107,7 +128,7 @@ impl PgDatabase {
             .await
             .map_err(|error| store_error(&error))?;
         Ok(Self::with(
-            self.servers.with(|options| options.clone().options([("search_path", schema)])),
+            self.servers.with(move |options| options.clone().options([("search_path", schema)])),
         ))
     }
 

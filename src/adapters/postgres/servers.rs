@@ -1,5 +1,7 @@
 //! Connects to one of the servers of an address.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,8 +10,9 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 
-use super::address::{Address, TargetSession};
+use super::address::{Address, InvalidAddress, TargetSession};
 use super::session::{check_client, is_writable, with_timeout};
+use crate::service_layer::ServerUrl;
 
 /// The servers of an address, with the run-time parameters of the sessions on them. Clones share which
 /// server is tried first.
@@ -20,27 +23,81 @@ pub(super) struct Servers {
     connect_timeout: Duration,
     /// The index of the server that accepted the last session: the others may not respond.
     first: Arc<AtomicUsize>,
+    /// Read again before each session.
+    current_url: Option<ServerUrl>,
+    changes: Changes,
+}
+
+/// What to change of the options of an address, in this order.
+#[derive(Clone, Default)]
+struct Changes(Vec<Arc<Change>>);
+
+type Change = dyn Fn(&PgConnectOptions) -> PgConnectOptions + Send + Sync;
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Changes({})", self.0.len())
+    }
 }
 
 impl From<Address> for Servers {
     fn from(address: Address) -> Self {
         let Address { servers: options, target, connect_timeout } = address;
-        Self { options, target, connect_timeout, first: Arc::default() }
+        Self {
+            options,
+            target,
+            connect_timeout,
+            first: Arc::default(),
+            current_url: None,
+            changes: Changes::default(),
+        }
     }
 }
 
 impl Servers {
     /// The same servers, with other options for sessions.
-    pub(super) fn with(&self, change: impl Fn(&PgConnectOptions) -> PgConnectOptions) -> Self {
-        let options = self.options.iter().map(change).collect();
-        Self { options, ..self.clone() }
+    pub(super) fn with(
+        &self,
+        change: impl Fn(&PgConnectOptions) -> PgConnectOptions + Send + Sync + 'static,
+    ) -> Self {
+        let options = self.options.iter().map(&change).collect();
+        let mut changes = self.changes.clone();
+        changes.0.push(Arc::new(change));
+        Self { options, changes, ..self.clone() }
+    }
+
+    /// The servers of this URL, which is read again before each session.
+    pub(super) fn at_current_url(self, url: ServerUrl) -> Self {
+        Self { current_url: Some(url), ..self }
+    }
+
+    pub(super) fn current_url(&self) -> Option<&ServerUrl> {
+        self.current_url.as_ref()
+    }
+
+    /// The servers as the URL names them now.
+    fn current(&self) -> Result<Cow<'_, Self>, sqlx::Error> {
+        let Some(url) = &self.current_url else { return Ok(Cow::Borrowed(self)) };
+        let address: Address = url.read().parse().map_err(|error: InvalidAddress| {
+            sqlx::Error::Configuration(format!("DATABASE_URL: {error}").into())
+        })?;
+        let Address { servers: mut options, target, connect_timeout } = address;
+        for change in &self.changes.0 {
+            options = options.iter().map(|options| change(options)).collect();
+        }
+        Ok(Cow::Owned(Self { options, target, connect_timeout, ..self.clone() }))
     }
 
     /// A new session on the first server that accepts it.
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        self.current()?.connect_to_any().await
+    }
+
+    async fn connect_to_any(&self) -> Result<PgConnection, sqlx::Error> {
         let mut read_only = None;
         let mut failures = Vec::new();
-        let first = self.first.load(Ordering::Relaxed);
+        // The URL may have fewer servers now.
+        let first = self.first.load(Ordering::Relaxed).min(self.options.len() - 1);
         for index in (first..self.options.len()).chain(0..first) {
             match self.connect_to(index).await {
                 Ok(Opened::Accepted(connection)) => {

@@ -1,7 +1,7 @@
 //! Opens connections and channels, and maps errors of lapin.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use lapin::types::ReplyCode;
@@ -15,7 +15,7 @@ use super::intake::{self, BrokerVersion, GateHandle};
 use super::{RabbitPublisher, Topology};
 use crate::messages::Target;
 use crate::metrics::Metrics;
-use crate::service_layer::Cooldown;
+use crate::service_layer::{Cooldown, ServerUrl};
 
 /// Timeout for opening a connection or a channel, and for the reply to a synchronous AMQP method.
 pub(super) const RPC_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,11 +89,15 @@ impl RabbitError {
 #[derive(Debug, Clone)]
 pub struct RabbitMq {
     hosts: Arc<BrokerHosts>,
+    /// Replaces `hosts` for new connections.
+    current_url: Option<ServerUrl>,
     pub(super) topology: Arc<Topology>,
     /// Distinguishes this worker from the others that consume the same queues.
     pub(super) worker_id: Uuid,
     /// Whether to declare the topology, or only to verify that it exists.
     declare: bool,
+    /// Logs once what the user may not verify.
+    unverified: Arc<Once>,
     publishing: Arc<Mutex<Option<Arc<Connection>>>>,
     /// Part of the name of the publishing connection.
     purpose: &'static str,
@@ -112,14 +116,15 @@ impl RabbitMq {
     /// # Errors
     /// [`RabbitError::Address`] when the address is malformed.
     pub fn new(url: &str, topology: Topology, declare: bool) -> Result<Self, RabbitError> {
-        let hosts: BrokerHosts = url.parse().map_err(RabbitError::Address)?;
-        let hosts = Arc::new(hosts.with_default_heartbeat(HEARTBEAT_SECONDS));
+        let hosts = Arc::new(parsed(url)?);
         let topology = Arc::new(topology);
         Ok(Self {
             hosts,
+            current_url: None,
             topology,
             worker_id: Uuid::now_v7(),
             declare,
+            unverified: Arc::new(Once::new()),
             publishing: Arc::default(),
             purpose: "publishes",
             large_frames: Arc::default(),
@@ -127,6 +132,16 @@ impl RabbitMq {
             slow_targets: Arc::new(std::sync::Mutex::new(Cooldown::new(SLOW_TARGET_PERIOD))),
             metrics: None,
         })
+    }
+
+    /// Reads the address again before each connection.
+    pub fn at_current_url(self, url: ServerUrl) -> Self {
+        Self { current_url: Some(url), ..self }
+    }
+
+    /// The address that is read again before each connection.
+    pub fn current_url(&self) -> Option<&ServerUrl> {
+        self.current_url.as_ref()
     }
 
     /// Counts opened connections in these metrics.
@@ -149,6 +164,13 @@ impl RabbitMq {
     /// A publisher with its own channel.
     pub fn publisher(&self) -> RabbitPublisher {
         RabbitPublisher::new(self.clone())
+    }
+
+    fn current_hosts(&self) -> Result<Arc<BrokerHosts>, RabbitError> {
+        let Some(url) = &self.current_url else { return Ok(self.hosts.clone()) };
+        // Retried like an outage: the file may be corrected.
+        let hosts = parsed(&url.read());
+        hosts.map(Arc::new).map_err(|error| RabbitError::Unavailable(error.to_string()))
     }
 
     /// Opens a connection named after its purpose, as shown in the management UI. Incoming frames
@@ -174,7 +196,7 @@ impl RabbitMq {
             let properties = ConnectionProperties::default().with_connection_name(name.into());
             intake::connect(uri, properties, gate, starts_small, version).await
         };
-        let connection = self.hosts.connect(connect).await?;
+        let connection = self.current_hosts()?.connect(connect).await?;
         if let Some(metrics) = &self.metrics {
             metrics.state.connected(purpose);
         }
@@ -236,7 +258,16 @@ impl RabbitMq {
         if self.declare {
             self.topology.declare(connection, &self.version).await
         } else {
-            self.topology.verify(connection, &self.version).await
+            let not_permitted = self.topology.verify(connection, &self.version).await?;
+            if !not_permitted.is_empty() {
+                self.unverified.call_once(|| {
+                    tracing::info!(
+                        resources = not_permitted.join(", "),
+                        "No permission to check whether these exist; a missing one is reported when it is used"
+                    );
+                });
+            }
+            Ok(())
         }
     }
 
@@ -259,6 +290,11 @@ impl RabbitMq {
             close(&connection).await;
         }
     }
+}
+
+fn parsed(url: &str) -> Result<BrokerHosts, RabbitError> {
+    let hosts: BrokerHosts = url.parse().map_err(RabbitError::Address)?;
+    Ok(hosts.with_default_heartbeat(HEARTBEAT_SECONDS))
 }
 
 pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, RabbitError> {

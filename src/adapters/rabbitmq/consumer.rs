@@ -394,6 +394,9 @@ impl Session {
             }
             Some((_, Some(Err(error)))) => return Err(rabbit_error(&error)),
         };
+        if let Some(metrics) = &self.metrics {
+            metrics.partitions.received(position);
+        }
         self.received.add(delivery.delivery_tag, delivery);
         self.accept_next().await
     }
@@ -411,9 +414,6 @@ impl Session {
             return self.cancel().await;
         }
         self.acks.open(tag);
-        if let Some(metrics) = &self.metrics {
-            metrics.partitions.received(position);
-        }
         let (properties, properties_error) = properties::received(&delivery.properties);
         self.next = Some(Delivery {
             tag: DeliveryTag { channel: self.epoch, number: tag },

@@ -8,6 +8,7 @@ use std::time::Duration;
 use lapin::uri::AMQPUri;
 
 use super::connection::{RPC_TIMEOUT, RabbitError, rabbit_error};
+use super::url_parameters;
 
 /// Timeout for opening a connection to a host while there are others to try. The last one gets
 /// [`RPC_TIMEOUT`], so that a cluster whose nodes are all slow can be reached too.
@@ -86,6 +87,7 @@ impl FromStr for BrokerHosts {
                     .to_owned(),
             );
         }
+        url_parameters::ensure_valid(url)?;
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => (format!("{user}@"), hosts),
             None => (String::new(), authority),
@@ -198,7 +200,7 @@ mod tests {
             ("amqp://u:secret@2001:db8::1/", "host 1: an IPv6 address needs brackets"),
             ("amqp://u:12/secret@a,b/", "write / as %2F"),
             ("amqp://u:12?secret@a,b/", "? as %3F"),
-            ("amqp://u:secret@a,b/?heartbeat=secret", "invalid digit"),
+            ("amqp://u:secret@a,b/?heartbeat=secret", "must be a number from 0 to 65535"),
             ("secret", "must begin with amqp://"),
         ] {
             let error = url.parse::<BrokerHosts>().unwrap_err();

@@ -13,6 +13,7 @@ mod admin;
 mod confirms;
 mod connection;
 mod consumer;
+mod definitions;
 mod delivery_order;
 mod hosts;
 pub mod intake;
@@ -25,6 +26,7 @@ mod repartition;
 mod resource;
 mod subscriber;
 mod topology;
+mod url_parameters;
 
 pub use connection::{RabbitError, RabbitMq};
 pub use probe::RabbitProbe;

@@ -59,7 +59,7 @@ impl<'a> Resource<'a> {
         }
     }
 
-    fn binding(&self) -> Option<&Binding<'a>> {
+    pub(super) fn binding(&self) -> Option<&Binding<'a>> {
         match self {
             Self::Queue { binding, .. } | Self::Exchange { binding, .. } => binding.as_ref(),
         }
@@ -93,6 +93,7 @@ impl<'a> Resource<'a> {
     }
 
     /// Verifies that it exists, with a passive declaration. The broker does not compare arguments.
+    /// Since RabbitMQ 4.2.6 and 4.3.0, it refuses one to a user without any permission on the resource.
     pub(super) async fn verify(
         &self,
         connection: &Connection,
@@ -100,6 +101,9 @@ impl<'a> Resource<'a> {
         match self.send_declare(connection, true, FieldTable::default()).await {
             Ok(()) => Ok(ResourceStatus::Matches),
             Err(error) if error.is_not_found() => Ok(ResourceStatus::Missing),
+            Err(RabbitError::Topology { difference, .. }) if is_access_refused(&difference) => {
+                Ok(ResourceStatus::AccessRefused(difference))
+            }
             Err(error) => Err(error),
         }
     }

@@ -260,23 +260,29 @@ impl Topology {
         Ok(unpartitioned.verify(connection).await? == ResourceStatus::Matches)
     }
 
-    /// Verifies that all exchanges and queues exist, without the permission to declare them.
+    /// Verifies that all exchanges and queues exist, without the permission to declare them. Returns
+    /// those that the user lacks the permission to see.
     pub(super) async fn verify(
         &self,
         connection: &Connection,
         version: &BrokerVersion,
-    ) -> Result<(), RabbitError> {
+    ) -> Result<Vec<String>, RabbitError> {
         let marker = self.partitions_marker();
+        let mut not_permitted = Vec::new();
         for resource in self.resources(version) {
             // Earlier releases had none.
             if !self.is_partitioned() && resource.name() == marker {
                 continue;
             }
-            if resource.verify(connection).await? == ResourceStatus::Missing {
-                return Err(RabbitError::does_not_exist(resource.to_string()));
+            match resource.verify(connection).await? {
+                ResourceStatus::Matches | ResourceStatus::Differs(_) => {}
+                ResourceStatus::AccessRefused(_) => not_permitted.push(resource.to_string()),
+                ResourceStatus::Missing => {
+                    return Err(RabbitError::does_not_exist(resource.to_string()));
+                }
             }
         }
-        Ok(())
+        Ok(not_permitted)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
@@ -9,16 +10,17 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandFailed;
-use super::signals::stop_on_signal;
+use super::signals::{Shutdown, ignore_other_signals, reload_on_hangup, shutdown_on_signal};
 use super::stdin::feed;
 use crate::adapters::in_process::InProcessBroker;
 use crate::bootstrap::{Broker, Database};
 use crate::config::{DEFAULT_DATABASE_URL, Settings};
 use crate::entrypoints::Worker;
 use crate::entrypoints::command_client::{CommandClient, CommandQueue};
+use crate::entrypoints::http::auth::Tokens;
 use crate::entrypoints::http::{App, Server, record_history};
 use crate::messages::Publication;
-use crate::service_layer::Health;
+use crate::service_layer::{Health, ServerUrl};
 
 /// What standard input is, for a worker with the in-process broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +34,18 @@ enum Input {
 }
 
 pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
-    let stop = stop_on_signal()?;
+    let Shutdown { stop, stop_http } = shutdown_on_signal(settings.http_drain())?;
+    ignore_other_signals()?;
     let health = Health::default();
+    health.stops_with(stop.clone());
     let broker = Broker::of(&settings)?.counted_in(health.metrics());
     // Invalid settings are reported before the wait for the servers.
     settings.check_retention()?;
     let (requests, queue) = CommandClient::channel();
     let app = App::new(&settings, &broker, &health, requests)?;
-    let (serving, address) = serve(&settings, &broker, &app, &stop).await?;
+    let reload = Reload::on_hangup(&app, &stop)?;
+    reload.add(broker.current_url());
+    let (serving, address) = serve(&settings, &broker, &app, &stop_http).await?;
     // Samples are visible over HTTP only.
     let mut sampling = JoinSet::new();
     if address.is_some() {
@@ -50,6 +56,7 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
         database = Database::ready(&settings, &health) => database?,
         () = stop.cancelled() => return Ok(()),
     };
+    reload.add(database.current_url());
     app.set_database(database.clone());
     if address.is_some() {
         sampling.spawn(database.clone().sample(health.metrics().clone(), stop.clone()));
@@ -73,6 +80,42 @@ pub async fn run(settings: Settings) -> Result<(), CommandFailed> {
     serving.abort();
     sampling.join_all().await;
     worked
+}
+
+/// What SIGHUP reads again. It does not hold the [`App`], whose last clone ends the lane of HTTP commands.
+#[derive(Debug, Clone)]
+struct Reload {
+    tokens: Arc<Tokens>,
+    urls: Arc<Mutex<Vec<ServerUrl>>>,
+}
+
+impl Reload {
+    /// Closing the terminal of a worker sends SIGHUP too: then the worker stops.
+    fn on_hangup(app: &App, stop: &CancellationToken) -> std::io::Result<Self> {
+        let reload = Self { tokens: app.tokens.clone(), urls: Arc::default() };
+        let (reloaded, stop) = (reload.clone(), stop.clone());
+        reload_on_hangup(move || match input() {
+            Input::Terminal => stop.cancel(),
+            Input::File | Input::Nothing => reloaded.read_again(),
+        })?;
+        Ok(reload)
+    }
+
+    fn add(&self, url: Option<&ServerUrl>) {
+        self.lock().extend(url.cloned());
+    }
+
+    fn read_again(&self) {
+        tracing::info!("SIGHUP: reading the files of tokens and URLs again");
+        self.tokens.reload();
+        for url in &*self.lock() {
+            url.read();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<ServerUrl>> {
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Starts the HTTP server, unless the worker is used as a filter of standard input and HTTP_ADDR is not
@@ -120,9 +163,7 @@ async fn work(
 
 fn log_start(settings: &Settings, address: Option<SocketAddr>) -> Result<(), CommandFailed> {
     let broker = settings.broker_url()?;
-    let database = match settings.database()? {
-        crate::config::DatabaseUrl::Postgres(url) | crate::config::DatabaseUrl::Sqlite(url) => url,
-    };
+    let database = settings.database()?.into_url();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         broker = broker.as_ref().map_or("in-process".to_owned(), ToString::to_string),

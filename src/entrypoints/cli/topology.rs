@@ -21,6 +21,13 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 pub enum TopologyAction {
     /// Declare what is missing. Changes nothing that exists.
     Apply,
+    /// Print the exchanges, queues and bindings of the settings as definitions for RabbitMQ
+    /// (`rabbitmqctl import_definitions`). Needs no broker.
+    Definitions {
+        /// The virtual host.
+        #[arg(long, default_value = "/")]
+        vhost: String,
+    },
     /// Compare exchanges and queues with the settings. Changes nothing.
     Check {
         /// Print JSON.
@@ -51,14 +58,15 @@ pub enum TopologyAction {
 
 impl TopologyAction {
     pub async fn run(self, settings: &Settings) -> Result<(), CommandFailed> {
-        let rabbitmq = rabbitmq(settings, true)?;
+        let rabbitmq = || rabbitmq(settings, true);
         match self {
+            Self::Definitions { vhost } => print_json(&topology(settings).definitions(&vhost)),
             Self::Apply => {
-                rabbitmq.prepare().await?;
+                rabbitmq()?.prepare().await?;
                 print_line("The topology is declared.")
             }
-            Self::Check { json } => report(&rabbitmq.check_topology().await?, json),
-            Self::Show { json } => show(&rabbitmq.queues().await?, json),
+            Self::Check { json } => report(&rabbitmq()?.check_topology().await?, json),
+            Self::Show { json } => show(&rabbitmq()?.queues().await?, json),
             Self::Repartition { new_number, .. } if new_number == settings.partitions => {
                 Err(CommandFailed::Message(format!(
                     "PARTITIONS is {new_number}: set it to the present number and name the new one"
@@ -66,7 +74,7 @@ impl TopologyAction {
             }
             Self::Repartition { new_number, new_ordered } => {
                 let ordered = new_ordered.unwrap_or(settings.ordered);
-                repartition(&rabbitmq, new_number, ordered).await
+                repartition(&rabbitmq()?, new_number, ordered).await
             }
         }
     }
@@ -186,10 +194,17 @@ fn report(checks: &[ResourceCheck], json: bool) -> Result<(), CommandFailed> {
         }
         print_line(&table.to_string())?;
     }
-    match checks.iter().filter(|check| check.status != ResourceStatus::Matches).count() {
-        0 => Ok(()),
-        wrong => Err(CommandFailed::Message(format!(
-            "{wrong} of {} are missing, different or unknown; `order-worker topology apply` declares missing ones",
+    let unmatched = checks.iter().filter(|check| check.status != ResourceStatus::Matches);
+    let (refused, wrong): (Vec<_>, Vec<_>) =
+        unmatched.partition(|check| matches!(check.status, ResourceStatus::AccessRefused(_)));
+    match (wrong.len(), refused.len()) {
+        (0, 0) => Ok(()),
+        (0, refused) => Err(CommandFailed::Message(format!(
+            "{refused} of {} could not be compared: the user needs the configure permission on them",
+            checks.len()
+        ))),
+        (wrong, _) => Err(CommandFailed::Message(format!(
+            "{wrong} of {} are missing or different; `order-worker topology apply` declares missing ones",
             checks.len()
         ))),
     }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::auth::TokensUnavailable;
 use crate::entrypoints::command_client::SubmitError;
 use crate::service_layer::{InvalidQuery, StoreError};
 
@@ -81,6 +82,12 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::warn!(%error, "A query over HTTP failed");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the database is unavailable")
+    }
+}
+
+impl From<TokensUnavailable> for Problem {
+    fn from(error: TokensUnavailable) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn judge(facts: &DatabaseFacts, expected: &Expected) -> Vec<Finding> 
         findings.push(schema(reason, expected));
         return findings;
     }
-    findings.push(Finding::ok("schema", "has the version of this program"));
+    findings.push(Finding::ok("schema", "this program can use the tables"));
     if let Ok(server) = &facts.server {
         findings.extend(privileges(&server.missing_privileges));
     }
@@ -119,11 +119,16 @@ fn clock(offset: TimeDelta) -> Option<Finding> {
 
 fn schema(reason: &str, expected: &Expected) -> Finding {
     let meaning = if expected.migrates {
-        "A worker migrates older tables at start. It does not start on newer ones."
+        "A worker migrates older tables at start. It does not start on tables that are too new."
     } else {
         "Workers do not start."
     };
-    Finding::error("schema", reason).meaning(meaning).fix("order-worker migrate")
+    let fix = if reason.contains("order-worker migrate") {
+        "order-worker migrate"
+    } else {
+        "use a newer order-worker"
+    };
+    Finding::error("schema", reason).meaning(meaning).fix(fix)
 }
 
 fn privileges(missing: &[String]) -> Option<Finding> {

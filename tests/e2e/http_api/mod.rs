@@ -11,6 +11,6 @@ mod order_paths;
 mod refusals;
 mod servers;
 mod store_site;
-mod test_worker;
+pub mod test_worker;
 
 pub use client::{Client, Request};

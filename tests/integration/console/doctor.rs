@@ -23,7 +23,7 @@ async fn an_unreachable_broker_is_an_error_with_its_meaning_and_fix() {
 
     let page = console.signed_in(Role::Viewer).await.get("/doctor").await.body;
 
-    for text in ["badge bad", "Nothing is lost.", "rabbitmq-diagnostics", "worker: broker"] {
+    for text in ["badge bad", "Nothing is lost.", "rabbitmq-diagnostics", "worker: "] {
         assert!(page.contains(text), "{text}: {page}");
     }
 }

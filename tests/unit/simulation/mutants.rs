@@ -137,8 +137,9 @@ impl Publisher for HastyPublisher {
         window: &[Publication],
     ) -> Result<Vec<PublishStatus>, PublishError> {
         let SimulatedPublisher { broker, chance, ledger, .. } = &self.0;
-        for publication in window.iter().cloned() {
-            ledger.publish_result(&publication, PublishStatus::Confirmed, false);
+        for publication in window {
+            ledger.publish_result(publication, PublishStatus::Confirmed, false);
+            let publication = publication.clone();
             let (broker, delay) = (broker.clone(), chance.wait(Duration::from_millis(300)));
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;

@@ -150,7 +150,7 @@ impl Schedule {
 
     /// Publishes all intents while faults happen.
     async fn run_with_faults(&mut self) {
-        for _ in 0..1 + self.env.chance.below(2) {
+        for _ in 0..=self.env.chance.below(2) {
             self.start_worker();
         }
         // All consume before the first message comes: without faults, the partitions stay where they are.

@@ -14,8 +14,10 @@ const TOO_LARGE: (u16, &str) = (413, "The body is larger than 256 KiB.");
 const NOT_JSON: (u16, &str) = (415, "The Content-Type is not JSON, or the body is compressed.");
 const KEY_REUSED: (u16, &str) = (422, "The Idempotency-Key was used before with another request.");
 const INTERNAL: (u16, &str) = (500, "Internal error, or the database refuses the order.");
-const UNAVAILABLE: (u16, &str) =
-    (503, "The database is unavailable, or the worker stops: retry with the same key.");
+const UNAVAILABLE: (u16, &str) = (
+    503,
+    "The database or the list of tokens is unavailable, or the worker stops: retry with the same key.",
+);
 
 pub const PLACE: &[(u16, &str)] = &[
     BAD_REQUEST,

@@ -50,7 +50,7 @@ fn caller(app: &App, request: &Request) -> Result<Caller, Problem> {
     let key = token(request.headers()).ok_or_else(|| {
         Problem::unauthorized("a token is required: the header Authorization: Token <key>")
     })?;
-    app.tokens.caller(key).ok_or_else(|| Problem::unauthorized("the token is unknown"))
+    app.tokens.caller(key)?.ok_or_else(|| Problem::unauthorized("the token is unknown"))
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {

@@ -12,4 +12,4 @@ pub use localhost::local_caller;
 pub use role::{Caller, Permission, Role};
 pub use token::{InvalidTokens, KnownTokens, Token, TokenHash, is_name, new_secret};
 pub use token_file::{NotChanged, TokenFile};
-pub use tokens::Tokens;
+pub use tokens::{Tokens, TokensUnavailable};

@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -14,8 +14,8 @@ use crate::config::{InvalidSetting, Settings};
 /// Minimum time between two checks of the file.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The tokens of the settings. A changed file is reloaded without a restart; if it cannot be read, the
-/// tokens stay as they were.
+/// The tokens of the settings. A changed file is reloaded without a restart. While it cannot be read, no
+/// token is valid: it may have been removed because one of them must not be used any more.
 #[derive(Debug)]
 pub struct Tokens {
     /// Whether a setting for tokens is present, even with an empty list.
@@ -26,15 +26,23 @@ pub struct Tokens {
 
 #[derive(Debug)]
 struct Current {
-    known: Arc<KnownTokens>,
+    /// Or why the file cannot be read.
+    known: Result<Arc<KnownTokens>, String>,
     version: Option<Version>,
     checked_at: Instant,
 }
+
+/// The file with the tokens cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the tokens cannot be read, so none is valid: see the log")]
+pub struct TokensUnavailable;
 
 /// Changes whenever the file changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Version {
     modified: Option<SystemTime>,
+    /// Seconds and nanoseconds. Also of a change of its owner or permissions.
+    changed: (i64, i64),
     bytes: u64,
     inode: u64,
 }
@@ -54,7 +62,7 @@ impl Tokens {
                 "The list of tokens is empty: no HTTP client can authenticate (order-worker token new)"
             );
         }
-        let current = Current { known: Arc::new(known), version, checked_at: Instant::now() };
+        let current = Current { known: Ok(Arc::new(known)), version, checked_at: Instant::now() };
         Ok(Self { are_required: lines.is_some(), file, current: Mutex::new(current) })
     }
 
@@ -65,45 +73,71 @@ impl Tokens {
     }
 
     /// The caller with this token. Takes the same time for every unknown token.
-    pub fn caller(&self, secret: &str) -> Option<Caller> {
-        self.known().caller(secret)
+    ///
+    /// # Errors
+    /// While the file with the tokens cannot be read.
+    pub fn caller(&self, secret: &str) -> Result<Option<Caller>, TokensUnavailable> {
+        self.known().map(|known| known.caller(secret))
     }
 
     /// The same by the token's hash.
-    pub fn caller_with(&self, hash: &TokenHash) -> Option<Caller> {
-        self.known().caller_with(hash)
+    ///
+    /// # Errors
+    /// While the file with the tokens cannot be read.
+    pub fn caller_with(&self, hash: &TokenHash) -> Result<Option<Caller>, TokensUnavailable> {
+        self.known().map(|known| known.caller_with(hash))
     }
 
-    fn known(&self) -> Arc<KnownTokens> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Reads the file now, whether or not it seems to have changed.
+    pub fn reload(&self) {
+        if let Some(file) = &self.file {
+            self.lock().reload(file);
+        }
+    }
+
+    fn known(&self) -> Result<Arc<KnownTokens>, TokensUnavailable> {
+        let mut current = self.lock();
         if let Some(file) = &self.file
             && current.checked_at.elapsed() >= CHECK_INTERVAL
         {
-            current.reload(file);
+            current.reload_if_changed(file);
         }
-        current.known.clone()
+        current.known.clone().map_err(|_| TokensUnavailable)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Current {
+    /// A file that could not be read is tried again even if it seems unchanged.
+    fn reload_if_changed(&mut self, file: &Path) {
+        if self.known.is_err() || Version::of(file) != self.version {
+            self.reload(file);
+        } else {
+            self.checked_at = Instant::now();
+        }
+    }
+
     fn reload(&mut self, file: &Path) {
         self.checked_at = Instant::now();
-        let version = Version::of(file);
-        if version == self.version {
-            return;
-        }
-        self.version = version;
+        // Taken before the file is read, so that a change in between is found by the next check.
+        self.version = Version::of(file);
         match read(file) {
             Ok(known) => {
                 let tokens = known.callers().count();
-                self.known = Arc::new(known);
+                self.known = Ok(Arc::new(known));
                 tracing::info!(tokens, "HTTP_TOKENS_FILE reloaded");
             }
             Err(problem) => {
-                tracing::warn!(
-                    problem,
-                    "HTTP_TOKENS_FILE cannot be reloaded; its previous tokens stay valid"
-                );
+                if self.known.as_ref().err() != Some(&problem) {
+                    tracing::error!(
+                        problem,
+                        "HTTP_TOKENS_FILE cannot be read: no token is valid until it can"
+                    );
+                }
+                self.known = Err(problem);
             }
         }
     }
@@ -117,7 +151,12 @@ impl Version {
 
 impl From<&Metadata> for Version {
     fn from(file: &Metadata) -> Self {
-        Self { modified: file.modified().ok(), bytes: file.len(), inode: file.ino() }
+        Self {
+            modified: file.modified().ok(),
+            changed: (file.ctime(), file.ctime_nsec()),
+            bytes: file.len(),
+            inode: file.ino(),
+        }
     }
 }
 
@@ -153,7 +192,7 @@ mod tests {
     }
 
     fn name_of(tokens: &Tokens, secret: &str) -> Option<String> {
-        tokens.caller(secret).map(|caller| caller.name)
+        tokens.caller(secret).unwrap().map(|caller| caller.name)
     }
 
     #[tokio::test(start_paused = true)]
@@ -170,16 +209,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_that_cannot_be_reloaded_leaves_the_tokens_as_they_were() {
+    async fn no_token_is_valid_while_the_file_is_broken_or_gone() {
         let (_folder, path, ada, tokens) = from_file();
+        let lines = std::fs::read_to_string(&path).unwrap();
 
         std::fs::write(&path, "no token").unwrap();
         tokio::time::advance(CHECK_INTERVAL).await;
-        assert_eq!(name_of(&tokens, &ada).as_deref(), Some("ada"));
+        assert_eq!(tokens.caller(&ada), Err(TokensUnavailable));
 
         std::fs::remove_file(&path).unwrap();
         tokio::time::advance(CHECK_INTERVAL).await;
+        assert_eq!(tokens.caller(&ada), Err(TokensUnavailable));
+
+        std::fs::write(&path, lines).unwrap();
+        tokio::time::advance(CHECK_INTERVAL).await;
         assert_eq!(name_of(&tokens, &ada).as_deref(), Some("ada"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_does_not_wait_for_the_next_check() {
+        let (_folder, path, ada, tokens) = from_file();
+
+        TokenFile::at(&path).remove("ada").unwrap();
+        tokens.reload();
+
+        assert_eq!(name_of(&tokens, &ada), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -104,14 +104,16 @@ fn session(parts: &Parts, app: &App) -> Result<Arc<Session>, AuthRejection> {
         return Ok(app.console.sessions.local());
     }
     let found = session_id(&parts.headers).and_then(|id| app.console.sessions.find(&id));
-    let found = found.filter(|session| session.is_valid(&app.tokens));
-    found.ok_or_else(|| {
-        let path = (parts.method == Method::GET).then(|| path_of(&parts.uri));
-        match path {
-            Some(to) if is_cross_site(&parts.headers) => AuthRejection::CrossSiteLink { to },
-            next => AuthRejection::SignInRequired { next },
-        }
-    })
+    if let Some(session) = found
+        && session.is_valid(&app.tokens).map_err(|error| AuthRejection::Refused(error.into()))?
+    {
+        return Ok(session);
+    }
+    let path = (parts.method == Method::GET).then(|| path_of(&parts.uri));
+    match path {
+        Some(to) if is_cross_site(&parts.headers) => Err(AuthRejection::CrossSiteLink { to }),
+        next => Err(AuthRejection::SignInRequired { next }),
+    }
 }
 
 fn path_of(uri: &Uri) -> String {

@@ -70,7 +70,7 @@ pub async fn sign_in(
         return Ok(too_many_attempts(&next, wait.as_secs() + 1));
     }
     let token = token.trim();
-    let Some(caller) = app.tokens.caller(token) else {
+    let Some(caller) = app.tokens.caller(token)? else {
         app.console.attempts.record_failure(address);
         tracing::warn!(%address, "Sign-in refused: unknown token");
         return Ok(refused(StatusCode::UNAUTHORIZED, &next, "The token is unknown."));

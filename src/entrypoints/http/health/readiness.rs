@@ -10,7 +10,7 @@ use crate::service_layer::{Outages, RelayRole};
 #[derive(Debug, Serialize)]
 pub struct Readiness {
     pub ready: bool,
-    checks: [Check; 6],
+    checks: [Check; 7],
     /// Which worker publishes what a crash left in the outbox. It does not affect readiness.
     relay: &'static str,
 }
@@ -55,6 +55,10 @@ impl Readiness {
             ),
             Check::new("not blocked", of_block(&outages)),
             Check::new("not paused", of_pauses(&outages)),
+            Check::new(
+                "not stopping",
+                app.health.is_stopping().then_some("the worker is stopping"),
+            ),
         ];
         let relay = of_relay(&app.health.relay_role());
         Self { ready: checks.iter().all(|check| check.passed), checks, relay }

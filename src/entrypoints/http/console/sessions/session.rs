@@ -6,7 +6,7 @@ use maud::Markup;
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
-use crate::entrypoints::http::auth::{Caller, TokenHash, Tokens, new_secret};
+use crate::entrypoints::http::auth::{Caller, TokenHash, Tokens, TokensUnavailable, new_secret};
 
 #[derive(Debug)]
 pub struct Session {
@@ -40,9 +40,12 @@ impl Session {
     }
 
     /// Whether its token is still valid, with the same name and role.
-    pub fn is_valid(&self, tokens: &Tokens) -> bool {
-        let caller = self.token.as_ref().and_then(|token| tokens.caller_with(token));
-        caller.is_some_and(|caller| caller == self.caller)
+    ///
+    /// # Errors
+    /// While the tokens cannot be read.
+    pub fn is_valid(&self, tokens: &Tokens) -> Result<bool, TokensUnavailable> {
+        let Some(token) = &self.token else { return Ok(false) };
+        Ok(tokens.caller_with(token)?.is_some_and(|caller| caller == self.caller))
     }
 
     /// Takes the same time for every wrong token.
