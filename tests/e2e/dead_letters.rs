@@ -93,7 +93,7 @@ async fn dead_letters_stay_in_their_queue_until_they_are_collected() {
         send(&amqp, "order.place", "{", &format!("m-{number}")).await;
     }
     eventually("all are dead letters", || async {
-        worker.log().matches("is dead-lettered").count() == 5
+        worker.log().matches("Message dead-lettered").count() == 5
     })
     .await;
     worker.stop().await;
