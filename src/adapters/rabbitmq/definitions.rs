@@ -9,7 +9,7 @@ use super::intake::BrokerVersion;
 use super::resource::Resource;
 
 impl Topology {
-    /// The exchanges, queues and bindings that [`declare`](Self::declare) declares, as definitions for a
+    /// The exchanges, queues and bindings that `declare` declares, as definitions for a
     /// virtual host.
     pub fn definitions(&self, vhost: &str) -> Value {
         let (mut exchanges, mut queues, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
