@@ -65,7 +65,7 @@ impl PgDatabase {
             None => Servers::from(address),
         };
         let database = Self::with(servers.with(|options| {
-            let options = options.clone().log_statements(LevelFilter::Off);
+            let options = options.log_statements(LevelFilter::Off);
             let options = options.log_slow_statements(LevelFilter::Off, Duration::ZERO);
             options::of_each_session(options)
         }));
@@ -127,9 +127,7 @@ impl PgDatabase {
             .execute(&mut connection)
             .await
             .map_err(|error| store_error(&error))?;
-        Ok(Self::with(
-            self.servers.with(move |options| options.clone().options([("search_path", schema)])),
-        ))
+        Ok(Self::with(self.servers.with(move |options| options.options([("search_path", schema)]))))
     }
 
     fn with(servers: Servers) -> Self {

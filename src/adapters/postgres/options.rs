@@ -50,20 +50,20 @@ pub(super) fn of_each_session(options: PgConnectOptions) -> PgConnectOptions {
     options.options(SESSION)
 }
 
-pub(super) fn of_lanes(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().options(WRITES).options(LANES).options(BATCH_PLANS)
+pub(super) fn of_lanes(options: PgConnectOptions) -> PgConnectOptions {
+    options.options(WRITES).options(LANES).options(BATCH_PLANS)
 }
 
-pub(super) fn of_relay(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().options(WRITES).options(RELAY).options(BATCH_PLANS)
+pub(super) fn of_relay(options: PgConnectOptions) -> PgConnectOptions {
+    options.options(WRITES).options(RELAY).options(BATCH_PLANS)
 }
 
-pub(super) fn of_readers(options: &PgConnectOptions) -> PgConnectOptions {
-    options.clone().options(READS)
+pub(super) fn of_readers(options: PgConnectOptions) -> PgConnectOptions {
+    options.options(READS)
 }
 
 /// Without cached prepared statements: an outdated plan would abort a transaction.
-pub(super) fn of_dead_letters(options: &PgConnectOptions) -> PgConnectOptions {
-    let options = options.clone().options(WRITES).options(DEAD_LETTER_PLANS);
+pub(super) fn of_dead_letters(options: PgConnectOptions) -> PgConnectOptions {
+    let options = options.options(WRITES).options(DEAD_LETTER_PLANS);
     options.statement_cache_capacity(0)
 }

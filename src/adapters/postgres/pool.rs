@@ -1,5 +1,5 @@
-//! Small connection pools, one for readers and one for dead letters. Idle
-//! sessions are checked regularly, and statements are repeated once on another session if theirs was at fault.
+//! Small connection pools, one for readers and one for dead letters. Idle sessions are checked regularly,
+//! and statements are repeated once on another session if theirs was at fault.
 //!
 //! Not the pool of sqlx, which knows one server only.
 

@@ -18,6 +18,7 @@ use crate::service_layer::ServerUrl;
 /// server is tried first.
 #[derive(Debug, Clone)]
 pub(super) struct Servers {
+    /// As the address has them; [`changes`](Self::changes) are made for each session.
     options: Vec<PgConnectOptions>,
     target: TargetSession,
     connect_timeout: Duration,
@@ -32,7 +33,7 @@ pub(super) struct Servers {
 #[derive(Clone, Default)]
 struct Changes(Vec<Arc<Change>>);
 
-type Change = dyn Fn(&PgConnectOptions) -> PgConnectOptions + Send + Sync;
+type Change = dyn Fn(PgConnectOptions) -> PgConnectOptions + Send + Sync;
 
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,12 +59,11 @@ impl Servers {
     /// The same servers, with other options for sessions.
     pub(super) fn with(
         &self,
-        change: impl Fn(&PgConnectOptions) -> PgConnectOptions + Send + Sync + 'static,
+        change: impl Fn(PgConnectOptions) -> PgConnectOptions + Send + Sync + 'static,
     ) -> Self {
-        let options = self.options.iter().map(&change).collect();
         let mut changes = self.changes.clone();
         changes.0.push(Arc::new(change));
-        Self { options, changes, ..self.clone() }
+        Self { changes, ..self.clone() }
     }
 
     /// The servers of this URL, which is read again before each session.
@@ -81,16 +81,14 @@ impl Servers {
         let address: Address = url.read().parse().map_err(|error: InvalidAddress| {
             sqlx::Error::Configuration(format!("DATABASE_URL: {error}").into())
         })?;
-        let Address { servers: mut options, target, connect_timeout } = address;
-        for change in &self.changes.0 {
-            options = options.iter().map(|options| change(options)).collect();
-        }
+        let Address { servers: options, target, connect_timeout } = address;
         Ok(Cow::Owned(Self { options, target, connect_timeout, ..self.clone() }))
     }
 
     /// A new session on the first server that accepts it.
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        self.current()?.connect_to_any().await
+        // Boxed, as it is large, and held by every statement of a pool.
+        Box::pin(async { self.current()?.connect_to_any().await }).await
     }
 
     async fn connect_to_any(&self) -> Result<PgConnection, sqlx::Error> {
@@ -119,8 +117,10 @@ impl Servers {
 
     async fn connect_to(&self, index: usize) -> Result<Opened, sqlx::Error> {
         let is_only_choice = self.options.len() == 1 && self.target == TargetSession::Any;
+        let changes = self.changes.0.iter();
+        let options = changes.fold(self.options[index].clone(), |options, change| change(options));
         with_timeout(self.connect_timeout, async {
-            let mut connection = self.options[index].connect().await?;
+            let mut connection = options.connect().await?;
             check_client(&mut connection).await?;
             if is_only_choice || is_writable(&mut connection).await {
                 Ok(Opened::Accepted(connection))

@@ -1,6 +1,6 @@
-//! Consumes a queue until the worker stops, and reconnects after every error.
+//! Consumes commands or dead letters until the worker stops, and reconnects after every error.
 //!
-//! A [`Session`] is one connection with one channel and one consumer. It passes deliveries to the
+//! A [`Session`] is one connection with one channel and a consumer for each queue. It passes deliveries to the
 //! lanes, acknowledges what they settle, and ends when anything breaks; the [`Supervisor`] then
 //! opens another.
 
