@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Database, Failure, topology};
-use crate::adapters::rabbitmq::RabbitMq;
+use super::{Broker, Database, Failure};
 use crate::adapters::sqlite::SqliteDatabase;
 use crate::config::{DatabaseUrl, Settings};
 use crate::service_layer::doctor::{BrokerProbe, DatabaseFacts, DatabaseProbe, Doctor, Expected};
@@ -24,14 +23,12 @@ pub fn doctor(settings: &Settings) -> Result<Doctor, Failure> {
         collects_dead_letters: settings.collect_dead_letters,
         migrates: settings.migrate,
     };
-    let broker = match broker_url {
-        Some(url) => {
-            let rabbitmq =
-                RabbitMq::new(url.expose(), topology(settings), settings.declare_topology)?;
+    let broker = match Broker::of(settings)? {
+        Broker::RabbitMq(rabbitmq) => {
             let probe = rabbitmq.probe(settings.collect_dead_letters);
             Some(Box::new(probe) as Box<dyn BrokerProbe>)
         }
-        None => None,
+        Broker::InProcess(_) => None,
     };
     Ok(Doctor { broker, database: Box::new(SettingsDatabase(settings.clone())), expected })
 }
@@ -50,7 +47,7 @@ impl DatabaseProbe for SettingsDatabase {
         }
         let database = Database::open(&self.0).await.map_err(|failure| failure.to_string())?;
         let (server, schema) = tokio::join!(database.server_facts(), database.ensure_migrated());
-        let schema = schema.map(|_| ()).map_err(|failure| failure.to_string());
+        let schema = schema.map(drop).map_err(|failure| failure.to_string());
         let backlog = match &schema {
             Ok(()) => database.backlog_probe().backlog().await.map_err(|error| error.to_string()),
             Err(reason) => Err(reason.clone()),

@@ -1,6 +1,9 @@
 //! The files of `deploy/` say what the program says.
 
+use std::collections::BTreeSet;
+
 use clap::Parser;
+use order_worker::adapters::postgres::WORKER_PRIVILEGES;
 use order_worker::bootstrap::topology;
 use order_worker::entrypoints::cli::Program;
 use serde_json::Value;
@@ -69,4 +72,34 @@ fn every_table_of_the_migrations_is_in_the_grants() {
     assert!(created.len() >= 9, "the check is blind: {created:?}");
     let missing: Vec<_> = created.iter().filter(|name| !words.contains(&name.as_str())).collect();
     assert!(missing.is_empty(), "deploy/postgres/grants.sql does not name {missing:?}");
+}
+
+/// So that the doctor finds what a worker lacks, and nothing else.
+#[test]
+fn the_doctor_expects_the_granted_privileges() {
+    let grants = read("deploy/postgres/grants.sql").replace('\n', " ");
+    let mut granted = BTreeSet::new();
+    for grant in grants.split(';').filter_map(|statement| statement.split_once("grant ")) {
+        let (privileges, rest) = grant.1.split_once(" on ").unwrap();
+        let (tables, role) = rest.split_once(" to ").unwrap();
+        if role != "orders_worker" || tables.starts_with("sequence ") {
+            continue;
+        }
+        for table in tables.split(", ").filter(|table| !is_about_versions(table)) {
+            granted.extend(privileges.split(", ").map(|it| (table.to_owned(), it.to_owned())));
+        }
+    }
+
+    let expected: BTreeSet<_> = WORKER_PRIVILEGES
+        .iter()
+        .flat_map(|(table, privileges)| {
+            privileges.iter().map(|it| ((*table).to_owned(), (*it).to_owned()))
+        })
+        .collect();
+
+    assert_eq!(granted, expected);
+}
+
+fn is_about_versions(table: &str) -> bool {
+    ["_sqlx_migrations", "schema_compatibility"].contains(&table)
 }

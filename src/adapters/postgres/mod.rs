@@ -30,4 +30,5 @@ pub use dead_letters::{PgDeadLetterTransaction, PgDeadLetters};
 pub use pii_access::PgPiiAccessLog;
 pub use queries::PgQueries;
 pub use relay::PgRelayStore;
+pub use server_facts::WORKER_PRIVILEGES;
 pub use store::{PgStore, PgTransaction};
