@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 
 use super::errors::store_error;
 use super::pool::{PgQuery, Pool, PooledSession};
-use super::session::{RESPONSE_TIMEOUT, within};
+use super::response::{RESPONSE_TIMEOUT, within};
 use crate::adapters::dead_letters::{
     Columns, DeadLetterDatabase, DeadLetterTransaction, Statement, Value,
 };

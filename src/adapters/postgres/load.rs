@@ -7,7 +7,7 @@ use sqlx::postgres::{PgHasArrayType, PgRow};
 use sqlx::{Decode, PgConnection, Postgres, Row, Type};
 
 use super::errors::{is_lock_timeout, store_error};
-use super::session::{RESPONSE_TIMEOUT, with_timeout};
+use super::response::{RESPONSE_TIMEOUT, with_timeout};
 use crate::adapters::rows::{HandledRow, ItemRow, OrderRow};
 use crate::domain::{MessageId, OrderId};
 use crate::service_layer::{BatchLookup, BatchState, MAX_LOADED_ITEMS, StoreError};

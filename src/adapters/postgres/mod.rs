@@ -18,6 +18,7 @@ mod pool;
 mod queries;
 mod relay;
 mod relay_lock;
+mod response;
 mod server_facts;
 mod servers;
 mod session;

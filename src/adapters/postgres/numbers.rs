@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::session::{RESPONSE_TIMEOUT, within};
+use super::response::{RESPONSE_TIMEOUT, within};
 use crate::domain::OrderId;
 use crate::service_layer::{BatchLookup, StoreError};
 

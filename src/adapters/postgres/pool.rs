@@ -15,10 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::errors::{is_session_fault, store_error};
+use super::response::{is_writable, no_response, timed_out, with_timeout};
 use super::servers::{Servers, may_pass};
-use super::session::{
-    OpenSession, SessionValidity, is_writable, no_response, timed_out, with_timeout,
-};
+use super::session::{OpenSession, SessionValidity};
 use crate::service_layer::StoreError;
 
 /// Timeout for a session: for its turn, and for servers that are starting or failing over. Shorter than

@@ -10,8 +10,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use super::relay_lock::{holder, try_lock};
+use super::response::{RESPONSE_TIMEOUT, is_writable, within};
 use super::servers::Servers;
-use super::session::{RESPONSE_TIMEOUT, connect, is_writable, within};
+use super::session::connect;
 use super::write;
 use crate::messages::{OutboxKey, OutboxRow, RawOutboxKey};
 use crate::service_layer::{RelayHolder, RelayStore, StoreError};

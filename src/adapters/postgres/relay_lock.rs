@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, Row};
 
 use super::errors::store_error;
-use super::session::{RESPONSE_TIMEOUT, within};
+use super::response::{RESPONSE_TIMEOUT, within};
 use crate::service_layer::{RelayHolder, StoreError};
 
 /// A session-level lock, one per schema of a database; released when the session ends.

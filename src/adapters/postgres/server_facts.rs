@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 use super::PgDatabase;
 use super::errors::store_error;
 use super::relay_lock::holder;
-use super::session::{READ_TIMEOUT, within};
+use super::response::{READ_TIMEOUT, within};
 use crate::adapters::clock::SystemClock;
 use crate::service_layer::doctor::ServerFacts;
 use crate::service_layer::{Clock, StoreError};

@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::address::{Address, InvalidAddress, TargetSession};
-use super::session::{check_client, is_writable, with_timeout};
+use super::response::{check_client, is_writable, with_timeout};
 use crate::service_layer::ServerUrl;
 
 /// The servers of an address, with the run-time parameters of the sessions on them. Clones share which

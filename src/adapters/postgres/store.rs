@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
-use super::session::{OpenSession, RESPONSE_TIMEOUT, Session, within};
+use super::response::{RESPONSE_TIMEOUT, within};
+use super::session::{OpenSession, Session};
 use super::{load, numbers, write};
 use crate::kill_points;
 use crate::messages::{OutboxKey, OutboxRow};

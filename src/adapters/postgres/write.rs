@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::errors::store_error;
 use super::pool::PgQuery;
-use super::session::{RESPONSE_TIMEOUT, within};
+use super::response::{RESPONSE_TIMEOUT, within};
 use crate::domain::{CommandKind, Item, MessageId, Order, OrderId, Status};
 use crate::messages::{OutboxKey, OutboxMessage, OutboxMessageKind, OutboxRow, RawOutboxKey};
 use crate::service_layer::{Changes, MAX_EARLIER_ROWS, StoreError};

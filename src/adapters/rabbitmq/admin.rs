@@ -4,7 +4,8 @@
 use lapin::Connection;
 
 use super::RabbitMq;
-use super::connection::{RabbitError, close, open_channel};
+use super::connection::{close, open_channel};
+use super::errors::RabbitError;
 use super::queue_stats::queue_depths;
 use crate::messages::QueueDepth;
 use crate::service_layer::doctor::ResourceCheck;

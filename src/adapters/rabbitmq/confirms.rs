@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use lapin::message::BasicReturnMessage;
 use lapin::{Connection, PublisherConfirm};
 
-use super::connection::{RabbitError, publishing_error};
+use super::errors::{RabbitError, publishing_error};
 
 /// Interval between two log lines about a blocked connection.
 const BLOCKED_LOG_INTERVAL: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Opens connections and channels, and maps errors of lapin.
+//! Opens connections and channels.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use lapin::types::ReplyCode;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::errors::{RPC_TIMEOUT, RabbitError, within};
 use super::hosts::BrokerHosts;
 use super::intake::{self, BrokerVersion, GateHandle};
 use super::{RabbitPublisher, Topology};
@@ -17,16 +18,7 @@ use crate::messages::Target;
 use crate::metrics::Metrics;
 use crate::service_layer::{Cooldown, ServerUrl};
 
-/// Timeout for opening a connection or a channel, and for the reply to a synchronous AMQP method.
-pub(super) const RPC_TIMEOUT: Duration = Duration::from_secs(10);
-
 const REPLY_SUCCESS: ReplyCode = 200;
-
-/// The reply code for an exchange that does not exist.
-const NOT_FOUND: ReplyCode = 404;
-
-/// The reply code of either side for a frame larger than negotiated.
-const FRAME_ERROR: ReplyCode = 501;
 
 /// The heartbeat timeout to negotiate. lapin closes a connection from which it has received nothing
 /// for twice as long.
@@ -39,51 +31,6 @@ const SMALL_FRAME_BYTES: u32 = 16 * 1024;
 
 /// How long publishers remember a target whose confirms did not come in time.
 const SLOW_TARGET_PERIOD: Duration = Duration::from_secs(60);
-
-/// Why an operation on RabbitMQ failed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RabbitError {
-    /// The broker is unreachable, did not reply in time, or closed the connection or channel: may
-    /// be temporary.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The properties of a message need a larger frame than negotiated, which closes the
-    /// connection.
-    #[error("{0}")]
-    FrameTooLarge(String),
-    /// The broker closed the channel because of a message published on it.
-    #[error("{0}")]
-    MessageRefused(String),
-    /// An exchange or queue is missing, has other arguments, or may not be accessed: permanent
-    /// until an operator changes the broker or the settings.
-    #[error("{resource}: {difference}")]
-    Topology { resource: String, difference: String },
-    #[error("AMQP_URL is not an AMQP address: {0}")]
-    Address(String),
-}
-
-impl RabbitError {
-    pub(super) fn does_not_exist(resource: String) -> Self {
-        Self::Topology { resource, difference: "does not exist".to_owned() }
-    }
-
-    /// Whether the broker replied that the exchange or queue does not exist.
-    pub(super) fn is_not_found(&self) -> bool {
-        self.has_reply("NOT_FOUND")
-    }
-
-    /// Whether the broker replied that the user lacks a permission.
-    pub(super) fn is_access_refused(&self) -> bool {
-        self.has_reply("ACCESS_REFUSED")
-    }
-
-    fn has_reply(&self, name: &str) -> bool {
-        let (Self::Unavailable(text) | Self::Topology { difference: text, .. }) = self else {
-            return false;
-        };
-        text.contains(name)
-    }
-}
 
 /// A RabbitMQ broker and its topology; clones share the publishing connection.
 #[derive(Debug, Clone)]
@@ -312,50 +259,4 @@ pub(super) async fn close_channel(channel: &Channel) {
 pub(super) async fn close(connection: &Connection) {
     // Fails only on a connection that is closed already.
     let _ = within(RPC_TIMEOUT, connection.close(REPLY_SUCCESS, "done".into())).await;
-}
-
-/// Awaits a reply of the broker for at most `limit`.
-pub(super) async fn within<T>(
-    limit: Duration,
-    reply: impl Future<Output = lapin::Result<T>>,
-) -> Result<T, RabbitError> {
-    match tokio::time::timeout(limit, reply).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(rabbit_error(&error)),
-        Err(_) => Err(RabbitError::Unavailable(format!("no reply within {} s", limit.as_secs()))),
-    }
-}
-
-/// Maps an error of lapin.
-pub(super) fn rabbit_error(error: &lapin::Error) -> RabbitError {
-    match error.kind() {
-        ErrorKind::ProtocolError(reply) if reply.get_id() == FRAME_ERROR => {
-            RabbitError::FrameTooLarge(describe(error))
-        }
-        _ => RabbitError::Unavailable(describe(error)),
-    }
-}
-
-/// The same for a channel that only publishes: if the broker closes it, one of the messages is the
-/// reason, unless the exchange does not exist.
-pub(super) fn publishing_error(error: &lapin::Error) -> RabbitError {
-    match error.kind() {
-        ErrorKind::ProtocolError(reply)
-            if error.is_amqp_soft_error() && reply.get_id() != NOT_FOUND =>
-        {
-            RabbitError::MessageRefused(describe(error))
-        }
-        _ => rabbit_error(error),
-    }
-}
-
-/// The text of an error for logs: the reply text and code of the broker, without internals of
-/// lapin.
-pub(super) fn describe(error: &lapin::Error) -> String {
-    match error.kind() {
-        ErrorKind::ProtocolError(error) => format!("{} ({})", error.get_message(), error.get_id()),
-        ErrorKind::IOError(error) => error.to_string(),
-        ErrorKind::MissingHeartbeatError => "no heartbeat from the broker".to_owned(),
-        _ => error.to_string(),
-    }
 }

@@ -24,10 +24,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::ack_tracker::AckTracker;
-use super::connection::{
-    RPC_TIMEOUT, RabbitError, close, close_channel, open_channel, rabbit_error, within,
-};
+use super::connection::{close, close_channel, open_channel};
 use super::delivery_order::DeliveryOrder;
+use super::errors::{RPC_TIMEOUT, RabbitError, rabbit_error, within};
 use super::intake::GateHandle;
 use super::{RabbitMq, Topology, properties};
 use crate::adapters::process_name::process_name;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lapin::uri::AMQPUri;
 
-use super::connection::{RPC_TIMEOUT, RabbitError, rabbit_error};
+use super::errors::{RPC_TIMEOUT, RabbitError, rabbit_error};
 use super::url_parameters;
 
 /// Timeout for opening a connection to a host while there are others to try. The last one gets

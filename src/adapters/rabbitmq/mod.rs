@@ -15,6 +15,7 @@ mod connection;
 mod consumer;
 mod definitions;
 mod delivery_order;
+mod errors;
 mod hosts;
 pub mod intake;
 mod probe;
@@ -28,7 +29,8 @@ mod subscriber;
 mod topology;
 mod url_parameters;
 
-pub use connection::{RabbitError, RabbitMq};
+pub use connection::RabbitMq;
+pub use errors::RabbitError;
 pub use probe::RabbitProbe;
 pub use publisher::RabbitPublisher;
 pub use queue_stats::RabbitDepths;

@@ -7,7 +7,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ExchangeKind};
 
 use super::RabbitMq;
-use super::connection::{RPC_TIMEOUT, RabbitError, close, close_channel, open_channel, within};
+use super::connection::{close, close_channel, open_channel};
+use super::errors::{RPC_TIMEOUT, RabbitError, within};
 use super::queue_stats::queue_depths;
 use super::resource::{HASH_EXCHANGE, is_unknown_exchange_type};
 use crate::messages::QueueDepth;

@@ -14,7 +14,7 @@ use lapin::{Channel, Connection};
 
 use super::RabbitMq;
 use super::confirms::{Confirms, unless_blocked};
-use super::connection::{RPC_TIMEOUT, RabbitError, publishing_error, within};
+use super::errors::{RPC_TIMEOUT, RabbitError, publishing_error, within};
 use super::publish_batch::{Identity, send_batch};
 use crate::kill_points;
 use crate::messages::{Publication, PublishStatus, Target};

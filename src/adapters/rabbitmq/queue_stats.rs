@@ -6,7 +6,8 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 
 use super::RabbitMq;
-use super::connection::{RPC_TIMEOUT, RabbitError, close, close_channel, open_channel, within};
+use super::connection::{close, close_channel, open_channel};
+use super::errors::{RPC_TIMEOUT, RabbitError, within};
 use crate::messages::{ConsumedQueue, QueueDepth};
 use crate::service_layer::QueueDepths;
 

@@ -7,7 +7,8 @@
 
 use lapin::Connection;
 
-use super::connection::{RabbitError, close, open_channel};
+use super::connection::{close, open_channel};
+use super::errors::RabbitError;
 use super::queue_stats::queue_depths;
 use super::resource::Resource;
 use super::topology::declare_all;

@@ -10,7 +10,8 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ExchangeKind};
 
-use super::connection::{RPC_TIMEOUT, RabbitError, close_channel, open_channel, within};
+use super::connection::{close_channel, open_channel};
+use super::errors::{RPC_TIMEOUT, RabbitError, within};
 use crate::service_layer::doctor::ResourceStatus;
 
 /// An exchange or queue of the topology.

@@ -5,7 +5,8 @@ use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions}
 use lapin::types::FieldTable;
 use lapin::{Connection, Consumer};
 
-use super::connection::{RPC_TIMEOUT, RabbitError, describe, open_channel, within};
+use super::connection::open_channel;
+use super::errors::{RPC_TIMEOUT, RabbitError, describe, within};
 use super::{RabbitMq, properties};
 use crate::messages::Properties;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ExchangeKind};
 
-use super::connection::RabbitError;
+use super::errors::RabbitError;
 use super::intake::BrokerVersion;
 use super::resource::{Binding, HASH_EXCHANGE, Resource};
 use crate::service_layer::ORDER_ID_HEADER;
